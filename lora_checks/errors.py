@@ -1,0 +1,42 @@
+"""What can go wrong, as one tree.
+
+LoraChecksError
+├── ConfigError          the policy or an option is wrong: fix the named file and line
+├── PrerequisiteError    something the policy needs is not on this machine: install or download it
+├── LoraFileError        the LoRA file itself is unusable: train or export it again
+├── GenerationError      the pipeline could not make the images: base, LoRA and device do not fit
+├── StoreError           the store cannot be read or written: free the disk or choose another folder
+└── MeasureError         an image or a network gave no usable number
+
+Every message is one sentence a person can act on: what is wrong, where, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class LoraChecksError(Exception):
+    """Base of every error this package raises on purpose; its text is shown without a traceback."""
+
+
+class ConfigError(LoraChecksError):
+    """A policy file or option is wrong. The text starts with ``file:line: key`` where there is one."""
+
+
+class PrerequisiteError(LoraChecksError):
+    """A package, weights file or folder that the policy names is missing on this machine."""
+
+
+class LoraFileError(LoraChecksError):
+    """A LoRA file cannot be gated: not safetensors, damaged, never trained, or of an unsupported kind."""
+
+
+class GenerationError(LoraChecksError):
+    """The pipeline could not produce a usable image with this base, LoRA and device."""
+
+
+class StoreError(LoraChecksError):
+    """The store folder could not be read or written."""
+
+
+class MeasureError(LoraChecksError):
+    """A value could not be computed; the row becomes ERROR, never PASS."""

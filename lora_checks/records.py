@@ -1,0 +1,228 @@
+"""The nouns, as frozen records: Lora, Prompt, ImageSpec, ImageSet, Metric, Measurement, Threshold, Verdict.
+
+Nothing here imports more than the standard library, and nothing here does more than hold values and
+name them by a digest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+Against = Literal["nothing", "prompt", "baseline", "reference"]
+Per = Literal["image", "set"]
+Better = Literal["higher", "lower"]
+Stat = Literal["mean", "min", "max", "median", "missing"]
+Pairing = Literal["nearest", "mean", "sorted"]
+Rule = Literal["estimate", "bound"]
+
+
+def digest(value: object) -> str:
+    """SHA-256 (hex) of any JSON-like value or record, independent of key order."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"cannot take a digest of {type(value).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """One LoRA file as its header describes it; ``sha256`` is of the whole file."""
+
+    path: Path
+    name: str  # file name without .safetensors; unique within a run
+    sha256: str
+    kind: str  # "diffusers" (PEFT keys), "kohya", ...
+    ranks: tuple[int, ...]  # distinct ranks, ascending
+    alphas: tuple[float, ...]  # distinct alphas, ascending; empty where the file states none
+    components: Mapping[str, int]  # "unet", "text_encoder", ... -> number of adapted layers
+    tensors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    id: str
+    text: str
+    tags: tuple[str, ...] = ()
+    source: str = ""  # "prompts.yaml:12", for messages
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The model the LoRA is applied to: a hub id with its revision, or a local pipeline directory."""
+
+    model: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    steps: int
+    guidance: float
+    width: int  # pixels
+    height: int
+    negative: str = ""
+    scheduler: str | None = None  # diffusers class name; None keeps the base's own
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSet:
+    """``prompts.yaml``: what is generated."""
+
+    base: Base
+    sampler: Sampler
+    prompts: tuple[Prompt, ...]
+    seeds: tuple[int, ...]
+    trigger: str  # "sks person": what the LoRA was taught
+    class_words: str  # "person": what scorers that never heard the trigger are told instead
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """One row of ``thresholds.yaml`` = one check."""
+
+    name: str
+    metric: str
+    why: str
+    min: float | None = None
+    max: float | None = None
+    stat: Stat = "mean"
+    pairing: Pairing = "nearest"
+    against: str = "references"  # which folder of pictures, for metrics that compare with pictures
+    rule: Rule = "estimate"
+    required: bool = True
+    max_missing: float = 0.0  # share of images that may have no value (no face found)
+    bands: tuple[tuple[str, float], ...] = ()  # ("excellent", 0.15), ...: words printed beside the value
+    source: str = ""  # "thresholds.yaml:14"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy directory, read and checked."""
+
+    prompts: PromptSet
+    thresholds: tuple[Threshold, ...]
+    networks: Mapping[str, Mapping[str, Any]]  # slot ("clip") -> settings; relative paths already resolved
+    folders: Mapping[str, Path]  # "references", "train" -> folder of pictures, or an .npz of statistics
+    directory: Path
+
+    @property
+    def digest(self) -> str:
+        """Of what decides the verdict; not of where the files lie."""
+        return digest([self.prompts.prompts, self.prompts.sampler, self.prompts.seeds, self.prompts.trigger,
+                       self.prompts.class_words, self.thresholds, self.networks])  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """Everything that decides one image's pixels; equal digests mean the same picture."""
+
+    prompt: Prompt
+    seed: int
+    sampler: Sampler
+    base: str  # digest of the base's weights, or "hub-id@revision"
+    lora: str | None  # sha256; None is the base alone
+    lora_scale: float
+    dtype: str  # "float32", "float16", "bfloat16"
+    device: str  # "cpu", "cuda", ...
+    versions: tuple[str, ...]  # ("diffusers 0.42.1", "torch 2.14.1")
+
+    @property
+    def digest(self) -> str:
+        pixels = dataclasses.asdict(self) | {"prompt": self.prompt.text}
+        return digest(pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One picture on disk; ``sha256`` is of the file's bytes and keys everything measured on it."""
+
+    path: Path
+    sha256: str
+    name: str  # "green-shirt-glasses/1" (prompt id / seed) or the file name of a reference
+    prompt: Prompt | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    name: str  # "candidate", "baseline", "references", "train"
+    images: tuple[ImageFile, ...]
+    statistics: Path | None = None  # an .npz of (mu, sigma) in place of pictures
+
+    @property
+    def digest(self) -> str:
+        return digest([image.sha256 for image in self.images])
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A named pure function of arrays; see ``lora_checks.metric``."""
+
+    name: str
+    fn: Callable[..., Any]
+    extractor: str  # network slot, "" for none (the function gets pixels)
+    against: Against
+    per: Per
+    better: Better
+    range: tuple[float, float]
+    version: str = "1"
+    text: str = "{}"  # template of the prompt given to the text tower
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What was found. ``value`` is never a stand-in: where there is none, an error is raised instead."""
+
+    metric: str
+    stat: Stat
+    value: float
+    n: int  # images measured
+    missing: int  # images without a value (no face found), not part of ``value``
+    better: Better
+    network: str  # identity: name, settings and digest of the weights
+    label: str  # the network for people: "CLIP ViT-B/32 openai", "the miniature's trunk"
+    against: str = ""  # "references (24)", "" where nothing was compared
+    low: float | None = None  # interval at ``confidence`` with prompts as the sampling unit
+    high: float | None = None
+    confidence: float = 0.95
+    prompts: int = 0
+    per_image: tuple[tuple[str, float | None], ...] = ()  # image name -> value; None is missing
+    worst: tuple[str, float] | None = None  # the prompt with the worst mean
+    nearest: tuple[tuple[str, int], ...] = ()  # reference name -> how many images it is nearest to, most first
+    extremes: tuple[float, float] | None = None  # smallest and largest value over images
+
+
+class Outcome(StrEnum):
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One LoRA, one check, one outcome."""
+
+    lora: str  # name
+    lora_sha256: str  # "" where the file could not be read
+    check: str  # threshold name, or "file" for the checks of the file itself
+    outcome: Outcome
+    reason: str  # one sentence: what was measured, what was required
+    required: bool = True
+    threshold: Threshold | None = None
+    measurement: Measurement | None = None
+    images: str = ""  # folder where a person can look
+    details: Mapping[str, Any] = field(default_factory=dict)
