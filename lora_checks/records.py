@@ -201,7 +201,7 @@ class Measurement:
     prompts: int = 0
     per_image: tuple[tuple[str, float | None], ...] = ()  # image name -> value; None is missing
     worst: tuple[str, float] | None = None  # the prompt with the worst mean
-    nearest: tuple[tuple[str, int], ...] = ()  # reference name -> how many images it is nearest to, most first
+    nearest: tuple[tuple[str, int], ...] = ()  # reference name -> images it is nearest to
     extremes: tuple[float, float] | None = None  # smallest and largest value over images
 
 

@@ -57,8 +57,12 @@ def metric(
     def declare(fn: F) -> F:
         known = _declared.get(fn.__name__)
         if known is not None and known.fn.__module__ != fn.__module__:
-            raise ConfigError(f"metric '{fn.__name__}' is declared in {known.fn.__module__} and in {fn.__module__}")
-        _declared[fn.__name__] = Metric(fn.__name__, fn, extractor, against, per, better, range, version, text)
+            raise ConfigError(
+                f"metric '{fn.__name__}' is declared in {known.fn.__module__} and in {fn.__module__}"
+            )
+        _declared[fn.__name__] = Metric(
+            fn.__name__, fn, extractor, against, per, better, range, version, text
+        )
         return fn
 
     return declare
