@@ -1,0 +1,303 @@
+"""The policy directory: ``thresholds.yaml`` and ``prompts.yaml`` -> records.
+
+Every message starts with ``file:line: key``. What cannot be known without loading a network (metric
+names, token limits) is checked where it is known; `Threshold.source` keeps the place for that message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args
+
+from lora_checks.errors import ConfigError
+from lora_checks.records import (
+    Base,
+    Pairing,
+    Policy,
+    Prompt,
+    PromptSet,
+    Rule,
+    Sampler,
+    Stat,
+    Threshold,
+)
+from lora_checks.strict_yaml import Value, load, suggestion
+
+MAX_SEED = 2**63 - 1
+NO_TRIGGER = "no-trigger"  # tag of a prompt that leaves the trigger out on purpose
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_LOCAL_KEYS = ("root", "path", "file", "trunk_file")  # settings of a network that may name a local file
+
+
+def load_policy(
+    directory: Path,
+    *,
+    thresholds: Path | None = None,
+    prompts: Path | None = None,
+    references: Path | None = None,
+    base: str | None = None,
+    seeds: int | None = None,
+) -> Policy:
+    """Read a policy directory; each keyword stands for the command-line option of its name."""
+    rules = load(_policy_file(directory, "thresholds.yaml", thresholds, "--thresholds"))
+    thresholds_path = thresholds or directory / "thresholds.yaml"
+    top = rules.table(required=["checks"], optional=["folders", "networks"])
+    folders = _folders(top.get("folders"), thresholds_path.parent, references)
+    rows = _checks(top["checks"], folders)
+    return Policy(
+        prompts=_prompt_set(_policy_file(directory, "prompts.yaml", prompts, "--prompts"), base, seeds),
+        thresholds=rows,
+        networks=_networks(top.get("networks"), thresholds_path.parent),
+        folders=_present(folders, {row.against for row in rows}),
+        directory=directory.absolute(),
+    )
+
+
+def _policy_file(directory: Path, name: str, override: Path | None, option: str) -> Path:
+    if override is not None:
+        if not override.is_file():
+            raise ConfigError(f"{option}: {override} is not a file")
+        return override
+    if not directory.is_dir():
+        raise ConfigError(f"--policy: {directory} is not a directory")
+    path = directory / name
+    if not path.is_file():
+        raise ConfigError(f"--policy: {directory} has no {name}; add it, or name one with {option} FILE")
+    return path
+
+
+# --- thresholds.yaml ---------------------------------------------------------------------------------
+
+
+def _folders(value: Value | None, parent: Path, references: Path | None) -> dict[str, tuple[Path, str]]:
+    """Name -> (path, where it was written)."""
+    found: dict[str, tuple[Path, str]] = {}
+    for name, entry in (value.mapping() if value else {}).items():
+        _check_name(entry, name)
+        found[name] = (parent / Path(entry.text()).expanduser(), f"{entry.where}: {entry.key}")
+    if references is not None:
+        found["references"] = (references, "--references")
+    return found
+
+
+def _present(folders: Mapping[str, tuple[Path, str]], used: set[str]) -> dict[str, Path]:
+    """The folders as absolute paths. One that no row compares with may be missing."""
+    present: dict[str, Path] = {}
+    for name, (path, where) in folders.items():
+        if path.is_dir() or (path.is_file() and path.suffix == ".npz"):
+            present[name] = path.absolute()
+        elif name in used:
+            raise ConfigError(f"{where}: {_missing_folder(name, path)}")
+    return present
+
+
+def _missing_folder(name: str, path: Path) -> str:
+    problem = "is not a folder of pictures" if path.exists() else "does not exist"
+    option = " or name another with --references FOLDER" if name == "references" else ""
+    return f"{path} {problem}; put the pictures to compare with there{option}"
+
+
+def _networks(value: Value | None, parent: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for slot, entry in (value.mapping() if value else {}).items():
+        _check_name(entry, slot)
+        found[slot] = {
+            name: _local(name, setting.plain(), parent) for name, setting in entry.mapping().items()
+        }
+    return found
+
+
+def _local(name: str, setting: Any, parent: Path) -> Any:
+    if name in _LOCAL_KEYS and isinstance(setting, str) and setting.startswith(("./", "../")):
+        return str((parent / setting).resolve())
+    return setting
+
+
+def _checks(value: Value, folders: Mapping[str, object]) -> tuple[Threshold, ...]:
+    rows = tuple(_check(entry, name, folders) for name, entry in value.mapping().items())
+    if not rows:
+        raise value.error("holds no check; a gate without checks would pass everything")
+    if not any(row.required for row in rows):
+        raise value.error("every check has 'required: false'; nothing could stop a release")
+    return rows
+
+
+def _check(value: Value, name: str, folders: Mapping[str, object]) -> Threshold:
+    _check_name(value, name)
+    optional = ["min", "max", "stat", "pairing", "against", "rule", "required", "max_missing", "bands"]
+    fields = value.table(required=["metric", "why"], optional=optional)
+    low, high = _limits(value, fields)
+    row: dict[str, Any] = {}
+    for key, options in (("stat", Stat), ("pairing", Pairing), ("rule", Rule)):
+        if key in fields:
+            row[key] = fields[key].choice(get_args(options))
+    if "against" in fields:
+        row["against"] = _against(fields["against"], list(folders))
+    if "required" in fields:
+        row["required"] = fields["required"].flag()
+    if "max_missing" in fields:
+        row["max_missing"] = fields["max_missing"].number(0, 1)
+    if "bands" in fields:
+        row["bands"] = _bands(fields["bands"])
+    metric, why = fields["metric"].text(), " ".join(fields["why"].text().split())
+    return Threshold(name, metric, why, min=low, max=high, source=value.where, **row)
+
+
+def _limits(value: Value, fields: Mapping[str, Value]) -> tuple[float | None, float | None]:
+    low = fields["min"].number() if "min" in fields else None
+    high = fields["max"].number() if "max" in fields else None
+    if low is None and high is None:
+        raise value.error("has neither 'min' nor 'max'; nothing would be checked")
+    if low is not None and high is not None and low > high:
+        raise fields["min"].error(f"min {low:g} is above max {high:g}; no value could pass")
+    return low, high
+
+
+def _against(value: Value, folders: Sequence[str]) -> str:
+    name = value.text()
+    if name not in folders:
+        raise value.error(f"no folder '{name}' under 'folders:'; {suggestion(name, folders)}")
+    return name
+
+
+def _bands(value: Value) -> tuple[tuple[str, float], ...]:
+    bands = tuple((name, entry.number()) for name, entry in value.mapping().items())
+    steps = [later - earlier for (_, earlier), (_, later) in pairwise(bands)]
+    if not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
+        raise value.error("must be listed from best to worst, so the numbers only rise or only fall")
+    return bands
+
+
+# --- prompts.yaml ------------------------------------------------------------------------------------
+
+
+def _prompt_set(path: Path, base: str | None, seeds: int | None) -> PromptSet:
+    required = ["base", "sampler", "trigger", "class_words", "seeds", "prompts"]
+    top = load(path).table(required=required)
+    trigger = " ".join(top["trigger"].text().split())
+    listed = _seeds(top["seeds"])
+    return PromptSet(
+        base=_base_option(base) if base is not None else _base(top["base"], path.parent),
+        sampler=_sampler(top["sampler"]),
+        prompts=_prompts(top["prompts"], trigger),
+        seeds=listed if seeds is None else extended(listed, seeds),
+        trigger=trigger,
+        class_words=top["class_words"].text(),
+        source=str(path),
+    )
+
+
+def _base(value: Value, parent: Path) -> Base:
+    fields = value.table(required=["model"], optional=["revision"])
+    model = fields["model"].text()
+    revision = fields["revision"].text() if "revision" in fields else None
+    return _model(model, revision, parent, fields["model"].where + ": " + fields["model"].key)
+
+
+def _base_option(text: str) -> Base:
+    model, _, revision = text.partition("@") if not Path(text).exists() else (text, "", "")
+    return _model(model, revision or None, Path(), "--base")
+
+
+def _model(model: str, revision: str | None, parent: Path, where: str) -> Base:
+    """A local pipeline directory, or a hub id: a mistyped path must not become a download."""
+    path = parent / Path(model).expanduser()
+    if path.is_dir():
+        return Base(str(path.resolve()), revision)
+    if path.exists():
+        raise ConfigError(f"{where}: {path} is a file; the base must be a diffusers pipeline directory")
+    if not _HUB_ID.fullmatch(model) or (parent / Path(model).parts[0]).exists():
+        raise ConfigError(
+            f"{where}: {path} does not exist; give a pipeline directory or a hub id 'owner/name'"
+        )
+    return Base(model, revision)
+
+
+def _sampler(value: Value) -> Sampler:
+    required = ["steps", "guidance", "width", "height"]
+    fields = value.table(required=required, optional=["negative", "scheduler"])
+    scheduler = fields["scheduler"].text() if "scheduler" in fields else None
+    if scheduler is not None and not scheduler.isidentifier():
+        raise fields["scheduler"].error(
+            f"must be a diffusers class name such as DDIMScheduler, not '{scheduler}'"
+        )
+    return Sampler(
+        steps=fields["steps"].integer(1),
+        guidance=fields["guidance"].number(0),
+        width=_pixels(fields["width"]),
+        height=_pixels(fields["height"]),
+        negative=fields["negative"].text(empty=True) if "negative" in fields else "",
+        scheduler=scheduler,
+    )
+
+
+def _pixels(value: Value) -> int:
+    pixels = value.integer(8)
+    if pixels % 8:
+        raise value.error(f"must be a multiple of 8, not {pixels}")
+    return pixels
+
+
+def _seeds(value: Value) -> tuple[int, ...]:
+    seeds: list[int] = []
+    for entry in value.items():
+        seed = entry.integer(0, MAX_SEED)
+        if seed in seeds:
+            raise entry.error(f"seed {seed} is listed twice; it would give the same images again")
+        seeds.append(seed)
+    if not seeds:
+        raise value.error("must list at least one seed")
+    return tuple(seeds)
+
+
+def extended(listed: Sequence[int], count: int) -> tuple[int, ...]:
+    """The first ``count`` seeds: the listed ones, then the integers after the largest of them."""
+    if count < 1:
+        raise ConfigError(f"--seeds: must be at least 1, not {count}")
+    seeds, following = list(listed[:count]), max(listed)
+    while len(seeds) < count:
+        following = (following + 1) % (MAX_SEED + 1)
+        if following not in listed:
+            seeds.append(following)
+    return tuple(seeds)
+
+
+def _prompts(value: Value, trigger: str) -> tuple[Prompt, ...]:
+    prompts = tuple(_prompt(entry, trigger) for entry in value.items())
+    if not prompts:
+        raise value.error("must list at least one prompt")
+    ids: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    for entry, prompt in zip(value.items(), prompts, strict=True):
+        if prompt.id.casefold() in ids:
+            raise entry.error(f"id '{prompt.id}' is already at {ids[prompt.id.casefold()]}")
+        if prompt.text in texts:
+            raise entry.error(
+                f"the same text as '{texts[prompt.text]}'; for more images of one prompt list more seeds"
+            )
+        ids[prompt.id.casefold()], texts[prompt.text] = prompt.source, prompt.id
+    return prompts
+
+
+def _prompt(value: Value, trigger: str) -> Prompt:
+    fields = value.table(required=["id", "text"], optional=["tags"])
+    name, text = fields["id"].text(), " ".join(fields["text"].text().split())
+    _check_name(fields["id"], name)
+    tags = tuple(tag.text() for tag in fields["tags"].items()) if "tags" in fields else ()
+    if NO_TRIGGER not in tags and not re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", text):
+        raise fields["text"].error(
+            f"'{text}' lacks the trigger '{trigger}', so it would measure the base; "
+            f"add it, or tag the prompt '{NO_TRIGGER}'"
+        )
+    return Prompt(name, text, tags, source=value.where)
+
+
+def _check_name(value: Value, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise value.error(
+            f"'{name}' cannot be a name: use 1 to 64 of a-z 0-9 . _ - and start with a letter or digit"
+        )
