@@ -1,0 +1,49 @@
+"""A row as JUnit properties: what a dashboard reads without parsing sentences."""
+
+from __future__ import annotations
+
+from lora_checks.report.rows import Row
+from lora_checks.words import printable
+
+
+def properties(row: Row) -> list[tuple[str, str]]:
+    """Name and value of each property that exists for this row; every value is safe in XML.
+
+    Numbers are written so that ``float()`` gives them back exactly. A number that does not exist has no
+    property: an absent value is not zero and not "None".
+    """
+    threshold, measurement = row["threshold"] or {}, row["measurement"] or {}
+    worst = measurement.get("worst") or (None, None)
+    found = {
+        "lora": row["lora"],
+        "lora_sha256": row["lora_sha256"],
+        "check": row["check"],
+        "verdict": row["outcome"],
+        "reason": row["reason"],
+        "required": "true" if row["required"] else "false",
+        "metric": measurement.get("metric") or threshold.get("metric"),
+        "stat": measurement.get("stat") or threshold.get("stat"),
+        "rule": threshold.get("rule"),
+        "value": measurement.get("value"),
+        "low": measurement.get("low"),
+        "high": measurement.get("high"),
+        "confidence": None if measurement.get("low") is None else measurement.get("confidence"),
+        "threshold_min": threshold.get("min"),
+        "threshold_max": threshold.get("max"),
+        "direction": f"{row['direction']} is better" if row["direction"] else None,
+        "band": row["band"],
+        "n": measurement.get("n"),
+        "missing": measurement.get("missing"),
+        "prompts": measurement.get("prompts"),
+        "network": measurement.get("network"),
+        "network_label": measurement.get("label"),
+        "against": measurement.get("against"),
+        "worst_prompt": worst[0],
+        "worst_prompt_value": worst[1],
+        "images": row["images"],
+    }
+    return [(name, _text(value)) for name, value in found.items() if value is not None and value != ""]
+
+
+def _text(value: object) -> str:
+    return repr(value) if isinstance(value, float) else printable(str(value))

@@ -1,0 +1,80 @@
+"""The report as GitHub Markdown: for a job summary or a pull request. The verdict is the first line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lora_checks.report.rows import (
+    HEADINGS,
+    Row,
+    columns,
+    errors,
+    headline,
+    not_run,
+    setting,
+    tally,
+    title,
+    words,
+)
+from lora_checks.words import printable
+
+MOST = 1024 * 1024 - 4096  # GitHub drops a job summary above 1 MiB whole; leave room for others' lines
+
+
+def render(document: Mapping[str, Any]) -> str:
+    blocks = [f"# {escape(headline(document))}\n", _about(document["run"])]
+    size = sum(len(block.encode()) for block in blocks)
+    loras = sorted(document["loras"], key=lambda lora: lora["outcome"] == "PASS")
+    for i, lora in enumerate(loras):
+        block = _block(lora)
+        size += len(block.encode())
+        if size > MOST:
+            blocks.append(f"\n{len(loras) - i} more LoRAs: see report.json\n")
+            break
+        blocks.append(block)
+    return "".join(blocks)
+
+
+def _about(run: Row) -> str:
+    policy = run.get("policy") or {}
+    facts = [setting(run).replace("  ", ", ")]
+    if policy.get("digest"):
+        facts.append(f"policy {policy.get('directory', '')} {policy['digest'][:6]}")
+    facts += [f"{key} {run[key]}" for key in ("device", "dtype") if run.get(key)]
+    return f"\n{escape(', '.join(fact for fact in facts if fact))}\n"
+
+
+def _block(lora: Row) -> str:
+    measured = [row for row in lora["rows"] if row["outcome"] != "ERROR"]
+    parts = [f"\n## {escape(title(lora))}: {lora['outcome']}, {escape(tally(lora))}\n"]
+    for reason, checks in errors(lora["rows"]):
+        parts.append(f"- **ERROR** {escape(', '.join(checks))}: {escape(reason)}")
+    table = [columns(row) for row in measured] + [not_run(check) for check in lora["missing"]]
+    if table:
+        parts += ["", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
+        parts += [_line([escape(cell) for cell in cells]) for cells in table]
+        parts.append("")
+    failed = [row for row in measured if row["outcome"] != "PASS"]
+    parts += [f"- **{row['outcome']}** {escape(words(row))}" for row in failed]
+    sha = f"SHA-256 {lora['sha256']}" if lora["sha256"] else ""
+    parts += [
+        f"\n{escape(text)}" for text in (*(f"images: {folder}" for folder in lora["images"]), sha) if text
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def escape(text: str) -> str:
+    """Text that stays text: no markup, HTML, table cell, link, mention or formula comes out of a name."""
+    plain = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    quiet = re.sub(r"([\\`*_{}\[\]|~$#!])", r"\\\1", plain)
+    return re.sub(r"(?i)://|\bwww\.|@", lambda found: _unlinked(found.group()), quiet)
+
+
+def _unlinked(text: str) -> str:
+    return text.replace(":", "&#58;").replace(".", "&#46;").replace("@", "@<!-- -->")

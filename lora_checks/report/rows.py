@@ -1,0 +1,128 @@
+"""What the renderers share: a row of the document put into columns of words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from lora_checks.verdict import limits, missing_word, nearest_words
+from lora_checks.words import count, number
+
+ORDER = ("ERROR", "FAIL", "INCONCLUSIVE", "PASS")
+HEADINGS = ("verdict", "check", "metric", "value", "95 % interval", "limits", "note")
+Row = Mapping[str, Any]
+
+
+def urgency(row: Row) -> tuple[int, bool, float]:
+    """Sort key: worst verdict, required before optional, then distance in terms of the limit's size."""
+    threshold, margin = row["threshold"], row["margin"]
+    distance = float("-inf")
+    if threshold is not None and margin is not None:
+        sizes = [abs(limit) for limit in (threshold["min"], threshold["max"]) if limit]
+        distance = margin / min(sizes, default=1.0)
+    return ORDER.index(row["outcome"]), not row["required"], distance
+
+
+def columns(row: Row) -> tuple[str, str, str, str, str, str, str]:
+    """Verdict, check, metric, value, interval, limits and note, as text."""
+    threshold, measurement = row["threshold"] or {}, row["measurement"]
+    check = row["check"] if row["required"] else f"{row['check']} (optional)"
+    lowest, highest = threshold.get("min"), threshold.get("max")
+    if measurement is None:
+        return (row["outcome"], check, threshold.get("metric", ""), "-", "", limits(lowest, highest), "")
+    value = measurement["value"]
+    metric, stat = measurement["metric"], measurement["stat"]
+    return (
+        row["outcome"],
+        check,
+        metric if stat == "mean" else f"{stat} {metric}",
+        number(value, (lowest, highest)),
+        interval(measurement, lowest, highest),
+        limits(lowest, highest, value),
+        note(row),
+    )
+
+
+def interval(measurement: Row, *unlike: float | None) -> str:
+    low, high = measurement["low"], measurement["high"]
+    return "" if low is None or high is None else f"[{number(low, unlike)}, {number(high, unlike)}]"
+
+
+def note(row: Row) -> str:
+    """What a person looks for next: the worst prompt where it failed, the spread where it passed."""
+    m = row["measurement"]
+    parts = [row["band"]]
+    if row["outcome"] != "PASS":
+        copied = nearest_words(m["nearest"], m["n"])
+        parts += [f"worst: {m['worst'][0]} {number(m['worst'][1])}" if m["worst"] else "", copied]
+    elif m["extremes"]:
+        parts.append(f"{number(m['extremes'][0])} to {number(m['extremes'][1])}")
+    if m["stat"] != "missing" and (m["missing"] or missing_word(m["metric"]) == "no face"):
+        parts.append(f"{missing_word(m['metric'])} in {m['missing']}")
+    return ", ".join(part for part in parts if part)
+
+
+def not_run(check: str) -> tuple[str, str, str, str, str, str, str]:
+    """The columns of a required check that has no verdict."""
+    return ("NOT RUN", check, "", "", "", "", "")
+
+
+def words(row: Row) -> str:
+    return f"{row['check']}: {reason(row)}"
+
+
+def reason(row: Row) -> str:
+    """Without the folder, which is named once for all rows."""
+    text = str(row["reason"])
+    return text.removesuffix(f"; images in {row['images']}")
+
+
+def title(lora: Row) -> str:
+    return PurePath(lora["path"]).name or str(lora["name"])
+
+
+def tally(lora: Row) -> str:
+    """ "2 of 5 rows", counting required rows that ended as the LoRA did, then the other trouble."""
+    counts = Counter(row["outcome"] for row in lora["rows"] if row["required"])
+    counts["INCOMPLETE"] = len(lora["missing"])
+    outcome = lora["outcome"]
+    others = [f"{counts[word]} {word}" for word in ORDER[:3] if word != outcome and counts[word]]
+    if outcome != "INCOMPLETE" and lora["missing"]:
+        others.append(f"{len(lora['missing'])} not run")
+    total = sum(counts.values())
+    main = f"{counts[outcome]} of {count(total, 'row')}"
+    return ", ".join([f"{main} not run" if outcome == "INCOMPLETE" else main, *others])
+
+
+def setting(run: Row) -> str:
+    """ "base miniature-sd 3f2a91  16 prompts x 2 seeds", as far as the run says so."""
+    base, seeds = run.get("base") or {}, run.get("seeds")
+    name, digest = PurePath(str(base.get("model") or "")).name, str(base.get("digest") or "")[:6]
+    parts = [" ".join(part for part in ("base", name, digest) if part)] if name else []
+    if run.get("prompts") is not None and seeds is not None:
+        number_of_seeds = seeds if isinstance(seeds, int) else len(seeds)
+        parts.append(f"{count(run['prompts'], 'prompt')} x {count(number_of_seeds, 'seed')}")
+    return "  ".join(parts)
+
+
+def errors(rows: list[Row]) -> list[tuple[str, list[str]]]:
+    """Each reason of an ERROR once, with the checks it stopped: a refused file stops them all."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row["outcome"] == "ERROR":
+            found.setdefault(reason(row), []).append(columns(row)[1])
+    return list(found.items())
+
+
+def headline(document: Row) -> str:
+    """ "PASS: good.safetensors, 5 of 5 rows" or "FAIL: 3 of 6 LoRAs did not pass"."""
+    loras = document["loras"]
+    if not loras:
+        return f"{document['outcome']}: no LoRA was judged"
+    if len(loras) == 1:
+        return f"{document['outcome']}: {title(loras[0])}, {tally(loras[0])}"
+    refused = sum(lora["outcome"] != "PASS" for lora in loras)
+    ending = f"{refused} of {len(loras)} LoRAs did not pass" if refused else f"all {len(loras)} LoRAs passed"
+    return f"{document['outcome']}: {ending}"

@@ -1,0 +1,123 @@
+"""The verdict table at the end of a run."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lora_checks.report.rows import Row, columns, errors, headline, not_run, setting, tally, title, words
+from lora_checks.words import printable
+
+Markup = Callable[..., str]  # TerminalWriter.markup: (text, red=True, bold=True) -> text
+
+COLOURS = {
+    "PASS": "green",
+    "FAIL": "red",
+    "ERROR": "red",
+    "INCONCLUSIVE": "yellow",
+    "INCOMPLETE": "yellow",
+    "NOT RUN": "yellow",
+}
+MANY = 4  # above this, a line per LoRA comes first and only what did not pass is shown in full
+NARROWEST_NOTE = 24
+
+
+def lines(document: Mapping[str, Any], width: int, markup: Markup | None = None) -> list[str]:
+    """The table, worst rows first, then each failure in words, then where the images are.
+
+    ``markup`` colours the verdicts as `TerminalWriter.markup` does.
+    """
+    paint = markup or _bare
+    loras, about = document["loras"], setting(document["run"])
+    if len(loras) <= MANY:
+        shown = [line for lora in loras for line in _block(lora, lora["rows"], about, width, paint)]
+        return shown if len(loras) == 1 else [*shown, _last(document, paint)]
+    name_width = max(len(printable(title(lora))) for lora in loras)
+    summary = [f"  {_head(lora, paint, name_width)}{_stoppers(lora)}" for lora in loras]
+    detailed = [lora for lora in loras if lora["outcome"] != "PASS"]
+    details: list[str] = []
+    for lora in detailed:
+        failing = [row for row in lora["rows"] if row["outcome"] != "PASS"]
+        details += ["", *_block(lora, failing, "", width, paint)]
+    return [printable(about), *summary, *details, *([""] if details else []), _last(document, paint)]
+
+
+def _block(lora: Row, rows: Sequence[Row], about: str, width: int, paint: Markup) -> list[str]:
+    head = _head(lora, paint)
+    if about:
+        gap = width - len(_head(lora, _bare)) - len(printable(about))
+        head += f"{' ' * gap}{printable(about)}" if gap >= 2 else f"\n  {printable(about)}"
+    measured = [row for row in rows if row["outcome"] != "ERROR"]
+    failed = [row for row in measured if row["outcome"] != "PASS"]
+    unrun = [not_run(check) for check in lora["missing"]]
+    return [
+        *head.split("\n"),
+        *(line for found in errors(list(rows)) for line in _refused(*found, width, paint)),
+        *_table([columns(row) for row in measured] + unrun, width, paint),
+        *(line for row in failed for line in _wrapped(words(row), width)),
+        *(f"  images: {printable(folder)}" for folder in lora["images"]),
+    ]
+
+
+def _head(lora: Row, paint: Markup, name_width: int = 0) -> str:
+    verdict = paint(lora["outcome"], bold=True, **{COLOURS[lora["outcome"]]: True})
+    return f"{printable(title(lora)):{name_width}}  {verdict}  {tally(lora)}"
+
+
+def _stoppers(lora: Row) -> str:
+    """The checks that did not pass, by name; none for a file that was refused as a whole."""
+    stopped = [row["check"] for row in lora["rows"] if row["required"] and row["outcome"] != "PASS"]
+    as_a_whole = any(len(checks) > 1 for _, checks in errors(lora["rows"]))
+    return f": {printable(', '.join(stopped))}" if stopped and not as_a_whole else ""
+
+
+def _table(rows: Sequence[tuple[str, ...]], width: int, paint: Markup) -> list[str]:
+    clean = [tuple(printable(cell) for cell in row) for row in rows]
+    widths = [max((len(row[i]) for row in clean), default=0) for i in range(6)]
+    return [line for row in clean for line in _row(row, widths, width, paint)]
+
+
+def _row(row: tuple[str, ...], widths: list[int], width: int, paint: Markup) -> list[str]:
+    verdict, *cells = (f"{cell:{'>' if i == 3 else '<'}{widths[i]}}" for i, cell in enumerate(row[:6]))
+    body = "  ".join(cell for cell, column in zip(cells, widths[1:], strict=True) if column)
+    used = 4 + len(verdict) + len(body) + 2
+    line = f"  {paint(verdict, **{COLOURS[row[0]]: True})}  {body}"
+    note = row[6]
+    if not note:
+        return [line.rstrip()]
+    if width - used < min(len(note), NARROWEST_NOTE):  # no room beside the numbers
+        return [line.rstrip(), *_folded(note, width, 6 + widths[0])]
+    first, *rest = _folded(note, width, used)
+    return [f"{line}  {first.lstrip()}", *rest]
+
+
+def _refused(reason: str, checks: list[str], width: int, paint: Markup) -> list[str]:
+    names = ", ".join(checks) if len(checks) <= 3 else f"{len(checks)} rows"
+    first, *rest = _wrapped(f"ERROR  {names}: {reason}", width)
+    return [first.replace("ERROR", paint("ERROR", red=True), 1), *rest]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Indented under its first word; paths are never broken, so that they can be copied."""
+    return _folded(text, width, 2, 6)
+
+
+def _folded(text: str, width: int, first: int, rest: int | None = None) -> list[str]:
+    return textwrap.wrap(
+        printable(text),
+        max(width, first + NARROWEST_NOTE),
+        initial_indent=" " * first,
+        subsequent_indent=" " * (first if rest is None else rest),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _last(document: Mapping[str, Any], paint: Markup) -> str:
+    text, outcome = printable(headline(document)), document["outcome"]
+    return paint(outcome, bold=True, **{COLOURS[outcome]: True}) + text.removeprefix(outcome)
+
+
+def _bare(text: str, **_: bool) -> str:
+    return text

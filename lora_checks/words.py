@@ -1,0 +1,40 @@
+"""Numbers and names as people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+
+def number(value: float | None, unlike: Iterable[float | None] = ()) -> str:
+    """Three decimals or so, and as many more as it takes to look different from what it differs from.
+
+    So that no sentence says that 0.500 is below 0.500.
+    """
+    if value is None or not math.isfinite(value):
+        return "-"
+    if 0 < abs(value) < 0.001:
+        return f"{value:.2e}"
+    others = [other for other in unlike if other is not None and other != value]
+    for digits in range(_decimals(value), 12):
+        text = f"{value + 0.0:.{digits}f}"
+        if all(text != f"{other:.{digits}f}" for other in others):
+            return text
+    return repr(value)
+
+
+def _decimals(value: float) -> int:
+    return 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1
+
+
+def count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def printable(text: str) -> str:
+    """One line without control characters, direction marks or lone surrogates.
+
+    Prompts and file names come from outside: an escape sequence must not colour a terminal, and a
+    control character must not break an XML file.
+    """
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
