@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from lora_checks.errors import ConfigError, MeasureError
+from lora_checks.extractors import Pixels
 from lora_checks.records import ImageFile, ImageSet, Prompt
 
 DECODER = "1"  # part of every stored feature's key: raise it when the pixels of any file change
@@ -25,8 +26,6 @@ MAX_PIXELS = 89_478_485  # Pillow's own limit, as an error and not as a warning
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 UNREADABLE = frozenset({".avif", ".heic", ".heif", ".jxl", ".gif", ".jp2"})  # pictures, but not for us
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF")
-
-Pixels = NDArray[np.uint8]
 
 
 def decode(path: Path) -> Pixels:
