@@ -43,15 +43,14 @@ def load_policy(
     seeds: int | None = None,
 ) -> Policy:
     """Read a policy directory; each keyword stands for the command-line option of its name."""
-    rules = load(_policy_file(directory, "thresholds.yaml", thresholds, "--thresholds"))
-    thresholds_path = thresholds or directory / "thresholds.yaml"
-    top = rules.table(required=["checks"], optional=["folders", "networks"])
-    folders = _folders(top.get("folders"), thresholds_path.parent, references)
+    path = _policy_file(directory, "thresholds.yaml", thresholds, "--thresholds")
+    top = load(path).table(required=["checks"], optional=["folders", "networks"])
+    folders = _folders(top.get("folders"), path.parent, references)
     rows = _checks(top["checks"], folders)
     return Policy(
         prompts=_prompt_set(_policy_file(directory, "prompts.yaml", prompts, "--prompts"), base, seeds),
         thresholds=rows,
-        networks=_networks(top.get("networks"), thresholds_path.parent),
+        networks=_networks(top.get("networks"), path.parent),
         folders=_present(folders, {row.against for row in rows}),
         directory=directory.absolute(),
     )
