@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -59,12 +60,15 @@ KINDS = {
 }
 
 
-def build(slot: str, settings: Mapping[str, Any], device: str) -> Extractor:
-    """The extractor for a slot of the policy's ``networks:``; ``kind:`` defaults to the slot's own name."""
+def build(slot: str, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> Extractor:
+    """The extractor for a slot of the policy's ``networks:``; ``kind:`` defaults to the slot's own name.
+
+    ``cache`` is a folder for what a network can keep of its own making, such as a faster form of itself.
+    """
     settings = dict(settings)
     kind = settings.pop("kind", slot)
     if kind not in KINDS:
         raise ConfigError(f"networks: {slot}: unknown kind '{kind}'; known: {', '.join(sorted(KINDS))}")
     module, _, name = KINDS[kind].partition(":")
-    extractor: Extractor = getattr(import_module(module), name)(settings, device=device)
+    extractor: Extractor = getattr(import_module(module), name)(settings, device, cache=cache)
     return extractor

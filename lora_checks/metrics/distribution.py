@@ -1,0 +1,77 @@
+"""Do two sets of images come from the same distribution?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_checks.errors import MeasureError
+from lora_checks.metrics import metric
+from lora_checks.metrics.vectors import Array
+from lora_checks.statistics_file import Moments, moments, usable
+
+INFINITY = float("inf")
+
+
+@metric(extractor="inception", against="reference", per="set", better="lower", range=(0, INFINITY))
+def fid(x: Array, y: Array | Moments) -> float:
+    """(N, 2048), (M, 2048) -> Frechet Inception distance (Heusel et al. 2017), 0 for equal distributions.
+
+    Biased upwards for few images: two halves of one set of 100 are 16 to 52 apart. Compare equal N only.
+    """
+    return frechet(x, y)
+
+
+@metric(extractor="trunk", against="reference", per="set", better="lower", range=(0, INFINITY))
+def trunk_frechet(x: Array, y: Array | Moments) -> float:
+    """(N, D), (M, D) -> Frechet distance of the features of a trunk of one's own; not comparable with FID."""
+    return frechet(x, y)
+
+
+def frechet(x: Array, y: Array | Moments) -> float:
+    """|mu_x - mu_y|^2 + Tr(S_x + S_y - 2 (S_x S_y)^(1/2)), covariances with ddof 1.
+
+    The last trace is the sum of the singular values of ``R_x R_y^T`` for any roots ``S = R^T R``. Centred
+    features are such a root, so with fewer images than dimensions nothing of size D x D is decomposed:
+    exact, and a thousand times faster than a matrix square root.
+    """
+    x = usable(x)
+    if not isinstance(y, Moments):
+        y = usable(y)
+        _same_dimension(x.shape[1], y.shape[1])
+        if min(len(x), len(y)) < x.shape[1]:
+            a, b = _root(x), _root(y)
+            overlap = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+            return _distance(x.mean(0) - y.mean(0), (a**2).sum(), (b**2).sum(), overlap)
+        y = moments(y)
+    _same_dimension(x.shape[1], y.mu.size)
+    a = _root(x) if len(x) < x.shape[1] else _symmetric_root(np.cov(x, rowvar=False))
+    overlap = np.sqrt(np.linalg.eigvalsh(a @ y.sigma @ a.T).clip(min=0)).sum()
+    return _distance(x.mean(0) - y.mu, (a**2).sum(), np.trace(y.sigma), overlap)
+
+
+def _distance(difference: NDArray[np.float64], x_trace: Any, y_trace: Any, overlap: Any) -> float:
+    # Rounding may put the distance of equal sets a little below zero.
+    return max(0.0, float(difference @ difference + x_trace + y_trace - 2 * overlap))
+
+
+def _root(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, D) with R^T R the covariance of x."""
+    root: NDArray[np.float64] = (x - x.mean(axis=0)) / np.sqrt(len(x) - 1)
+    return root
+
+
+def _symmetric_root(sigma: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(D, D) with R^T R = sigma."""
+    values, vectors = np.linalg.eigh(sigma)
+    root: NDArray[np.float64] = (vectors * np.sqrt(values.clip(min=0))).T
+    return root
+
+
+def _same_dimension(x: int, y: int) -> None:
+    if x != y:
+        raise MeasureError(
+            f"the features have {x} dimensions and the reference statistics {y}: another network"
+        )

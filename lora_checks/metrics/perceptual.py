@@ -1,0 +1,34 @@
+"""How far apart do two images look?"""
+
+from __future__ import annotations
+
+from lora_checks.metrics import metric
+from lora_checks.metrics.vectors import Array
+
+INFINITY = float("inf")
+
+
+@metric(
+    extractor="lpips",
+    takes="distances",
+    against="reference",
+    per="image",
+    better="lower",
+    range=(0, INFINITY),
+)
+def lpips(d: Array) -> Array:
+    """(N, M) or (N,) LPIPS distances as the network gives them; 0 is the same image (Zhang et al. 2018)."""
+    return d
+
+
+@metric(
+    extractor="trunk",
+    takes="distances",
+    against="reference",
+    per="image",
+    better="lower",
+    range=(0, INFINITY),
+)
+def trunk_distance(d: Array) -> Array:
+    """(N, M) or (N,) distances by LPIPS' formula on a trunk of one's own; 0 is the same image."""
+    return d
