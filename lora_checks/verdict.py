@@ -122,6 +122,8 @@ def _trouble(m: Measurement, t: Threshold) -> str:
         return f"the row asks for {t.stat} {t.metric}, but {m.stat} {m.metric} was measured"
     if t.min is None and t.max is None:
         return "the row has neither min nor max"
+    if not all(math.isfinite(limit) for limit in (t.min, t.max, t.max_missing) if limit is not None):
+        return "a limit of the row is not a finite number"
     if m.n + m.missing == 0:
         return f"no image was measured for {m.metric}"
     if not math.isfinite(m.value) and not (m.n == 0 and _too_many_missing(m, t)):
@@ -154,8 +156,8 @@ def _decide_bound(m: Measurement, t: Threshold) -> Decision:
 
 
 def _no_interval(m: Measurement) -> str:
-    if m.prompts < stats.MIN_PROMPTS:
-        return f"that takes at least {stats.MIN_PROMPTS} prompts ({m.prompts} measured)"
+    if m.stat in stats.STATS_WITH_INTERVAL:
+        return f"that takes values from at least {stats.MIN_PROMPTS} prompts ({m.prompts} in this run)"
     return f"{_name(m)} has none: use 'rule: estimate'"
 
 

@@ -74,8 +74,15 @@ def _stoppers(lora: Row) -> str:
 
 def _table(rows: Sequence[tuple[str, ...]], width: int, paint: Markup) -> list[str]:
     clean = [tuple(printable(cell) for cell in row) for row in rows]
-    widths = [max((len(row[i]) for row in clean), default=0) for i in range(6)]
+    widths = _widths(clean)
+    if sum(widths) + 2 * len(widths) > width:  # the metric is the column that a row's name already explains
+        clean = [(*row[:2], "", *row[3:6], ", ".join(filter(None, (row[2], row[6])))) for row in clean]
+        widths = _widths(clean)
     return [line for row in clean for line in _row(row, widths, width, paint)]
+
+
+def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
+    return [max((len(row[i]) for row in rows), default=0) for i in range(6)]
 
 
 def _row(row: tuple[str, ...], widths: list[int], width: int, paint: Markup) -> list[str]:

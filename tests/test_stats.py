@@ -1,0 +1,136 @@
+"""Intervals against closed forms, scipy and simulation."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats as reference
+
+from lora_checks import stats
+
+Keep = NDArray[np.bool_]
+
+
+def mean_of(values: NDArray[np.float64]) -> Callable[[Keep], float]:
+    return lambda keep: float(values[keep].mean())
+
+
+def prompts(k: int, seeds: int = 1) -> list[str]:
+    return [f"p{i}" for i in range(k) for _ in range(seeds)]
+
+
+@pytest.mark.parametrize("df", [1, 2, 3, 7, 8, 15, 19, 63, 500])
+@pytest.mark.parametrize("p", [0.001, 0.025, 0.2, 0.5, 0.6, 0.95, 0.975, 0.995])
+def test_t_quantile_is_scipys(p: float, df: int) -> None:
+    assert stats.t_quantile(p, df) == pytest.approx(reference.t.ppf(p, df), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize(("p", "df"), [(0.0, 5), (1.0, 5), (0.9, 0)])
+def test_there_is_no_t_quantile_at_the_ends(p: float, df: int) -> None:
+    with pytest.raises(ValueError, match="no t quantile"):
+        stats.t_quantile(p, df)
+
+
+def test_balanced_mean_is_student_t_on_prompt_means() -> None:
+    values = np.random.default_rng(1).normal(size=(12, 4))
+    found = stats.jackknife(mean_of(values.ravel()), prompts(12, 4))
+    means = values.mean(axis=1)
+    low, high = reference.t.interval(0.95, 11, loc=means.mean(), scale=reference.sem(means))
+    assert found == pytest.approx((values.mean(), low, high), rel=1e-9)
+
+
+def test_one_sided_bounds_are_the_ends_of_the_90_percent_interval() -> None:
+    values = np.random.default_rng(2).normal(size=10)
+    one = stats.jackknife(mean_of(values), prompts(10), sides=1)
+    two = stats.jackknife(mean_of(values), prompts(10), confidence=0.90)
+    assert one == pytest.approx(two)
+
+
+def test_bias_of_order_one_over_n_is_removed() -> None:
+    values = np.random.default_rng(3).normal(size=20)
+    found = stats.jackknife(lambda keep: float(values[keep].var()), prompts(20))
+    assert found is not None
+    assert found.estimate == pytest.approx(values.var(ddof=1), rel=1e-9)
+
+
+def test_order_of_rows_does_not_matter() -> None:
+    rng = np.random.default_rng(4)
+    values, names, order = rng.normal(size=32), np.array(prompts(16, 2)), rng.permutation(32)
+    shuffled = stats.jackknife(mean_of(values[order]), list(names[order]))
+    assert shuffled == pytest.approx(stats.jackknife(mean_of(values), list(names)))
+
+
+def test_fewer_than_eight_prompts_have_no_interval() -> None:
+    assert stats.jackknife(mean_of(np.arange(28.0)), prompts(7, 4)) is None
+    assert stats.jackknife(mean_of(np.arange(8.0)), prompts(8)) is not None
+    assert stats.jackknife(mean_of(np.arange(0.0)), []) is None
+
+
+def test_a_value_that_vanishes_without_one_prompt_has_no_interval() -> None:
+    assert stats.jackknife(lambda keep: math.nan if not keep[3] else 1.0, prompts(9)) is None
+
+
+def test_constant_values_have_a_point_for_an_interval() -> None:
+    assert stats.jackknife(mean_of(np.full(9, 0.5)), prompts(9)) == pytest.approx((0.5, 0.5, 0.5))
+
+
+def coverage(k: int, seeds: int, keep_share: float = 1.0, runs: int = 1500) -> float:
+    """How often the interval holds the true mean 0 when prompts differ twice as much as seeds."""
+    rng = np.random.default_rng(5)
+    hits = 0
+    for _ in range(runs):
+        values = (rng.normal(size=(k, 1)) + 0.5 * rng.normal(size=(k, seeds))).ravel()
+        present = rng.random(k * seeds) < keep_share
+        names = np.array(prompts(k, seeds))[present]
+        found = stats.jackknife(mean_of(values[present]), list(names))
+        assert found is not None
+        hits += found.low <= 0 <= found.high
+    return hits / runs
+
+
+@pytest.mark.parametrize(("k", "seeds", "keep_share"), [(8, 4, 1.0), (16, 2, 1.0), (16, 4, 0.8)])
+def test_coverage_is_nominal(k: int, seeds: int, keep_share: float) -> None:
+    assert coverage(k, seeds, keep_share) == pytest.approx(0.95, abs=0.017)  # three standard errors
+
+
+def test_coverage_of_a_set_value_is_near_nominal() -> None:
+    """The squared distance of the mean from the origin: curved, biased, defined only for the set."""
+    rng, hits = np.random.default_rng(6), 0
+    for _ in range(1000):
+        points = np.repeat(rng.normal([2.0, 0.0, 0.0], 1.0, size=(16, 3)), 2, axis=0)
+        found = stats.jackknife(
+            lambda keep, p=points: float((p[keep].mean(axis=0) ** 2).sum()), prompts(16, 2)
+        )
+        assert found is not None
+        hits += found.low <= 4 <= found.high
+    assert hits / 1000 == pytest.approx(0.95, abs=0.021)
+
+
+def test_more_prompts_decide_with_the_promised_power() -> None:
+    """From 16 prompts at [0.48, 0.56] around 0.52 with the limit 0.50."""
+    more = stats.more_prompts(0.48, 0.56, 16, 0.50)
+    assert more is not None
+    spread = 0.04 / reference.t.ppf(0.975, 15) * 4
+    total = 16 + more
+    means = np.random.default_rng(7).normal(0.52, spread, size=(4000, total))
+    half = reference.t.ppf(0.975, total - 1) * means.std(axis=1, ddof=1) / math.sqrt(total)
+    assert (means.mean(axis=1) - half > 0.50).mean() == pytest.approx(0.80, abs=0.02)
+
+
+def test_more_prompts_shrinks_with_distance_and_gives_up_at_the_limit() -> None:
+    near, far = (stats.more_prompts(0.4, 0.6, 16, limit) for limit in (0.45, 0.41))
+    assert near is not None
+    assert far is not None
+    assert near > far > 0
+    assert stats.more_prompts(0.4, 0.6, 16, 0.5) is None
+
+
+def test_scipy_is_not_imported() -> None:
+    code = "import sys, lora_checks.stats as s; s.t_quantile(0.975, 15); sys.exit('scipy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
