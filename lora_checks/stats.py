@@ -44,6 +44,9 @@ def jackknife(
     probability ``confidence``; ``sides=1`` makes ``low`` and ``high`` each a bound that holds with
     ``confidence`` on its own, which is what a row with one limit asks. None where fewer than
     `MIN_PROMPTS` prompts have a value, or where a value without one of them does not exist.
+
+    The correction removes bias of order 1/N. A Frechet distance over fewer images than dimensions has
+    another kind: there only the interval's width means something, laid around the plain value.
     """
     names, index = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
     k = len(names)
