@@ -25,7 +25,7 @@ DECODER = "1"  # part of every stored feature's key: raise it when the pixels of
 MAX_PIXELS = 89_478_485  # Pillow's own limit, as an error and not as a warning
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 UNREADABLE = frozenset({".avif", ".heic", ".heif", ".jxl", ".gif", ".jp2"})  # pictures, but not for us
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 
 
 def decode(path: Path) -> Pixels:

@@ -138,9 +138,8 @@ def foreign_letters(name: str) -> str:
 def load(path: Path) -> Value:
     """The file's one mapping; `ConfigError` for anything that two readers could understand differently."""
     text = _read(path)
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
+        node = _Loader(text).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{path}:{mark.line + 1}" if mark else path
@@ -149,8 +148,6 @@ def load(path: Path) -> Value:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigError(f"{path}:{line}: the character U+{ord(text[error.position]):04X}"
                           " is not allowed in YAML") from None  # fmt: skip
-    finally:
-        loader.dispose()
     if node is None:
         raise ConfigError(f"{path}: the file is empty")
     whole = _Tree(path).value(node, key="", line=node.start_mark.line)
