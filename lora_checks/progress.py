@@ -11,6 +11,9 @@ from typing import Any, Self
 from lora_checks.words import printable
 
 
+SECONDS_BETWEEN_LINES = 1.0
+
+
 class Progress:
     """``with Progress(32, "generating overfit", write, interactive=True) as bar: bar.advance(8)``
 
@@ -30,10 +33,11 @@ class Progress:
         self.total, self.what, self.unit = total, printable(what), unit
         self._write, self._interactive, self._clock = write, interactive, clock
         self._done = 0
+        self._said = 0.0  # when the last line was written
         self._bar: Any = None
 
     def __enter__(self) -> Self:
-        self._started = self._clock()
+        self._started = self._said = self._clock()
         if self.total > 0:
             self._write("\n")  # leave pytest's own line of dots alone
             if self._interactive:
@@ -46,8 +50,16 @@ class Progress:
         before, self._done = self._done, self._done + n
         if self._bar is not None:
             self._bar.update(n)
-        elif self.total > 0 and self._done * 10 // self.total > before * 10 // self.total:
-            self._write(self._line() + "\n")
+        elif self.total > 0:
+            now = self._clock()
+            if self._worth_a_line(before, now):
+                self._said = now
+                self._write(self._line(now - self._started) + "\n")
+
+    def _worth_a_line(self, before: int, now: float) -> bool:
+        """Every tenth, but not several a second: a log is read by people."""
+        tenth = self._done * 10 // self.total > before * 10 // self.total
+        return tenth and (self._done >= self.total or now - self._said >= SECONDS_BETWEEN_LINES)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -55,8 +67,7 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def _line(self) -> str:
-        spent = self._clock() - self._started
+    def _line(self, spent: float) -> str:
         rate = self._done / spent if spent > 0 else 0.0
         left = self.total - self._done
         time_left = f"{_duration(left / rate)} left" if left > 0 and rate else f"took {_duration(spent)}"

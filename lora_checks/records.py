@@ -21,6 +21,7 @@ Better = Literal["higher", "lower"]
 Stat = Literal["mean", "min", "max", "median", "missing"]
 Pairing = Literal["nearest", "mean", "sorted"]
 Rule = Literal["estimate", "bound"]
+Takes = Literal["features", "distances"]
 
 
 def digest(value: object) -> str:
@@ -178,6 +179,7 @@ class Metric:
     per: Per
     better: Better
     range: tuple[float, float]
+    takes: Takes = "features"  # "distances": of pairs of images, from a network of pairs (LPIPS)
     version: str = "1"
     text: str = "{}"  # template of the prompt given to the text tower
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 
@@ -14,9 +13,10 @@ from lora_checks.progress import Progress
 def run(total: int, steps: list[int], interactive: bool, seconds: float = 1.0) -> str:
     """What is written when each step takes so long."""
     written: list[str] = []
-    ticks = itertools.count(0.0, seconds)
-    with Progress(total, "generating overfit", written.append, interactive, clock=lambda: next(ticks)) as bar:
+    now = 0.0
+    with Progress(total, "generating overfit", written.append, interactive, clock=lambda: now) as bar:
         for step in steps:
+            now += seconds
             bar.advance(step)
     return "".join(written)
 
@@ -41,6 +41,11 @@ def test_a_line_has_rate_and_time_left() -> None:
 )
 def test_long_waits_are_said_in_minutes(seconds: float, left: str) -> None:
     assert left in run(20, [10], interactive=False, seconds=seconds)
+
+
+def test_a_quick_job_says_little() -> None:
+    found = run(100, [1] * 100, interactive=False, seconds=0.02).strip().splitlines()
+    assert len(found) == 3  # start, after a second, end
 
 
 def test_fewer_than_ten_images_get_a_line_each() -> None:

@@ -11,8 +11,9 @@ against        arguments                                               per image
 ``reference``  ``x`` (N, D), ``y`` (M, D)                              (N,) or (N, M) / float
 =============  ======================================================  =========================
 
-An (N, M) result is reduced by the row's ``pairing`` (nearest, mean, sorted). A network of pairs (LPIPS)
-hands over its distances, (N, M) or (N,), as the only argument. Missing values are NaN, never zero.
+An (N, M) result is reduced by the row's ``pairing`` (nearest, mean, sorted). A metric that ``takes`` the
+distances of a network of pairs (LPIPS) gets them, (N, M) or row-paired (N,), as its only argument. One
+without an extractor gets the pixels. Missing values are NaN, never zero.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from lora_checks.errors import ConfigError
-from lora_checks.records import Against, Better, Metric, Per
+from lora_checks.records import Against, Better, Metric, Per, Takes
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,6 +47,7 @@ def metric(
     per: Per,
     better: Better,
     range: tuple[float, float],
+    takes: Takes = "features",
     version: str = "1",
     text: str = "{}",
 ) -> Callable[[F], F]:
@@ -61,7 +63,7 @@ def metric(
                 f"metric '{fn.__name__}' is declared in {known.fn.__module__} and in {fn.__module__}"
             )
         _declared[fn.__name__] = Metric(
-            fn.__name__, fn, extractor, against, per, better, range, version, text
+            fn.__name__, fn, extractor, against, per, better, range, takes, version, text
         )
         return fn
 

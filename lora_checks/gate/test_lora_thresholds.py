@@ -1,0 +1,26 @@
+"""One test for each LoRA and row of thresholds.yaml.
+
+Measuring happens in the fixture, where trouble is a JUnit error; only bad quality fails in the body.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from lora_checks.gallery import shown
+from lora_checks.records import Lora, Measurement, Outcome, Threshold, Verdict
+from lora_checks.verdict import judge
+from lora_checks.workbench import Workbench
+
+
+def test_lora_threshold(
+    lora: Lora,
+    threshold: Threshold,
+    measurement: Measurement,
+    workbench: Workbench,
+    record_verdict: Callable[[Verdict], None],
+) -> None:
+    verdict = judge(measurement, threshold, lora, images=shown(workbench.folder(lora)))
+    record_verdict(verdict)
+    if verdict.outcome is not Outcome.PASS and verdict.required:
+        pytest.fail(verdict.reason, pytrace=False)

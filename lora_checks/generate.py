@@ -1,0 +1,277 @@
+"""ImageSpec -> PNG bytes. The only file that knows diffusers."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import importlib
+import io
+import json
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_checks.base import ResolvedBase
+from lora_checks.errors import ConfigError, GenerationError, LoraFileError
+from lora_checks.records import ImageSpec, Lora, PromptSet
+
+ADAPTER = "gated"
+METADATA_KEY = "lora_checks"  # PNG text chunk with the image's recipe
+
+
+class Studio:
+    """One loaded pipeline and whichever LoRA is on it.
+
+    The pipeline loads with the first image and is kept while LoRAs are gated one after another. One on
+    which a LoRA failed to load is thrown away: diffusers leaves half-built layers behind that make every
+    later image wrong without an error.
+    """
+
+    def __init__(self, base: ResolvedBase, prompts: PromptSet, device: str, dtype: str) -> None:
+        self._base, self._prompts, self._device, self._dtype = base, prompts, device, dtype
+        self._pipe: Any = None
+        self._lora: str | None = None  # sha256 of the LoRA on the pipeline
+
+    def render(self, specs: Sequence[ImageSpec], lora: Lora | None) -> Iterator[bytes]:
+        """PNG bytes for each spec, made in one batch; all specs are with ``lora`` or all without.
+
+        Raises `GenerationError` for an image that is black or not finite, `LoraFileError` if the file
+        changed since it was inspected, `ConfigError` for a prompt that the tokenizer would cut.
+        """
+        with warnings.catch_warnings():
+            # a host project's `-W error` is about its own code, not about diffusers' deprecations
+            warnings.simplefilter("ignore")
+            self._prepare(lora)
+            pixels = self._sample(specs)
+        for spec, image in zip(specs, pixels, strict=True):
+            yield to_png(to_uint8(image, spec, self._dtype), spec)
+
+    def rest(self) -> None:
+        """Free the accelerator's memory for the networks that measure."""
+        if self._pipe is not None and self._device != "cpu":
+            self._discard()
+
+    def _prepare(self, lora: Lora | None) -> None:
+        if self._pipe is None:
+            self._pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype)
+            check_prompt_lengths(self._pipe, self._prompts)
+        wanted = lora.sha256 if lora else None
+        if self._lora == wanted:
+            return
+        if self._lora is not None:
+            self._pipe.delete_adapters(ADAPTER)
+            self._lora = None
+        if lora is not None:
+            try:
+                apply_lora(self._pipe, lora)
+            except BaseException:
+                self._discard()
+                raise
+        self._lora = wanted
+
+    def _sample(self, specs: Sequence[ImageSpec]) -> NDArray[np.float32]:
+        """(N, H, W, 3) in [0, 1]; halves the batch when the accelerator's memory does not hold it."""
+        import torch
+
+        try:
+            return self._call(specs)
+        except torch.OutOfMemoryError:
+            if len(specs) == 1:
+                raise GenerationError(
+                    f"{self._device} has not enough memory for one {specs[0].sampler.width}x"
+                    f"{specs[0].sampler.height} image; close what else uses it or pass --dtype float16"
+                ) from None
+        gc.collect()
+        torch.cuda.empty_cache()
+        half = len(specs) // 2
+        return np.concatenate([self._sample(specs[:half]), self._sample(specs[half:])])
+
+    def _call(self, specs: Sequence[ImageSpec]) -> NDArray[np.float32]:
+        import torch
+
+        sampler = specs[0].sampler
+        # One generator per image, on the CPU: an image then does not depend on its batch or its device.
+        generators = [torch.Generator("cpu").manual_seed(spec.seed) for spec in specs]
+        with torch.inference_mode():
+            images: NDArray[np.float32] = self._pipe(
+                prompt=[spec.prompt.text for spec in specs],
+                negative_prompt=[sampler.negative] * len(specs) if sampler.negative else None,
+                num_inference_steps=sampler.steps,
+                guidance_scale=sampler.guidance,
+                width=sampler.width,
+                height=sampler.height,
+                generator=generators,
+                output_type="np",
+            ).images
+        return images
+
+    def _discard(self) -> None:
+        self._pipe, self._lora = None, None
+        gc.collect()
+        if self._device.startswith("cuda"):
+            import torch
+
+            torch.cuda.empty_cache()
+
+
+def load_pipeline(base: ResolvedBase, prompts: PromptSet, device: str, dtype: str) -> Any:
+    """The base's own pipeline class, without its safety checker.
+
+    The checker paints images black; in a measurement that would be a bad score without a cause.
+    """
+    import torch
+    import transformers
+
+    diffusers: Any = importlib.import_module("diffusers")  # it has no types
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    diffusers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.disable_progress_bar()
+    index = json.loads((base.folder / "model_index.json").read_text(encoding="utf-8"))
+    extra = {"safety_checker": None, "requires_safety_checker": False} if "safety_checker" in index else {}
+    try:
+        pipe = diffusers.DiffusionPipeline.from_pretrained(
+            base.folder, torch_dtype=getattr(torch, dtype), local_files_only=True, **extra
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise GenerationError(f"base model {base.folder} does not load: {_first_line(error)}") from error
+    if prompts.sampler.scheduler:
+        pipe.scheduler = _scheduler(prompts).from_config(pipe.scheduler.config)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe.to(device)
+
+
+def _scheduler(prompts: PromptSet) -> Any:
+    import diffusers
+
+    name = prompts.sampler.scheduler or ""
+    found = getattr(diffusers, name, None)
+    if not (isinstance(found, type) and issubclass(found, diffusers.SchedulerMixin)):
+        raise ConfigError(f"{prompts.source}: sampler: scheduler '{name}' is not a diffusers scheduler class")
+    return found
+
+
+def check_prompt_lengths(pipe: Any, prompts: PromptSet) -> None:
+    """Tokenizers cut long prompts without a word; here that is a `ConfigError` with file and line."""
+    tokenizers = [getattr(pipe, name, None) for name in ("tokenizer", "tokenizer_2", "tokenizer_3")]
+    for tokenizer in filter(None, tokenizers):
+        limit = tokenizer.model_max_length
+        for prompt in prompts.prompts:
+            count = len(tokenizer(prompt.text, truncation=False, verbose=False).input_ids)
+            if count > limit:
+                raise ConfigError(
+                    f"{prompt.source}: prompt '{prompt.id}' has {count} tokens, and this base reads only the "
+                    f"first {limit}; shorten it"
+                )
+
+
+def apply_lora(pipe: Any, lora: Lora) -> None:
+    """Load the bytes that were inspected, and prove that every layer of the file is in place and active."""
+    content = lora.path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != lora.sha256:
+        raise LoraFileError(f"{lora.path} changed while it was being gated; run again when it is complete")
+    with tempfile.TemporaryDirectory(prefix="lora_checks-") as folder:
+        (Path(folder) / "lora.safetensors").write_bytes(content)
+        try:
+            pipe.load_lora_weights(
+                folder,
+                weight_name="lora.safetensors",
+                adapter_name=ADAPTER,
+                use_safetensors=True,
+                local_files_only=True,
+            )
+        except Exception as error:  # diffusers and peft raise whatever the mismatch happens to hit
+            raise GenerationError(
+                f"{lora.path.name} does not fit the base model: {_first_line(error)}"
+            ) from error
+    pipe.set_adapters([ADAPTER], [1.0])
+    check_applied(pipe, lora)
+
+
+def check_applied(pipe: Any, lora: Lora) -> None:
+    """Raises `GenerationError` unless as many layers are adapted as the file has, with weights and strength.
+
+    A good load and one that dropped every key look alike from outside: neither raises.
+    """
+    for component, expected in lora.components.items():
+        module = getattr(pipe, component, None)
+        layers = [] if module is None else adapted_layers(module)
+        if len(layers) != expected:
+            raise GenerationError(
+                f"{len(layers)} of {expected} {component} layers of {lora.path.name} were applied; "
+                "it was made for another base model"
+            )
+        for name, layer in layers:
+            if any(weight.is_meta for weight in layer.parameters()):
+                raise GenerationError(f"{lora.path.name}: layer {name} has no weights after loading")
+            if not layer.scaling[ADAPTER] > 0:
+                raise GenerationError(f"{lora.path.name}: layer {name} is scaled by {layer.scaling[ADAPTER]}")
+
+
+def adapted_layers(module: Any) -> list[tuple[str, Any]]:
+    from peft.tuners.lora import LoraLayer
+
+    return [
+        (name, layer)
+        for name, layer in module.named_modules()
+        if isinstance(layer, LoraLayer) and ADAPTER in layer.active_adapters and ADAPTER in layer.lora_A
+    ]
+
+
+def to_uint8(image: NDArray[np.float32], spec: ImageSpec, dtype: str) -> NDArray[np.uint8]:
+    """(H, W, 3) in [0, 1] -> uint8, as diffusers rounds; a NaN or black image is an error with its cause."""
+    where = f"prompt '{spec.prompt.id}', noise seed {spec.seed}"
+    if not np.isfinite(image).all():
+        raise GenerationError(
+            f"{where}: the image is not finite (NaN); "
+            + ("this base overflows in float16: pass --dtype bfloat16" if dtype == "float16" else "")
+            + ("the LoRA or the base holds values that overflow" if dtype != "float16" else "")
+        )
+    pixels = (image * 255).round().astype(np.uint8)
+    if not pixels.any():
+        raise GenerationError(f"{where}: the image is black; nothing can be measured on it")
+    return pixels
+
+
+def to_png(pixels: NDArray[np.uint8], spec: ImageSpec) -> bytes:
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_itxt(METADATA_KEY, json.dumps(recipe(spec), sort_keys=True))
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def recipe(spec: ImageSpec) -> dict[str, Any]:
+    """What it takes to make the image again, for the PNG and for people."""
+    sampler = spec.sampler
+    return {
+        "digest": spec.digest,
+        "prompt_id": spec.prompt.id,
+        "prompt": spec.prompt.text,
+        "negative_prompt": sampler.negative,
+        "seed": spec.seed,
+        "steps": sampler.steps,
+        "guidance_scale": sampler.guidance,
+        "width": sampler.width,
+        "height": sampler.height,
+        "scheduler": sampler.scheduler or "the base's own",
+        "base": spec.base,
+        "lora_sha256": spec.lora,
+        "lora_scale": spec.lora_scale,
+        "dtype": spec.dtype,
+        "device": spec.device,
+        "versions": list(spec.versions),
+    }
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

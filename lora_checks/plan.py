@@ -1,0 +1,56 @@
+"""Which images a LoRA is judged on. Pure: no file is read and nothing is generated here."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from lora_checks.records import ImageSpec, Lora, Prompt, PromptSet
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What decides pixels besides the policy and the LoRA."""
+
+    base: str  # identity of the base's weights
+    device: str
+    dtype: str
+    versions: tuple[str, ...]
+
+
+def candidate(prompts: PromptSet, machine: Machine, lora: Lora, scale: float = 1.0) -> tuple[ImageSpec, ...]:
+    """One spec for each prompt and seed, prompts outermost, with the LoRA applied."""
+    return tuple(replace(spec, lora=lora.sha256, lora_scale=scale) for spec in baseline(prompts, machine))
+
+
+def baseline(prompts: PromptSet, machine: Machine) -> tuple[ImageSpec, ...]:
+    """The same prompts and noise without the LoRA, row for row."""
+    return tuple(
+        ImageSpec(
+            prompt=prompt,
+            seed=noise_seed(prompt, seed),
+            sampler=prompts.sampler,
+            base=machine.base,
+            lora=None,
+            lora_scale=0.0,
+            dtype=machine.dtype,
+            device=machine.device.partition(":")[0],
+            versions=machine.versions,
+        )
+        for prompt in prompts.prompts
+        for seed in prompts.seeds
+    )
+
+
+def names(prompts: PromptSet) -> tuple[str, ...]:
+    """``prompt-id/seed`` for each spec, in the same order."""
+    return tuple(f"{prompt.id}/{seed}" for prompt in prompts.prompts for seed in prompts.seeds)
+
+
+def noise_seed(prompt: Prompt, seed: int) -> int:
+    """Every prompt starts from noise of its own.
+
+    With one seed for all prompts their images share composition, so they are no independent sample and
+    every interval over prompts comes out too narrow. The result is recorded in each image.
+    """
+    return int.from_bytes(hashlib.sha256(f"{prompt.id}/{seed}".encode()).digest()[:4], "big")

@@ -1,0 +1,110 @@
+"""The pytest plugin: options, and where the gate lives.
+
+Loaded in every pytest run of an environment that has the package, so it imports nothing but pytest; the
+rest follows only when ``--lora`` is given.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+GATE = Path(__file__).parent / "gate"
+CHECKS = ("test_lora_file.py", "test_lora_thresholds.py")
+NEEDS_LORA = ("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lora_checks", "LoRA release gate (lora_checks)")
+    add = group.addoption
+    add(
+        "--lora",
+        action="append",
+        default=[],
+        dest="lora",
+        metavar="PATH",
+        help="gate this LoRA: a .safetensors file, a folder of them, or a quoted pattern; repeatable",
+    )
+    add(
+        "--policy",
+        dest="lora_policy",
+        metavar="DIR",
+        help="folder with thresholds.yaml and prompts.yaml (default: the current folder)",
+    )
+    add("--thresholds", dest="lora_thresholds", metavar="FILE", help="thresholds instead of the policy's")
+    add("--prompts", dest="lora_prompts", metavar="FILE", help="prompts instead of the policy's")
+    add(
+        "--references",
+        dest="lora_references",
+        metavar="PATH",
+        help="pictures of the subject instead of the policy's: a folder, or .npz statistics for FID",
+    )
+    add(
+        "--base",
+        dest="lora_base",
+        metavar="MODEL",
+        help="base model instead of the policy's: a pipeline folder or a hub id",
+    )
+    add(
+        "--store",
+        dest="lora_store",
+        metavar="DIR",
+        help="where images and measurements are kept (default: .lora_checks)",
+    )
+    add(
+        "--report",
+        dest="lora_report",
+        metavar="DIR",
+        help="where report.json and report.md go (default: report in the store)",
+    )
+    add("--seeds", dest="lora_seeds", metavar="N", type=int, help="images per prompt (default: the policy's)")
+    add(
+        "--device",
+        dest="lora_device",
+        default="auto",
+        metavar="NAME",
+        help="auto, cpu, cuda, cuda:1 or mps (default: auto)",
+    )
+    add(
+        "--dtype",
+        dest="lora_dtype",
+        default="auto",
+        choices=("auto", "float32", "float16", "bfloat16"),
+        help="number format of the pipeline (default: float16 on cuda, float32 elsewhere)",
+    )
+    add(
+        "--batch-size",
+        dest="lora_batch_size",
+        default=None,
+        type=int,
+        metavar="N",
+        help="images generated at a time (default: 8 on a CPU, 4 elsewhere); halved when memory is short",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.option.lora:
+        given = [name for name in NEEDS_LORA if getattr(config.option, f"lora_{name}") is not None]
+        if given:
+            raise pytest.UsageError(f"--{given[0]} is for the LoRA gate: say which LoRA with --lora PATH")
+        return
+    config.args = [*(str(GATE / name) for name in CHECKS), *_own_arguments(config)]
+    from lora_checks import fixtures, session
+
+    config.pluginmanager.register(session.start(config), "lora_checks.session")
+    config.pluginmanager.register(fixtures, "lora_checks.fixtures")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without ``--lora`` there is nothing to gate: `pytest lora_checks` collects nothing."""
+    if not config.option.lora and (collection_path == GATE or GATE in collection_path.parents):
+        return True
+    return None
+
+
+def _own_arguments(config: pytest.Config) -> list[str]:
+    """Paths that were asked for by name; `testpaths` are another run's."""
+    asked = config.args_source == pytest.Config.ArgsSource.ARGS
+    return [argument for argument in config.args if asked and not argument.startswith(str(GATE))]

@@ -1,0 +1,291 @@
+"""One gating run: what must pass, who has passed, and the exit status. Registered only with ``--lora``."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lora_checks import config as policies
+from lora_checks import report, verdict
+from lora_checks.errors import ConfigError, LoraChecksError
+from lora_checks.gallery import shown
+from lora_checks.lora_file import find_loras, lora_names
+from lora_checks.progress import Progress
+from lora_checks.records import Lora, Policy, Threshold, Verdict
+from lora_checks.report import junit, terminal
+from lora_checks.store import Advance
+from lora_checks.workbench import Workbench, open_workbench
+
+FILE_CHECK = "file"  # the row of the LoRA file itself, before any threshold
+PROPERTY = "lora_checks.verdict"  # how a verdict travels: one JSON line in item.user_properties
+JOURNAL = "verdicts.jsonl"  # in the report folder: verdicts as they come, for a run that is killed
+
+
+class Session:
+    """The plugin of a gating run. In an xdist worker it makes verdicts, in the controller it counts them."""
+
+    def __init__(
+        self, config: pytest.Config, policy: Policy, files: dict[str, Path], bench: Workbench
+    ) -> None:
+        here = config.invocation_params.dir
+        self.config, self.policy, self.files, self.bench = config, policy, files, bench
+        self.report_folder = _path(here, config.option.lora_report) or bench.store.root / "report"
+        self.worker = hasattr(config, "workerinput")
+        self.started = _now()
+        self.verdicts: dict[tuple[str, str], Verdict] = {}
+        self.document: dict[str, Any] = {}
+        self.unexplained = False  # a failure that is no verdict: its traceback has to be shown
+
+    @property
+    def required(self) -> list[tuple[str, str]]:
+        """(LoRA, check) pairs without which the run is no PASS, whatever was collected or deselected."""
+        checks = [FILE_CHECK, *(row.name for row in self.policy.thresholds if row.required)]
+        return [(name, check) for name in self.files for check in checks]
+
+    # -- making verdicts
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "lora" in metafunc.fixturenames:
+            metafunc.parametrize(
+                "lora", list(self.files), ids=list(self.files), indirect=True, scope="session"
+            )
+        if "threshold" in metafunc.fixturenames:
+            rows = self.policy.thresholds
+            metafunc.parametrize("threshold", rows, ids=[row.name for row in rows])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """An error of ours is a sentence, not a traceback; a gate row that ends in one has a verdict too."""
+        made = yield
+        if call.excinfo is None or not made.failed:
+            return made
+        error = call.excinfo.value
+        if isinstance(error, LoraChecksError | pytest.fail.Exception):
+            made.longrepr = str(error)
+        judged = any(name == PROPERTY for name, _ in item.user_properties)
+        if isinstance(item, pytest.Function) and _is_gate(item) and not judged:
+            self.record(item, self._error_verdict(item, error))
+            made.user_properties = list(item.user_properties)
+        return made
+
+    def record(self, item: pytest.Item, found: Verdict) -> None:
+        """Attach a verdict to its test; it reaches the controller with the test's report."""
+        item.user_properties.append((PROPERTY, report.verdict_to_json(found)))
+
+    def _error_verdict(self, item: pytest.Function, error: BaseException) -> Verdict:
+        params: dict[str, Any] = dict(item.callspec.params)
+        name, row, lora = params["lora"], params.get("threshold"), item.funcargs.get("lora")
+        sha256 = lora.sha256 if isinstance(lora, Lora) else _sha256(self.files[name])
+        reason = str(error) if isinstance(error, LoraChecksError) else f"{type(error).__name__}: {error}"
+        check = row.name if isinstance(row, Threshold) else FILE_CHECK
+        return verdict.error(name, sha256, check, row, reason)
+
+    # -- counting them
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Before the JUnit plugin reads the report: the xunit2 schema has no properties in a test case, so
+        a verdict becomes properties of the suite."""
+        if self.worker:
+            return
+        if report.nodeid.startswith("::"):  # pytest has no name for a file outside the run's root folder
+            report.nodeid = f"lora_checks/gate{report.nodeid}"
+        found = [str(value) for name, value in report.user_properties if name == PROPERTY]
+        report.user_properties = [pair for pair in report.user_properties if pair[0] != PROPERTY]
+        for text in found:
+            self._keep(text)
+        if report.failed and not isinstance(report.longrepr, str):
+            self.unexplained = True
+
+    def _keep(self, text: str) -> None:
+        found = report.verdict_from_json(text)
+        key = (found.lora, found.check)
+        if key in self.verdicts:  # each phase of a test reports the same properties again
+            return
+        self.verdicts[key] = found
+        self.bench.store.append(self.report_folder / JOURNAL, {"at": _now(), "verdict": text})
+        for name, value in junit.properties(report.row(found)):
+            self._suite_property(f"lora_checks.{found.lora}.{found.check}.{name}", value)
+
+    def _suite_property(self, name: str, value: str) -> None:
+        for plugin in self.config.pluginmanager.get_plugins():
+            add = getattr(plugin, "add_global_property", None)  # the JUnit writer, if there is one
+            if add is not None:
+                add(name, value)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """0 only if every required row has passed: not for `-k` typos, all-skipped, `--co` or exit(0)."""
+        if self.worker:
+            return
+        found = list(self.verdicts.values())
+        outcome = verdict.passed(found, self.required).outcome
+        self._suite_property("lora_checks.outcome", outcome)
+        if outcome != "PASS" and session.exitstatus in (
+            pytest.ExitCode.OK,
+            pytest.ExitCode.NO_TESTS_COLLECTED,
+        ):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self.document = report.build(self._facts(), found)
+        if not self.config.option.collectonly:
+            try:
+                report.write(self.document, self.report_folder)
+            except LoraChecksError as error:
+                session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+                raise pytest.UsageError(str(error)) from None
+        self._own_the_summary()
+
+    def _own_the_summary(self) -> None:
+        """The verdict table says more than pytest's FAILURES section, which would repeat its sentences."""
+        if self.unexplained:
+            return
+        if self.config.option.tbstyle == "auto":
+            self.config.option.tbstyle = "no"
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and self.config.option.reportchars == "fE":  # pytest's default
+            reporter.reportchars = ""
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.config.option.collectonly or not self.document:
+            return
+        writer = self.config.get_terminal_writer()
+        terminalreporter.section("LoRA release gate")
+        for line in terminal.lines(
+            self.document, writer.fullwidth, writer.markup if writer.hasmarkup else None
+        ):
+            terminalreporter.write_line(line)
+        terminalreporter.write_line(f"report: {shown(self.report_folder / 'report.md')}")
+
+    def _facts(self) -> dict[str, Any]:
+        """What the record says of the run as a whole."""
+        prompts, bench = self.policy.prompts, self.bench
+        loras = {v.lora: v.lora_sha256 for v in self.verdicts.values()}
+        return {
+            "base": {"model": prompts.base.model, "digest": bench.base.identity, "label": bench.base.label},
+            "policy": {"directory": str(self.policy.directory), "digest": self.policy.digest},
+            "prompts": len(prompts.prompts),
+            "seeds": list(prompts.seeds),
+            "device": bench.device,
+            "dtype": bench.dtype,
+            "batch_size": bench.batch_size,
+            "versions": list(bench.machine.versions),
+            "networks": {name: dict(settings) for name, settings in self.policy.networks.items()},
+            "started": self.started,
+            "finished": _now(),
+            "store": str(bench.store.root),
+            "report": str(self.report_folder),
+            "command": shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
+            "loras": [
+                {"name": name, "path": str(path), "sha256": loras.get(name, "")}
+                for name, path in self.files.items()
+            ],
+            "required": self.required,
+        }
+
+
+SESSION = pytest.StashKey[Session]()
+
+
+def start(config: pytest.Config) -> Session:
+    """Read policy and files; anything wrong ends the run here, before a model is loaded."""
+    option, here = config.option, config.invocation_params.dir
+    _share_cores()
+    try:
+        if option.lora_batch_size is not None and option.lora_batch_size < 1:
+            raise ConfigError("--batch-size must be 1 or more")
+        paths = find_loras(option.lora, here)
+        policy = policies.load_policy(
+            _policy_folder(config),
+            thresholds=_path(here, option.lora_thresholds),
+            prompts=_path(here, option.lora_prompts),
+            references=_path(here, option.lora_references),
+            base=option.lora_base,
+            seeds=option.lora_seeds,
+        )
+        bench = open_workbench(
+            policy,
+            _path(here, option.lora_store) or here / ".lora_checks",
+            option.lora_device,
+            option.lora_dtype,
+            option.lora_batch_size,
+            _Console(config).bar,
+        )
+        bench.preflight()
+    except LoraChecksError as error:
+        raise pytest.UsageError(str(error)) from None
+    session = Session(config, policy, dict(zip(lora_names(paths), paths, strict=True)), bench)
+    config.stash[SESSION] = session
+    return session
+
+
+def _policy_folder(config: pytest.Config) -> Path:
+    here = config.invocation_params.dir
+    if config.option.lora_policy is not None:
+        return here / str(config.option.lora_policy)
+    return next((d for d in (here, config.rootpath) if (d / "thresholds.yaml").is_file()), here)
+
+
+def _path(here: Path, given: str | None) -> Path | None:
+    return None if given is None else here / given
+
+
+def _share_cores() -> None:
+    """Each xdist worker computes on its share of the cores; torch would take all of them in each."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
+
+def _is_gate(item: pytest.Item) -> bool:
+    return item.path.parent == Path(__file__).parent / "gate"
+
+
+def _sha256(path: Path) -> str:
+    """Of a refused file, so that the record still says which one; "" where there are no bytes to read."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class _Console:
+    """Progress that pytest's capture would hide: written past it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        self._interactive = not self._worker and sys.stderr.isatty()
+
+    def bar(self, what: str) -> Callable[[int], AbstractContextManager[Advance]]:
+        label = f"[{self._worker}] {what}" if self._worker else what
+
+        @contextmanager
+        def opened(total: int) -> Iterator[Advance]:
+            with Progress(total, label, self._write, self._interactive) as progress:
+                yield progress.advance
+
+        return opened
+
+    def _write(self, text: str) -> None:
+        capture = self._config.pluginmanager.get_plugin("capturemanager")
+        if capture is None:
+            sys.stderr.write(text)
+            return
+        with capture.global_and_fixture_disabled():
+            sys.stderr.write(text)
+            sys.stderr.flush()

@@ -1,0 +1,222 @@
+"""What one process needs to gate LoRAs: policy, store, networks, pipeline. Made once, shared by fixtures.
+
+Nothing here is kept for another process: xdist workers meet in the store only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lora_checks import base, extractors, gallery, generate, images, metrics, plan
+from lora_checks.device import choose_device, choose_dtype, library_versions
+from lora_checks.errors import ConfigError, GenerationError
+from lora_checks.extractors import Extractor
+from lora_checks.measure import Task, measure
+from lora_checks.records import (
+    ImageFile,
+    ImageSet,
+    ImageSpec,
+    Lora,
+    Measurement,
+    Metric,
+    Pairing,
+    Policy,
+    Stat,
+    Threshold,
+)
+from lora_checks.store import Progress, Store
+
+NO_EFFECT = 2  # grey levels; batches of another size move a pixel by one
+
+
+@dataclass
+class Workbench:
+    policy: Policy
+    store: Store
+    device: str
+    dtype: str
+    batch_size: int
+    progress: Callable[[str], Progress]
+    _networks: dict[str, Extractor] = field(default_factory=dict)
+    _pictures: dict[str, ImageSet] = field(default_factory=dict)
+
+    @cached_property
+    def base(self) -> base.ResolvedBase:
+        return base.resolve(self.policy.prompts.base)
+
+    @cached_property
+    def machine(self) -> plan.Machine:
+        return plan.Machine(self.base.identity, self.device, self.dtype, library_versions())
+
+    @cached_property
+    def studio(self) -> generate.Studio:
+        return generate.Studio(self.base, self.policy.prompts, self.device, self.dtype)
+
+    def preflight(self) -> None:
+        """Everything that can be known to be wrong before the first image, in milliseconds."""
+        for row in self.policy.thresholds:
+            try:
+                metric = metrics.get(row.metric)
+            except ConfigError as error:
+                raise ConfigError(f"{row.source}: {row.name}: {error}") from None
+            self.network(metric)
+            if metric.against == "reference":
+                self.pictures(row.against)
+        _ = self.base
+
+    def network(self, metric: Metric) -> Extractor | None:
+        """The metric's network, built once; None for a metric of pixels."""
+        slot = metric.extractor
+        if not slot:
+            return None
+        if slot not in self.policy.networks:
+            raise ConfigError(
+                f"metric '{metric.name}' needs a network '{slot}' under networks: in the policy"
+            )
+        if slot not in self._networks:
+            self._networks[slot] = extractors.build(
+                slot, self.policy.networks[slot], self.device, cache=self.store.root / "models"
+            )
+        return self._networks[slot]
+
+    def pictures(self, name: str) -> ImageSet:
+        """A folder of the policy, "references" or "train", read once."""
+        if name not in self._pictures:
+            if name not in self.policy.folders:
+                known = ", ".join(sorted(self.policy.folders)) or "none"
+                raise ConfigError(f"the policy has no folder '{name}' under folders: (it has {known})")
+            self._pictures[name] = images.image_set(name, self.policy.folders[name])
+        return self._pictures[name]
+
+    def candidate(self, lora: Lora) -> ImageSet:
+        """The images with the LoRA, made where the store lacks them, and proven to differ from the base."""
+        specs = plan.candidate(self.policy.prompts, self.machine, lora)
+        made = self._images("candidate", specs, lora, lora.name)
+        first = plan.baseline(self.policy.prompts, self.machine)[:1]
+        refuse_no_effect(lora, made, self._images("baseline", first, None, "base"))
+        self._show(self.folder(lora), made, specs)
+        return made
+
+    def baseline(self) -> ImageSet:
+        """The same prompts and noise without the LoRA, kept for every later LoRA of this base."""
+        specs = plan.baseline(self.policy.prompts, self.machine)
+        made = self._images("baseline", specs, None, "base")
+        self._show(self.store.root / gallery.folder_name("base", specs[0].digest), made, specs)
+        return made
+
+    def folder(self, lora: Lora) -> Path:
+        return self.store.root / gallery.folder_name(lora.name, lora.sha256)
+
+    def _images(self, name: str, specs: Sequence[ImageSpec], lora: Lora | None, what: str) -> ImageSet:
+        paths = [self.store.image(spec.digest) for spec in specs]
+
+        def make(indices: Sequence[int]) -> Any:
+            for i, content in zip(
+                indices, self.studio.render([specs[i] for i in indices], lora), strict=True
+            ):
+                self.store.append(
+                    self.store.root / "made.jsonl", {"image": specs[i].digest, "process": os.getpid()}
+                )
+                yield content
+
+        self.store.fill(paths, make, self.batch_size, self.progress(f"generating {what}"))
+        self.studio.rest()
+        names = plan.names(self.policy.prompts)
+        return ImageSet(
+            name,
+            tuple(
+                images.image_file(path, name=names[i], prompt=spec.prompt, seed=spec.seed)
+                for i, (path, spec) in enumerate(zip(paths, specs, strict=True))
+            ),
+        )
+
+    def _show(self, folder: Path, made: ImageSet, specs: Sequence[ImageSpec]) -> None:
+        record = {
+            image.name: generate.recipe(spec) | {"sha256": image.sha256}
+            for image, spec in zip(made.images, specs, strict=True)
+        }
+        gallery.show(self.store, folder, made, record)
+
+    def measure(
+        self,
+        metric: str,
+        on: ImageSet,
+        *,
+        stat: Stat = "mean",
+        pairing: Pairing = "nearest",
+        against: str = "references",
+        worst_is: str = "",
+    ) -> Measurement:
+        """One metric on one set of images; see `lora_checks.measure`."""
+        found = metrics.get(metric)
+        other = self._other(found, on, against)
+        task = Task(found, on, other, stat, pairing, worst_is)
+        return measure(
+            task, self.network(found), self.policy.prompts, self.store, self.progress(f"measuring {metric}")
+        )
+
+    def measure_row(self, row: Threshold, on: ImageSet) -> Measurement:
+        return self.measure(
+            row.metric,
+            on,
+            stat=row.stat,
+            pairing=row.pairing,
+            against=row.against,
+            worst_is=""
+            if (row.min is None) == (row.max is None)
+            else "lowest"
+            if row.max is None
+            else "highest",
+        )
+
+    def _other(self, metric: Metric, on: ImageSet, against: str) -> ImageSet | None:
+        if metric.against == "reference":
+            return self.pictures(against)
+        if metric.against != "baseline":
+            return None
+        whole = {image.name: image for image in self.baseline().images}
+        return ImageSet("baseline", tuple(_partner(image, whole) for image in on.images))
+
+
+def _partner(image: ImageFile, baseline: dict[str, ImageFile]) -> ImageFile:
+    if image.name not in baseline:
+        raise ConfigError(f"{image.name} has no counterpart without the LoRA")
+    return baseline[image.name]
+
+
+def refuse_no_effect(lora: Lora, candidate: ImageSet, baseline: ImageSet) -> None:
+    """The base must never be measured in the LoRA's name: the first image has to differ from the base's."""
+    with_lora, without = (
+        images.decode(made.images[0].path).astype(np.int16) for made in (candidate, baseline)
+    )
+    if int(np.abs(with_lora - without).max()) <= NO_EFFECT:
+        raise GenerationError(
+            f"{lora.path.name} had no effect: with and without it, '{candidate.images[0].name}' is the same "
+            "image"
+        )
+
+
+def open_workbench(
+    policy: Policy,
+    store: Path,
+    device: str,
+    dtype: str,
+    batch_size: int | None,
+    progress: Callable[[str], Progress],
+) -> Workbench:
+    device = choose_device(device)
+    return Workbench(
+        policy=policy,
+        store=Store(store),
+        device=device,
+        dtype=choose_dtype(dtype, device),
+        batch_size=batch_size or (8 if device == "cpu" else 4),
+        progress=progress,
+    )
