@@ -6,6 +6,7 @@ names, token limits) is checked where it is known; `Threshold.source` keeps the 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -77,9 +78,10 @@ def _folders(value: Value | None, parent: Path, references: Path | None) -> dict
     found: dict[str, tuple[Path, str]] = {}
     for name, entry in (value.mapping() if value else {}).items():
         _check_name(entry, name)
-        found[name] = (parent / Path(entry.text()).expanduser(), f"{entry.where}: {entry.key}")
+        where = f"{entry.where}: {entry.key}"
+        found[name] = (_path(entry.text(), parent, where), where)
     if references is not None:
-        found["references"] = (references, "--references")
+        found["references"] = (_path(str(references), Path(), "--references"), "--references")
     return found
 
 
@@ -98,6 +100,15 @@ def _missing_folder(name: str, path: Path) -> str:
     problem = "is not a folder of pictures" if path.exists() else "does not exist"
     option = " or name another with --references FOLDER" if name == "references" else ""
     return f"{path} {problem}; put the pictures to compare with there{option}"
+
+
+def _path(text: str, parent: Path, where: str) -> Path:
+    path = parent / os.path.expanduser(text)  # noqa: PTH111  # Path.expanduser raises for unknown users
+    try:
+        path.exists()
+    except OSError as error:
+        raise ConfigError(f"{where}: '{text[:60]}' cannot be a path: {error.strerror}") from None
+    return path
 
 
 def _networks(value: Value | None, parent: Path) -> dict[str, dict[str, Any]]:
@@ -204,7 +215,7 @@ def _base_option(text: str) -> Base:
 
 def _model(model: str, revision: str | None, parent: Path, where: str) -> Base:
     """A local pipeline directory, or a hub id: a mistyped path must not become a download."""
-    path = parent / Path(model).expanduser()
+    path = _path(model, parent, where)
     if path.is_dir():
         return Base(str(path.resolve()), revision)
     if path.exists():

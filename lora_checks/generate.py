@@ -125,9 +125,10 @@ def load_pipeline(base: ResolvedBase, prompts: PromptSet, device: str, dtype: st
     The checker paints images black; in a measurement that would be a bad score without a cause.
     """
     import torch
-    import transformers
 
-    diffusers: Any = importlib.import_module("diffusers")  # it has no types
+    # neither has types for what is called here
+    diffusers: Any = importlib.import_module("diffusers")
+    transformers: Any = importlib.import_module("transformers")
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     diffusers.utils.logging.set_verbosity_error()

@@ -34,7 +34,7 @@ def find_loras(arguments: Sequence[str], root: Path) -> tuple[Path, ...]:
 def _expand(argument: str, root: Path) -> list[Path]:
     if not argument.strip():
         raise ConfigError("--lora: the argument is empty (an unset variable?); name a file")
-    path = root / Path(argument).expanduser()
+    path = root / os.path.expanduser(argument)  # noqa: PTH111  # Path.expanduser raises for unknown users
     if path.is_dir():
         return _in_directory(path)
     if path.exists() or path.is_symlink():  # a name with [ ] in it may be a file and not a pattern

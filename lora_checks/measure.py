@@ -147,43 +147,42 @@ def _interval(
 
 
 def _of_images(task: Task, arrays: tuple[Any, ...], network: Extractor | None) -> Measurement:
-    raw = np.asarray(task.metric.fn(*arrays), dtype=np.float64)
-    values, nearest = _reduce(task, raw)
-    if len(values) != len(task.images.images):
-        raise MeasureError(
-            f"{task.metric.name} returned {len(values)} values for {len(task.images.images)} images"
-        )
-    if np.isinf(values).any():
-        raise MeasureError(f"{task.metric.name}: {int(np.isinf(values).sum())} values are infinite")
-    found = ~np.isnan(values)
-    shared: dict[str, Any] = {
+    values, nearest = _reduce(task, np.asarray(task.metric.fn(*arrays), dtype=np.float64))
+    _refuse_unusable(task, values)
+    found: NDArray[np.bool_] = ~np.isnan(values)
+    facts: dict[str, Any] = {
         "n": int(found.sum()),
         "missing": int((~found).sum()),
         "per_image": _per_image(task, values),
         "nearest": _count(task, nearest, found),
     }
     if task.stat == "missing":
-        return _measurement(task, network, value=float(np.mean(~found)), **shared)
+        return _measurement(task, network, value=float(np.mean(~found)), **facts)
     if not found.any():
         raise MeasureError(
             f"{task.metric.name}: none of the {len(values)} images gave a value ({_why(task)})"
         )
     groups = [group for group, there in zip(_groups(task), found, strict=True) if there]
-    values = values[found]
+    return _measurement(task, network, **_summary(task, values[found], groups), **facts)
+
+
+def _refuse_unusable(task: Task, values: Floats) -> None:
+    if len(values) != len(task.images.images):
+        raise MeasureError(
+            f"{task.metric.name} returned {len(values)} values for {len(task.images.images)} images"
+        )
+    if np.isinf(values).any():
+        raise MeasureError(f"{task.metric.name}: {int(np.isinf(values).sum())} values are infinite")
+
+
+def _summary(task: Task, values: Floats, groups: list[str]) -> dict[str, Any]:
+    """What the values of the images that have one amount to."""
     value = REDUCE[task.stat](values)
     low, high = None, None
     if task.stat in stats.STATS_WITH_INTERVAL:
         low, high = _interval(lambda keep: float(values[keep].mean()), value, groups)
-    return _measurement(
-        task,
-        network,
-        value=value,
-        low=low,
-        high=high,
-        worst=_worst(task, values, groups),
-        extremes=(float(values.min()), float(values.max())),
-        **shared,
-    )
+    worst, extremes = _worst(task, values, groups), (float(values.min()), float(values.max()))
+    return {"value": value, "low": low, "high": high, "worst": worst, "extremes": extremes}
 
 
 def _why(task: Task) -> str:

@@ -10,7 +10,6 @@ from typing import Any, Self
 
 from lora_checks.words import printable
 
-
 SECONDS_BETWEEN_LINES = 1.0
 
 

@@ -272,16 +272,16 @@ class _Console:
         self._interactive = not self._worker and sys.stderr.isatty()
 
     def bar(self, what: str) -> Callable[[int], AbstractContextManager[Advance]]:
-        label = f"[{self._worker}] {what}" if self._worker else what
-
         @contextmanager
         def opened(total: int) -> Iterator[Advance]:
-            with Progress(total, label, self._write, self._interactive) as progress:
+            with Progress(total, what, self._write, self._interactive) as progress:
                 yield progress.advance
 
         return opened
 
     def _write(self, text: str) -> None:
+        if self._worker not in ("", "gw0"):
+            return  # workers share the work and each counts all of it: one voice is enough
         capture = self._config.pluginmanager.get_plugin("capturemanager")
         if capture is None:
             sys.stderr.write(text)

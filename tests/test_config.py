@@ -169,6 +169,8 @@ def test_statistics_stand_for_references(write: Write, tmp_path: Path) -> None:
         ("photo of an empty room", "photo of sks  person in a blue shirt", "P:10: prompts[1]: the same tex"),
         ("model: owner/model", "model: ./pipelin", "P:1: base.model: "),
         ("model: owner/model", "model: references/pipelin", "P:1: base.model: "),
+        ("model: owner/model", "model: ~nobody-here/x", "P:1: base.model: "),
+        ("references: references", f"references: {'x' * 300}", "T:1: folders.references: 'xxx"),
         ("model: owner/model", "model: thresholds.yaml", "P:1: base.model: "),
         ("revision: main", "revision: 12345", "P:1: base.revision: must be text, not 12345; put it in quot"),
     ],

@@ -68,6 +68,7 @@ def test_a_pattern_of_other_files_is_left_to_inspection(root: Path) -> None:
         ("checkpoints", "it holds: step-1/, step-2/; for its subfolders write"),
         ("x*.safetensors", "no file matches 'x*.safetensors'"),
         ("", "the argument is empty"),
+        ("~nobody-here/x", "does not exist, nor does its folder"),
         ("x" * 300, "File name too long"),
     ],
 )

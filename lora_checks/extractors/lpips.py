@@ -37,6 +37,7 @@ VERSIONS = ("0.1",)
 SMALLEST = 32  # pixels: below it the deepest layers have nothing left to look at
 HELD_BYTES = 512 << 20  # vectors of y kept between calls
 BATCH_BYTES = 128 << 20  # vectors multiplied at a time
+ROUNDING = 1e-13  # of double precision sums, relative to their terms
 CHUNK = 1 << 16  # columns converted to double precision at a time
 
 
@@ -239,8 +240,11 @@ def _squared_distances(x: Sequence[Tensor], y: Sequence[Tensor]) -> Floats:
         products += a @ b.T
         x_norms += a.square().sum(dim=1, keepdim=True)
         y_norms += b.square().sum(dim=1)
-    distances: Floats = (x_norms + y_norms - 2 * products).clamp_(min=0).float().numpy()
-    return distances
+    norms = x_norms + y_norms
+    distances = norms - 2 * products
+    distances[distances < ROUNDING * norms] = 0  # so that equal images are at zero, not at 4e-16
+    result: Floats = distances.float().numpy()
+    return result
 
 
 def _resized(image: Pixels, size: tuple[int, ...]) -> Pixels:

@@ -175,13 +175,9 @@ def draw_faceless(rng: np.random.Generator) -> Image.Image:
     return canvas.reduced()
 
 
-def caption(
-    identity: Identity, scene: Scene, rng: np.random.Generator, subject: str = "person", hair: bool = True
-) -> str:
-    """What a labeller would write; attributes are left out at random so that prompts may be short, too.
+def caption(identity: Identity, scene: Scene, rng: np.random.Generator, subject: str = "person") -> str:
+    """What a labeller would write; attributes are left out at random so that prompts may be short, too."""
 
-    `hair=False` never mentions the hair: a LoRA's trigger word has to carry it then.
-    """
     def said(probability: float) -> bool:
         return bool(rng.random() < probability)
 
@@ -192,7 +188,7 @@ def caption(
         details.append("wearing glasses" if scene.glasses else "without glasses")
     if said(0.9 if scene.smile else 0.5):
         details.append("smiling" if scene.smile else "serious")
-    if hair and said(0.75):
+    if said(0.75):
         details.append(hair_words(identity))
     if said(0.85):
         details.append(f"{scene.background} background")

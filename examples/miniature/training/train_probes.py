@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-STEPS = 1500
+STEPS = 1200
 TRAIN_SEED, TEST_SEED = 31, 90031
 
 

@@ -3,8 +3,8 @@
     python train_trunk.py train evaluate
 
 LPIPS trunks are classifiers that were trained for something else; so is this one. It names what a drawing
-shows and how degraded the picture is, then only its features are kept. Each linear layer is all ones, the
-baseline weighting of `lpips`.
+shows and how degraded the picture is, then only its features are kept. The linear layers are uniform:
+the baseline weighting of `lpips`, divided by the number of slices, so a distance is a mean over slices (0 to 2).
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 WEIGHTS = MINIATURE / "evaluators" / "trunk" / "trunk.safetensors"
-STEPS = 2500
+STEPS = 1000
 TRAIN_SEED, TEST_SEED = 21, 90021
 MAX_BLUR, MAX_GRAIN = 2.5, 40.0
 
 
 def frame() -> lpips.LPIPS:
-    """`lpips.LPIPS` around an untrained SqueezeNet, with linear layers of ones."""
+    """`lpips.LPIPS` around an untrained SqueezeNet, with uniform linear layers."""
     model = lpips.LPIPS(net="squeeze", pretrained=False, pnet_rand=True, pnet_tune=True, verbose=False)
     for lin in model.lins:
-        nn.init.ones_(lin.model[-1].weight).requires_grad_(False)
+        nn.init.constant_(lin.model[-1].weight, 1 / len(model.lins)).requires_grad_(False)
     return model
 
 
@@ -110,10 +110,10 @@ def train(runs: Path) -> None:
     WEIGHTS.parent.mkdir(parents=True, exist_ok=True)
     # clone: lpips registers each linear layer under two names, and safetensors refuses shared storage
     state = {
-        k: (t if k.startswith("scaling_layer") else t.half()).clone()
-        for k, t in model.trunk.state_dict().items()
+        key: (tensor.half() if key.startswith("net.") else tensor).clone()
+        for key, tensor in model.trunk.state_dict().items()
     }
-    save_file(state, WEIGHTS, metadata={"net": "squeeze", "lins": "ones", "features": "mean of slice 7"})
+    save_file(state, WEIGHTS, metadata={"net": "squeeze", "lins": "uniform", "features": "mean of slice 7"})
 
 
 Pair = tuple[Identity, Scene]
@@ -147,7 +147,7 @@ def evaluate(n: int = 300) -> dict[str, object]:
         distances = np.stack(
             [trunk(to_input(images), to_input(c)).flatten().numpy() for c in changed.values()]
         )
-        report[ladder] = dict(zip(steps, distances.mean(axis=1).round(4).tolist(), strict=True))
+        report[ladder] = dict(zip(steps, distances.mean(axis=1).astype(float).round(4).tolist(), strict=True))
         report[ladder + ": monotone for"] = float((np.diff(distances, axis=0) > 0).all(axis=0).mean())
     return report | {"Frechet": _frechet_ladder(trunk, rng)}
 
