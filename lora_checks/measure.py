@@ -82,7 +82,7 @@ def _other_features(task: Task, eyes: ImageExtractor, store: Store, progress: Pr
         )
     from lora_checks.statistics_file import read_statistics
 
-    return read_statistics(other.statistics)
+    return read_statistics(other.statistics, eyes.id)
 
 
 def _distances(task: Task, network: PairExtractor, store: Store, progress: Progress | None) -> Floats:
@@ -193,7 +193,9 @@ def _reduce(task: Task, raw: Floats) -> tuple[Floats, NDArray[np.int_] | None]:
     """(N, M) -> (N,) by the row's pairing, and which reference was nearest."""
     if raw.ndim == 1:
         return raw, None
-    empty = np.isnan(raw).all(axis=1)  # no face in the image; a reference without one was refused earlier
+    empty = np.asarray(
+        np.isnan(raw).all(axis=1)
+    )  # no face in the image; a reference without one was refused earlier
     if task.metric.against == "nothing":  # the image itself is at distance zero
         np.fill_diagonal(raw, np.nan)
     if task.pairing == "sorted":

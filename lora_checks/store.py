@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from lora_checks.errors import StoreError
+from lora_checks.files import write_if_absent
 from lora_checks.records import digest
 
 POLL_SECONDS = 0.05  # how often a worker looks whether another has finished
@@ -49,16 +50,7 @@ class Store:
     def put(self, path: Path, content: bytes) -> bool:
         """Write atomically unless something is there; True if this call wrote it."""
         with _explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                return _publish(Path(temporary), path)
-            finally:
-                Path(temporary).unlink(missing_ok=True)
+            return write_if_absent(path, content)
 
     def append(self, path: Path, record: object) -> None:
         """One JSON line, durable when this returns."""
@@ -126,18 +118,6 @@ def _release(lock: FileLock) -> None:
     # looks again whether the result exists before making it.
     Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()
-
-
-def _publish(temporary: Path, path: Path) -> bool:
-    try:
-        os.link(temporary, path)  # unlike rename, fails if another was first
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without hard links
-        if path.exists():
-            return False
-        temporary.replace(path)
-    return True
 
 
 @contextlib.contextmanager

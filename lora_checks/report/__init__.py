@@ -15,13 +15,12 @@ The document, schema 1::
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lora_checks.errors import StoreError
+from lora_checks.files import write_atomically
 from lora_checks.records import Verdict
 from lora_checks.report import markdown
 from lora_checks.report.codec import Row, plain, row, verdict_from_json, verdict_to_json
@@ -78,20 +77,9 @@ def write(document: Mapping[str, Any], directory: Path) -> Path:
 
 
 def _replace(path: Path, text: str) -> Path:
-    """Puts the text at the path in one step, on disk before it is there."""
-    temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide the report from the CI's uploader
-        Path(temporary).replace(path)
+        write_atomically(path, text.encode())
     except OSError as trouble:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise StoreError(
             f"the report {path} could not be written ({trouble.strerror or trouble}): "
             "free the disk or choose another folder with --report"

@@ -4,7 +4,7 @@
 
 LPIPS trunks are classifiers that were trained for something else; so is this one. It names what a drawing
 shows and how degraded the picture is, then only its features are kept. The linear layers are uniform:
-the baseline weighting of `lpips`, divided by the number of slices, so a distance is a mean over slices (0 to 2).
+the baseline weighting of `lpips`, divided by the number of slices, so a distance is a mean over slices.
 """
 
 from __future__ import annotations
