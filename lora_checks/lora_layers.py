@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from lora_checks.errors import LoraFileError
 from lora_checks.lora_header import Tensor, shown
@@ -27,33 +28,48 @@ class Layer:
         return self.down.shape[0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: cached_property needs a dict
 class _Kind:
     name: str
-    key: re.Pattern[str]  # groups: layer, component, part
-    parts: tuple[str, str]  # how it calls down and up
-    components: Mapping[str, str]
+    components: Mapping[str, str]  # how a key starts -> component
+    parts: Mapping[str, str]  # how a key ends -> DOWN, UP or ALPHA
+
+    @cached_property
+    def key(self) -> re.Pattern[str]:
+        starts, ends = ("|".join(map(re.escape, names)) for names in (self.components, self.parts))
+        return re.compile(f"(({starts}).+?)({ends})")
 
 
+DOWN, UP, ALPHA = "lora_A (down)", "lora_B (up)", "alpha"
 _DIFFUSERS = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
 _KINDS = (
     _Kind(
         "diffusers",
-        re.compile(rf"(({'|'.join(_DIFFUSERS)})\..+)\.(lora_A\.weight|lora_B\.weight|alpha)"),
-        ("lora_A.weight", "lora_B.weight"),
-        {name: name for name in _DIFFUSERS},
+        {f"{name}.": name for name in _DIFFUSERS},
+        # PEFT's own spelling, the two of diffusers' convert_state_dict_to_diffusers (UNet, text encoders) and
+        # that of the old attention processors: diffusers applies all of them alike.
+        {
+            ".lora_A.weight": DOWN,
+            ".lora_B.weight": UP,
+            ".lora.down.weight": DOWN,
+            ".lora.up.weight": UP,
+            ".lora_linear_layer.down.weight": DOWN,
+            ".lora_linear_layer.up.weight": UP,
+            "_lora.down.weight": DOWN,
+            "_lora.up.weight": UP,
+            ".alpha": ALPHA,
+        },
     ),
     _Kind(
         "kohya",
-        re.compile(r"((lora_unet|lora_te[123]?)_.+)\.(lora_down\.weight|lora_up\.weight|alpha)"),
-        ("lora_down.weight", "lora_up.weight"),
         {
-            "lora_unet": "unet",
-            "lora_te": "text_encoder",
-            "lora_te1": "text_encoder",
-            "lora_te2": "text_encoder_2",
-            "lora_te3": "text_encoder_3",
+            "lora_unet_": "unet",
+            "lora_te_": "text_encoder",
+            "lora_te1_": "text_encoder",
+            "lora_te2_": "text_encoder_2",
+            "lora_te3_": "text_encoder_3",
         },
+        {".lora_down.weight": DOWN, ".lora_up.weight": UP, ".alpha": ALPHA},
     ),
 )
 
@@ -66,8 +82,6 @@ _REFUSED = {
     ".oft_": "an OFT",
     ".lora_mid.": "a LoCon with Tucker decomposition",
     ".diff_b": "a LyCORIS file with full weight differences",
-    "lora.down.weight": "a LoRA with diffusers' old attention-processor keys",
-    "lora_linear_layer.": "a LoRA with diffusers' old attention-processor keys",
     "base_model.model.": "a PEFT adapter without diffusers' component prefixes",
     "emb_params": "a textual inversion",
 }
@@ -91,10 +105,13 @@ def layers_of(tensors: Mapping[str, Tensor]) -> tuple[str, tuple[Layer, ...]]:
         match = kind.key.fullmatch(name)
         if match is None:
             raise LoraFileError(f"holds tensor {shown(name)}, which is no part of a {kind.name} LoRA")
-        layer, component, part = match.groups()
-        parts.setdefault(layer, {})[part] = tensor
+        layer, component, end = match.groups()
+        part = kind.parts[end]
+        if part in parts.setdefault(layer, {}):
+            raise LoraFileError(f"has two {part} for layer {shown(layer)}, in two spellings")
+        parts[layer][part] = tensor
         components[layer] = kind.components[component]
-    return kind.name, tuple(_layer(kind, name, components[name], parts[name]) for name in parts)
+    return kind.name, tuple(_layer(name, components[name], parts[name]) for name in parts)
 
 
 def _kind(tensors: Mapping[str, Tensor]) -> _Kind:
@@ -116,24 +133,24 @@ def _kind(tensors: Mapping[str, Tensor]) -> _Kind:
     raise LoraFileError(f"has no LoRA keys among its {len(tensors)} tensors, such as {sample}")
 
 
-def _layer(kind: _Kind, name: str, component: str, parts: Mapping[str, Tensor]) -> Layer:
-    for part, other in (kind.parts, kind.parts[::-1]):
+def _layer(name: str, component: str, parts: Mapping[str, Tensor]) -> Layer:
+    for part in (DOWN, UP):
         if part not in parts:
-            have = f"has {other}" if other in parts else "has only alpha"
-            raise LoraFileError(f"is incomplete: layer {shown(name)} {have} but no {part}")
-    down, up = (parts[part] for part in kind.parts)
-    for tensor in (down, up):
-        if tensor.dtype not in FLOATS:
-            raise LoraFileError(
-                f"has tensor {shown(tensor.name)} of dtype {tensor.dtype}; read are {', '.join(FLOATS)}"
-            )
-        if len(tensor.shape) < 2 or 0 in tensor.shape:
-            raise LoraFileError(
-                f"has tensor {shown(tensor.name)} of shape {list(tensor.shape)}, which is no matrix"
-            )
+            have = " and ".join(parts)
+            raise LoraFileError(f"is incomplete: layer {shown(name)} has {have} but no {part}")
+    down, up = parts[DOWN], parts[UP]
+    _check_matrix(down)
+    _check_matrix(up)
     if down.shape[0] != up.shape[1]:
-        raise LoraFileError(
-            f"has two ranks in layer {shown(name)}: "
-            f"{down.shape[0]} in {kind.parts[0]}, {up.shape[1]} in {kind.parts[1]}"
-        )
-    return Layer(name, component, down, up, parts.get("alpha"))
+        ranks = f"{down.shape[0]} in {DOWN}, {up.shape[1]} in {UP}"
+        raise LoraFileError(f"has two ranks in layer {shown(name)}: {ranks}")
+    return Layer(name, component, down, up, parts.get(ALPHA))
+
+
+def _check_matrix(tensor: Tensor) -> None:
+    if tensor.dtype not in FLOATS:
+        read = ", ".join(FLOATS)
+        raise LoraFileError(f"has tensor {shown(tensor.name)} of dtype {tensor.dtype}; read are {read}")
+    if len(tensor.shape) < 2 or 0 in tensor.shape:
+        shape = list(tensor.shape)
+        raise LoraFileError(f"has tensor {shown(tensor.name)} of shape {shape}, which is no matrix")

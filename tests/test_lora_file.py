@@ -79,6 +79,22 @@ def test_a_kohya_file_is_described(tmp_path: Path) -> None:
     assert found.components == {"unet": 1, "text_encoder_2": 1, "text_encoder": 1}
 
 
+@pytest.mark.parametrize(
+    ("down", "up"),
+    [
+        (".lora_A", ".lora_B"),
+        (".lora.down", ".lora.up"),
+        (".lora_linear_layer.down", ".lora_linear_layer.up"),
+        ("_lora.down", "_lora.up"),
+    ],
+)
+def test_every_spelling_that_diffusers_wrote(tmp_path: Path, down: str, up: str) -> None:
+    tensors = {k.replace(".lora_A", down).replace(".lora_B", up): v for k, v in layer().items()}
+    save_file(tensors, tmp_path / "a.safetensors")
+    found = inspect(tmp_path / "a.safetensors", "a")
+    assert (found.kind, found.ranks, found.components) == ("diffusers", (4,), {"unet": 1})
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_float_formats(tmp_path: Path, dtype: type) -> None:
     save_file(layer(dtype=dtype), tmp_path / "a.safetensors")
@@ -156,24 +172,27 @@ FILES: Mapping[str, tuple[bytes, str]] = {
     "DoRA": (save(kohya() | {"lora_unet_mid_to_q.dora_scale": np.ones(2)}), "is a DoRA ("),
     "PEFT DoRA": (save(layer() | {"unet.mid.to_q.lora_magnitude_vector": np.ones(2)}), "is a DoRA ("),
     "inversion": (save({"emb_params": np.ones((2, 2))}), "is a textual inversion"),
-    "old diffusers": (save({"unet.a.to_q.lora.down.weight": np.ones((2, 2))}), "old attention-proc"),
+    "two spellings": (
+        save(layer() | {"unet.mid.to_q.lora.down.weight": np.ones((4, 8), np.float16)}),
+        "has two lora_A (down) for layer 'unet.mid.to_q', in two spellings",
+    ),
     "stray": (save(layer() | {"unet.x.weight": np.ones(2)}), "holds tensor 'unet.x.weight', which is"),
     "two kinds": (save(layer() | kohya()), "holds tensor 'lora_unet_mid_to_q."),
     "no up": (
         save({"unet.q.lora_A.weight": np.ones((2, 2), np.float32)}),
-        "is incomplete: layer 'unet.q' has lora_A.weight but no lora_B.weight",
+        "is incomplete: layer 'unet.q' has lora_A (down) but no lora_B (up)",
     ),
     "no down": (
         save({"lora_unet_q.lora_up.weight": np.ones((2, 2), np.float32)}),
-        "is incomplete: layer 'lora_unet_q' has lora_up.weight but no lora_down.weight",
+        "is incomplete: layer 'lora_unet_q' has lora_B (up) but no lora_A (down)",
     ),
     "alpha alone": (
         save(layer() | {"unet.x.alpha": np.ones(1, np.float32)}),
-        "is incomplete: layer 'unet.x' has only alpha but no lora_A.weight",
+        "is incomplete: layer 'unet.x' has alpha but no lora_A (down)",
     ),
     "ranks": (
         save(layer() | {"unet.mid.to_q.lora_A.weight": np.ones((3, 8), np.float16)}),
-        "has two ranks in layer 'unet.mid.to_q': 3 in lora_A.weight, 4 in lora_B.weight",
+        "has two ranks in layer 'unet.mid.to_q': 3 in lora_A (down), 4 in lora_B (up)",
     ),
     "F64": (save(layer(dtype=np.float64)), "of dtype F64; read are F16, BF16, F32"),
     "vector": (
