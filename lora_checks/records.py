@@ -121,9 +121,20 @@ class Policy:
 
     @property
     def digest(self) -> str:
-        """Of what decides the verdict; not of where the files lie."""
-        return digest([self.prompts.prompts, self.prompts.sampler, self.prompts.seeds, self.prompts.trigger,
-                       self.prompts.class_words, self.thresholds, self.networks])  # fmt: skip
+        """Of what decides the verdict; not of where the files lie, nor in which line a row stands."""
+        said = self.prompts
+        prompts = [dataclasses.replace(prompt, source="") for prompt in said.prompts]
+        rows = [dataclasses.replace(row, source="") for row in self.thresholds]
+        networks = {slot: _unplaced(settings) for slot, settings in self.networks.items()}
+        return digest([prompts, said.sampler, said.seeds, said.trigger, said.class_words, rows, networks])
+
+
+def _unplaced(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Absolute paths as bare names; each measurement carries the digest of the weights themselves."""
+    return {
+        name: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for name, value in settings.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,17 @@ def test_options_replace_parts(write: Write, tmp_path: Path) -> None:
     assert policy.prompts.seeds == (1, 2, 3, 4)
 
 
+def test_the_digest_is_of_what_the_policy_says(write: Write, tmp_path: Path) -> None:
+    directory = write()
+    before = load_policy(directory).digest
+    moved = tmp_path / "moved"
+    (moved / "references").mkdir(parents=True)
+    for name in ("thresholds.yaml", "prompts.yaml"):
+        (moved / name).write_text("# a comment moves every line\n" + (directory / name).read_text())
+    assert load_policy(moved).digest == before
+    assert load_policy(write("min: 0.5", "min: 0.51")).digest != before
+
+
 def test_both_files_may_lie_elsewhere(write: Write, tmp_path: Path) -> None:
     directory = write()
     policy = load_policy(
