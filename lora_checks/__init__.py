@@ -1,50 +1,55 @@
 """A release gate for diffusion LoRAs: ``pytest --lora FILE``.
 
-Importing this package imports nothing heavy.
+The names below are the public ones. Each is imported when it is first used: pytest imports this package in
+every run of an environment that has it, gating or not.
 """
 
-from lora_checks.errors import (
-    ConfigError,
-    GenerationError,
-    LoraChecksError,
-    LoraFileError,
-    MeasureError,
-    PrerequisiteError,
-    StoreError,
-)
-from lora_checks.metrics import metric
-from lora_checks.records import (
-    ImageFile,
-    ImageSet,
-    ImageSpec,
-    Lora,
-    Measurement,
-    Metric,
-    Outcome,
-    Policy,
-    Prompt,
-    Threshold,
-    Verdict,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "ConfigError",
-    "GenerationError",
-    "ImageFile",
-    "ImageSet",
-    "ImageSpec",
-    "Lora",
-    "LoraChecksError",
-    "LoraFileError",
-    "MeasureError",
-    "Measurement",
-    "Metric",
-    "Outcome",
-    "Policy",
-    "PrerequisiteError",
-    "Prompt",
-    "StoreError",
-    "Threshold",
-    "Verdict",
-    "metric",
-]
+if TYPE_CHECKING:
+    from lora_checks.errors import ConfigError as ConfigError
+    from lora_checks.errors import GenerationError as GenerationError
+    from lora_checks.errors import LoraChecksError as LoraChecksError
+    from lora_checks.errors import LoraFileError as LoraFileError
+    from lora_checks.errors import MeasureError as MeasureError
+    from lora_checks.errors import PrerequisiteError as PrerequisiteError
+    from lora_checks.errors import StoreError as StoreError
+    from lora_checks.images import with_tag as with_tag
+    from lora_checks.metrics import metric as metric
+    from lora_checks.records import ImageFile as ImageFile
+    from lora_checks.records import ImageSet as ImageSet
+    from lora_checks.records import ImageSpec as ImageSpec
+    from lora_checks.records import Lora as Lora
+    from lora_checks.records import Measurement as Measurement
+    from lora_checks.records import Metric as Metric
+    from lora_checks.records import Outcome as Outcome
+    from lora_checks.records import Policy as Policy
+    from lora_checks.records import Prompt as Prompt
+    from lora_checks.records import Threshold as Threshold
+    from lora_checks.records import Verdict as Verdict
+
+_HOMES = {
+    "errors": (
+        "ConfigError", "GenerationError", "LoraChecksError", "LoraFileError", "MeasureError",
+        "PrerequisiteError", "StoreError",
+    ),
+    "images": ("with_tag",),
+    "metrics": ("metric",),
+    "records": (
+        "ImageFile", "ImageSet", "ImageSpec", "Lora", "Measurement", "Metric", "Outcome", "Policy", "Prompt",
+        "Threshold", "Verdict",
+    ),
+}  # fmt: skip
+__all__ = sorted(name for names in _HOMES.values() for name in names)
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"lora_checks.{home}"), name)
+    raise AttributeError(f"module 'lora_checks' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +55,7 @@ def write_statistics(folder: Path, out: Path, extractor: ImageExtractor, batch: 
     decoded = Decoded([image_file(path) for path in list_images(folder)])
     found = moments(_features(decoded, extractor, batch), extractor.id)
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer, mu=found.mu, sigma=found.sigma, n=np.int64(found.n or 0), network=np.str_(found.network)
-    )
+    np.savez(buffer, mu=found.mu, sigma=found.sigma, n=np.int64(found.n or 0), network=np.str_(found.network))
     try:
         write_atomically(out, buffer.getvalue())
     except OSError as error:
@@ -78,7 +77,7 @@ def read_statistics(path: Path, network: str = "") -> Moments:
             arrays = {name: file[name] for name in file.files}
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+    except (ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ConfigError(
             f"{path}: is no .npz of statistics; make one with `stats FOLDER OUT.npz`"
         ) from error
@@ -97,6 +96,8 @@ def read_statistics(path: Path, network: str = "") -> Moments:
 
 def _checked(path: Path, arrays: dict[str, NDArray[Any]]) -> Moments:
     mu, sigma = arrays["mu"], arrays["sigma"]
+    if mu.dtype.kind != "f" or sigma.dtype.kind != "f":
+        raise ConfigError(f"{path}: mu is of {mu.dtype} and sigma of {sigma.dtype}; expected floats")
     if mu.ndim != 1 or sigma.shape != (mu.size, mu.size):
         raise ConfigError(f"{path}: mu is {mu.shape} and sigma {sigma.shape}; expected (D,) and (D, D)")
     if not (np.isfinite(mu).all() and np.isfinite(sigma).all()):

@@ -18,7 +18,7 @@ from PIL import Image
 
 from lora_checks.errors import ConfigError, MeasureError, PrerequisiteError
 from lora_checks.extractors import Floats, Pixels
-from lora_checks.extractors.weights import check_keys, file_sha256, identity, local_file, local_folder
+from lora_checks.extractors.weights import cause, check_keys, file_sha256, identity, local_file, local_folder
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # in the order open_clip looks
@@ -86,6 +86,7 @@ class Clip:
     def _model(self) -> tuple[Any, Any]:
         """The network and its preprocessing of a PIL image."""
         import open_clip
+        from safetensors import SafetensorError
 
         source = self.source
         options: dict[str, Any] = {}
@@ -100,9 +101,10 @@ class Clip:
             model, preprocess = open_clip.create_model_from_pretrained(
                 source.model, device=self.device, **options
             )
-        except (RuntimeError, ValueError, OSError, KeyError, AttributeError) as error:
-            problem = " ".join(str(error).split())[:200]
-            raise PrerequisiteError(f"networks: clip: {source.label} cannot be loaded: {problem}") from error
+        except (RuntimeError, ValueError, OSError, KeyError, AttributeError, SafetensorError) as error:
+            raise PrerequisiteError(
+                f"networks: clip: {source.label} cannot be loaded: {cause(error)}"
+            ) from error
         return model.eval(), preprocess
 
     @cached_property
@@ -112,8 +114,9 @@ class Clip:
         try:
             return open_clip.get_tokenizer(self.source.model)
         except (OSError, ValueError) as error:
-            problem = " ".join(str(error).split())[:200]
-            raise PrerequisiteError(f"networks: clip: the tokenizer cannot be loaded: {problem}") from error
+            raise PrerequisiteError(
+                f"networks: clip: the tokenizer cannot be loaded: {cause(error)}"
+            ) from error
 
 
 def _local(settings: Mapping[str, Any]) -> Source:

@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 
 from lora_checks.errors import PrerequisiteError
 from lora_checks.extractors import Floats, Pixels
-from lora_checks.extractors.weights import check_keys, file_sha256, identity, local_file, torch_hub_file
+from lora_checks.extractors.weights import (
+    cause,
+    check_keys,
+    file_sha256,
+    identity,
+    local_file,
+    torch_hub_file,
+)
 from lora_checks.files import write_atomically
 
 NAME = "pt_inception-2015-12-05-6726825d.pth"
@@ -110,8 +117,7 @@ def _load(file: Path) -> Any:
             return Pool3().eval()
     except (RuntimeError, pickle.UnpicklingError, EOFError, AttributeError, TypeError) as error:
         raise PrerequisiteError(
-            f"{file} does not hold the weights of pytorch-fid's Inception ({str(error).splitlines()[0]}); "
-            f"download {URL}"
+            f"{file} does not hold the weights of pytorch-fid's Inception ({cause(error)}); download {URL}"
         ) from error
 
 

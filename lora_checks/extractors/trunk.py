@@ -14,7 +14,7 @@ import numpy as np
 from lora_checks.errors import ConfigError, PrerequisiteError
 from lora_checks.extractors import Floats, Pixels
 from lora_checks.extractors.lpips import PerceptualDistance, check_net, lpips_module
-from lora_checks.extractors.weights import check_keys, file_sha256, identity, local_file
+from lora_checks.extractors.weights import cause, check_keys, file_sha256, identity, local_file
 
 
 class Trunk(PerceptualDistance):
@@ -47,6 +47,7 @@ def _load(net: str, file: Path) -> Any:
     try:
         module.load_state_dict(load_file(file))
     except (SafetensorError, RuntimeError) as error:
-        problem = " ".join(str(error).split())[:200]
-        raise PrerequisiteError(f"{file} is no state dict of lpips.LPIPS(net='{net}'): {problem}") from error
+        raise PrerequisiteError(
+            f"{file} is no state dict of lpips.LPIPS(net='{net}'): {cause(error)}"
+        ) from error
     return module

@@ -79,6 +79,11 @@ def torch_hub_file(kind: str, name: str, url: str) -> Path:
     return path
 
 
+def cause(error: Exception) -> str:
+    """A library's error as part of one sentence."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def identity(kind: str, version: str, settings: Mapping[str, Any], digests: Iterable[str]) -> str:
     """What decides the numbers of a network: its kind and code, settings, pixels' decoder and weights."""
     chosen = "".join(f" {key}={value}" for key, value in sorted(settings.items()))
