@@ -62,8 +62,9 @@ def _cached(base: Base) -> Path | None:
 
 
 def _complete(index: Path) -> bool:
-    """An interrupted download leaves an index without its parts."""
+    """An interrupted download leaves an index without its parts; the safety checker is never loaded."""
     parts = json.loads(index.read_text(encoding="utf-8"))
+    parts.pop("safety_checker", None)
     folders = [name for name, value in parts.items() if isinstance(value, list) and value[0] is not None]
     return all(any((index.parent / name).glob("*")) for name in folders)
 
@@ -75,7 +76,7 @@ def _download(base: Base) -> Path:
     from diffusers import DiffusionPipeline
 
     try:
-        return Path(DiffusionPipeline.download(base.model, revision=base.revision))
+        return Path(DiffusionPipeline.download(base.model, revision=base.revision, safety_checker=None))
     except Exception as error:  # the hub client raises a dozen unrelated types
         at = f"@{base.revision}" if base.revision else ""
         raise PrerequisiteError(
