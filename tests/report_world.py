@@ -58,7 +58,11 @@ def document(*groups: list[Verdict], missing: tuple[tuple[str, str], ...] = (), 
     everything = [verdict for group in groups for verdict in group]
     names = list(dict.fromkeys([v.lora for v in everything] + [name for name, _ in missing]))
     facts = {
-        "base": {"model": "examples/miniature/miniature-sd", "digest": "3f2a91bb"},
+        "base": {
+            "model": "examples/miniature/miniature-sd",
+            "digest": "3f2a91bb",
+            "label": "miniature-sd 3f2a91",
+        },
         "policy": {"directory": "examples/miniature", "digest": "abcdef99"},
         "prompts": 16,
         "seeds": [0, 1],

@@ -3,7 +3,8 @@
 The document, schema 1::
 
     {"schema": 1, "outcome": "FAIL",
-     "run": {"base": {"model": "...", "digest": "..."}, "policy": {"directory": "...", "digest": "..."},
+     "run": {"base": {"model": "...", "digest": "...", "label": "..."},
+             "policy": {"directory": "...", "digest": "..."},
              "prompts": 16, "seeds": [0, 1], "device": "cpu", "dtype": "float32", "batch_size": 8,
              "versions": {...}, "networks": {...}, "started": "...", "finished": "...",
              "store": "...", "report": "...", "command": "..."},

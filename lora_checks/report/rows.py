@@ -31,7 +31,8 @@ def columns(row: Row) -> tuple[str, str, str, str, str, str, str]:
     check = row["check"] if row["required"] else f"{row['check']} (optional)"
     lowest, highest = threshold.get("min"), threshold.get("max")
     if measurement is None:
-        return (row["outcome"], check, threshold.get("metric", ""), "-", "", limits(lowest, highest), "")
+        found = reason(row) if row["outcome"] == "PASS" else ""  # the file's own row: what it is
+        return (row["outcome"], check, threshold.get("metric", ""), "", "", limits(lowest, highest), found)
     value = measurement["value"]
     metric, stat = measurement["metric"], measurement["stat"]
     return (
@@ -99,8 +100,7 @@ def tally(lora: Row) -> str:
 def setting(run: Row) -> str:
     """ "base miniature-sd 3f2a91  16 prompts x 2 seeds", as far as the run says so."""
     base, seeds = run.get("base") or {}, run.get("seeds")
-    name, digest = PurePath(str(base.get("model") or "")).name, str(base.get("digest") or "")[:6]
-    parts = [" ".join(part for part in ("base", name, digest) if part)] if name else []
+    parts = [f"base {base['label']}"] if base.get("label") else []
     if run.get("prompts") is not None and seeds is not None:
         number_of_seeds = seeds if isinstance(seeds, int) else len(seeds)
         parts.append(f"{count(run['prompts'], 'prompt')} x {count(number_of_seeds, 'seed')}")
