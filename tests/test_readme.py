@@ -1,0 +1,78 @@
+"""Every command in the README runs, and what it shows is what they print."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MINIATURE = "examples/miniature"
+
+
+def commands(fence: str) -> list[str]:
+    """Each command of the fences with exactly this info string; installing is CI's own first step."""
+    blocks = re.findall(rf"^```{fence}\n(.*?)^```", README, re.M | re.S)
+    lines = [line for block in blocks for line in block.splitlines() if line]
+    parts = [part.strip() for line in lines for part in line.split("&&")]
+    return [part for part in parts if not part.startswith("pip install")]
+
+
+def run(command: str, *more: str) -> subprocess.CompletedProcess[str]:
+    program, *arguments = shlex.split(command)
+    assert program in ("pytest", "python")
+    module = ["-m", "pytest"] if program == "pytest" else []
+    return subprocess.run(
+        [sys.executable, *module, *arguments, *more], cwd=ROOT, capture_output=True, text=True, timeout=900
+    )
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
+def test_the_readme_has_the_two_commands() -> None:
+    assert f"pytest --policy {MINIATURE} --lora {MINIATURE}/loras/good.safetensors" in commands("sh")
+    assert "pip install -e . && pytest --policy" in README
+    assert "pip install -e '.[dev]' && pytest" in README
+
+
+@pytest.mark.parametrize("command", [c for c in commands("sh") if c != "pytest"])
+def test_commands_on_the_miniature(command: str, store: Path) -> None:
+    done = run(command, "--store", str(store))
+    expected = 1 if "overfit" in command else 0
+    assert done.returncode == expected, done.stdout + done.stderr
+    for row in rows(done.stdout):
+        if "tests/examples" not in command:
+            assert row in rows(README), f"the README does not show '{row}'"
+
+
+def rows(text: str) -> list[str]:
+    """The verdict and name of each row of a table; values may differ in the last digit between machines."""
+    return re.findall(r"^  ((?:PASS|FAIL|ERROR) +[a-z-]+) ", text, re.M)
+
+
+@pytest.mark.parametrize("command", commands("sh gpu"))
+def test_commands_for_a_gpu_name_real_options(command: str) -> None:
+    helps = run(
+        "python -m lora_checks stats --help" if "lora_checks stats" in command else "pytest --help"
+    ).stdout
+    options = re.findall(r"--[a-z-]+", command)
+    assert options
+    assert [option for option in options if option not in helps] == []
+
+
+def test_the_readme_lists_every_metric() -> None:
+    from lora_checks.metrics import BUILTIN
+
+    assert [name for name in BUILTIN if f"`{name}`" not in README] == []
+
+
+def test_no_placeholder_is_left() -> None:
+    assert "@@" not in README
