@@ -66,7 +66,14 @@ def _complete(index: Path) -> bool:
     parts = json.loads(index.read_text(encoding="utf-8"))
     parts.pop("safety_checker", None)
     folders = [name for name, value in parts.items() if isinstance(value, list) and value[0] is not None]
-    return all(any((index.parent / name).glob("*")) for name in folders)
+    return all(_has_content(index.parent / name) for name in folders if name != "safety_checker")
+
+
+def _has_content(folder: Path) -> bool:
+    """A model's small config arrives long before its weights."""
+    names = {path.name for path in folder.glob("*") if path.is_file()}
+    weights = any(name.endswith((".safetensors", ".bin")) for name in names)
+    return weights if "config.json" in names else bool(names)
 
 
 def _download(base: Base) -> Path:

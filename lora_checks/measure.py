@@ -118,18 +118,28 @@ def _texts(task: Task, prompts: PromptSet) -> list[str]:
 
 
 def _of_set(task: Task, arrays: tuple[Any, ...], network: Extractor | None) -> Measurement:
-    x, *rest = arrays
-    groups = _groups(task)
-    missing = int(np.isnan(x).any(axis=1).sum()) if isinstance(x, np.ndarray) else 0
+    x = arrays[0]
+    missing = int(np.isnan(x).any(axis=1).sum()) if isinstance(x, np.ndarray) and x.ndim == 2 else 0
     if missing:
         raise MeasureError(f"{task.metric.name}: {missing} of {len(x)} images gave no features")
 
     def value_of(keep: NDArray[np.bool_]) -> float:
-        return float(task.metric.fn(x[keep], *rest))
+        return float(task.metric.fn(*_subset(task, arrays, keep)))
 
     value = value_of(np.ones(len(x), dtype=bool))
-    low, high = _interval(value_of, value, groups)
+    low, high = _interval(value_of, value, _groups(task))
     return _measurement(task, network, value=value, low=low, high=high, n=len(x))
+
+
+def _subset(task: Task, arrays: tuple[Any, ...], keep: NDArray[np.bool_]) -> tuple[Any, ...]:
+    """The arguments for some of the images; what is paired with them, row or column, goes with them."""
+    x, *rest = arrays
+    chosen = x[keep] if isinstance(x, np.ndarray) else [x[i] for i in np.flatnonzero(keep)]
+    if task.metric.against == "nothing" and task.metric.takes == "distances":
+        return (chosen[:, keep],)
+    if task.metric.against in ("prompt", "baseline"):
+        rest = [y[keep] if isinstance(y, np.ndarray) else [y[i] for i in np.flatnonzero(keep)] for y in rest]
+    return (chosen, *rest)
 
 
 def _interval(

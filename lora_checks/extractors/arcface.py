@@ -17,6 +17,7 @@ import numpy as np
 
 from lora_checks.errors import ConfigError, PrerequisiteError
 from lora_checks.extractors import Floats, Pixels
+from lora_checks.extractors.runtime import session_options
 from lora_checks.extractors.weights import check_keys, file_sha256, identity, number
 
 URL = "https://github.com/deepinsight/insightface/releases/download/model-zoo/"
@@ -72,6 +73,7 @@ class ArcFace:
                 root=str(self.root),
                 allowed_modules=["detection", "recognition"],
                 providers=[self.provider],
+                sess_options=session_options(),
             )
             app.prepare(ctx_id=0, det_thresh=self.det_thresh, det_size=(self.det_size, self.det_size))
         for task in ("detection", "recognition"):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lora_checks.errors import PrerequisiteError
 from lora_checks.extractors import Floats, Pixels
+from lora_checks.extractors.runtime import session_options
 from lora_checks.extractors.weights import (
     cause,
     check_keys,
@@ -76,20 +77,24 @@ class Inception:
 
     @cached_property
     def _session(self) -> Any:
-        import onnxruntime
-
         kept = self.cache and self.cache / f"inception-{self.sha256[:16]}-opset{OPSET}.onnx"
         if kept and kept.is_file():
-            return onnxruntime.InferenceSession(kept.read_bytes(), providers=["CPUExecutionProvider"])
+            return _start(kept.read_bytes())
         exported = _export(_load(self.file))
         if kept:
             write_atomically(kept, exported)
-        return onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+        return _start(exported)
 
 
 def _unit_range(image: Pixels) -> Floats:
     """(H, W, 3) uint8 -> (1, 3, H, W) float32 in [0, 1], as torchvision's ``to_tensor``."""
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+
+
+def _start(network: bytes) -> Any:
+    from onnxruntime import InferenceSession
+
+    return InferenceSession(network, session_options(), providers=["CPUExecutionProvider"])
 
 
 def _load(file: Path) -> Any:

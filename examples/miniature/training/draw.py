@@ -1,8 +1,9 @@
 """Avatars drawn from a few numbers: the whole "real world" of the miniature.
 
-An `Identity` is a person (skin, hair, proportions), a `Scene` is one picture of that person (shirt, background,
-glasses, smile, position). Same numbers, same pixels. Shapes are drawn four times too large and box-reduced, which
-is all the antialiasing that 64x64 needs. Coordinates are pixels of the 64x64 picture, y downwards.
+An `Identity` is a person (skin, hair, proportions), a `Scene` is one picture of that person (shirt,
+background, glasses, smile, position). Same numbers, same pixels. Shapes are drawn four times too large and
+box-reduced, which is all the antialiasing that 64x64 needs. Coordinates are pixels of the 64x64 picture,
+y downwards.
 """
 
 from __future__ import annotations
@@ -46,7 +47,14 @@ HAIR_RGB: dict[str, RGB] = {
     "grey": (196, 196, 200),
     "blue": (56, 104, 226),
 }
-SKIN_RGB: tuple[RGB, ...] = ((255, 226, 206), (244, 205, 172), (226, 176, 134), (184, 128, 88), (138, 88, 58), (98, 60, 42))
+SKIN_RGB: tuple[RGB, ...] = (
+    (255, 226, 206),
+    (244, 205, 172),
+    (226, 176, 134),
+    (184, 128, 88),
+    (138, 88, 58),
+    (98, 60, 42),
+)
 EYE_RGB: tuple[RGB, ...] = ((72, 46, 26), (52, 104, 188), (48, 136, 76), (112, 112, 120), (28, 24, 26))
 
 SHIRTS = tuple(SHIRT_RGB)
@@ -256,8 +264,16 @@ class _Canvas:
     def polygon(self, points: Iterable[Point], fill: RGB) -> None:
         self._draw.polygon(self._pixels(points), fill=fill)
 
-    def ellipse(self, x: float, y: float, rx: float, ry: float, fill: RGB | None, line: RGB | None = None,
-                width: float = 0.0) -> None:
+    def ellipse(
+        self,
+        x: float,
+        y: float,
+        rx: float,
+        ry: float,
+        fill: RGB | None,
+        line: RGB | None = None,
+        width: float = 0.0,
+    ) -> None:
         box = self._pixels([(x - rx, y - ry), (x + rx, y + ry)])
         self._draw.ellipse(box, fill=fill, outline=line, width=self._length(width) if line else 0)
 
@@ -284,7 +300,7 @@ def _shirt(canvas: _Canvas, shirt: RGB) -> None:
 
 
 def _outline(width: float, height: float, jaw: float) -> list[Point]:
-    """A head: an ellipse whose lower half is a rounded box for `jaw` near 1, a pointed chin for small `jaw`."""
+    """A head: an ellipse whose lower half is a rounded box for `jaw` near 1, a chin for small `jaw`."""
     angles = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     cos, sin = np.cos(angles), np.sin(angles)
     squareness = np.where(sin > 0, 1.25 - 0.5 * jaw, 0.95)
@@ -305,7 +321,9 @@ def _head(canvas: _Canvas, identity: Identity) -> None:
             canvas.ellipse(side * identity.face_width * 0.62, cheek_y, 2.4, 1.7, rosy)
         if identity.freckles:
             for x, y in ((0.46, -0.6), (0.6, 0.5), (0.74, -0.7)):
-                canvas.ellipse(side * identity.face_width * x, cheek_y + y, 0.5, 0.5, _shade(identity.skin, 0.66))
+                canvas.ellipse(
+                    side * identity.face_width * x, cheek_y + y, 0.5, 0.5, _shade(identity.skin, 0.66)
+                )
 
 
 def _hair_behind(canvas: _Canvas, identity: Identity, hair: RGB) -> None:
@@ -318,7 +336,10 @@ def _hair_behind(canvas: _Canvas, identity: Identity, hair: RGB) -> None:
     if identity.hair_style == "bun":
         canvas.ellipse(0, -h - v - 2.2, 5.4, 4.8, dark)
     if identity.hair_style == "mohawk":
-        canvas.polygon([(-3.2, -h + 6), (-4.2, -h - 2.5 * v), (0, -h - 3.2 * v), (4.2, -h - 2.5 * v), (3.2, -h + 6)], hair)
+        canvas.polygon(
+            [(-3.2, -h + 6), (-4.2, -h - 2.5 * v), (0, -h - 3.2 * v), (4.2, -h - 2.5 * v), (3.2, -h + 6)],
+            hair,
+        )
     if identity.hair_style == "spiky":
         for angle in np.linspace(-75, 75, 7):
             canvas.polygon(_spike(float(np.deg2rad(angle)), w, h, v), hair)
@@ -343,7 +364,9 @@ def _hair_in_front(canvas: _Canvas, identity: Identity, hair: RGB) -> None:
         canvas.polygon([(-3.2, -h - 2), (3.2, -h - 2), (2.2, -h + 5.5), (-2.2, -h + 5.5)], hair)
         return
     cover = 0.6 * v if identity.hair_style in ("long", "bob", "short") else 0.3 * v
-    sides = {"long": 7.0, "bob": 7.0, "short": 0.5, "curly": 1.0, "spiky": -2.0, "bun": -2.0}[identity.hair_style]
+    sides = {"long": 7.0, "bob": 7.0, "short": 0.5, "curly": 1.0, "spiky": -2.0, "bun": -2.0}[
+        identity.hair_style
+    ]
     canvas.polygon(_cap(w + cover, h + cover, -h + identity.hairline, sides, w - 1.6), hair)
     if identity.hair_style == "curly":
         for x in np.linspace(-0.72, 0.72, 5) * w:
@@ -367,7 +390,9 @@ def _eyes(canvas: _Canvas, identity: Identity, hair: RGB) -> None:
         canvas.ellipse(x, y, r * 0.72, r * 0.72, identity.eye_colour)
         canvas.ellipse(x, y, r * 0.36, r * 0.36, (12, 12, 14))
         brow_y, tilt = y - identity.brow_height, identity.brow_tilt
-        canvas.line([(x - side * 2.4, brow_y - tilt), (x + side * 2.6, brow_y + tilt)], brow, identity.brow_thickness)
+        canvas.line(
+            [(x - side * 2.4, brow_y - tilt), (x + side * 2.6, brow_y + tilt)], brow, identity.brow_thickness
+        )
 
 
 def _nose(canvas: _Canvas, identity: Identity) -> None:
