@@ -134,12 +134,16 @@ def _of_set(task: Task, arrays: tuple[Any, ...], network: Extractor | None) -> M
 def _subset(task: Task, arrays: tuple[Any, ...], keep: NDArray[np.bool_]) -> tuple[Any, ...]:
     """The arguments for some of the images; what is paired with them, row or column, goes with them."""
     x, *rest = arrays
-    chosen = x[keep] if isinstance(x, np.ndarray) else [x[i] for i in np.flatnonzero(keep)]
+    chosen = _rows(x, keep)
     if task.metric.against == "nothing" and task.metric.takes == "distances":
         return (chosen[:, keep],)
     if task.metric.against in ("prompt", "baseline"):
-        rest = [y[keep] if isinstance(y, np.ndarray) else [y[i] for i in np.flatnonzero(keep)] for y in rest]
+        rest = [_rows(y, keep) for y in rest]
     return (chosen, *rest)
+
+
+def _rows(x: Any, keep: NDArray[np.bool_]) -> Any:
+    return x[keep] if isinstance(x, np.ndarray) else [x[i] for i in np.flatnonzero(keep)]
 
 
 def _interval(
