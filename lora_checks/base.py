@@ -66,7 +66,7 @@ def _complete(index: Path) -> bool:
     parts = json.loads(index.read_text(encoding="utf-8"))
     parts.pop("safety_checker", None)
     folders = [name for name, value in parts.items() if isinstance(value, list) and value[0] is not None]
-    return all(_has_content(index.parent / name) for name in folders if name != "safety_checker")
+    return all(_has_content(index.parent / name) for name in folders)
 
 
 def _has_content(folder: Path) -> bool:
@@ -83,7 +83,10 @@ def _download(base: Base) -> Path:
     from diffusers import DiffusionPipeline
 
     try:
-        return Path(DiffusionPipeline.download(base.model, revision=base.revision, safety_checker=None))
+        folder = Path(DiffusionPipeline.download(base.model, revision=base.revision, safety_checker=None))
+        if not _complete(folder / "model_index.json"):  # offline it returns what is cached, whole or not
+            raise FileNotFoundError(folder)
+        return folder
     except Exception as error:  # the hub client raises a dozen unrelated types
         at = f"@{base.revision}" if base.revision else ""
         raise PrerequisiteError(
