@@ -1,0 +1,108 @@
+"""The metric part of the usual script: LPIPS over pairs in a loop, pytorch-fid over two folders; one core.
+
+python benchmarks/metric_script.py [--count 50] [--size 512] [--quick]
+
+Ours measures the same files through the gate's own store: cold, with new images against references that were
+measured before, and with nothing changed. Weights are random, the networks are the real ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+from metric_peers import (  # first: it fixes the threads
+    alex_file,
+    in_range,
+    inception_file,
+    say,
+    their_inception,
+    their_lpips,
+    write_pictures,
+)
+
+# isort: split
+import numpy as np
+import onnxruntime  # noqa: F401  # neither side pays for imports
+import scipy.linalg  # noqa: F401
+import torch
+from PIL import Image
+from pytorch_fid import fid_score
+
+from lora_checks import extractors, metrics
+from lora_checks.images import image_set
+from lora_checks.measure import Task, measure
+from lora_checks.records import Base, PromptSet, Sampler
+from lora_checks.store import Store
+
+PROMPTS = PromptSet(Base(""), Sampler(1, 1, 512, 512), (), (0,), trigger="", class_words="")
+
+
+def script(generated: Path, references: Path, alex: Path, inception: Path) -> tuple[float, float]:
+    """Mean LPIPS of the sorted pairs, and FID."""
+    module = their_lpips(alex)
+    distances = []
+    with torch.inference_mode():
+        for a, b in zip(sorted(generated.iterdir()), sorted(references.iterdir()), strict=True):
+            x, y = (np.array(Image.open(path).convert("RGB")) for path in (a, b))
+            distances.append(float(module(in_range(x), in_range(y))))
+    quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+    with their_inception(inception), quiet[0], quiet[1]:
+        folders = [str(generated), str(references)]
+        fid = fid_score.calculate_fid_given_paths(folders, 50, "cpu", 2048, num_workers=0)
+    return float(np.mean(distances)), float(fid)
+
+
+def gate(generated: Path, references: Path, alex: Path, inception: Path, root: Path) -> tuple[float, float]:
+    """The same through store and measurement, from hashing the files on, with interval."""
+    store = Store(root)
+    images, others = image_set("candidate", generated), image_set("references", references)
+    lpips = extractors.build("lpips", {"net": "alex", "trunk_file": str(alex)}, "cpu")
+    pool3 = extractors.build("inception", {"file": str(inception)}, "cpu", cache=root / "networks")
+    pairs = Task(metrics.get("lpips"), images, others, pairing="sorted")
+    sets = Task(metrics.get("fid"), images, others)
+    return (
+        measure(pairs, lpips, PROMPTS, store).value,
+        measure(sets, pool3, PROMPTS, store).value,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--quick", action="store_true", help="5 pictures")
+    options = parser.parse_args()
+    count = 5 if options.quick else options.count
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        weights = alex_file(folder), inception_file(folder)
+        sets = [
+            write_pictures(folder / part, count, options.size, seed)
+            for seed, part in enumerate(("first", "second", "references"))
+        ]
+        first, second, references = sets
+        say(f"LPIPS alex over {count} pairs and FID {count} + {count} at {options.size} pixels, one core")
+        start = time.perf_counter()
+        expected = script(first, references, *weights)
+        theirs = time.perf_counter() - start
+        say(f"  the usual script      {theirs:7.1f} s   LPIPS {expected[0]:.6f}  FID {expected[1]:.4f}")
+        runs = (("cold", first), ("references measured", second), ("nothing changed", second))
+        for title, generated in runs:
+            start = time.perf_counter()
+            found = gate(generated, references, *weights, folder / "store")
+            mine = time.perf_counter() - start
+            say(
+                f"  {title:21} {mine:7.2f} s   LPIPS {found[0]:.6f}  FID {found[1]:.4f}   "
+                f"{theirs / mine:.1f} times faster"
+            )
+
+
+if __name__ == "__main__":
+    main()
