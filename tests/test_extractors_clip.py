@@ -19,6 +19,12 @@ def clip(clip_folder: Path) -> Clip:
     return Clip({"path": str(clip_folder)}, "cpu")
 
 
+def test_is_named_for_people_as_told(clip: Clip, clip_folder: Path) -> None:
+    assert clip.label == "CLIP tiny (local)"
+    named = Clip({"path": str(clip_folder), "name": "the test's CLIP"}, "cpu")
+    assert (named.label, named.id) == ("the test's CLIP", clip.id)
+
+
 def test_features_are_raw(clip: Clip, photos: list[np.ndarray]) -> None:
     x = clip.images([*photos, photos[0][:40], *photos])
     assert x.shape == (13, 16)

@@ -47,16 +47,17 @@ class Source:
 
 class Clip:
     """Settings: ``model`` with ``pretrained`` (open_clip's names) and perhaps ``file`` for the weights,
-    or ``path``: a local directory with ``open_clip_config.json``, weights and tokenizer.
+    or ``path``: a local directory with ``open_clip_config.json``, weights and tokenizer. ``name`` is for
+    people.
     """
 
     def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
-        check_keys("clip", settings, {"model", "pretrained", "path", "file"})
+        check_keys("clip", settings, {"model", "pretrained", "path", "file", "name"})
         self.device = device
         self.source = _local(settings) if "path" in settings else _named(settings)
         chosen = {key: settings[key] for key in ("model", "pretrained") if key in settings}
         self.id = identity("clip", "1", chosen, map(file_sha256, self.source.files))
-        self.label = self.source.label
+        self.label = str(settings.get("name", self.source.label))
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
         """(N, D) float32, not normalised."""
@@ -208,7 +209,7 @@ def _check_length(text: str, tokenizer: Any) -> None:
     if hasattr(tokenizer, "encode"):  # open_clip's own; it adds a start and an end
         count = len(tokenizer.encode(text)) + 2
     else:
-        count = len(tokenizer.tokenizer(tokenizer.clean_fn(text))["input_ids"])
+        count = len(tokenizer.tokenizer(tokenizer.clean_fn(text), verbose=False)["input_ids"])
     if count > tokenizer.context_length:
         raise MeasureError(
             f"'{text}' has {count} tokens and CLIP reads {tokenizer.context_length}; shorten the prompt"
