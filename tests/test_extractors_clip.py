@@ -111,6 +111,14 @@ def test_the_id_follows_every_file_of_the_folder(clip: Clip, clip_folder: Path, 
     assert Clip({"path": str(folder)}, "cpu").id != clip.id
 
 
+def test_a_tokenizer_from_the_hub_must_be_here_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(PrerequisiteError, match=r"tokenizer of ViT-B-16-SigLIP .*get_tokenizer\('ViT-B-16"):
+        Clip({"model": "ViT-B-16-SigLIP", "pretrained": "webli"}, "cpu")
+
+
 def test_weights_of_a_tag_come_from_the_cache_with_its_preprocessing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -144,7 +145,13 @@ def _named(settings: Mapping[str, Any]) -> Source:
             "networks: clip: name a 'model' and its 'pretrained' weights (for example ViT-B-32-quickgelu and "
             "openai), or a 'path'; without weights the model would be random"
         )
-    _check_activation(model, tag)
+    config = _config(model)
+    if tag == "openai" and not config.get("quick_gelu", False):
+        # OpenAI trained with QuickGELU; with the other activation the same weights give other numbers.
+        raise ConfigError(
+            f"networks: clip: model: the openai weights need QuickGELU; name the model '{model}-quickgelu'"
+        )
+    _check_tokenizer(model, config["text_cfg"].get("hf_tokenizer_name"))
     if "file" in settings:
         weights = local_file("clip", "file", settings["file"])
         return Source(model, tag, weights, (weights,), f"CLIP {model} ({tag or weights.name}, from a file)")
@@ -152,22 +159,28 @@ def _named(settings: Mapping[str, Any]) -> Source:
     return Source(model, tag, weights, (weights,), f"CLIP {model} ({tag})")
 
 
-def _check_activation(model: str, tag: str | None) -> None:
-    """OpenAI trained with QuickGELU; with the other activation the same weights give other numbers."""
+def _config(model: str) -> dict[str, Any]:
+    """open_clip's own configuration of a model, read without importing it."""
     spec = find_spec("open_clip")
     if spec is None or spec.origin is None:
         raise PrerequisiteError("networks: clip: open_clip is not installed; pip install open_clip_torch")
     known = {path.stem: path for path in (Path(spec.origin).parent / "model_configs").glob("*.json")}
     if model not in known:
-        from difflib import get_close_matches
-
         close = get_close_matches(model, known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else "see open_clip.list_models()"
         raise ConfigError(f"networks: clip: model: open_clip has no '{model}'; {hint}")
-    quick = json.loads(known[model].read_text(encoding="utf-8")).get("quick_gelu", False)
-    if tag == "openai" and not quick:
-        raise ConfigError(
-            f"networks: clip: model: the openai weights need QuickGELU; name the model '{model}-quickgelu'"
+    config: dict[str, Any] = json.loads(known[model].read_text(encoding="utf-8"))
+    return config
+
+
+def _check_tokenizer(model: str, repository: str | None) -> None:
+    """Some models take their tokenizer from the Hugging Face hub; it must be there before a text is read."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if repository and not isinstance(try_to_load_from_cache(repository, "tokenizer_config.json"), str):
+        raise PrerequisiteError(
+            f"networks: clip: the tokenizer of {model} is not on this machine; download it with "
+            f"`python -c \"import open_clip; open_clip.get_tokenizer('{model}')\"`"
         )
 
 
