@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lora_checks.errors import ConfigError, MeasureError
+from lora_checks.errors import ConfigError, MeasureError, StoreError
 from lora_checks.extractors import Floats, Pixels
 from lora_checks.statistics_file import read_statistics, write_statistics
 
@@ -56,6 +58,18 @@ def test_one_picture_has_no_covariance(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(MeasureError, match="at least 2 images"):
         write_statistics(folder, tmp_path / "s.npz", Brightness())
     assert not (tmp_path / "s.npz").exists()
+
+
+def test_a_full_disk_leaves_nothing_behind(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match=r"s\.npz: cannot be written: No space left on device"):
+        write_statistics(folder, tmp_path / "s.npz", Brightness())
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
 
 
 def test_the_name_must_end_in_npz(folder: Path, tmp_path: Path) -> None:
