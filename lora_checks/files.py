@@ -4,26 +4,43 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-from lora_checks.errors import StoreError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content``; a crash leaves the old file or the new one, nothing between.
+    """Replace ``path`` by ``content``; a crash leaves the old file or the new one, nothing between."""
+    with _staged(path, content) as temporary:
+        temporary.replace(path)
 
-    Raises `StoreError` where the folder is not writable or the disk is full.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+
+def write_if_absent(path: Path, content: bytes) -> bool:
+    """Write ``path`` unless it exists, atomically; True if this call wrote it."""
+    with _staged(path, content) as temporary:
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+            os.link(temporary, path)  # unlike a rename, it fails if another was first
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            if path.exists():
+                return False
+            temporary.replace(path)
+        return True
+
+
+@contextmanager
+def _staged(path: Path, content: bytes) -> Iterator[Path]:
+    """``content`` on disk beside ``path``, gone afterwards unless it was moved."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)  # mkstemp's 0600 would hide the file from other users and from uploaders
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
