@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.errors import ConfigError, MeasureError
+from lora_checks.errors import ConfigError, MeasureError, StoreError
 from lora_checks.extractors import Floats, ImageExtractor, Pixels
 from lora_checks.files import write_atomically
 from lora_checks.images import Decoded, image_file, list_images
@@ -56,7 +56,10 @@ def write_statistics(folder: Path, out: Path, extractor: ImageExtractor, batch: 
     found = moments(_features(decoded, extractor, batch), extractor.id)
     buffer = io.BytesIO()
     np.savez(buffer, mu=found.mu, sigma=found.sigma, n=np.int64(found.n or 0), network=np.str_(found.network))
-    write_atomically(out, buffer.getvalue())
+    try:
+        write_atomically(out, buffer.getvalue())
+    except OSError as error:
+        raise StoreError(f"{out}: cannot be written: {error.strerror}") from error
 
 
 def _features(images: Sequence[Pixels], extractor: ImageExtractor, batch: int) -> Floats:

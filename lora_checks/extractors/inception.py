@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.errors import PrerequisiteError
+from lora_checks.errors import PrerequisiteError, StoreError
 from lora_checks.extractors import Floats, Pixels
 from lora_checks.extractors.runtime import session_options
 from lora_checks.extractors.weights import (
@@ -82,7 +82,10 @@ class Inception:
             return _start(kept.read_bytes())
         exported = _export(_load(self.file))
         if kept:
-            write_atomically(kept, exported)
+            try:
+                write_atomically(kept, exported)
+            except OSError as error:
+                raise StoreError(f"{kept}: cannot be written: {error.strerror}; free the disk") from error
         return _start(exported)
 
 
