@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
+
+from lora_checks.errors import ConfigError, PrerequisiteError
 
 GPU_NODES = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA, NVIDIA under WSL, AMD
 
 
 def choose_device(asked: str) -> str:
-    """``auto`` becomes "cuda", "mps" or "cpu"; anything else is taken as it is."""
-    if asked != "auto":
+    """``auto`` becomes "cuda", "mps" or "cpu"; another name must be a device that this machine has."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", asked):
+        raise ConfigError(f"--device: '{asked}' is no device; use auto, cpu, cuda, cuda:1 or mps")
+    if asked == "cpu":
         return asked
+    found = _devices()
+    if asked == "auto":
+        return found[0]
+    if asked not in found:
+        raise PrerequisiteError(f"--device: there is no {asked} on this machine; it has {', '.join(found)}")
+    return asked
+
+
+def _devices() -> list[str]:
+    """The best first."""
     if sys.platform == "linux" and not any(Path(node).exists() for node in GPU_NODES):
-        return "cpu"  # the common case of a laptop or CI must not pay two seconds for this question
+        return ["cpu"]  # the common case of a laptop or CI must not pay two seconds for this question
     import torch
 
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return [*(["cuda"] if cuda else []), *cuda, *mps, "cpu"]
 
 
 def choose_dtype(asked: str, device: str) -> str:
