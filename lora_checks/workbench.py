@@ -121,10 +121,11 @@ class Workbench:
             for i, content in zip(
                 indices, self.studio.render([specs[i] for i in indices], lora), strict=True
             ):
+                yield content
+                # after it was stored: a kill between the two costs a line, never an image made twice
                 self.store.append(
                     self.store.root / "made.jsonl", {"image": specs[i].digest, "process": os.getpid()}
                 )
-                yield content
 
         self.store.fill(paths, make, self.batch_size, self.progress(f"generating {what}"))
         self.studio.rest()

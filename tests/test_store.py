@@ -258,3 +258,17 @@ def test_arrays_come_back_exactly(store: Store) -> None:
     path = store.array("x")
     store.put(path, to_npy(array))
     assert from_npy(path).tobytes() == array.tobytes()
+
+
+def test_a_maker_goes_on_when_its_content_is_stored(store: Store) -> None:
+    """So what it notes after a yield is true, for the last one too."""
+    paths = [store.image(f"{i:02d}" * 32) for i in range(3)]
+    noted: list[bool] = []
+
+    def make(indices: Sequence[int]) -> Iterator[bytes]:
+        for i in indices:
+            yield b"content"
+            noted.append(paths[i].exists())
+
+    store.fill(paths, make, 2)
+    assert noted == [True, True, True]
