@@ -6,6 +6,7 @@ import hashlib
 import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ import pytest
 
 from lora_checks import config as policies
 from lora_checks import report, verdict
-from lora_checks.errors import ConfigError, LoraChecksError
+from lora_checks.errors import ConfigError, LoraChecksError, StoreError
 from lora_checks.gallery import shown
 from lora_checks.lora_file import find_loras, lora_names
 from lora_checks.progress import Progress
@@ -114,7 +115,10 @@ class Session:
         if key in self.verdicts:  # each phase of a test reports the same properties again
             return
         self.verdicts[key] = found
-        self.bench.store.append(self.report_folder / JOURNAL, {"at": _now(), "verdict": text})
+        try:
+            self.bench.store.append(self.report_folder / JOURNAL, {"at": _now(), "verdict": text})
+        except LoraChecksError as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
         for name, value in junit.properties(report.row(found)):
             self._suite_property(f"lora_checks.{found.lora}.{found.check}.{name}", value)
 
@@ -222,11 +226,25 @@ def start(config: pytest.Config) -> Session:
             _Console(config).bar,
         )
         bench.preflight()
+        session = Session(config, policy, dict(zip(lora_names(paths), paths, strict=True)), bench)
+        if not option.collectonly:
+            _check_writable(session.report_folder)
     except LoraChecksError as error:
         raise pytest.UsageError(str(error)) from None
-    session = Session(config, policy, dict(zip(lora_names(paths), paths, strict=True)), bench)
     config.stash[SESSION] = session
     return session
+
+
+def _check_writable(folder: Path) -> None:
+    """Known before an hour of generation, not after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the report to {folder}: {error.strerror}; name another folder with --report"
+        ) from error
 
 
 def _policy_folder(config: pytest.Config) -> Path:
