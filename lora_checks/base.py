@@ -79,18 +79,26 @@ def _has_content(folder: Path) -> bool:
 def _download(base: Base) -> Path:
     import os
 
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:  # diffusers would return what is cached, whole or not
+        raise _absent(base, "HF_HUB_OFFLINE is set")
     os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "30")
     from diffusers import DiffusionPipeline
 
     try:
         folder = Path(DiffusionPipeline.download(base.model, revision=base.revision, safety_checker=None))
-        if not _complete(folder / "model_index.json"):  # offline it returns what is cached, whole or not
-            raise FileNotFoundError(folder)
-        return folder
     except Exception as error:  # the hub client raises a dozen unrelated types
-        at = f"@{base.revision}" if base.revision else ""
-        raise PrerequisiteError(
-            f"base model {base.model}{at} is not on this machine and could not be downloaded "
-            f"({type(error).__name__}); run `huggingface-cli download {base.model}` where there is internet, "
-            "or name a local pipeline directory with --base"
-        ) from error
+        raise _absent(base, type(error).__name__) from error
+    if not _complete(folder / "model_index.json"):  # without a network it returns what is cached
+        raise _absent(base, "the download is not complete")
+    return folder
+
+
+def _absent(base: Base, why: str) -> PrerequisiteError:
+    at = f"@{base.revision}" if base.revision else ""
+    return PrerequisiteError(
+        f"base model {base.model}{at} is not on this machine and could not be downloaded ({why}); "
+        f"run `huggingface-cli download {base.model}` where there is internet, "
+        "or name a local pipeline directory with --base"
+    )

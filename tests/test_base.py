@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from huggingface_hub import constants
 
 from lora_checks import base
 from lora_checks.errors import ConfigError, PrerequisiteError
@@ -30,12 +34,10 @@ def pipeline(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An offline hub cache that holds team/base, laid out as huggingface_hub does it; its snapshot."""
-    import huggingface_hub.constants
-
+    """A hub cache that holds team/base, laid out as huggingface_hub does it; its snapshot."""
     cache = tmp_path / "hub"
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     snapshot = cache / "models--team--base" / "snapshots" / COMMIT
     (snapshot / "unet").mkdir(parents=True)
     (snapshot / "model_index.json").write_text(json.dumps(INDEX))
@@ -44,6 +46,24 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     refs.mkdir()
     (refs / "main").write_text(COMMIT)
     return snapshot
+
+
+@pytest.fixture
+def client(hub: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
+    """Puts a download in the place of diffusers' own: what it returns or raises."""
+    del hub
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+    def becomes(result: object) -> None:
+        def download(_model: str, **_: object) -> object:
+            if isinstance(result, Exception):
+                raise result
+            return str(result)
+
+        pipeline = SimpleNamespace(download=download)
+        monkeypatch.setitem(sys.modules, "diffusers", SimpleNamespace(DiffusionPipeline=pipeline))
+
+    return becomes
 
 
 def test_a_local_base_is_named_by_all_its_files(pipeline: Path) -> None:
@@ -89,5 +109,25 @@ def test_a_hub_id_that_is_not_here_says_what_to_do(hub: Path) -> None:
 
 def test_an_interrupted_download_is_not_taken_for_the_base(hub: Path) -> None:
     (hub / "unet" / "weights.safetensors").rename(hub / "unet" / "config.json")
-    with pytest.raises(PrerequisiteError, match=r"team/base is not on this machine"):
+    with pytest.raises(
+        PrerequisiteError, match=r"team/base is not on this machine .* \(HF_HUB_OFFLINE is set\)"
+    ):
         base.resolve(Base("team/base"))
+
+
+def test_a_download_that_fails_is_one_sentence(client: Callable[[object], None]) -> None:
+    client(RuntimeError("many\nlines\nof a client"))
+    with pytest.raises(PrerequisiteError, match=r"could not be downloaded \(RuntimeError\); run `hugg"):
+        base.resolve(Base("team/other"))
+
+
+def test_a_download_that_is_not_complete(client: Callable[[object], None], hub: Path) -> None:
+    (hub / "unet" / "weights.safetensors").unlink()
+    client(hub)
+    with pytest.raises(PrerequisiteError, match=r"\(the download is not complete\)"):
+        base.resolve(Base("team/base"))
+
+
+def test_a_download_is_pinned_to_its_commit(client: Callable[[object], None], hub: Path) -> None:
+    client(hub)
+    assert base.resolve(Base("team/other")).identity == f"team/other@{COMMIT}"
