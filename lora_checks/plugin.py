@@ -6,6 +6,7 @@ rest follows only when ``--lora`` is given.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="lora_dtype",
         default="auto",
         choices=("auto", "float32", "float16", "bfloat16"),
-        help="number format of the pipeline (default: float16 on cuda, float32 elsewhere)",
+        metavar="FORMAT",
+        help="of the pipeline: float32, float16, bfloat16 or auto (default: auto, float16 on cuda only)",
     )
     add(
         "--batch-size",
@@ -95,6 +97,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
     config.pluginmanager.register(session.start(config), "lora_checks.session")
     config.pluginmanager.register(fixtures, "lora_checks.fixtures")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, int | None]:
+    """No way round the judging ends in status 0, be it `--fixtures` or an exit before the session starts."""
+    status = yield
+    option = config.option
+    if status == pytest.ExitCode.OK and option.lora and not (option.help or option.version):
+        from lora_checks.session import SESSION
+
+        gating = config.stash.get(SESSION, None)
+        if gating is None or not gating.passed:
+            return pytest.ExitCode.TESTS_FAILED
+    return status
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -52,6 +52,11 @@ class Session:
         checks = [FILE_CHECK, *(row.name for row in self.policy.thresholds if row.required)]
         return [(name, check) for name in self.files for check in checks]
 
+    @property
+    def passed(self) -> bool:
+        """Known when the session has finished."""
+        return bool(self.document) and self.document["outcome"] == "PASS"
+
     # -- making verdicts
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
