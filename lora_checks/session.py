@@ -24,6 +24,7 @@ from lora_checks.progress import Progress
 from lora_checks.records import Lora, Policy, Threshold, Verdict
 from lora_checks.report import junit, terminal
 from lora_checks.store import Advance
+from lora_checks.words import printable
 from lora_checks.workbench import Workbench, open_workbench
 
 FILE_CHECK = "file"  # the row of the LoRA file itself, before any threshold
@@ -125,7 +126,7 @@ class Session:
         except LoraChecksError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
         for name, value in junit.properties(report.row(found)):
-            self._suite_property(f"lora_checks.{found.lora}.{found.check}.{name}", value)
+            self._suite_property(f"lora_checks.{printable(found.lora)}.{found.check}.{name}", value)
 
     def _suite_property(self, name: str, value: str) -> None:
         for plugin in self.config.pluginmanager.get_plugins():
