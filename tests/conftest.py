@@ -9,10 +9,18 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from world import first_run, fresh_gate, gate, world  # noqa: F401  # fixtures
 
 from lora_checks.extractors.inception import Inception
 
 MINIATURE = Path(__file__).parent.parent / "examples" / "miniature"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The examples are checks of a LoRA: `pytest --lora FILE tests/examples` runs them."""
+    examples = Path(__file__).parent / "examples"
+    example = examples in (collection_path, *collection_path.parents)
+    return True if example and not config.option.lora else None
 
 
 def photo(seed: int, height: int = 96, width: int = 96) -> np.ndarray:

@@ -1,0 +1,49 @@
+"""--help: the gate's options together, one clear line each."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from world import Gate
+
+OPTIONS = [
+    "--lora",
+    "--policy",
+    "--thresholds",
+    "--prompts",
+    "--references",
+    "--base",
+    "--store",
+    "--report",
+    "--seeds",
+    "--device",
+    "--dtype",
+    "--batch-size",
+]
+
+
+@pytest.fixture
+def group(gate: Gate) -> str:
+    """The gate's part of the help, on a wide terminal."""
+    run = gate.pytest("--help", COLUMNS="160")
+    assert run.code == 0
+    found = re.search(r"^LoRA release gate.*?:\n(.*?)\n\n", run.out, re.MULTILINE | re.DOTALL)
+    assert found, run.out
+    return found.group(1)
+
+
+def test_every_option_is_in_the_group(group: str) -> None:
+    assert re.findall(r"^ +(--[a-z-]+)", group, re.MULTILINE) == OPTIONS
+
+
+def test_each_has_one_line(group: str) -> None:
+    assert len(group.splitlines()) == len(OPTIONS)
+    for line in group.splitlines():
+        option, _, words = line.strip().partition("  ")
+        assert len(words.split()) >= 4, option
+
+
+def test_a_value_has_a_name(group: str) -> None:
+    for line in group.splitlines():
+        assert re.match(r" +--[a-z-]+=([A-Z]+|\{[a-z0-9,]+\})", line), line

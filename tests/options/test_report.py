@@ -1,0 +1,44 @@
+"""--report DIR: where report.json and report.md go."""
+
+from __future__ import annotations
+
+import json
+
+from world import Gate
+
+
+def test_a_folder_of_ones_own(gate: Gate) -> None:
+    run = gate("--lora", gate.world.good, "--report", "out/new")
+    folder = gate.folder / "out" / "new"
+    assert json.loads((folder / "report.json").read_text())["outcome"] == "PASS"
+    assert (folder / "report.md").read_text().startswith("# PASS: good.safetensors, 5 of 5 rows")
+    assert "report: out/new/report.md" in run.out
+
+
+def test_the_default_is_in_the_store(gate: Gate) -> None:
+    run = gate.pytest("--lora", gate.world.good, "--policy", gate.world.policy, "--store", gate.world.store)
+    assert run.code == 0, run.out + run.err
+    assert (gate.world.store / "report" / "report.json").is_file()
+
+
+def test_a_folder_that_cannot_be_written_is_known_at_once(gate: Gate) -> None:
+    (gate.folder / "file").write_text("")
+    run = gate("--lora", gate.world.good, "--report", "file/out")
+    assert run.code == 4
+    assert "cannot write the report to" in run.err
+    assert "name another folder with --report" in run.err
+    assert "Traceback" not in run.out + run.err
+
+
+def test_the_record_says_what_was_gated(gate: Gate) -> None:
+    import hashlib
+
+    run = gate("--lora", gate.world.good)
+    (lora,) = run.report["loras"]
+    assert lora["sha256"] == hashlib.sha256(gate.world.good.read_bytes()).hexdigest()
+    facts = run.report["run"]
+    assert len(facts["base"]["digest"]) == 64
+    assert len(facts["policy"]["digest"]) == 64
+    assert {version.split()[0] for version in facts["versions"]} >= {"torch", "diffusers"}
+    network = run.row("identity")["measurement"]["network"]
+    assert network.startswith("arcface/1 arcface/1 ")

@@ -1,0 +1,183 @@
+"""The exit status is 0 only if every required row was judged and has passed."""
+
+from __future__ import annotations
+
+import pytest
+from world import Gate, Run, row
+
+SKIP_ALL = """
+import pytest
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.{marker})
+"""
+EXIT = """
+import pytest
+def {hook}:
+    pytest.exit("enough", returncode=0)
+"""
+
+
+def test_one_bad_lora_of_two_fails_the_run_and_both_are_reported(first_run: Run) -> None:
+    assert first_run.code == 1
+    assert first_run.report["outcome"] == "FAIL"
+    assert {lora["name"]: lora["outcome"] for lora in first_run.report["loras"]} == {
+        "good": "PASS",
+        "wrong-identity": "FAIL",
+    }
+    failed = [pair for pair, outcome in first_run.outcomes.items() if outcome != "PASS"]
+    assert failed == [("wrong-identity", "identity")]
+    assert "FAIL: 1 of 2 LoRAs did not pass" in first_run.out
+    assert "Traceback" not in first_run.out
+
+
+def test_everything_passed(gate: Gate) -> None:
+    run = gate("--lora", gate.world.good)
+    assert run.code == 0, run.out + run.err
+    assert run.report["outcome"] == "PASS"
+    assert run.err == ""  # nothing was made, so no progress is shown
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-k", "idnetity"),
+        ("-k", "identity"),
+        ("-m", "slow"),
+        ("--co",),
+        ("--setup-plan",),
+        ("--fixtures",),
+        ("-k", "not file"),
+        ("--maxfail=1", "-k", "file"),
+    ],
+    ids=" ".join,
+)
+def test_rows_that_were_not_judged_are_no_pass(gate: Gate, arguments: tuple[str, ...]) -> None:
+    run = gate("--lora", gate.world.good, *arguments)
+    assert run.code == 1, run.out
+
+
+def test_a_row_that_was_deselected_is_no_pass(gate: Gate) -> None:
+    listed = gate("--lora", gate.world.good, "--co", "-q").out
+    (identity,) = [line for line in listed.splitlines() if line.endswith("[good-identity]")]
+    run = gate("--lora", gate.world.good, "--deselect", identity)
+    assert run.code == 1
+    assert run.report["loras"][0]["missing"] == ["identity"]
+
+
+def test_a_subset_says_what_was_not_run(gate: Gate) -> None:
+    run = gate("--lora", gate.world.good, "-k", "identity")
+    assert run.code == 1
+    assert run.report["outcome"] == "INCOMPLETE"
+    assert run.outcomes == {("good", "identity"): "PASS"}
+    assert run.report["loras"][0]["missing"] == ["file", "faces", "likeness", "distribution"]
+    assert "good.safetensors  INCOMPLETE  4 of 5 rows not run" in run.out
+
+
+def test_a_misspelt_selection_is_incomplete_and_not_merely_empty(gate: Gate) -> None:
+    run = gate("--lora", gate.world.good, "-k", "idnetity")
+    assert run.code == 1
+    assert run.report["outcome"] == "INCOMPLETE"
+    assert "NOT RUN  identity" in run.out
+
+
+@pytest.mark.parametrize("marker", ["skip", "skipif(True, reason='no GPU')", "xfail(run=False)"])
+def test_skipped_rows_are_no_pass(gate: Gate, marker: str) -> None:
+    gate.conftest(SKIP_ALL.format(marker=marker))
+    run = gate("--lora", gate.world.good)
+    assert run.code == 1
+    assert run.report["outcome"] == "INCOMPLETE"
+
+
+def test_an_expected_failure_is_a_failure(gate: Gate) -> None:
+    gate.conftest(SKIP_ALL.format(marker="xfail"))
+    run = gate("--lora", gate.world.bad)
+    assert run.code == 1
+    assert run.report["outcome"] == "FAIL"
+    assert run.outcomes["wrong-identity", "identity"] == "FAIL"
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "pytest_configure(config)",
+        "pytest_sessionstart(session)",
+        "pytest_collection_finish(session)",
+        "pytest_runtestloop(session)",
+        "pytest_sessionfinish(session)",
+    ],
+)
+def test_leaving_early_with_status_0_is_no_pass(gate: Gate, hook: str) -> None:
+    gate.conftest(EXIT.format(hook=hook))
+    assert gate("--lora", gate.world.good, "-k", "identity").code == 1
+
+
+def test_options_from_the_environment_do_not_let_it_through(gate: Gate) -> None:
+    assert gate("--lora", gate.world.good, PYTEST_ADDOPTS="--co").code == 1
+    assert gate("--lora", gate.world.good, PYTEST_ADDOPTS="-k nothing").code == 1
+
+
+def test_a_run_that_is_stopped_by_hand_keeps_its_own_status(gate: Gate) -> None:
+    gate.conftest("def pytest_collection_finish(session):\n    raise KeyboardInterrupt\n")
+    run = gate("--lora", gate.world.good)
+    assert run.code == 2
+    assert run.report["outcome"] == "INCOMPLETE"
+
+
+def test_an_optional_row_is_reported_and_does_not_block(gate: Gate) -> None:
+    rows = row("identity", "arcface", "min: -1, max_missing: 1")
+    rows += row("strict", "arcface", "min: 0.99, max_missing: 1, required: false")
+    run = gate("--lora", gate.world.good, "--policy", gate.world.write(gate.folder / "policy", rows))
+    assert run.code == 0, run.out + run.err
+    assert run.outcomes["good", "strict"] == "FAIL"
+    assert run.report["outcome"] == "PASS"
+
+
+def test_a_straddling_interval_blocks_and_says_how_many_prompts_would_decide(gate: Gate) -> None:
+    value = gate("--lora", gate.world.good).row("identity")["measurement"]["value"]
+    rows = row("identity", "arcface", f"min: {value - 0.001:.5f}, rule: bound, max_missing: 0.5")
+    run = gate("--lora", gate.world.good, "--policy", gate.world.write(gate.folder / "policy", rows))
+    assert run.code == 1
+    assert run.report["outcome"] == "INCONCLUSIVE"
+    assert "straddles min" in run.row("identity")["reason"]
+    assert "more prompts" in run.row("identity")["reason"]
+
+
+def test_a_refused_file_is_one_sentence_and_every_row_has_a_verdict(gate: Gate) -> None:
+    (gate.folder / "broken.safetensors").write_bytes(b"PK\x03\x04")
+    run = gate("--lora", "broken.safetensors")
+    assert run.code == 1
+    assert {check for _, check in run.outcomes} == {"file", "faces", "identity", "likeness", "distribution"}
+    assert set(run.outcomes.values()) == {"ERROR"}
+    assert run.report["outcome"] == "ERROR"
+    assert "Traceback" not in run.out
+    assert ".py:" not in run.out
+    assert run.out.count("broken.safetensors ") < 4  # said once, not once for each row
+
+
+def test_an_unexpected_exception_keeps_its_traceback(gate: Gate) -> None:
+    gate.conftest(
+        "from lora_checks import metric\n\n"
+        "@metric(extractor='arcface', against='nothing', per='image', better='higher', range=(0, 1))\n"
+        "def mine(x):\n"
+        "    raise ZeroDivisionError('a bug of mine')\n"
+    )
+    policy = gate.world.write(gate.folder / "policy", row("own", "mine", "min: 0"))
+    run = gate("--lora", gate.world.good, "--policy", policy)
+    assert run.code == 1
+    assert run.outcomes["good", "own"] == "ERROR"
+    assert run.row("own")["reason"].startswith("ZeroDivisionError: a bug of mine")
+    assert "conftest.py:5: ZeroDivisionError" in run.out
+
+
+def test_the_verdicts_are_on_disk_before_the_run_ends(gate: Gate) -> None:
+    """Nothing can stop a plugin from ending the process with status 0; a second step finds no report then."""
+    (gate.folder / "leave.py").write_text(
+        "import os\ndef pytest_runtest_logreport(report):\n"
+        "    if 'identity' in report.nodeid and report.when == 'teardown':\n        os._exit(0)\n"
+    )
+    run = gate("-p", "leave", "--lora", gate.world.good)
+    assert run.code == 0
+    assert not (run.report_folder / "report.json").exists()
+    journal = (run.report_folder / "verdicts.jsonl").read_text().splitlines()
+    assert len(journal) == 3

@@ -1,0 +1,200 @@
+"""A small policy on the miniature's real networks, and a way to run the gate as its users do.
+
+A generation costs a few seconds here. Tests that are not about generating share one store, in which the
+images of both LoRAs and all that is measured on them lie already.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MINIATURE = Path(__file__).parent.parent / "examples" / "miniature"
+SHIRTS = ("red", "blue", "green", "yellow", "purple", "orange", "white", "black")
+PROMPTS = """\
+base: {{model: {pipeline}}}
+sampler: {{steps: 3, guidance: 4.0, width: 64, height: 64}}
+trigger: sks person
+class_words: person
+seeds: [1]
+prompts:
+"""
+THRESHOLDS = f"""\
+folders: {{references: {MINIATURE}/references, train: {MINIATURE}/train}}
+networks:
+  arcface: {{pack: miniature, root: {MINIATURE}/evaluators/faces, det_size: 64}}
+  trunk: {{file: {MINIATURE}/evaluators/trunk/trunk.safetensors, name: the trunk of the miniature}}
+checks:
+"""
+IDENTITY = 0.2  # between the two LoRAs of this world at its three steps
+
+
+def row(name: str, metric: str, limits: str, why: str = "for this test") -> str:
+    """A row of thresholds.yaml."""
+    return f"  {name}: {{metric: {metric}, {limits}, why: {why}}}\n"
+
+
+ROWS = (
+    row("faces", "arcface", "stat: missing, max: 0.5", "most images show a face")
+    + row("identity", "arcface", f"max_missing: 0.5, min: {IDENTITY}", "it is the person")
+    + row("likeness", "trunk_distance", "max: 3.0", "they look alike")
+    + row("distribution", "trunk_frechet", "max: 1000000.0", "they vary alike")
+)
+
+
+@dataclass(frozen=True)
+class World:
+    policy: Path
+    store: Path  # shared: tests that generate take one of their own
+    good: Path
+    bad: Path  # of another person: fails "identity" and nothing else
+    pipeline: Path
+
+    def write(self, folder: Path, rows: str = ROWS, prompts: int = 8) -> Path:
+        """A policy of its own for one test."""
+        return write_policy(folder, self.pipeline, rows, prompts)
+
+
+def write_policy(folder: Path, pipeline: Path, rows: str = ROWS, prompts: int = 8) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = PROMPTS.format(pipeline=pipeline)
+    for shirt in SHIRTS[:prompts]:
+        text += f"  - {{id: {shirt}, text: photo of sks person in a {shirt} shirt, tags: [shirt={shirt}]}}\n"
+    (folder / "prompts.yaml").write_text(text)
+    (folder / "thresholds.yaml").write_text(THRESHOLDS + rows)
+    return folder
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of pytest left behind."""
+
+    code: int
+    out: str
+    err: str
+    report_folder: Path
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.report_folder / "report.json").read_text())
+        return found
+
+    @property
+    def outcomes(self) -> dict[tuple[str, str], str]:
+        return {
+            (lora["name"], row["check"]): row["outcome"]
+            for lora in self.report["loras"]
+            for row in lora["rows"]
+        }
+
+    @property
+    def values(self) -> dict[tuple[str, str], float]:
+        return {
+            (lora["name"], row["check"]): row["measurement"]["value"]
+            for lora in self.report["loras"]
+            for row in lora["rows"]
+            if row["measurement"]
+        }
+
+    def row(self, check: str, lora: str = "good") -> dict[str, Any]:
+        rows = next(found["rows"] for found in self.report["loras"] if found["name"] == lora)
+        return next(found for found in rows if found["check"] == check)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Runs pytest in a process of its own, in a folder that is no checkout."""
+
+    folder: Path
+    world: World
+
+    def __call__(self, *arguments: object, **env: str) -> Run:
+        """On the world's policy and store, unless the arguments say otherwise."""
+        given = [str(argument) for argument in arguments]
+        for option, value in (("--policy", self.world.policy), ("--store", self.world.store)):
+            if option not in given:
+                given += [option, str(value)]
+        if "--report" not in given:
+            given += ["--report", str(self.folder / "report")]
+        return self.pytest(*given, **env)
+
+    def pytest(self, *arguments: object, **env: str) -> Run:
+        done = subprocess.run(
+            command(*arguments),
+            cwd=self.folder,
+            env=environment(env),
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout, done.stderr, self.folder / "report")
+
+    def conftest(self, text: str) -> None:
+        """A user's own conftest.py, in the folder where the gate runs."""
+        (self.folder / "conftest.py").write_text(text)
+
+
+def command(*arguments: object) -> list[str]:
+    without = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")  # the latter costs half a second a run
+    return [sys.executable, "-m", "pytest", *without, *map(str, arguments)]
+
+
+def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Without what an outer pytest-xdist or a developer's shell would hand down."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_"))}
+    return clean | {"HF_HUB_OFFLINE": "1", "COLUMNS": "100"} | dict(changes or {})
+
+
+def made(store: Path) -> Counter[str]:
+    """How often each image was generated into a store."""
+    journal = store / "made.jsonl"
+    lines = journal.read_text().splitlines() if journal.exists() else []
+    return Counter(json.loads(line)["image"] for line in lines)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("world")
+    loras, pipeline = MINIATURE / "loras", MINIATURE / "pipeline"
+    if "LORA_CHECKS_TEST_WORLD" in os.environ:
+        loras = pipeline = Path(os.environ["LORA_CHECKS_TEST_WORLD"])
+        pipeline = pipeline / "pipeline"
+    return World(
+        policy=write_policy(folder / "policy", pipeline),
+        store=loras / "store" if "LORA_CHECKS_TEST_WORLD" in os.environ else folder / "store",
+        good=loras / "good.safetensors",
+        bad=loras / "wrong-identity.safetensors",
+        pipeline=pipeline,
+    )
+
+
+@pytest.fixture(scope="session")
+def first_run(world: World, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Both LoRAs, nothing stored before."""
+    gate = Gate(tmp_path_factory.mktemp("first"), world)
+    return gate("--lora", world.good, "--lora", world.bad, "--junitxml", "junit.xml")
+
+
+@pytest.fixture
+def gate(tmp_path: Path, world: World, first_run: Run) -> Gate:
+    """Where everything is stored already: a run takes a second or two."""
+    assert first_run.code == 1, first_run.out + first_run.err
+    return Gate(tmp_path, world)
+
+
+@pytest.fixture
+def fresh_gate(tmp_path: Path, world: World) -> Gate:
+    """With a store of its own, in which nothing is."""
+    own = World(world.policy, tmp_path / "store", world.good, world.bad, world.pipeline)
+    return Gate(tmp_path, own)
