@@ -12,7 +12,7 @@ from common import save_checkpoint
 from torch import Tensor, nn
 
 WARM_UP = 100
-SAVE_EVERY = 250
+SAVE_EVERY = 100
 
 
 def fit(

@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-STEPS = 1200
+STEPS = 600
 TRAIN_SEED, TEST_SEED = 31, 90031
 
 
