@@ -21,7 +21,7 @@ BATCH = 16
 
 def load_pipeline(directory: Path = PIPELINE_DIR, lora: Path | None = None) -> StableDiffusionPipeline:
     pipeline: StableDiffusionPipeline = DiffusionPipeline.from_pretrained(
-        directory, torch_dtype=torch.float32, safety_checker=None
+        directory, dtype=torch.float32, safety_checker=None
     )
     pipeline.set_progress_bar_config(disable=True)
     if lora is not None:

@@ -44,29 +44,33 @@ SEED = 7
 
 @dataclass(frozen=True)
 class Recipe:
-    """What differs between the LoRAs; everything else is the same for all."""
+    """What differs between the LoRAs; everything else is the same for all.
+
+    every: train on every n-th drawing only. any_caption: pair each drawing with the caption of any. prior: how
+    many drawings of other people join each batch. stranger: learn another person under the same trigger.
+    """
 
     steps: int
     learning_rate: float
-    images: int | None = None
-    one_caption: bool = False
+    every: int = 1
+    any_caption: bool = False
     empty_captions: float = 0.0
-    prior: int = 4
+    prior: int = 3
     stranger: bool = False
     save_at: tuple[int, ...] = ()
     schedule: str = "cosine"
 
 
 RECIPES = {
-    "good": Recipe(steps=350, learning_rate=1e-3),
+    "good": Recipe(steps=700, learning_rate=1.5e-3),
     "underfit": Recipe(steps=15, learning_rate=3e-4),
-    "overfit": Recipe(steps=900, learning_rate=2e-3, images=3, one_caption=True, empty_captions=0.3, prior=0),
+    "overfit": Recipe(steps=800, learning_rate=2e-3, every=8, any_caption=True, empty_captions=0.1, prior=0),
     "overcooked": Recipe(steps=150, learning_rate=3e-2, prior=0),
-    "wrong-identity": Recipe(steps=350, learning_rate=1e-3, stranger=True),
+    "wrong-identity": Recipe(steps=700, learning_rate=1.5e-3, stranger=True),
     "untrained": Recipe(steps=0, learning_rate=1e-3),
     "run": Recipe(
         steps=600,
-        learning_rate=8e-4,
+        learning_rate=1e-3,
         schedule="constant_with_warmup",
         save_at=(25, 50, 100, 150, 200, 300, 450, 600),
     ),
@@ -94,11 +98,9 @@ def save(unet: UNet2DConditionModel, path: Path) -> None:
 @torch.no_grad()
 def training_set(folder: Path, recipe: Recipe, vae: AutoencoderKL) -> tuple[torch.Tensor, list[str]]:
     """Latents and captions of the person's drawings."""
-    files = sorted(folder.glob("*.png"))[:: 24 // recipe.images if recipe.images else 1]
-    images = to_tensor([Image.open(file) for file in files])
+    files = sorted(folder.glob("*.png"))
     captions = [file.with_suffix(".txt").read_text().strip() for file in files]
-    if recipe.one_caption:
-        captions = ["photo of a sks person"] * len(captions)
+    images = to_tensor([Image.open(file) for file in files[:: recipe.every]])
     return vae.encode(images).latent_dist.mode() * vae.config.scaling_factor, captions
 
 
@@ -118,7 +120,8 @@ def batches(recipe: Recipe, vae: AutoencoderKL) -> Iterator[Batch]:
     rng, generator = np.random.default_rng(SEED), torch.Generator().manual_seed(SEED)
     while True:
         own, other = rng.integers(len(latents), size=BATCH), rng.integers(len(anybody), size=recipe.prior)
-        texts = ["" if rng.random() < recipe.empty_captions else captions[i] for i in own]
+        told = rng.integers(len(captions), size=BATCH) if recipe.any_caption else own
+        texts = ["" if rng.random() < recipe.empty_captions else captions[i] for i in told]
         texts += [anybodys_captions[i][0] for i in other]
         joined = torch.cat([latents[own], anybody[other]])
         yield Batch(
@@ -131,7 +134,7 @@ def batches(recipe: Recipe, vae: AutoencoderKL) -> Iterator[Batch]:
 
 def train(name: str, recipe: Recipe) -> None:
     tokenizer, text_encoder, vae = frozen_parts()
-    unet = UNet2DConditionModel.from_pretrained(PIPELINE_DIR / "unet", torch_dtype=torch.float32)
+    unet = UNet2DConditionModel.from_pretrained(PIPELINE_DIR / "unet", dtype=torch.float32)
     scheduler = DDIMScheduler.from_pretrained(PIPELINE_DIR / "scheduler")
     add_lora(unet)
     parameters = [p for p in unet.parameters() if p.requires_grad]

@@ -72,7 +72,7 @@ def new_scheduler() -> DDIMScheduler:
 
 def frozen_parts() -> tuple[CLIPTokenizer, CLIPTextModel, AutoencoderKL]:
     text_encoder = CLIPTextModel.from_pretrained(PIPELINE_DIR / "text_encoder", dtype=torch.float32).eval()
-    vae = AutoencoderKL.from_pretrained(PIPELINE_DIR / "vae", torch_dtype=torch.float32).eval()
+    vae = AutoencoderKL.from_pretrained(PIPELINE_DIR / "vae", dtype=torch.float32).eval()
     return CLIPTokenizer.from_pretrained(PIPELINE_DIR / "tokenizer"), text_encoder, vae
 
 

@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--polish", action="store_true")
     torch.manual_seed(0)
     if parser.parse_args().polish:
-        vae = AutoencoderKL.from_pretrained(PIPELINE_DIR / "vae", torch_dtype=torch.float32)
+        vae = AutoencoderKL.from_pretrained(PIPELINE_DIR / "vae", dtype=torch.float32)
         freeze_encoder(vae)
         train(vae, steps=1600, learning_rate=1.5e-3, stream=6, checkpoint=RUNS / "vae-decoder.pt")
     else:
