@@ -119,13 +119,23 @@ def train(runs: Path) -> None:
 Pair = tuple[Identity, Scene]
 Change = Callable[[Image, Pair, np.random.Generator], Image]
 
+def _blurred(sigma: float) -> Change:
+    return lambda image, _, __: blur(image, sigma)
+
+
+def _grainy(sigma: float) -> Change:
+    return lambda image, _, rng: to_uint8(image + rng.normal(0, sigma, image.shape))
+
+
+def _shifted(pixels: int) -> Change:
+    return lambda image, _, __: np.roll(image, pixels, axis=1)
+
+
 ORDERED = ("blur, sigma", "grain, sigma", "shift, px")
 LADDERS: dict[str, dict[str, Change]] = {
-    "blur, sigma": {str(s): lambda x, _, __, s=s: blur(x, s) for s in (0.3, 0.5, 0.8, 1.2, 2.0, 3.0)},
-    "grain, sigma": {
-        str(s): lambda x, _, r, s=s: to_uint8(x + r.normal(0, s, x.shape)) for s in (1, 3, 6, 12, 25, 50)
-    },
-    "shift, px": {str(s): lambda x, _, __, s=s: np.roll(x, s, axis=1) for s in (1, 2, 4, 8, 16)},
+    "blur, sigma": {str(s): _blurred(s) for s in (0.3, 0.5, 0.8, 1.2, 2.0, 3.0)},
+    "grain, sigma": {str(s): _grainy(s) for s in (1, 3, 6, 12, 25, 50)},
+    "shift, px": {str(s): _shifted(s) for s in (1, 2, 4, 8, 16)},
     "other picture": {
         "same person": lambda _, pair, r: drawing(pair[0], sample_scene(r)),
         "same scene": lambda _, pair, r: drawing(sample_identity(r), pair[1]),
