@@ -119,6 +119,7 @@ def train(runs: Path) -> None:
 Pair = tuple[Identity, Scene]
 Change = Callable[[Image, Pair, np.random.Generator], Image]
 
+
 def _blurred(sigma: float) -> Change:
     return lambda image, _, __: blur(image, sigma)
 
