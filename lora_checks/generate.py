@@ -21,6 +21,7 @@ from lora_checks.errors import ConfigError, GenerationError, LoraFileError
 from lora_checks.records import ImageSpec, Lora, PromptSet
 
 ADAPTER = "gated"
+LONGEST = 160  # characters of a library's message; peft's may name every layer of a model
 METADATA_KEY = "lora_checks"  # PNG text chunk with the image's recipe
 
 
@@ -204,8 +205,8 @@ def check_applied(pipe: Any, lora: Lora) -> None:
         layers = [] if module is None else adapted_layers(module)
         if len(layers) != expected:
             raise GenerationError(
-                f"{len(layers)} of {expected} {component} layers of {lora.path.name} were applied; "
-                "it was made for another base model"
+                f"{len(layers)} of {expected} {component} layers of {lora.path.name} were applied: it is of "
+                "another base model, or diffusers does not know its keys (two spellings in one file?)"
             )
         for name, layer in layers:
             if any(weight.is_meta for weight in layer.parameters()):
@@ -275,4 +276,5 @@ def recipe(spec: ImageSpec) -> dict[str, Any]:
 
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    first = lines[0] if lines else type(error).__name__
+    return first if len(first) <= LONGEST else f"{first[:LONGEST].rstrip()} ..."
