@@ -1,16 +1,16 @@
 """How often the gate is right: the miniature's LoRAs, whose truth is known, on fresh seeds.
 
-    python benchmarks/ladder.py [--sets 20] [--store DIR]
+    python benchmarks/ladder.py [--sets 20] [--first-seed 1000] [--store DIR] [NAME ...]
 
-Resumable, and a second process with the same store shares the work. Prints, for each LoRA, in how many
-sets of seeds it passed and which rows stopped it how often.
+For each LoRA: in how many sets of seeds it passed, which rows stopped it how often, and the range of each
+row's value over the sets. The limits of the miniature's policy were set between such ranges, measured on
+other seeds. Resumable, and a second process with the same store shares the work.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -19,72 +19,75 @@ from pathlib import Path
 from lora_checks import config
 from lora_checks.errors import LoraChecksError, LoraFileError
 from lora_checks.lora_file import inspect
-from lora_checks.records import Lora, Outcome
+from lora_checks.records import ImageSet, Lora, Outcome, Threshold
 from lora_checks.store import Advance
 from lora_checks.verdict import judge
 from lora_checks.workbench import Workbench, open_workbench
 
 MINIATURE = Path(__file__).parents[1] / "examples" / "miniature"
 LADDER = ("good", "underfit", "overfit", "overcooked", "wrong-identity", "untrained")
-FIRST_SEED = 1000  # far from the policy's own, on which its limits were set
+Found = dict[str, tuple[bool, float | None]]  # check -> passed, value
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", default=LADDER)
     parser.add_argument("--sets", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=1000)
     parser.add_argument("--store", type=Path, default=Path(".lora_checks"))
-    parser.add_argument("--loras", nargs="*", default=LADDER)
-    parser.add_argument("--values", type=Path, help="write every value here, one JSON line each")
     options = parser.parse_args()
-    for name in options.loras:
+    for name in options.names:
         path = MINIATURE / "loras" / f"{name}.safetensors"
-        print(row(name, gate(path, options.sets, options.store, options.values)), flush=True)
+        print(summary(name, gate(path, options)), flush=True)
 
 
-def gate(path: Path, sets: int, store: Path, values: Path | None) -> list[list[str]]:
-    """For each set of seeds the rows that stopped the LoRA; an empty list is a pass."""
+def gate(path: Path, options: argparse.Namespace) -> list[Found]:
+    """What each set of seeds found."""
     try:
         lora = inspect(path, path.stem)
     except LoraFileError:
-        return [["file"]] * sets
-    return [stopped_by(lora, bench(i, store), i, values) for i in range(sets)]
+        return [{"file": (False, None)}] * options.sets
+    return [judged(lora, bench(options, index)) for index in range(options.sets)]
 
 
-def bench(index: int, store: Path) -> Workbench:
+def bench(options: argparse.Namespace, index: int) -> Workbench:
     policy = config.load_policy(MINIATURE)
     count = len(policy.prompts.seeds)
-    seeds = tuple(range(FIRST_SEED + index * count, FIRST_SEED + (index + 1) * count))
-    policy = dataclasses.replace(policy, prompts=dataclasses.replace(policy.prompts, seeds=seeds))
-    return open_workbench(policy, store, "cpu", "float32", None, quiet)
+    first = options.first_seed + index * count
+    prompts = dataclasses.replace(policy.prompts, seeds=tuple(range(first, first + count)))
+    policy = dataclasses.replace(policy, prompts=prompts)
+    return open_workbench(policy, options.store, "cpu", "float32", None, quiet)
 
 
 def quiet(_what: str) -> Callable[[int], AbstractContextManager[Advance]]:
     return lambda _total: nullcontext(lambda _done: None)
 
 
-def stopped_by(lora: Lora, workbench: Workbench, index: int, values: Path | None) -> list[str]:
+def judged(lora: Lora, workbench: Workbench) -> Found:
     images = workbench.candidate(lora)
-    stopped = []
-    for threshold in workbench.policy.thresholds:
-        try:
-            found = workbench.measure_row(threshold, images)
-            passed = judge(found, threshold, lora).outcome is Outcome.PASS
-            line = {"lora": lora.name, "set": index, "check": threshold.name, "value": found.value}
-        except LoraChecksError as error:
-            passed = False
-            line = {"lora": lora.name, "set": index, "check": threshold.name, "error": str(error)}
-        if values:
-            with values.open("a") as file:
-                file.write(json.dumps(line) + "\n")
-        if not passed:
-            stopped.append(threshold.name)
-    return stopped
+    return {row.name: outcome(row, images, lora, workbench) for row in workbench.policy.thresholds}
 
 
-def row(name: str, outcomes: list[list[str]]) -> str:
-    passes = sum(not rows for rows in outcomes)
-    by = Counter(check for rows in outcomes for check in rows).most_common()
-    return f"{name:16} passed {passes:2} of {len(outcomes)}   {', '.join(f'{c} {n}' for c, n in by)}"
+def outcome(row: Threshold, images: ImageSet, lora: Lora, workbench: Workbench) -> tuple[bool, float | None]:
+    try:
+        found = workbench.measure_row(row, images)
+    except LoraChecksError:
+        return False, None
+    return judge(found, row, lora).outcome is Outcome.PASS, found.value
+
+
+def summary(name: str, sets: list[Found]) -> str:
+    passes = sum(all(passed for passed, _ in found.values()) for found in sets)
+    stopped = Counter(check for found in sets for check, (passed, _) in found.items() if not passed)
+    lines = [
+        f"{name:16} passed {passes:2} of {len(sets)}   {', '.join(f'{c} {n}' for c, n in stopped.items())}"
+    ]
+    for check in sets[0]:
+        values = [found[check][1] for found in sets]
+        numbers = [value for value in values if value is not None]
+        if numbers:
+            lines.append(f"    {check:18} {min(numbers):9.3f} to {max(numbers):9.3f}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
