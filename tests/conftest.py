@@ -38,6 +38,12 @@ def photos() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="session")
+def large_photos() -> list[np.ndarray]:
+    """Large enough for every way that a layer is computed."""
+    return [photo(seed, 224, 288) for seed in (10, 11)]
+
+
+@pytest.fixture(scope="session")
 def avatars() -> list[np.ndarray]:
     """Three people of the miniature's world, two drawings of each."""
     sys.path.insert(0, str(MINIATURE / "training"))
@@ -133,13 +139,12 @@ def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trunk_file(weights: Path) -> Path:
     """All of lpips.LPIPS(net='squeeze') as safetensors, as the miniature's trunk is kept."""
+    import lpips
     import torch
     from safetensors.torch import save_file
 
-    from lora_checks.extractors.lpips import lpips_module
-
     torch.manual_seed(1)
-    module = lpips_module("squeeze", pretrained=False)
+    module = lpips.LPIPS(net="squeeze", pretrained=False, pnet_rand=True, verbose=False)
     state = {name: tensor.abs() if "lin" in name else tensor for name, tensor in module.state_dict().items()}
     path = weights / "trunk.safetensors"
     save_file({name: tensor.clone() for name, tensor in state.items()}, path)

@@ -43,9 +43,10 @@ def _load(net: str, file: Path) -> Any:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    module = lpips_module(net, pretrained=False)
+    module = lpips_module(net)
     try:
-        module.load_state_dict(load_file(file))
+        state = {name: tensor.float() for name, tensor in load_file(file).items()}
+        module.load_state_dict(state, assign=True)
     except (SafetensorError, RuntimeError) as error:
         raise PrerequisiteError(
             f"{file} is no state dict of lpips.LPIPS(net='{net}'): {cause(error)}"

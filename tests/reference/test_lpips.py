@@ -58,14 +58,22 @@ def test_squeeze(
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
-def test_alex(photos: list[np.ndarray], like: list[np.ndarray], alex_file: Path) -> None:
-    """To 1e-6, near zero too."""
+def test_alex(
+    photos: list[np.ndarray], like: list[np.ndarray], large_photos: list[np.ndarray], alex_file: Path
+) -> None:
+    """To 1e-6, near zero too, on small pictures and on large ones."""
     theirs = lpips.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
     state = torch.load(alex_file)
     for part in (getattr(theirs.net, f"slice{i}") for i in range(1, 6)):
         for number, layer in part.named_children():
             layer.load_state_dict({k: state[f"features.{number}.{k}"] for k in layer.state_dict()})
-    check(Lpips({"net": "alex", "trunk_file": str(alex_file)}, "cpu"), theirs, photos, like)
+    ours = Lpips({"net": "alex", "trunk_file": str(alex_file)}, "cpu")
+    check(ours, theirs, photos, like)
+    nudged = large_photos[0].copy()
+    nudged[100:110, 100:110] //= 2
+    x, y = [large_photos[0]] * 3, [large_photos[0], nudged, large_photos[1]]
+    expected = [pair(theirs, *images) for images in zip(x, y, strict=True)]
+    np.testing.assert_allclose(ours.paired(x, y), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
