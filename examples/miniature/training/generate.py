@@ -1,4 +1,4 @@
-"""Images from the miniature's pipeline as the gate makes them: 20 DDIM steps, guidance 4, own generators."""
+"""Images from the miniature's pipeline as the gate makes them: 20 DDIM steps, guidance 2, own generators."""
 
 # mypy: disable-error-code="attr-defined, no-untyped-call"
 # (diffusers types neither its models nor its pipelines)
@@ -15,7 +15,7 @@ from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from PIL import Image
 
 STEPS = 20
-GUIDANCE = 4.0
+GUIDANCE = 2.0
 BATCH = 16
 
 

@@ -122,7 +122,7 @@ def main() -> None:
     if parser.parse_args().polish:
         vae = AutoencoderKL.from_pretrained(PIPELINE_DIR / "vae", dtype=torch.float32)
         freeze_encoder(vae)
-        train(vae, steps=1600, learning_rate=1.5e-3, stream=6, checkpoint=RUNS / "vae-decoder.pt")
+        train(vae, steps=3000, learning_rate=1.5e-3, stream=6, checkpoint=RUNS / "vae-decoder.pt")
     else:
         vae = new_vae()
         train(vae, steps=2100, learning_rate=2e-3, stream=1, checkpoint=RUNS / "vae.pt")
