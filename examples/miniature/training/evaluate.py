@@ -122,7 +122,7 @@ def evaluate_ladder(names: list[str], first_seeds: list[int]) -> None:
             identity = (judge.embeddings(images) @ reference_faces.T).max(1)
             probed = adherence(pixels(images), wanted)
             print(
-                f"{first} | {file.stem if file else 'base'} | {np.nanmean(identity):.3f} "
+                f"{first} | {file.relative_to(LORA_DIR).with_suffix('') if file else 'base'} | {np.nanmean(identity):.3f} "
                 f"| {int(np.isnan(identity).sum())} "
                 f"| {judge.clip_score(images, [as_person(t) for t in texts]).mean():.3f} "
                 f"| {' | '.join(f'{share:.2f}' for share in probed)} "

@@ -68,6 +68,11 @@ def ladder_sheet() -> Image.Image:
     return stacked(rows)
 
 
+def save(sheet: Image.Image, path: Path) -> None:
+    """256 colours: a third of the size, and hardly a visible difference."""
+    sheet.quantize(256, kmeans=4).save(path, optimize=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sheets", nargs="*", default=["base", "ladder"])
@@ -76,9 +81,9 @@ def main() -> None:
     options = parser.parse_args()
     options.to.mkdir(parents=True, exist_ok=True)
     if "base" in options.sheets:
-        base_sheet(options.pipeline).save(options.to / "base.png", optimize=True)
+        save(base_sheet(options.pipeline), options.to / "base.png")
     if "ladder" in options.sheets:
-        ladder_sheet().save(options.to / "ladder.png", optimize=True)
+        save(ladder_sheet(), options.to / "ladder.png")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ RECIPES = {
         steps=600,
         learning_rate=2e-3,
         schedule="constant_with_warmup",
-        save_at=(25, 50, 100, 150, 200, 300, 450, 600),
+        save_at=(25, 50, 100, 200, 300, 600),
     ),
 }
 
