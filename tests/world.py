@@ -20,10 +20,20 @@ from typing import Any
 import pytest
 
 MINIATURE = Path(__file__).parent.parent / "examples" / "miniature"
-SHIRTS = ("red", "blue", "green", "yellow", "purple", "orange", "white", "black")
+SCENES = {  # shirt: background
+    "red": "mint",
+    "blue": "sky",
+    "green": "cream",
+    "yellow": "pink",
+    "purple": "grey",
+    "orange": "teal",
+    "white": "mint",
+    "black": "sky",
+}
+TEXT = "photo of a sks person in a {} shirt, wearing glasses, serious, {} background"
 PROMPTS = """\
 base: {{model: {pipeline}}}
-sampler: {{steps: 3, guidance: 4.0, width: 64, height: 64}}
+sampler: {{steps: 4, guidance: 2.0, width: 64, height: 64}}
 trigger: sks person
 class_words: person
 seeds: [1]
@@ -36,7 +46,7 @@ networks:
   trunk: {{file: {MINIATURE}/evaluators/trunk/trunk.safetensors, name: the trunk of the miniature}}
 checks:
 """
-IDENTITY = 0.2  # between the two LoRAs of this world at its three steps
+IDENTITY = 0.3  # between the two LoRAs of this world at its four steps
 
 
 def row(name: str, metric: str, limits: str, why: str = "for this test") -> str:
@@ -68,8 +78,9 @@ class World:
 def write_policy(folder: Path, pipeline: Path, rows: str = ROWS, prompts: int = 8) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     text = PROMPTS.format(pipeline=pipeline)
-    for shirt in SHIRTS[:prompts]:
-        text += f"  - {{id: {shirt}, text: photo of sks person in a {shirt} shirt, tags: [shirt={shirt}]}}\n"
+    for shirt, background in list(SCENES.items())[:prompts]:
+        words = TEXT.format(shirt, background)
+        text += f'  - {{id: {shirt}, text: "{words}", tags: [shirt={shirt}]}}\n'
     (folder / "prompts.yaml").write_text(text)
     (folder / "thresholds.yaml").write_text(THRESHOLDS + rows)
     return folder
@@ -166,16 +177,12 @@ def made(store: Path) -> Counter[str]:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("world")
-    loras, pipeline = MINIATURE / "loras", MINIATURE / "pipeline"
-    if "LORA_CHECKS_TEST_WORLD" in os.environ:
-        loras = pipeline = Path(os.environ["LORA_CHECKS_TEST_WORLD"])
-        pipeline = pipeline / "pipeline"
     return World(
-        policy=write_policy(folder / "policy", pipeline),
-        store=loras / "store" if "LORA_CHECKS_TEST_WORLD" in os.environ else folder / "store",
-        good=loras / "good.safetensors",
-        bad=loras / "wrong-identity.safetensors",
-        pipeline=pipeline,
+        policy=write_policy(folder / "policy", MINIATURE / "pipeline"),
+        store=folder / "store",
+        good=MINIATURE / "loras" / "good.safetensors",
+        bad=MINIATURE / "loras" / "wrong-identity.safetensors",
+        pipeline=MINIATURE / "pipeline",
     )
 
 
