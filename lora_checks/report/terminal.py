@@ -87,7 +87,8 @@ def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
 
 def _row(row: tuple[str, ...], widths: list[int], width: int, paint: Markup) -> list[str]:
     verdict, *cells = (f"{cell:{'>' if i == 3 else '<'}{widths[i]}}" for i, cell in enumerate(row[:6]))
-    body = "  ".join(cell for cell, column in zip(cells, widths[1:], strict=True) if column)
+    shown = [cell for cell, column in zip(cells, widths[1:], strict=True) if column]
+    body = "  ".join(shown if any(row[2:6]) else shown[:1])  # nothing was measured: the note follows the name
     used = 4 + len(verdict) + len(body) + 2
     line = f"  {paint(verdict, **{COLOURS[row[0]]: True})}  {body}"
     note = row[6]
