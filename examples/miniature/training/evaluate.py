@@ -121,8 +121,9 @@ def evaluate_ladder(names: list[str], first_seeds: list[int]) -> None:
             images = generate(load_pipeline(lora=file), said, seeds)
             identity = (judge.embeddings(images) @ reference_faces.T).max(1)
             probed = adherence(pixels(images), wanted)
+            name = file.relative_to(LORA_DIR).with_suffix("") if file else "base"
             print(
-                f"{first} | {file.relative_to(LORA_DIR).with_suffix('') if file else 'base'} | {np.nanmean(identity):.3f} "
+                f"{first} | {name} | {np.nanmean(identity):.3f} "
                 f"| {int(np.isnan(identity).sum())} "
                 f"| {judge.clip_score(images, [as_person(t) for t in texts]).mean():.3f} "
                 f"| {' | '.join(f'{share:.2f}' for share in probed)} "
