@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from world import first_run, fresh_gate, gate, world  # noqa: F401  # fixtures
+from world import first_run, gate, world  # noqa: F401  # fixtures
 
 from lora_checks.extractors.inception import Inception
 
