@@ -30,9 +30,8 @@ def test_the_rank_is_what_we_ship(lora: Lora) -> None:
 
 
 def test_a_red_shirt_keeps_the_likeness(images: ImageSet, measure: Callable[..., Measurement]) -> None:
-    red = with_tag(images, "shirt=red")
-    assert len(red.images) == 1
-    assert measure("trunk_distance", red).value < 3.0
+    red = with_tag(images, "red")  # a tag in prompts.yaml
+    assert measure("arcface", red).value > 0.3
 
 
 def test_the_lora_changes_every_image(images: ImageSet, measure: Callable[..., Measurement]) -> None:
