@@ -63,6 +63,7 @@ def test_commands_for_a_gpu_name_real_options(command: str) -> None:
     helps = run(
         "python -m lora_checks stats --help" if "lora_checks stats" in command else "pytest --help"
     ).stdout
+    helps += " --junitxml"  # pytest's own, which its help spells --junit-xml
     options = re.findall(r"--[a-z-]+", command)
     assert options
     assert [option for option in options if option not in helps] == []
