@@ -174,10 +174,6 @@ class ImageSet:
     images: tuple[ImageFile, ...]
     statistics: Path | None = None  # an .npz of (mu, sigma) in place of pictures
 
-    @property
-    def digest(self) -> str:
-        return digest([image.sha256 for image in self.images])
-
 
 @dataclass(frozen=True, slots=True)
 class Metric:

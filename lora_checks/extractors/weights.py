@@ -35,8 +35,7 @@ def local_file(kind: str, key: str, value: object) -> Path:
     """A file that the policy names; `PrerequisiteError` if it is not there."""
     path = _path(kind, key, value)
     if not path.is_file():
-        problem = "is not a file" if path.exists() else "does not exist"
-        raise PrerequisiteError(f"networks: {kind}: {key}: {path} {problem}; put the weights there")
+        raise _absent(kind, key, path, "a file", "weights")
     return path
 
 
@@ -44,9 +43,13 @@ def local_folder(kind: str, key: str, value: object) -> Path:
     """A folder that the policy names; `PrerequisiteError` if it is not there."""
     path = _path(kind, key, value)
     if not path.is_dir():
-        problem = "is not a folder" if path.exists() else "does not exist"
-        raise PrerequisiteError(f"networks: {kind}: {key}: {path} {problem}; put the model there")
+        raise _absent(kind, key, path, "a folder", "model")
     return path
+
+
+def _absent(kind: str, key: str, path: Path, wanted: str, content: str) -> PrerequisiteError:
+    problem = f"is not {wanted}" if path.exists() else "does not exist"
+    return PrerequisiteError(f"networks: {kind}: {key}: {path} {problem}; put the {content} there")
 
 
 def _path(kind: str, key: str, value: object) -> Path:
