@@ -38,17 +38,38 @@ def _plain(value: object) -> object:
 
 
 @dataclass(frozen=True, slots=True)
+class LoraLayer:
+    """What a file adds to one weight of the base, or to a row of weights that the base keeps apart."""
+
+    name: str  # as the file spells it, without the endings of its tensors
+    component: str  # "unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3"
+    targets: tuple[str, ...]  # diffusers' module names with "_" for ".", in the order of the output rows
+    algorithm: str  # "lora", "dora", "loha", "lokr", ...
+    parts: Mapping[str, str]  # "down", "up", "alpha", "hada_w1_a", ... -> name of the tensor in the file
+    rank: int | None  # None where the file factors nothing
+    scaling: float  # alpha / rank as the file states it (alpha / sqrt(rank) for rsLoRA), 1 where it does not
+    dead: bool = False  # by its own numbers it adds nothing
+    swapped: bool = False  # the halves of the output rows stand in the other order in diffusers
+
+
+@dataclass(frozen=True, slots=True)
 class Lora:
     """One LoRA file as its header describes it; ``sha256`` is of the whole file."""
 
     path: Path
     name: str  # file name without .safetensors; unique within a run
     sha256: str
-    kind: str  # "diffusers" (PEFT keys), "kohya", ...
+    kind: str  # how its keys are spelt: "diffusers" (PEFT keys), "kohya", "XLabs", ...
     ranks: tuple[int, ...]  # distinct ranks, ascending
     alphas: tuple[float, ...]  # distinct alphas, ascending; empty where the file states none
     components: Mapping[str, int]  # "unet", "text_encoder", ... -> number of adapted layers
     tensors: int
+    algorithms: tuple[str, ...] = ()  # distinct algorithms of its layers, most frequent first
+    families: tuple[str, ...] = ()  # bases that its keys and shapes fit: "SD 1.x", "SDXL", ...
+    layers: tuple[LoraLayer, ...] = ()
+    tensors_sha256: str = ""  # of the bytes behind the header, as sd-scripts' `sshs_model_hash`
+    facts: Mapping[str, str] = field(default_factory=dict)  # what the metadata says of trigger, base, training
+    warnings: tuple[str, ...] = ()  # sentences for people; nothing that would be an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +233,20 @@ class Measurement:
     worst: tuple[str, float] | None = None  # the prompt with the worst mean
     nearest: tuple[tuple[str, int], ...] = ()  # reference name -> images it is nearest to
     extremes: tuple[float, float] | None = None  # smallest and largest value over images
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a LoRA was measured to do on the base, by forwards on fixed inputs with and without it."""
+
+    tensors: int  # of the file, each of them in use or allowed to be unused by the policy
+    layers: int  # of the file, each of them on the base, with the strength that the file states
+    unused: tuple[str, ...]  # tensors that the policy allows to be left out
+    dead: tuple[str, ...]  # layers that add nothing, by the file's own numbers
+    effect: Mapping[str, float]  # component -> |output with - output without| / |output without|
+    worst_layer_error: float  # largest relative distance of a layer's effect from the file's own formula
+    device: str
+    dtype: str
 
 
 class Outcome(StrEnum):
