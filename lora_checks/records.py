@@ -114,7 +114,7 @@ class PromptSet:
     trigger: str  # "sks person": what the LoRA was taught
     class_words: str  # "person": what scorers that never heard the trigger are told instead
     source: str = ""
-    places: Mapping[str, str] = field(default_factory=dict)  # "guidance" -> "prompts.yaml:2: sampler.guidance"
+    places: Mapping[str, str] = field(default_factory=dict)  # "guidance" -> "prompts.yaml:2: ..."
 
     def place(self, key: str) -> str:
         """Where a key of ``sampler:`` was written, for messages."""
