@@ -7,17 +7,17 @@ that can be known from the file is checked here first.
 from __future__ import annotations
 
 import os
-import stat
 from collections import Counter
 from collections.abc import Mapping
-from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 from lora_checks.errors import LoraFileError
 from lora_checks.lora_dead import check_not_all_dead, is_dead
 from lora_checks.lora_find import find_loras, lora_names
 from lora_checks.lora_header import Header, read_header
 from lora_checks.lora_layers import Layer, kinds_of, layers_of
+from lora_checks.lora_open import open_regular
 from lora_checks.lora_scaling import Strength, strengths_of
 from lora_checks.lora_values import Values, read_values, scalar
 from lora_checks.records import Lora, LoraLayer
@@ -31,8 +31,7 @@ def inspect(path: Path, name: str) -> Lora:
     Faults of the header are found before the rest is read. Raises `LoraFileError`.
     """
     try:
-        _check_regular(path)
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _inspect(file, path, name)
     except LoraFileError as error:
         raise LoraFileError(f"{path} {error}") from None
@@ -40,18 +39,7 @@ def inspect(path: Path, name: str) -> Lora:
         raise LoraFileError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _check_regular(path: Path) -> None:
-    """Before opening: to open a FIFO would wait for ever."""
-    if path.is_symlink() and not path.exists():
-        raise LoraFileError(f"is a link to {os.readlink(path)}, which does not exist")  # noqa: PTH115
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
-        raise LoraFileError("is a directory, not a file")
-    if not stat.S_ISREG(mode):
-        raise LoraFileError("is not a regular file (a pipe, socket or device)")
-
-
-def _inspect(file: BufferedReader, path: Path, name: str) -> Lora:
+def _inspect(file: BinaryIO, path: Path, name: str) -> Lora:
     header = read_header(file, os.fstat(file.fileno()).st_size, path.suffix.lower())
     layers = layers_of(header.tensors)
     values = read_values(file, header.tensors)
