@@ -77,6 +77,12 @@ def kohya(pipe: Any) -> Names:
     return {**_flat("lora_unet_", original(pipe)), **_kohya_text(pipe)}
 
 
+def kohya_oft(pipe: Any) -> Names:
+    """sd-scripts, networks/oft.py and oft_flux.py, `OFT_PREFIX_UNET`; text encoders are not trained."""
+    names = kohya(pipe).items()
+    return {"oft" + name[4:]: spot for name, spot in names if name.startswith("lora_unet_")}
+
+
 def own(pipe: Any) -> Names:
     """diffusers' bare module names of the model that denoises."""
     component, module = next(iter(parts(pipe).items()))
@@ -243,12 +249,17 @@ def xlabs(pipe: Any) -> Names:
 
 
 def processors(pipe: Any) -> Names:
-    """diffusers up to 0.21, models/attention_processor.py, `LoRAAttnProcessor`: its `to_out` has no `0`."""
-    return {
-        "unet." + re.sub(r"\.(to_\w)$|\.(to_out)\.0$", r".processor.\1\2_lora", path): Spot("unet", (path,))
-        for path in paths_of(pipe.unet)
-        if re.search(r"\.attn[12]\.to_", path)
-    }
+    """diffusers up to 0.21: `LoRAAttnProcessor` of models/attention_processor.py, whose `to_out` has no `0`,
+    and the text encoder's attention as loaders.py patched it.
+    """
+    found = {}
+    for component, module in parts(pipe).items():
+        for path in paths_of(module):
+            if match := re.search(r"(.+\.attn[12])\.(to_\w+)(\.0)?", path):
+                found[f"{component}.{match[1]}.processor.{match[2]}_lora"] = Spot(component, (path,))
+            if match := re.search(r"(encoder\.layers.+self_attn)\.(q|k|v|out)_proj", path):
+                found[f"{component}.text_model.{match[1]}.to_{match[2]}_lora"] = Spot(component, (path,))
+    return found
 
 
 def own_wrapper(pipe: Any) -> Names:
