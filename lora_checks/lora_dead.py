@@ -6,7 +6,7 @@ they differ from the norms of the base's weight stands in the base, not in the f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 
 from lora_checks.errors import LoraFileError
 from lora_checks.lora_algorithms import LABELS
@@ -31,18 +31,18 @@ def is_dead(layer: Layer, alive: Collection[str]) -> bool:
     return not factors or any(name not in alive for name in factors)
 
 
-def check_not_all_dead(layers: Mapping[str, Layer], dead: Collection[str], alive: Collection[str]) -> None:
+def check_not_all_dead(layers: Sequence[Layer], dead: Collection[str], alive: Collection[str]) -> None:
     """`LoraFileError` where nothing in the file changes anything, with the likeliest reason."""
     if len(dead) < len(layers):
         return
     zero = [
         {part for part, tensor in layer.parts.items() if part in _FACTORS and tensor.name not in alive}
-        for layer in layers.values()
+        for layer in layers
     ]
     start = [part for part in _AT_START if any(part in parts for parts in zero)]
     if all(parts.intersection(_AT_START) for parts in zero):
         what = " and ".join(LABELS.get(part, part) for part in start)
         raise LoraFileError(f"was never trained: every {what} matrix is zero, so the LoRA changes nothing")
-    every = {part for layer in layers.values() for part in layer.parts if part in _FACTORS}
+    every = {part for layer in layers for part in layer.parts if part in _FACTORS}
     pair = "lora_A (down) or lora_B (up)" if every <= {"down", "up"} else "a factor"
     raise LoraFileError(f"changes nothing: in every layer {pair} is zero")

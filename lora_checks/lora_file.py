@@ -14,12 +14,15 @@ from typing import BinaryIO
 
 from lora_checks.errors import LoraFileError
 from lora_checks.lora_dead import check_not_all_dead, is_dead
+from lora_checks.lora_facts import facts_of, software_of
+from lora_checks.lora_families import families_of, said_family
 from lora_checks.lora_find import find_loras, lora_names
-from lora_checks.lora_header import Header, read_header
+from lora_checks.lora_header import read_header
 from lora_checks.lora_layers import Layer, kinds_of, layers_of
 from lora_checks.lora_open import open_regular
 from lora_checks.lora_scaling import Strength, strengths_of
 from lora_checks.lora_values import Values, read_values, scalar
+from lora_checks.lora_warnings import warnings_of
 from lora_checks.records import Lora, LoraLayer
 
 __all__ = ["find_loras", "inspect", "lora_names"]
@@ -41,13 +44,29 @@ def inspect(path: Path, name: str) -> Lora:
 
 def _inspect(file: BinaryIO, path: Path, name: str) -> Lora:
     header = read_header(file, os.fstat(file.fileno()).st_size, path.suffix.lower())
-    layers = layers_of(header.tensors)
+    layers = layers_of(header.tensors, flux=said_family(header.metadata) == "FLUX")
     values = read_values(file, header.tensors)
     strengths = strengths_of(layers, _alphas(layers, values), header.metadata)
     dead = {layer.name for layer in layers if is_dead(layer, values.alive)}
-    check_not_all_dead({layer.name: layer for layer in layers}, dead, values.alive)
+    check_not_all_dead(layers, dead, values.alive)
     records = tuple(_record(layer, strengths[layer.name], layer.name in dead) for layer in layers)
-    return _lora(path, name, header, layers, records, values, strengths)
+    families = families_of(layers)
+    return Lora(
+        path=path,
+        name=name,
+        sha256=values.sha256,
+        kind=_kind(layers, header.metadata),
+        ranks=tuple(sorted({record.rank for record in records if record.rank})),
+        alphas=tuple(sorted({found.alpha for found in strengths.values() if found.alpha is not None})),
+        components=dict(Counter(record.component for record in records)),
+        tensors=len(header.tensors),
+        algorithms=_by_frequency(records),
+        families=families,
+        layers=records,
+        tensors_sha256=values.tensors_sha256,
+        facts=facts_of(header.metadata),
+        warnings=warnings_of(header, layers, strengths, values, dead, families),
+    )
 
 
 def _alphas(layers: tuple[Layer, ...], values: Values) -> dict[str, float]:
@@ -69,26 +88,13 @@ def _record(layer: Layer, strength: Strength, dead: bool) -> LoraLayer:
     )
 
 
-def _lora(
-    path: Path,
-    name: str,
-    header: Header,
-    layers: tuple[Layer, ...],
-    records: tuple[LoraLayer, ...],
-    values: Values,
-    strengths: Mapping[str, Strength],
-) -> Lora:
-    algorithms = Counter(record.algorithm for record in records)
-    return Lora(
-        path=path,
-        name=name,
-        sha256=values.sha256,
-        kind=kinds_of(layers),
-        ranks=tuple(sorted({record.rank for record in records if record.rank})),
-        alphas=tuple(sorted({found.alpha for found in strengths.values() if found.alpha is not None})),
-        components=dict(Counter(record.component for record in records)),
-        tensors=len(header.tensors),
-        algorithms=tuple(algorithm for algorithm, _ in algorithms.most_common()),
-        layers=records,
-        tensors_sha256=values.tensors_sha256,
-    )
+def _by_frequency(records: tuple[LoraLayer, ...]) -> tuple[str, ...]:
+    counts = Counter(record.algorithm for record in records)
+    return tuple(algorithm for algorithm, _ in counts.most_common())
+
+
+def _kind(layers: tuple[Layer, ...], metadata: Mapping[str, str]) -> str:
+    """ai-toolkit writes diffusers' and ComfyUI's names, and says so in the metadata only."""
+    kind = kinds_of(layers)
+    dotted = kind in ("diffusers", "ComfyUI", "BFL")
+    return "ai-toolkit" if dotted and software_of(metadata).startswith("ai-toolkit") else kind
