@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import io
 import json
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,19 @@ from numpy.typing import NDArray
 
 from lora_checks.base import ResolvedBase
 from lora_checks.errors import GenerationError, LoraFileError, first_line
-from lora_checks.pipeline import check_prompt_lengths, load_pipeline
+from lora_checks.memory import Memory
+from lora_checks.pipeline import load_pipeline
 from lora_checks.records import ImageSpec, Lora, PromptSet
+from lora_checks.sampling import Limits, Say, free, sample
 
 ADAPTER = "gated"
 METADATA_KEY = "lora_checks"  # PNG text chunk with the image's recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    png: bytes
+    how: dict[str, Any]  # what the run came to, of no effect on what the picture is: batch, format of the VAE
 
 
 class Studio:
@@ -32,24 +40,34 @@ class Studio:
     later image wrong without an error.
     """
 
-    def __init__(self, base: ResolvedBase, prompts: PromptSet, device: str, dtype: str) -> None:
+    def __init__(
+        self,
+        base: ResolvedBase,
+        prompts: PromptSet,
+        device: str,
+        dtype: str,
+        memory: Memory = Memory(),  # noqa: B008  # frozen
+        say: Say = lambda _: None,
+    ) -> None:
         self._base, self._prompts, self._device, self._dtype = base, prompts, device, dtype
+        self._memory, self._say, self._limits = memory, say, Limits()
         self._pipe: Any = None
         self._lora: str | None = None  # sha256 of the LoRA on the pipeline
 
-    def render(self, specs: Sequence[ImageSpec], lora: Lora | None) -> Iterator[bytes]:
-        """PNG bytes for each spec, made in one batch; all specs are with ``lora`` or all without.
+    def render(self, specs: Sequence[ImageSpec], lora: Lora | None) -> Iterator[Rendered]:
+        """A PNG for each spec, made in one batch if memory holds it; all are with ``lora`` or all without.
 
         Raises `GenerationError` for an image that is black or not finite, `LoraFileError` if the file
-        changed since it was inspected, `ConfigError` for a prompt that the tokenizer would cut.
+        changed since it was inspected.
         """
         with warnings.catch_warnings():
             # a host project's `-W error` is about its own code, not about diffusers' deprecations
             warnings.simplefilter("ignore")
             self._prepare(lora)
-            pixels = self._sample(specs)
-        for spec, image in zip(specs, pixels, strict=True):
-            yield to_png(to_uint8(image, spec, self._dtype), spec)
+            made = list(sample(self._pipe, specs, self._limits, self._say))
+        for one in made:
+            how = {"batch": one.batch, "vae_dtype": one.vae}
+            yield Rendered(to_png(to_uint8(one.pixels, one.spec, self._dtype), one.spec, how), how)
 
     def rest(self) -> None:
         """Free the accelerator's memory for the networks that measure."""
@@ -58,8 +76,7 @@ class Studio:
 
     def _prepare(self, lora: Lora | None) -> None:
         if self._pipe is None:
-            self._pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype)
-            check_prompt_lengths(self._pipe, self._prompts)
+            self._pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype, self._memory)
         wanted = lora.sha256 if lora else None
         if self._lora == wanted:
             return
@@ -74,49 +91,9 @@ class Studio:
                 raise
         self._lora = wanted
 
-    def _sample(self, specs: Sequence[ImageSpec]) -> NDArray[np.float32]:
-        """(N, H, W, 3) in [0, 1]; halves the batch when the accelerator's memory does not hold it."""
-        import torch
-
-        try:
-            return self._call(specs)
-        except torch.OutOfMemoryError:
-            if len(specs) == 1:
-                raise GenerationError(
-                    f"{self._device} has not enough memory for one {specs[0].sampler.width}x"
-                    f"{specs[0].sampler.height} image; close what else uses it or pass --dtype float16"
-                ) from None
-        gc.collect()
-        torch.cuda.empty_cache()
-        half = len(specs) // 2
-        return np.concatenate([self._sample(specs[:half]), self._sample(specs[half:])])
-
-    def _call(self, specs: Sequence[ImageSpec]) -> NDArray[np.float32]:
-        import torch
-
-        sampler = specs[0].sampler
-        # One generator per image, on the CPU: an image then does not depend on its batch or its device.
-        generators = [torch.Generator("cpu").manual_seed(spec.seed) for spec in specs]
-        with torch.inference_mode():
-            images: NDArray[np.float32] = self._pipe(
-                prompt=[spec.prompt.text for spec in specs],
-                negative_prompt=[sampler.negative] * len(specs) if sampler.negative else None,
-                num_inference_steps=sampler.steps,
-                guidance_scale=sampler.guidance,
-                width=sampler.width,
-                height=sampler.height,
-                generator=generators,
-                output_type="np",
-            ).images
-        return images
-
     def _discard(self) -> None:
         self._pipe, self._lora = None, None
-        gc.collect()
-        if self._device.startswith("cuda"):
-            import torch
-
-            torch.cuda.empty_cache()
+        free(self._device)
 
 
 def apply_lora(pipe: Any, lora: Lora) -> None:
@@ -187,12 +164,12 @@ def to_uint8(image: NDArray[np.float32], spec: ImageSpec, dtype: str) -> NDArray
     return pixels
 
 
-def to_png(pixels: NDArray[np.uint8], spec: ImageSpec) -> bytes:
+def to_png(pixels: NDArray[np.uint8], spec: ImageSpec, how: Mapping[str, Any]) -> bytes:
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
-    info.add_itxt(METADATA_KEY, json.dumps(recipe(spec), sort_keys=True))
+    info.add_itxt(METADATA_KEY, json.dumps(recipe(spec) | dict(how), sort_keys=True))
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()
@@ -212,6 +189,10 @@ def recipe(spec: ImageSpec) -> dict[str, Any]:
         "width": sampler.width,
         "height": sampler.height,
         "scheduler": sampler.scheduler or "the base's own",
+        "scheduler_settings": dict(sampler.scheduler_settings),
+        "max_sequence_length": sampler.max_sequence_length,
+        "true_cfg_scale": sampler.true_cfg_scale,
+        "save_memory": list(spec.memory),
         "base": spec.base,
         "lora_sha256": spec.lora,
         "lora_scale": spec.lora_scale,

@@ -16,6 +16,7 @@ class Machine:
     device: str
     dtype: str
     versions: tuple[str, ...]
+    memory: tuple[str, ...] = ()  # of `Memory.pixels`
 
 
 def candidate(prompts: PromptSet, machine: Machine, lora: Lora, scale: float = 1.0) -> tuple[ImageSpec, ...]:
@@ -36,6 +37,7 @@ def baseline(prompts: PromptSet, machine: Machine) -> tuple[ImageSpec, ...]:
             dtype=machine.dtype,
             device=machine.device.partition(":")[0],
             versions=machine.versions,
+            memory=machine.memory,
         )
         for prompt in prompts.prompts
         for seed in prompts.seeds

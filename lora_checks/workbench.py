@@ -5,6 +5,7 @@ Nothing here is kept for another process: xdist workers meet in the store only.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from lora_checks.device import choose_device, choose_dtype, library_versions
 from lora_checks.errors import ConfigError, GenerationError
 from lora_checks.extractors import Extractor
 from lora_checks.measure import Task, measure
+from lora_checks.memory import Memory
+from lora_checks.pipeline import preflight
 from lora_checks.records import (
     ImageFile,
     ImageSet,
@@ -30,9 +33,11 @@ from lora_checks.records import (
     Policy,
     Stat,
     Threshold,
+    digest,
 )
 from lora_checks.store import Progress, Store
 
+MADE = "made.jsonl"  # in the store: how each image came about, a line each
 NO_EFFECT = 2  # grey levels; batches of another size move a pixel by one
 
 
@@ -44,6 +49,9 @@ class Workbench:
     dtype: str
     batch_size: int
     progress: Callable[[str], Progress]
+    memory: Memory = field(default_factory=Memory)
+    say: Callable[[str], None] = lambda _: None
+    warnings: tuple[str, ...] = ()  # of the preflight, for people
     _networks: dict[str, Extractor] = field(default_factory=dict)
     _pictures: dict[str, ImageSet] = field(default_factory=dict)
 
@@ -53,11 +61,13 @@ class Workbench:
 
     @cached_property
     def machine(self) -> plan.Machine:
-        return plan.Machine(self.base.identity, self.device, self.dtype, library_versions())
+        versions = library_versions()
+        return plan.Machine(self.base.identity, self.device, self.dtype, versions, self.memory.pixels)
 
     @cached_property
     def studio(self) -> generate.Studio:
-        return generate.Studio(self.base, self.policy.prompts, self.device, self.dtype)
+        prompts = self.policy.prompts
+        return generate.Studio(self.base, prompts, self.device, self.dtype, self.memory, self.say)
 
     def preflight(self) -> None:
         """Everything that can be known to be wrong before the first image, in milliseconds."""
@@ -69,7 +79,18 @@ class Workbench:
             self.network(metric)
             if metric.against == "reference":
                 self.pictures(row.against)
-        _ = self.base
+        self.warnings = self._suits_base()
+
+    def _suits_base(self) -> tuple[str, ...]:
+        """Whether base and prompts suit each other, asked once: the answer is kept in the store."""
+        said = self.policy.prompts
+        texts = [(prompt.id, prompt.text, prompt.source) for prompt in said.prompts]
+        decisive = [self.base.identity, said.sampler, sorted(said.places.items()), texts, self.memory]
+        path = self.store.root / "preflight" / f"{digest([*decisive, library_versions()])}.json"
+        if not path.exists():
+            found = preflight(self.base, said, self.memory)
+            self.store.put(path, json.dumps(found).encode())
+        return tuple(json.loads(path.read_text(encoding="utf-8")))
 
     def network(self, metric: Metric) -> Extractor | None:
         """The metric's network, built once; None for a metric of pixels."""
@@ -118,14 +139,12 @@ class Workbench:
         paths = [self.store.image(spec.digest) for spec in specs]
 
         def make(indices: Sequence[int]) -> Any:
-            for i, content in zip(
-                indices, self.studio.render([specs[i] for i in indices], lora), strict=True
-            ):
-                yield content
+            rendered = self.studio.render([specs[i] for i in indices], lora)
+            for i, one in zip(indices, rendered, strict=True):
+                yield one.png
                 # after it was stored: a kill between the two costs a line, never an image made twice
-                self.store.append(
-                    self.store.root / "made.jsonl", {"image": specs[i].digest, "process": os.getpid()}
-                )
+                line = {"image": specs[i].digest, "process": os.getpid(), **one.how}
+                self.store.append(self.store.root / MADE, line)
 
         self.store.fill(paths, make, self.batch_size, self.progress(f"generating {what}"))
         self.studio.rest()
@@ -211,6 +230,9 @@ def open_workbench(
     dtype: str,
     batch_size: int | None,
     progress: Callable[[str], Progress],
+    *,
+    memory: Memory | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Workbench:
     device = choose_device(device)
     return Workbench(
@@ -220,4 +242,6 @@ def open_workbench(
         dtype=choose_dtype(dtype, device),
         batch_size=batch_size or (8 if device == "cpu" else 4),
         progress=progress,
+        memory=memory or Memory(),
+        say=say,
     )
