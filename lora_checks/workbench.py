@@ -5,6 +5,7 @@ Nothing here is kept for another process: xdist workers meet in the store only.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -19,8 +20,9 @@ from lora_checks import base, extractors, gallery, generate, images, metrics, pl
 from lora_checks.device import choose_device, choose_dtype, library_versions
 from lora_checks.errors import ConfigError, GenerationError
 from lora_checks.extractors import Extractor
+from lora_checks.family import has, index_of
 from lora_checks.measure import Task, measure
-from lora_checks.memory import Memory
+from lora_checks.memory import Memory, choose_memory
 from lora_checks.pipeline import preflight
 from lora_checks.records import (
     ImageFile,
@@ -54,6 +56,11 @@ class Workbench:
     warnings: tuple[str, ...] = ()  # of the preflight, for people
     _networks: dict[str, Extractor] = field(default_factory=dict)
     _pictures: dict[str, ImageSet] = field(default_factory=dict)
+    _journal: int = 0  # length of the store's journal when this bench was opened
+
+    def __post_init__(self) -> None:
+        path = self.store.root / MADE
+        self._journal = path.stat().st_size if path.exists() else 0
 
     @cached_property
     def base(self) -> base.ResolvedBase:
@@ -131,6 +138,18 @@ class Workbench:
         made = self._images("baseline", specs, None, "base")
         self._show(self.store.root / gallery.folder_name("base", specs[0].digest), made, specs)
         return made
+
+    def made(self) -> dict[str, Any]:
+        """What was generated into the store since this bench was opened, by any process: images and how."""
+        path = self.store.root / MADE
+        with path.open(encoding="utf-8") if path.exists() else io.StringIO() as journal:
+            journal.seek(self._journal)
+            lines = [json.loads(line) for line in journal if line.endswith("\n")]
+        return {
+            "images": len(lines),
+            "batch_sizes": sorted({line["batch"] for line in lines if "batch" in line}),
+            "vae_dtypes": sorted({line["vae_dtype"] for line in lines if "vae_dtype" in line}),
+        }
 
     def folder(self, lora: Lora) -> Path:
         return self.store.root / gallery.folder_name(lora.name, lora.sha256)
@@ -231,17 +250,20 @@ def open_workbench(
     batch_size: int | None,
     progress: Callable[[str], Progress],
     *,
-    memory: Memory | None = None,
+    offload: str = "none",
+    save_memory: str | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Workbench:
     device = choose_device(device)
-    return Workbench(
+    bench = Workbench(
         policy=policy,
         store=Store(store),
         device=device,
-        dtype=choose_dtype(dtype, device),
+        dtype=dtype,
         batch_size=batch_size or (8 if device == "cpu" else 4),
         progress=progress,
-        memory=memory or Memory(),
+        memory=choose_memory(offload, save_memory, device),
         say=say,
     )
+    bench.dtype = choose_dtype(dtype, device, lambda: has(index_of(bench.base.folder), "transformer"))
+    return bench
