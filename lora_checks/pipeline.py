@@ -16,18 +16,6 @@ from lora_checks.records import PromptSet
 
 __all__ = ["check_prompt_lengths", "load_pipeline", "preflight"]
 
-# What a library raises for files that are damaged, missing, or of another model.
-_LOADING = (
-    OSError,
-    ValueError,
-    KeyError,
-    RuntimeError,
-    TypeError,
-    AttributeError,
-    ImportError,
-    NotImplementedError,
-)
-
 
 def preflight(base: ResolvedBase, prompts: PromptSet, memory: Memory) -> tuple[str, ...]:
     """All that can be known to be wrong with base, sampler and prompts before a weight is loaded.
@@ -101,9 +89,9 @@ def load_pipeline(base: ResolvedBase, prompts: PromptSet, device: str, dtype: st
     found = pipeline_class(base.folder, index_of(base.folder).get("_class_name"))
     try:
         pipe = _read(found, base, dtype)
-    except _LOADING as error:
-        name = base.file or base.folder
-        raise GenerationError(f"base model {name} does not load: {first_line(error)}") from error
+    except Exception as error:  # whatever files that are damaged, missing or of another model run into
+        why = "weights of it are missing" if "meta tensor" in str(error) else first_line(error)
+        raise GenerationError(f"base model {base.file or base.folder} does not load: {why}") from error
     _check_whole(pipe, base)
     if scheduler.changes(prompts):
         pipe.scheduler = scheduler.build(type(pipe.scheduler).__name__, pipe.scheduler.config, prompts)
