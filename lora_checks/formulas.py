@@ -31,7 +31,9 @@ def weight_change(layer: LoraLayer, tensors: Mapping[str, Any], weight: Any) -> 
     """
     parts = _parts(layer, tensors, weight)
     change = layer.scaling * _direction(parts).reshape(weight.shape)
-    magnitude = parts.get("dora_scale", parts.get("magnitude"))
+    magnitude = parts.get("dora_scale")
+    if "magnitude" in parts:  # PEFT writes that of a convolution's rows as (1, rows, 1, 1)
+        magnitude = parts["magnitude"].flatten()
     if magnitude is not None:
         base = weight.to(change.dtype)
         change = _rescaled(base + change, magnitude) - base
