@@ -44,10 +44,18 @@ def sample(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) -> I
         if pixels is None:
             _halve(left[0], size, limits, say)
             continue
-        vae = str(getattr(getattr(pipe, "vae", None), "dtype", "")).removeprefix("torch.")
+        vae = vae_format(pipe)
         for spec, image in zip(left[:size], pixels, strict=True):
             yield Sampled(spec, image, size, vae)
         left = left[size:]
+
+
+def vae_format(pipe: Any) -> str:
+    """What images are decoded in: SDXL's pipeline casts a float16 VAE for the time of the decoding."""
+    vae: Any = getattr(pipe, "vae", None)
+    upcast = hasattr(pipe, "upcast_vae") and getattr(vae.config, "force_upcast", False)
+    found = str(getattr(vae, "dtype", "")).removeprefix("torch.")
+    return "float32" if upcast and found == "float16" else found
 
 
 def _attempt(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) -> NDArray[np.float32] | None:

@@ -34,7 +34,7 @@ _VAE = {
 
 
 def vae_tensors(vae: Any) -> dict[str, torch.Tensor]:
-    """Names of CompVis/latent-diffusion, ldm/modules/diffusionmodules/model.py; its levels count from below."""
+    """Names of CompVis/latent-diffusion, ldm/modules/diffusionmodules/model.py; levels count from below."""
     levels = len(vae.config.block_out_channels)
     found = {}
     for name, weight in vae.state_dict().items():
