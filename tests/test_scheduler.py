@@ -10,7 +10,6 @@ from sampled import FolderOf, checked, images, loaded, prompts
 
 from lora_checks.errors import ConfigError
 
-
 EULER = "EulerDiscreteScheduler"
 
 
