@@ -27,8 +27,8 @@ NOISE = 2.0**-22
 # Relative distance allowed where the pipeline holds the adapter in half precision. Rounding to bfloat16
 # moves a number by up to 2^-8 of itself, by 0.4 of that on average. An effect is a product of two (LoRA) to
 # six (Tucker LoHa) such numbers, and their errors are independent: together they are about one unit of 2^-8
-# (measured: 0.8 for LoRA, 2.3 for a LoKr of few numbers), and four are allowed. float16 rounds eight times finer, but its numbers end at 6e-8: an effect that loses
-# more than this to that end is not the file's.
+# (measured: 0.9 for LoRA, 2.3 for a LoKr of few numbers), and four are allowed. float16 rounds eight times
+# finer, but its numbers end at 6e-8: an effect that loses more than this to that end is not the file's.
 ROUNDING = 2.0**-6
 
 
