@@ -7,13 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from lora_checks.inspection import Inspected, block_norms
+from lora_checks.lora_words import ALGORITHMS
 from lora_checks.records import Lora
 from lora_checks.words import count, number, printable
 
-ALGORITHMS = {
-    "lora": "LoRA", "dora": "DoRA", "loha": "LoHa", "lokr": "LoKr",
-    "doha": "LoHa with magnitudes", "dokr": "LoKr with magnitudes",
-}  # fmt: skip
 _MAX_GROUPS = 6  # of a histogram
 _MAX_NORMS = 10  # on one line
 _MAX_NAME = 40  # characters of a file's name in the table

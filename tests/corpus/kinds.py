@@ -66,7 +66,7 @@ OTHER = (
     Entry("LoRA and whole weights", save(layer() | {"unet.conv_in.weight": ONES}), "holds tensor 'unet.conv_in.weight', which is no part of any known kind of LoRA"),
     Entry("LoRA and an embedding", save(layer() | {"bundle_emb.sks.string_to_param.*": ONES}), f"is a LoRA bundled with a textual inversion (bundle_emb), which no base can hold ('bundle_emb…'); {ONLY}"),
     Entry("optimizer state beside the LoRA", save(layer() | {f"{Q}.lora_A.weight.exp_avg": ONES}), f"holds tensor '{Q}.lora_A.weight.exp_avg', which is no part of any known kind of LoRA"),
-    Entry("full differences", save({"lora_unet_conv_in.diff": ONES}), f"holds a full weight difference (diff), which is not of low rank ('lora_unet_conv_in'); {REFUSED}"),
+    Entry("full difference of a norm", save({"lora_unet_conv_norm_out.diff": np.ones(2, np.float32)}), f"holds a difference of a normalisation layer, which is no matrix ('lora_unet_conv_norm_out'); {REFUSED}"),
     Entry("OFT", save({f"{KOHYA}.oft_blocks": np.ones((2, 4, 4), np.float32)}), f"holds an OFT layer, which rotates the base's weight instead of adding to it ('{KOHYA}'); {REFUSED}"),
     Entry("(IA)^3", save({f"{KOHYA}.weight": ONES, f"{KOHYA}.on_input": np.ones(1, np.float32)}), f"holds an (IA)^3 layer, which scales the base's weight instead of adding to it ('{KOHYA}'); {REFUSED}"),
 )  # fmt: skip
