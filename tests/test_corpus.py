@@ -109,19 +109,20 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_gate_passes_none_of_them(gate: Gate) -> None:
-    """All in one run: `--lora` of what is no file at all is tests/test_lora_find.py's matter."""
+    """In one run; `--lora` of what is no file at all is tests/test_lora_find.py's matter."""
     options = []
-    for number, entry in enumerate(ENTRIES.values()):
+    some = [*GROUPS["places"], *GROUPS["bombs"], *list(ENTRIES.values())[::8]]
+    for number, entry in enumerate(dict.fromkeys(some)):
         (gate.folder / f"c{number}").mkdir()
         path = entry.build(gate.folder / f"c{number}")
         if os.path.lexists(path) and not path.is_dir():
             options += ["--lora", path]
     run = gate(*options)
-    for number in range(len(ENTRIES)):
-        shutil.rmtree(gate.folder / f"c{number}")
+    for folder in gate.folder.glob("c*"):
+        shutil.rmtree(folder)
     assert run.code == 1, run.err
     assert "Traceback" not in run.out + run.err
-    assert len(run.report["loras"]) == len(options) / 2
+    assert len(run.report["loras"]) == len(options) / 2 > 60
     assert set(run.outcomes.values()) == {"ERROR"}
 
 

@@ -4,7 +4,7 @@
     python tests/fuzz/fuzz_header.py --seconds 600
 
 A crash is any error but `LoraFileError`, a file that is read here and refused by safetensors, or one that
-both read differently. Half of the inputs are made with the length of the header put right again, so that the JSON
+both read differently. Half of the inputs are made with the length of the header put right, so that the JSON
 is what varies. Prints the number of executions, the coverage and what was found; inputs that crash stay in
 ``--corpus``. Not part of the test suite.
 """
