@@ -14,16 +14,20 @@ import tempfile
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from corpus import ENTRIES, GROUPS
+from corpus import ENTRIES, GROUPS, NEEDS_BASE
 from corpus.containers import executed
 from corpus.entry import GOOD
-from world import Gate, environment
+from world import MINIATURE, Gate, environment
 
-from lora_checks.errors import LoraFileError
+from lora_checks import apply
+from lora_checks.errors import LoraChecksError, LoraFileError
 from lora_checks.lora_file import inspect
 from lora_checks.lora_open import open_regular
+from lora_checks.proof import prove
+from lora_checks.records import Lora
 
 LARGEST = 100_000_000  # bytes that a verdict may allocate
 LONGEST = 250  # characters of a sentence
@@ -124,6 +128,61 @@ def test_the_gate_passes_none_of_them(gate: Gate) -> None:
     assert "Traceback" not in run.out + run.err
     assert len(run.report["loras"]) == len(options) / 2 > 60
     assert set(run.outcomes.values()) == {"ERROR"}
+
+
+# --- what only the base can tell ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pipe() -> Any:
+    """The miniature; a new one for each test, as nothing can be trusted after a LoRA was refused."""
+    from diffusers import StableDiffusionPipeline
+
+    found = StableDiffusionPipeline.from_pretrained(MINIATURE / "pipeline", local_files_only=True)
+    found.set_progress_bar_config(disable=True)
+    return found
+
+
+def use(pipe: Any, lora: Lora) -> None:
+    adapter = apply.load(pipe, lora, "a")
+    apply.activate(pipe, {"a": 1.0})
+    prove(pipe, adapter, 1.0)
+
+
+@pytest.mark.parametrize("name", NEEDS_BASE)
+def test_a_lora_of_another_base_is_refused_when_it_is_applied(tmp_path: Path, pipe: Any, name: str) -> None:
+    lora = inspect(NEEDS_BASE[name].build(tmp_path), "a")  # the file itself is without fault
+    with pytest.raises(LoraChecksError) as caught:
+        use(pipe, lora)
+    assert re.fullmatch(NEEDS_BASE[name].pattern, str(caught.value)), str(caught.value)
+    assert len(str(caught.value)) <= LONGEST
+
+
+def relinked(path: Path, other: Path) -> None:
+    path.unlink()
+    path.symlink_to(other)
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        relinked,
+        lambda path, other: path.write_bytes(other.read_bytes()),
+        lambda path, other: other.rename(path),
+        lambda path, _: os.truncate(path, path.stat().st_size - 1),
+    ],
+    ids=["link turned", "rewritten", "replaced", "cut"],
+)
+def test_what_was_inspected_is_what_is_applied(tmp_path: Path, pipe: Any, exchange: Any) -> None:
+    """An exchange of the file after it was inspected is told, whichever way; nothing of it is applied."""
+    path, other = tmp_path / "link.safetensors", tmp_path / "other.safetensors"
+    path.symlink_to(shutil.copy(MINIATURE / "loras" / "good.safetensors", tmp_path))
+    shutil.copy(MINIATURE / "loras" / "overfit.safetensors", other)
+    lora = inspect(path, "a")
+    exchange(path, other)
+    with pytest.raises(LoraFileError, match=r"link\.safetensors changed while it was being gated"):
+        apply.load(pipe, lora, "a")
+    assert not apply.slots(pipe)
 
 
 # --- nothing is run, nothing is fetched -----------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import bombs, containers, headers, kinds, numbers, places
+from . import bases, bombs, containers, headers, kinds, numbers, places
 from .entry import Entry
 
 GROUPS = {
@@ -14,3 +14,4 @@ GROUPS = {
     "numbers": numbers.ENTRIES,
 }
 ENTRIES: dict[str, Entry] = {entry.name: entry for group in GROUPS.values() for entry in group}
+NEEDS_BASE: dict[str, Entry] = {entry.name: entry for entry in bases.ENTRIES}
