@@ -35,7 +35,8 @@ def interval(
     names, index = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
     if len(names) < stats.MIN_PROMPTS:
         return None
-    images, found = np.bincount(index, np.ones(len(index))), np.bincount(index, hits)
+    images = np.bincount(index).astype(np.float64)
+    found = np.bincount(index, weights=hits).astype(np.float64)
     share, level = float(hits.mean()), (1 - confidence) / sides
     n = _effective(found, images, level)
     return stats.Interval(share, *clopper_pearson(share * n, n, level))
