@@ -61,7 +61,7 @@ def _row(block: str) -> str:
 
 def _histogram(values: Iterable[float | None]) -> str:
     """ "4 (100 layers), 8 (6)": the most frequent first."""
-    groups = Counter(values).most_common()
+    groups = sorted(Counter(values).items(), key=lambda group: (-group[1], group[0] or 0))
     texts = [f"{'none' if value is None else f'{value:g}'} ({layers})" for value, layers in groups]
     more = f" and {len(texts) - _MAX_GROUPS} more" if len(texts) > _MAX_GROUPS else ""
     return ", ".join(texts[:_MAX_GROUPS]) + more

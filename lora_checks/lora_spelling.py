@@ -29,6 +29,7 @@ _ENDINGS = {
     # kohya, LyCORIS
     ".lora_down.weight": "down",
     ".lora_up.weight": "up",
+    ".lora_up.bias": "bias",  # ai-toolkit
     ".lora_mid.weight": "mid",
     ".alpha": "alpha",
     ".dora_scale": "dora_scale",
