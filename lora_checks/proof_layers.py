@@ -133,7 +133,7 @@ def split(placed: Placed, change: Any) -> Sequence[Any]:
 
 def difference(found: Any, expected: Any) -> str:
     """In words: a wrong strength, or wrong numbers."""
-    if not found.isfinite().all():
+    if not (found.isfinite().all() and expected.isfinite().all()):
         return "gives numbers that are not finite (NaN)"
     size = float(expected.norm())
     if size == 0:

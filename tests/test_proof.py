@@ -246,6 +246,12 @@ def test_harm_to_one_of_106_layers_is_found(
     assert len(str(error.value)) < 300
 
 
+def test_numbers_too_large_for_the_formula_are_called_so(miniature: Any, put: Any, tmp_path: Path) -> None:
+    huge = changed(tmp_path / "huge.safetensors", lambda _key, value: torch.full(value.shape, 3e38))
+    with pytest.raises(GenerationError, match=r"^huge\.safetensors: .* gives numbers that are not finite"):
+        prove(miniature, put(huge), 1.0)
+
+
 def test_what_is_merged_into_the_base_is_not_taken_for_the_base() -> None:
     pipe = loaded(MINIATURE / "pipeline")
     adapter = apply.load(pipe, inspect(GOOD, "good"), "gated")
