@@ -14,6 +14,7 @@ from lora_checks.errors import LoraFileError
 from lora_checks.lora_header import Tensor, shown
 
 FLOATS = ("F16", "BF16", "F32")
+NUMBERS = (*FLOATS, "F64", "I32", "I64")  # of an alpha
 LABELS = {"down": "lora_A (down)", "up": "lora_B (up)"}
 
 _Parts = Mapping[str, Tensor]
@@ -108,7 +109,10 @@ def anatomy(layer: str, parts: _Parts, algorithm: str) -> Anatomy:
 
 
 def _check_tensor(part: str, tensor: Tensor) -> None:
-    if part == "alpha":  # any number format; read as one number
+    if part == "alpha":
+        if tensor.dtype not in NUMBERS or math.prod(tensor.shape) != 1:
+            what = f"{tensor.dtype} {list(tensor.shape)}"
+            raise LoraFileError(f"has {shown(tensor.name)} of {what}; an alpha is one number")
         return
     if tensor.dtype not in FLOATS:
         read = ", ".join(FLOATS)

@@ -29,6 +29,7 @@ def warnings_of(
     return (
         *_dead(layers, dead),
         *_missing(layers),
+        *_magnitudes(layers),
         *_scalings(layers, strengths),
         *_numbers(header, values),
         *_metadata(header.metadata, layers, values, families),
@@ -59,6 +60,14 @@ def _missing(layers: Sequence[Layer]) -> Iterator[str]:
             f"{len(lacking)} of {count(len(blocks), 'attention')} lack what most of their kind have: "
             f"no {names} in {component} {shown(path)}"
         )
+
+
+def _magnitudes(layers: Sequence[Layer]) -> Iterator[str]:
+    """Trainers give all layers of a DoRA magnitudes, or none."""
+    without = [layer.name for layer in layers if layer.anatomy.algorithm in ("lora", "loha", "lokr")]
+    if without and any(layer.anatomy.algorithm in ("dora", "doha", "dokr") for layer in layers):
+        first = shown(without[0])
+        yield f"{len(without)} of {len(layers)} layers lack the magnitudes that the others have: {first}"
 
 
 def _sort(key: tuple[str, str, str]) -> tuple[str, str, str]:

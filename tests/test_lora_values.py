@@ -222,6 +222,8 @@ def test_texts_of_the_metadata_are_short_and_printable() -> None:
         (wide(Q, 6) | wide(K, 6) | wide(Q.replace("_0_attn1", "_1_attn1"), 6), {},
          "1 of 2 attentions lack what most of their kind have: "
          "no k in unet 'mid_block_attentions_0_transformer_blocks_1_attn1'"),
+        (named(Q, parts("lora"), dora_scale=np.ones((8, 1))) | named(K, parts("lora")), {},
+         f"1 of 2 layers lack the magnitudes that the others have: '{K}'"),
         ({name: np.ones((600, 600), np.float32) for name in wide(Q, 1)}, {},
          "stored as F32; as F16 or BF16 it is 1 MB smaller"),
     ],
