@@ -26,17 +26,26 @@ METADATA_KEY = "lora_checks"  # PNG text chunk with the image's recipe
 
 
 class Studio:
-    """One loaded pipeline and whichever LoRA is on it.
+    """One loaded pipeline, and the LoRAs that are on it.
 
-    The pipeline loads with the first image and is kept while LoRAs are gated one after another. One on
-    which a LoRA failed to load is thrown away: diffusers leaves half-built layers behind that make every
-    later image wrong without an error.
+    The pipeline loads with the first image and is kept while LoRAs are gated one after another; the last few
+    of them stay on it, switched off. One on which a LoRA failed is thrown away: what a loader leaves behind
+    can make every later image wrong without an error.
     """
 
-    def __init__(self, base: ResolvedBase, prompts: PromptSet, device: str, dtype: str) -> None:
+    def __init__(
+        self,
+        base: ResolvedBase,
+        prompts: PromptSet,
+        device: str,
+        dtype: str,
+        companions: Sequence[Lora] = (),
+        unused_tensors: Sequence[str] = (),
+    ) -> None:
         self._base, self._prompts, self._device, self._dtype = base, prompts, device, dtype
+        self._companions, self._unused_tensors = tuple(companions), tuple(unused_tensors)
         self._pipe: Any = None
-        self._lora: str | None = None  # sha256 of the LoRA on the pipeline
+        self._adapters: dict[str, Adapter] = {}  # sha256 -> what is on the pipeline, last used last
 
     def render(self, specs: Sequence[ImageSpec], lora: Lora | None) -> Iterator[bytes]:
         """PNG bytes for each spec, made in one batch; all specs are with ``lora`` or all without.
@@ -44,36 +53,50 @@ class Studio:
         Raises `GenerationError` for an image that is black or not finite, `LoraFileError` if the file
         changed since it was inspected, `ConfigError` for a prompt that the tokenizer would cut.
         """
-        with warnings.catch_warnings():
-            # a host project's `-W error` is about its own code, not about diffusers' deprecations
-            warnings.simplefilter("ignore")
-            self._prepare(lora)
+        with self._at_work():
+            loras = [*self._companions, *([lora] if lora else [])]
+            apply.activate(self._pipe, {self._adapter(found).name: found.scale for found in loras})
             pixels = self._sample(specs)
         for spec, image in zip(specs, pixels, strict=True):
             yield to_png(to_uint8(image, spec, self._dtype), spec)
 
-    def rest(self) -> None:
-        """Free the accelerator's memory for the networks that measure."""
-        if self._pipe is not None and self._device != "cpu":
-            self._discard()
+    def prove(self, lora: Lora, others: Sequence[Lora]) -> Proof:
+        """That ``lora`` does on the base what its file says, ``others`` being active too."""
+        with self._at_work():
+            adapter = self._adapter(lora)
+            strengths = {self._adapter(other).name: other.scale for other in others}
+            return proof.prove(self._pipe, adapter, lora.scale, strengths)
 
-    def _prepare(self, lora: Lora | None) -> None:
-        if self._pipe is None:
-            self._pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype)
-            check_prompt_lengths(self._pipe, self._prompts)
-        wanted = lora.sha256 if lora else None
-        if self._lora == wanted:
-            return
-        if self._lora is not None:
-            self._pipe.delete_adapters(ADAPTER)
-            self._lora = None
-        if lora is not None:
-            try:
-                apply_lora(self._pipe, lora)
-            except BaseException:
-                self._discard()
-                raise
-        self._lora = wanted
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """With the pipeline on its device; after a failure there is none."""
+        try:
+            # a host project's `-W error` is about its own code, not about diffusers' deprecations
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                if self._pipe is None:
+                    check_prompt_lengths(self._base, self._prompts)
+                    self._pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype)
+                yield
+        except BaseException:
+            self._discard()
+            raise
+
+    def _adapter(self, lora: Lora) -> Adapter:
+        """The LoRA on the pipeline, put there unless it still is; the least used of many makes room."""
+        adapter = self._adapters.pop(lora.sha256, None)
+        if adapter is None:
+            if len(self._adapters) > RESIDENT + len(self._companions):
+                kept = {companion.sha256 for companion in self._companions}
+                oldest = next(sha256 for sha256 in self._adapters if sha256 not in kept)
+                apply.remove(self._pipe, self._adapters.pop(oldest).name)
+            adapter = apply.load(self._pipe, lora, f"lora_{lora.sha256[:16]}", self._unused_tensors)
+        self._adapters[lora.sha256] = adapter
+        return adapter
+
+    def rest(self) -> None:
+        """Free the accelerator's memory for the networks that measure; the weights wait in main memory."""
+        ...
 
     def _sample(self, specs: Sequence[ImageSpec]) -> NDArray[np.float32]:
         """(N, H, W, 3) in [0, 1]; halves the batch when the accelerator's memory does not hold it."""

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lora_checks import base, extractors, gallery, generate, images, metrics, plan
+from lora_checks import base, extractors, gallery, generate, images, metrics, plan, proofs
 from lora_checks.device import choose_device, choose_dtype, library_versions
 from lora_checks.errors import ConfigError, GenerationError
 from lora_checks.extractors import Extractor
@@ -28,6 +28,7 @@ from lora_checks.records import (
     Metric,
     Pairing,
     Policy,
+    Proof,
     Stat,
     Threshold,
 )
@@ -44,6 +45,7 @@ class Workbench:
     dtype: str
     batch_size: int
     progress: Callable[[str], Progress]
+    companions: tuple[Lora, ...] = ()
     _networks: dict[str, Extractor] = field(default_factory=dict)
     _pictures: dict[str, ImageSet] = field(default_factory=dict)
 
@@ -53,11 +55,20 @@ class Workbench:
 
     @cached_property
     def machine(self) -> plan.Machine:
-        return plan.Machine(self.base.identity, self.device, self.dtype, library_versions())
+        return plan.Machine(
+            self.base.identity, self.device, self.dtype, library_versions(), self.companions
+        )
 
     @cached_property
     def studio(self) -> generate.Studio:
-        return generate.Studio(self.base, self.policy.prompts, self.device, self.dtype)
+        return generate.Studio(
+            self.base,
+            self.policy.prompts,
+            self.device,
+            self.dtype,
+            companions=self.companions,
+            unused_tensors=tuple(self.policy.unused_tensors),
+        )
 
     def preflight(self) -> None:
         """Everything that can be known to be wrong before the first image, in milliseconds."""
@@ -95,8 +106,26 @@ class Workbench:
             self._pictures[name] = images.image_set(name, self.policy.folders[name])
         return self._pictures[name]
 
+    def prove(self, lora: Lora) -> Proof:
+        """That the LoRA is on the base as its file says; measured once and kept in the store.
+
+        Raises `GenerationError` or `LoraFileError`, naming the layer or tensor, if it is not.
+        """
+        for companion in self.companions:
+            if companion.sha256 == lora.sha256:
+                raise ConfigError(f"--with-lora: {companion.path} is the LoRA under test itself")
+            self._prove(companion, replace(self.machine, companions=()))
+        return self._prove(lora, self.machine)
+
+    def _prove(self, lora: Lora, machine: plan.Machine) -> Proof:
+        path = proofs.place(self.store, machine, lora, tuple(self.policy.unused_tensors))
+        if not path.exists():
+            self.store.put(path, proofs.encode(self.studio.prove(lora, machine.companions)))
+        return proofs.decode(path)
+
     def candidate(self, lora: Lora) -> ImageSet:
-        """The images with the LoRA, made where the store lacks them, and proven to differ from the base."""
+        """The images with the LoRA, proven to be applied, made where the store lacks them."""
+        self.prove(lora)
         specs = plan.candidate(self.policy.prompts, self.machine, lora)
         made = self._images("candidate", specs, lora, lora.name)
         first = plan.baseline(self.policy.prompts, self.machine)[:1]
@@ -210,6 +239,7 @@ def open_workbench(
     device: str,
     dtype: str,
     batch_size: int | None,
+    companions: tuple[Lora, ...],
     progress: Callable[[str], Progress],
 ) -> Workbench:
     device = choose_device(device)
@@ -220,4 +250,5 @@ def open_workbench(
         dtype=choose_dtype(dtype, device),
         batch_size=batch_size or (8 if device == "cpu" else 4),
         progress=progress,
+        companions=companions,
     )
