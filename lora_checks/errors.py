@@ -13,6 +13,8 @@ Every message is one sentence a person can act on: what is wrong, where, and wha
 
 from __future__ import annotations
 
+LONGEST = 160  # characters of a library's message; peft's may name every layer of a model
+
 
 class LoraChecksError(Exception):
     """Base of every error this package raises on purpose; its text is shown without a traceback."""
@@ -40,3 +42,10 @@ class StoreError(LoraChecksError):
 
 class MeasureError(LoraChecksError):
     """A value could not be computed; the row becomes ERROR, never PASS."""
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's exception says, short enough for a sentence of ours."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    first = lines[0] if lines else type(error).__name__
+    return first if len(first) <= LONGEST else f"{first[:LONGEST].rstrip()} ..."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
@@ -154,3 +155,12 @@ def trunk_file(weights: Path) -> Path:
 @pytest.fixture(scope="session")
 def face_root() -> Path:
     return MINIATURE / "evaluators" / "faces"
+
+
+@pytest.fixture(scope="session")
+def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The pipeline directory of a tiny base of a family (`families.FAMILIES`), written once."""
+    from families import family
+
+    folder = tmp_path_factory.mktemp("families")
+    return lambda name: family(name, folder)
