@@ -133,7 +133,9 @@ def _unused(value: Value) -> dict[str, str]:
     found: dict[str, str] = {}
     for pattern, entry in value.mapping().items():
         if not pattern.strip("*?"):
-            raise entry.error("would allow every tensor to be left out; name the part that may be, as 'lora_te_*'")
+            raise entry.error(
+                "would allow every tensor to be left out; name the part that may be, as 'lora_te_*'"
+            )
         found[pattern] = " ".join(entry.text().split())
     return found
 

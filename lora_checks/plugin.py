@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         dest="lora_with",
         metavar="PATH[:S]",
-        help="a LoRA that every image is made with, at strength S, with and without the gated one; repeatable",
+        help="a LoRA that every image is made with, the base's too, at strength S; repeatable",
     )
     add(
         "--policy",

@@ -16,7 +16,7 @@ import numpy as np
 
 from lora_checks import base, extractors, gallery, generate, images, metrics, plan, proofs
 from lora_checks.device import choose_device, choose_dtype, library_versions
-from lora_checks.errors import ConfigError, GenerationError
+from lora_checks.errors import ConfigError, GenerationError, LoraChecksError
 from lora_checks.extractors import Extractor
 from lora_checks.measure import Task, measure
 from lora_checks.records import (
@@ -48,6 +48,7 @@ class Workbench:
     companions: tuple[Lora, ...] = ()
     _networks: dict[str, Extractor] = field(default_factory=dict)
     _pictures: dict[str, ImageSet] = field(default_factory=dict)
+    _refused: dict[Path, LoraChecksError] = field(default_factory=dict)
 
     @cached_property
     def base(self) -> base.ResolvedBase:
@@ -55,9 +56,7 @@ class Workbench:
 
     @cached_property
     def machine(self) -> plan.Machine:
-        return plan.Machine(
-            self.base.identity, self.device, self.dtype, library_versions(), self.companions
-        )
+        return plan.Machine(self.base.identity, self.device, self.dtype, library_versions(), self.companions)
 
     @cached_property
     def studio(self) -> generate.Studio:
@@ -119,8 +118,15 @@ class Workbench:
 
     def _prove(self, lora: Lora, machine: plan.Machine) -> Proof:
         path = proofs.place(self.store, machine, lora, tuple(self.policy.unused_tensors))
+        if path in self._refused:  # each row says so; it is tried once
+            raise self._refused[path]
         if not path.exists():
-            self.store.put(path, proofs.encode(self.studio.prove(lora, machine.companions)))
+            try:
+                proof = self.studio.prove(lora, machine.companions)
+            except LoraChecksError as error:
+                self._refused[path] = error
+                raise
+            self.store.put(path, proofs.encode(proof))
         return proofs.decode(path)
 
     def candidate(self, lora: Lora) -> ImageSet:
