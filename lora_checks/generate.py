@@ -64,6 +64,7 @@ class Studio:
         with self._at_work():
             adapter = self._adapter(lora)
             strengths = {self._adapter(other).name: other.scale for other in others}
+            apply.activate(self._pipe, strengths | {adapter.name: lora.scale})
             return proof.prove(self._pipe, adapter, lora.scale, strengths)
 
     @contextmanager
