@@ -2,54 +2,73 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lora_checks import hub
+from lora_checks.checkpoint import settings_of
 from lora_checks.errors import ConfigError, PrerequisiteError
-from lora_checks.records import Base, digest
+from lora_checks.files import file_sha256, folder_digest
+from lora_checks.records import Base
+from lora_checks.vae import resolve_vae
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedBase:
-    folder: Path  # a pipeline directory with model_index.json
-    identity: str  # "hub-id@commit", or the digest of every file of a local directory
+    folder: Path  # a pipeline directory with model_index.json; of a single file, the one with its settings
+    identity: str  # "hub-id@commit", or a digest of content; with the VAE's where it has another one
     label: str  # for people: "miniature-sd 3f2a91"
+    file: Path | None = None  # a single .safetensors checkpoint
+    vae: Path | None = None  # a folder or a .safetensors file in place of the base's own
 
 
 def resolve(base: Base) -> ResolvedBase:
-    """Find the pipeline directory of a policy's base; a hub id that is not cached yet is downloaded.
+    """Find a policy's base and what is put in its place; a hub id that is not cached yet is downloaded.
 
     Raises `ConfigError` for a directory that is no pipeline, `PrerequisiteError` if the hub cannot be
     reached or does not have it.
     """
+    found = _model(base)
+    if base.vae is None:
+        return found
+    vae = resolve_vae(base.vae)
+    identity, label = f"{found.identity} vae {vae.identity}", f"{found.label} with VAE {vae.label}"
+    return replace(found, identity=identity, label=label, vae=vae.path)
+
+
+def _model(base: Base) -> ResolvedBase:
     local = Path(base.model)
     if local.is_absolute():
-        return _local(local)
+        return _checkpoint(local, base.config) if local.is_file() else _local(local)
     folder = _cached(base) or _download(base)
-    commit = folder.name
-    return ResolvedBase(folder, f"{base.model}@{commit}", f"{base.model} {commit[:6]}")
+    return ResolvedBase(folder, hub.identity(base.model, folder), hub.label(base.model, folder))
 
 
 def _local(folder: Path) -> ResolvedBase:
+    _check_pipeline(folder)
+    identity = folder_digest(folder)
+    return ResolvedBase(folder, identity, f"{_name(folder)} {identity[:6]}")
+
+
+def _checkpoint(file: Path, config: str | None) -> ResolvedBase:
+    folder, model = settings_of(file, config)
+    _check_pipeline(folder)
+    sha256 = file_sha256(file)
+    settings = hub.identity(model, folder) if model else folder_digest(folder)
+    return ResolvedBase(folder, f"{sha256} config {settings}", f"{file.stem} {sha256[:6]}", file)
+
+
+def _check_pipeline(folder: Path) -> None:
     if not (folder / "model_index.json").is_file():
         raise ConfigError(
             f"base {folder}: no model_index.json there; name a diffusers pipeline directory or a hub id"
         )
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
-    identity = digest([(str(path.relative_to(folder)), _sha256(path)) for path in files])
-    return ResolvedBase(folder, identity, f"{_name(folder)} {identity[:6]}")
 
 
 def _name(folder: Path) -> str:
     generic = folder.name in {"pipeline", "model", "base"}  # then the folder above says more
     return f"{folder.parent.name}/{folder.name}" if generic else folder.name
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _cached(base: Base) -> Path | None:

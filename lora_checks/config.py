@@ -6,22 +6,20 @@ names, token limits) is checked where it is known; `Threshold.source` keeps the 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
+from lora_checks.config_sampling import base_of, path_of, sampler_of
 from lora_checks.errors import ConfigError
 from lora_checks.records import (
-    Base,
     Pairing,
     Policy,
     Prompt,
     PromptSet,
     Rule,
-    Sampler,
     Stat,
     Threshold,
 )
@@ -30,7 +28,6 @@ from lora_checks.strict_yaml import Value, load, suggestion
 MAX_SEED = 2**63 - 1
 NO_TRIGGER = "no-trigger"  # tag of a prompt that leaves the trigger out on purpose
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _LOCAL_KEYS = ("root", "path", "file", "trunk_file")  # settings of a network that may name a local file
 
 
@@ -80,9 +77,9 @@ def _folders(value: Value | None, parent: Path, references: Path | None) -> dict
     for name, entry in (value.mapping() if value else {}).items():
         _check_name(entry, name)
         where = f"{entry.where}: {entry.key}"
-        found[name] = (_path(entry.text(), parent, where), where)
+        found[name] = (path_of(entry.text(), parent, where), where)
     if references is not None:
-        found["references"] = (_path(str(references), Path(), "--references"), "--references")
+        found["references"] = (path_of(str(references), Path(), "--references"), "--references")
     return found
 
 
@@ -101,15 +98,6 @@ def _missing_folder(name: str, path: Path) -> str:
     problem = "is not a folder of pictures" if path.exists() else "does not exist"
     option = " or name another with --references FOLDER" if name == "references" else ""
     return f"{path} {problem}; put the pictures to compare with there{option}"
-
-
-def _path(text: str, parent: Path, where: str) -> Path:
-    path = parent / os.path.expanduser(text)  # noqa: PTH111  # Path.expanduser raises for unknown users
-    try:
-        path.exists()
-    except OSError as error:
-        raise ConfigError(f"{where}: '{text[:60]}' cannot be a path: {error.strerror}") from None
-    return path
 
 
 def _networks(value: Value | None, parent: Path) -> dict[str, dict[str, Any]]:
@@ -203,66 +191,17 @@ def _prompt_set(path: Path, base: str | None, seeds: int | None) -> PromptSet:
     top = load(path).table(required=required)
     trigger = " ".join(top["trigger"].text().split())
     listed = _seeds(top["seeds"])
+    sampler, places = sampler_of(top["sampler"])
     return PromptSet(
-        base=_base_option(base) if base is not None else _base(top["base"], path.parent),
-        sampler=_sampler(top["sampler"]),
+        base=base_of(top["base"], path.parent, base),
+        sampler=sampler,
         prompts=_prompts(top["prompts"], trigger),
         seeds=listed if seeds is None else extended(listed, seeds),
         trigger=trigger,
         class_words=top["class_words"].text(),
         source=str(path),
+        places=places,
     )
-
-
-def _base(value: Value, parent: Path) -> Base:
-    fields = value.table(required=["model"], optional=["revision"])
-    model = fields["model"].text()
-    revision = fields["revision"].text() if "revision" in fields else None
-    return _model(model, revision, parent, fields["model"].where + ": " + fields["model"].key)
-
-
-def _base_option(text: str) -> Base:
-    model, _, revision = text.partition("@") if not Path(text).exists() else (text, "", "")
-    return _model(model, revision or None, Path(), "--base")
-
-
-def _model(model: str, revision: str | None, parent: Path, where: str) -> Base:
-    """A local pipeline directory, or a hub id: a mistyped path must not become a download."""
-    path = _path(model, parent, where)
-    if path.is_dir():
-        return Base(str(path.resolve()), revision)
-    if path.exists():
-        raise ConfigError(f"{where}: {path} is a file; the base must be a diffusers pipeline directory")
-    if not _HUB_ID.fullmatch(model) or (parent / Path(model).parts[0]).exists():
-        raise ConfigError(
-            f"{where}: {path} does not exist; give a pipeline directory or a hub id 'owner/name'"
-        )
-    return Base(model, revision)
-
-
-def _sampler(value: Value) -> Sampler:
-    required = ["steps", "guidance", "width", "height"]
-    fields = value.table(required=required, optional=["negative", "scheduler"])
-    scheduler = fields["scheduler"].text() if "scheduler" in fields else None
-    if scheduler is not None and not scheduler.isidentifier():
-        raise fields["scheduler"].error(
-            f"must be a diffusers class name such as DDIMScheduler, not '{scheduler}'"
-        )
-    return Sampler(
-        steps=fields["steps"].integer(1),
-        guidance=fields["guidance"].number(0),
-        width=_pixels(fields["width"]),
-        height=_pixels(fields["height"]),
-        negative=fields["negative"].text(empty=True) if "negative" in fields else "",
-        scheduler=scheduler,
-    )
-
-
-def _pixels(value: Value) -> int:
-    pixels = value.integer(8)
-    if pixels % 8:
-        raise value.error(f"must be a multiple of 8, not {pixels}")
-    return pixels
 
 
 def _seeds(value: Value) -> tuple[int, ...]:

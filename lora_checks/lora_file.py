@@ -6,31 +6,35 @@ that can be known from the file is checked here first.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import stat
 from collections import Counter
-from io import BufferedReader
+from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from lora_checks.errors import LoraFileError
+from lora_checks.lora_dead import check_not_all_dead, is_dead
+from lora_checks.lora_facts import facts_of, software_of
+from lora_checks.lora_families import families_of, said_family
 from lora_checks.lora_find import find_loras, lora_names
 from lora_checks.lora_header import read_header
-from lora_checks.lora_layers import layers_of
-from lora_checks.lora_values import alphas_of, check_weights
-from lora_checks.records import Lora
+from lora_checks.lora_layers import Layer, kinds_of, layers_of
+from lora_checks.lora_open import open_regular
+from lora_checks.lora_scaling import Strength, strengths_of
+from lora_checks.lora_values import Values, read_values, scalar
+from lora_checks.lora_warnings import warnings_of
+from lora_checks.records import Lora, LoraLayer
 
 __all__ = ["find_loras", "inspect", "lora_names"]
 
 
 def inspect(path: Path, name: str) -> Lora:
-    """Read the header, the digest and the weights of one file, through one open handle.
+    """Read the header, the digests and the weights of one file, through one open handle.
 
     Faults of the header are found before the rest is read. Raises `LoraFileError`.
     """
     try:
-        _check_regular(path)
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _inspect(file, path, name)
     except LoraFileError as error:
         raise LoraFileError(f"{path} {error}") from None
@@ -38,31 +42,59 @@ def inspect(path: Path, name: str) -> Lora:
         raise LoraFileError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _check_regular(path: Path) -> None:
-    """Before opening: to open a FIFO would wait for ever."""
-    if path.is_symlink() and not path.exists():
-        raise LoraFileError(f"is a link to {os.readlink(path)}, which does not exist")  # noqa: PTH115
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
-        raise LoraFileError("is a directory, not a file")
-    if not stat.S_ISREG(mode):
-        raise LoraFileError("is not a regular file (a pipe, socket or device)")
-
-
-def _inspect(file: BufferedReader, path: Path, name: str) -> Lora:
+def _inspect(file: BinaryIO, path: Path, name: str) -> Lora:
     header = read_header(file, os.fstat(file.fileno()).st_size, path.suffix.lower())
-    kind, layers = layers_of(header.tensors)
-    alphas = alphas_of(file, header, layers)
-    file.seek(0)
-    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    check_weights(file, layers)
+    layers = layers_of(header.tensors, flux=said_family(header.metadata) == "FLUX")
+    values = read_values(file, header.tensors)
+    strengths = strengths_of(layers, _alphas(layers, values), header.metadata)
+    dead = {layer.name for layer in layers if is_dead(layer, values.alive)}
+    check_not_all_dead(layers, dead, values.alive)
+    records = tuple(_record(layer, strengths[layer.name], layer.name in dead) for layer in layers)
+    families = families_of(layers)
     return Lora(
         path=path,
         name=name,
-        sha256=sha256,
-        kind=kind,
-        ranks=tuple(sorted({layer.rank for layer in layers})),
-        alphas=alphas,
-        components=dict(Counter(layer.component for layer in layers)),
+        sha256=values.sha256,
+        kind=_kind(layers, header.metadata),
+        ranks=tuple(sorted({record.rank for record in records if record.rank})),
+        alphas=tuple(sorted({found.alpha for found in strengths.values() if found.alpha is not None})),
+        components=dict(Counter(record.component for record in records)),
         tensors=len(header.tensors),
+        algorithms=_by_frequency(records),
+        families=families,
+        layers=records,
+        tensors_sha256=values.tensors_sha256,
+        facts=facts_of(header.metadata),
+        warnings=warnings_of(header, layers, strengths, values, dead, families),
     )
+
+
+def _alphas(layers: tuple[Layer, ...], values: Values) -> dict[str, float]:
+    """Layer -> the number in its alpha tensor."""
+    return {layer.name: scalar(layer.parts["alpha"], values) for layer in layers if "alpha" in layer.parts}
+
+
+def _record(layer: Layer, strength: Strength, dead: bool) -> LoraLayer:
+    return LoraLayer(
+        name=layer.name,
+        component=layer.place.component,
+        targets=layer.place.targets,
+        algorithm=layer.anatomy.algorithm,
+        parts={part: tensor.name for part, tensor in layer.parts.items()},
+        rank=layer.anatomy.rank,
+        scaling=strength.scaling,
+        dead=dead,
+        swapped=layer.swapped,
+    )
+
+
+def _by_frequency(records: tuple[LoraLayer, ...]) -> tuple[str, ...]:
+    counts = Counter(record.algorithm for record in records)
+    return tuple(algorithm for algorithm, _ in counts.most_common())
+
+
+def _kind(layers: tuple[Layer, ...], metadata: Mapping[str, str]) -> str:
+    """ai-toolkit writes diffusers' and ComfyUI's names, and says so in the metadata only."""
+    kind = kinds_of(layers)
+    dotted = kind in ("diffusers", "ComfyUI", "BFL")
+    return "ai-toolkit" if dotted and software_of(metadata).startswith("ai-toolkit") else kind

@@ -1,22 +1,28 @@
 """The header of a safetensors file, read without torch and without trusting it.
 
 The layout is 8 bytes of length, that many bytes of JSON, then the tensors end to end. Everything here
-is decided from the header alone, in milliseconds, however large the file claims to be.
+is decided from the header alone, in milliseconds, however large the file claims to be. Whatever the
+safetensors library refuses is refused; so is what it accepts and no trainer writes.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from lora_checks.errors import LoraFileError
+from lora_checks.lora_format import known_format
+from lora_checks.lora_json import FLAT, TEXT, Members, Texts, decoded
 
-MAX_HEADER = 100_000_000  # bytes, the limit of the safetensors library
-MAX_TENSORS = 100_000
-MAX_COMMAS = 10 * MAX_TENSORS  # bounds the parsing itself: half a million empty tensors take 27 s to load
+MAX_FILE = 32_000_000_000  # bytes; a FLUX.1 checkpoint has 24
+# The library allows 100 MB. All of SDXL as a LoHa is 1 MB of header; what makes headers long is
+# `ss_tag_frequency`, twice some 30 bytes for each distinct caption or tag of the training set.
+MAX_HEADER = 25_000_000  # bytes
+MAX_TENSORS = 20_000  # twice all layers of SDXL in the algorithm with the most tensors a layer
+MAX_METADATA = 10_000  # entries; sd-scripts writes about 100
+MAX_ENTRY = 1_000  # bytes that describe one tensor
 MAX_AXES = 8
 
 # Bits of one value.
@@ -38,92 +44,84 @@ class Tensor:
 @dataclass(frozen=True, slots=True)
 class Header:
     tensors: Mapping[str, Tensor]
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, str]  # each text is decoded when it is asked for
 
 
 def shown(name: str) -> str:
     """A name out of a file, fit for a message: quoted, escaped and not endless."""
-    return repr(name if len(name) <= 100 else name[:97] + "...")
+    return ascii(name if len(name) <= 100 else name[:97] + "...")
 
 
 def read_header(file: BinaryIO, size: int, suffix: str) -> Header:
     """Parse the header of an open file of ``size`` bytes; `LoraFileError` says what is wrong with it."""
     head = file.read(512)
     length = int.from_bytes(head[:8], "little")
-    if size < 8 or head[8:9] != b"{":
-        raise LoraFileError(_other_format(head, suffix))
-    if length > MAX_HEADER:
-        raise LoraFileError(f"claims a header of {length:,} bytes; the file is damaged or malicious")
+    if head[8:9] != b"{" or length > MAX_HEADER:
+        raise LoraFileError(known_format(head, suffix) or _no_header(head, length, size))
     if 8 + length > size:
         raise LoraFileError(f"is truncated: it ends after {size:,} bytes, inside its header; copy it again")
+    if size > MAX_FILE:
+        raise LoraFileError(f"has {size:,} bytes, more than any LoRA ({MAX_FILE:,})")
     file.seek(8)
-    entries = _parse(file.read(length))
-    metadata = _metadata(entries.pop("__metadata__", {}))
-    if len(entries) > MAX_TENSORS:
-        raise LoraFileError(f"holds {len(entries):,} tensors, more than any LoRA ({MAX_TENSORS:,})")
-    tensors = {name: _tensor(name, entry, 8 + length) for name, entry in entries.items()}
+    data = file.read(length)
+    if len(data) != length:
+        raise LoraFileError("became shorter while it was read; it is still being written")
+    tensors, metadata = _parse(data)
     _check_extent(tensors, 8 + length, size)
     return Header(tensors, metadata)
 
 
-def _other_format(head: bytes, suffix: str) -> str:
-    """What a file is that is not safetensors. Only asked then: 3 % of good files start like a pickle."""
-    text = head.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
-    if not head:
-        return "is empty (0 bytes); copy or export it again"
-    if len(head) < 9 and not text.startswith(b"<"):
-        return f"is truncated to {len(head)} bytes; copy it again"
-    if head.startswith(b"version https://git-lfs"):
-        return "is a git-LFS pointer, not the file itself; run `git lfs pull`"
-    if text.startswith((b"<!doctype html", b"<html", b"<?xml")):
-        return "is a web page, not a LoRA; the download failed (a login page?), download it again"
-    if head.startswith((b"\x80", b"PK")) or suffix in (".bin", ".pt", ".pth", ".ckpt", ".pkl"):
-        return (
-            "is a pickle and could run code: safetensors only; where you trust it, convert it with "
-            "safetensors.torch.save_file(torch.load(OLD, weights_only=True), NEW)"
-        )
-    if head.startswith(b"GGUF"):
-        return "is a GGUF file; only safetensors LoRAs are read"
-    return "is not a safetensors file (no JSON header at byte 8); export it again"
+def _no_header(head: bytes, length: int, size: int) -> str:
+    if head[8:9] != b"{":
+        return "is not a safetensors file (no JSON header at byte 8); export it again"
+    if 8 + length > size:
+        return f"claims a header of {length:,} bytes; the file is damaged or malicious"
+    return (
+        f"has a header of {length:,} bytes, more than any LoRA needs ({MAX_HEADER:,}); "
+        "export it without metadata (--no_metadata of sd-scripts)"
+    )
 
 
-def _parse(data: bytes) -> dict[str, Any]:
-    if data.count(b",") > MAX_COMMAS:
+def _parse(data: bytes) -> tuple[dict[str, Tensor], Texts]:
+    # `"dtype"` cannot stand inside a text, where each quotation mark has a backslash.
+    if data.count(b'"dtype"') > MAX_TENSORS:
         raise LoraFileError(f"has a header with more entries than any LoRA ({MAX_TENSORS:,} tensors)")
-    try:
-        entries = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise LoraFileError(f"has a damaged header (not JSON: {str(error)[:100]}); export it again") from None
-    if not isinstance(entries, dict):
-        raise LoraFileError("has a damaged header (not a JSON object); export it again")
-    return entries
+    tensors: dict[str, Tensor] = {}
+    metadata: Texts | None = None
+    members = Members(data)
+    for name in members:
+        if name in tensors or (name == "__metadata__" and metadata is not None):
+            raise _twice(name)
+        if name == "__metadata__":
+            metadata = _metadata(members)
+        elif len(tensors) == MAX_TENSORS:
+            raise LoraFileError(f"holds more tensors than any LoRA ({MAX_TENSORS:,})")
+        else:
+            tensors[name] = _tensor(name, members, 8 + len(data))
+    members.end()
+    return tensors, metadata or Texts(data, {})
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entries = dict(pairs)
-    if len(entries) != len(pairs):
-        seen: set[str] = set()
-        name = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise LoraFileError(f"names {shown(name)} twice in its header; readers disagree on which one counts")
-    return entries
+def _twice(name: str) -> LoraFileError:
+    return LoraFileError(f"names {shown(name)} twice in its header; readers disagree on which one counts")
 
 
-def _no_constant(text: str) -> None:
-    raise ValueError(f"{text} is not JSON")
+def _metadata(members: Members) -> Texts:
+    places: dict[str, slice] = {}
+    for name in members:
+        if name in places:
+            raise _twice(name)
+        if len(places) == MAX_METADATA:
+            raise LoraFileError(f"has more than {MAX_METADATA:,} entries of metadata; export it without")
+        place = members.value(TEXT)
+        if place is None:
+            raise LoraFileError(f"has a damaged header: {shown(name)} in its __metadata__ is no text")
+        places[name] = place
+    return Texts(members.data, places)
 
 
-def _metadata(entry: Any) -> dict[str, str]:
-    if not isinstance(entry, dict) or not all(isinstance(value, str) for value in entry.values()):
-        raise LoraFileError("has a damaged header: __metadata__ is not a mapping of texts")
-    return entry
-
-
-def _tensor(name: str, entry: Any, start: int) -> Tensor:
-    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise LoraFileError(
-            f"has a damaged header: tensor {shown(name)} is not described by dtype, shape and offsets"
-        )
-    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+def _tensor(name: str, members: Members, start: int) -> Tensor:
+    dtype, shape, offsets = _described(name, members)
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise LoraFileError(f"has tensor {shown(name)} of unknown dtype {shown(str(dtype))}")
     if not _counts(shape) or len(shape) > MAX_AXES or not _counts(offsets) or len(offsets) != 2:
@@ -133,7 +131,25 @@ def _tensor(name: str, entry: Any, start: int) -> Tensor:
         raise LoraFileError(
             f"has a damaged header: tensor {shown(name)} {dtype} {shape} does not fit {end - begin:,} bytes"
         )
+    # Modules are named in printable ASCII; anything else is there to fool the eye or the terminal.
+    if not (name.isascii() and name.isprintable() and name):
+        raise LoraFileError(f"has a tensor named {shown(name)}, which no model has; export it again")
     return Tensor(name, dtype, tuple(shape), start + begin, start + end)
+
+
+def _described(name: str, members: Members) -> tuple[Any, Any, Any]:
+    """The three values of a tensor's entry, of any type."""
+    place = members.value(FLAT)
+    try:
+        pairs = decoded(members.data[place]) if place and place.stop - place.start <= MAX_ENTRY else ()
+    except (ValueError, RecursionError):
+        pairs = ()
+    entry = dict(pairs)
+    if len(pairs) != 3 or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise LoraFileError(
+            f"has a damaged header: tensor {shown(name)} is not described by dtype, shape and offsets"
+        )
+    return entry["dtype"], entry["shape"], entry["data_offsets"]
 
 
 def _counts(value: Any) -> bool:

@@ -1,156 +1,127 @@
-"""What the tensor names and shapes of a LoRA file mean: pairs of matrices, by layer."""
+"""What the tensor names and shapes of a LoRA file mean: layers with their place on the base."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from lora_checks.errors import LoraFileError
+from lora_checks.lora_algorithms import LABELS, Anatomy, algorithm_of, anatomy
 from lora_checks.lora_header import Tensor, shown
-
-FLOATS = ("F16", "BF16", "F32")
+from lora_checks.lora_names import place
+from lora_checks.lora_place import Place
+from lora_checks.lora_refused import check_algorithm, check_peft, no_lora, unknown_name
+from lora_checks.lora_spelling import Spelt, split_part, split_prefix
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """``up @ down * alpha / rank`` is added to one weight of the base."""
+    """One layer as the header describes it; its numbers are not read yet."""
 
     name: str
-    component: str  # "unet", "text_encoder", ...
-    down: Tensor  # lora_A: (rank, in, ...)
-    up: Tensor  # lora_B: (out, rank, ...)
-    alpha: Tensor | None
+    kind: str
+    place: Place
+    parts: Mapping[str, Tensor]
+    anatomy: Anatomy
+    path: str  # inside its component, dotted as far as the file spells it so; what PEFT's patterns match
 
     @property
-    def rank(self) -> int:
-        return self.down.shape[0]
+    def swapped(self) -> bool:
+        """Whether diffusers has the halves of the rows in the other order."""
+        pair = self.anatomy.rows == 2 * self.anatomy.columns
+        return self.place.swapped or (self.place.swapped_if_pair and pair)
 
 
-@dataclass(frozen=True)  # no slots: cached_property needs a dict
-class _Kind:
-    name: str
-    components: Mapping[str, str]  # how a key starts -> component
-    parts: Mapping[str, str]  # how a key ends -> DOWN, UP or ALPHA
+def layers_of(tensors: Mapping[str, Tensor], flux: bool = False) -> tuple[Layer, ...]:
+    """The file's layers; `LoraFileError` unless every tensor has its place.
 
-    @cached_property
-    def key(self) -> re.Pattern[str]:
-        starts, ends = ("|".join(map(re.escape, names)) for names in (self.components, self.parts))
-        return re.compile(f"(({starts}).+?)({ends})")
-
-
-DOWN, UP, ALPHA = "lora_A (down)", "lora_B (up)", "alpha"
-_DIFFUSERS = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
-_KINDS = (
-    _Kind(
-        "diffusers",
-        {f"{name}.": name for name in _DIFFUSERS},
-        # PEFT's own spelling, the two of diffusers' convert_state_dict_to_diffusers (UNet, text encoders) and
-        # that of the old attention processors: diffusers applies all of them alike.
-        {
-            ".lora_A.weight": DOWN,
-            ".lora_B.weight": UP,
-            ".lora.down.weight": DOWN,
-            ".lora.up.weight": UP,
-            ".lora_linear_layer.down.weight": DOWN,
-            ".lora_linear_layer.up.weight": UP,
-            "_lora.down.weight": DOWN,
-            "_lora.up.weight": UP,
-            ".alpha": ALPHA,
-        },
-    ),
-    _Kind(
-        "kohya",
-        {
-            "lora_unet_": "unet",
-            "lora_te_": "text_encoder",
-            "lora_te1_": "text_encoder",
-            "lora_te2_": "text_encoder_2",
-            "lora_te3_": "text_encoder_3",
-        },
-        {".lora_down.weight": DOWN, ".lora_up.weight": UP, ".alpha": ALPHA},
-    ),
-)
-
-# Kinds that are recognised in order to be refused by name: loaded as a plain LoRA they lose a part.
-_REFUSED = {
-    ".hada_": "a LoHa (LyCORIS)",
-    ".lokr_": "a LoKr (LyCORIS)",
-    ".dora_scale": "a DoRA",
-    "lora_magnitude_vector": "a DoRA",
-    ".oft_": "an OFT",
-    ".lora_mid.": "a LoCon with Tucker decomposition",
-    ".diff_b": "a LyCORIS file with full weight differences",
-    "base_model.model.": "a PEFT adapter without diffusers' component prefixes",
-    "emb_params": "a textual inversion",
-}
-_CHECKPOINT = (
-    "model.diffusion_model.",
-    "first_stage_model.",
-    "cond_stage_model.",
-    "conv_in.",
-    "down_blocks.",
-)
-
-
-def layers_of(tensors: Mapping[str, Tensor]) -> tuple[str, tuple[Layer, ...]]:
-    """The kind of the file and its layers; `LoraFileError` unless every tensor has its place."""
+    ``flux``: the metadata says that the base is FLUX, whose second text encoder is the T5.
+    """
     if not tensors:
         raise LoraFileError("holds no tensors")
-    kind = _kind(tensors)
-    parts: dict[str, dict[str, Tensor]] = {}
-    components: dict[str, str] = {}
-    for name, tensor in tensors.items():
-        match = kind.key.fullmatch(name)
-        if match is None:
-            raise LoraFileError(f"holds tensor {shown(name)}, which is no part of a {kind.name} LoRA")
-        layer, component, end = match.groups()
-        part = kind.parts[end]
-        if part in parts.setdefault(layer, {}):
-            raise LoraFileError(f"has two {part} for layer {shown(layer)}, in two spellings")
-        parts[layer][part] = tensor
-        components[layer] = kind.components[component]
-    return kind.name, tuple(_layer(name, components[name], parts[name]) for name in parts)
+    grouped = _grouped(tensors)
+    layers = tuple(_layer(name, parts) for name, parts in grouped.items())
+    t5 = "text_encoder_2" if flux or any(_is_flux(layer) for layer in layers) else "text_encoder_3"
+    layers = tuple(_with_t5(layer, t5) for layer in layers)
+    _check_unique(layers)
+    return layers
 
 
-def _kind(tensors: Mapping[str, Tensor]) -> _Kind:
-    for name in tensors:
-        for sign, what in _REFUSED.items():
-            if sign in name:
-                raise LoraFileError(f"is {what} ({shown(name)}); only a plain LoRA is applied in full")
-    for kind in _KINDS:
-        if any(kind.key.fullmatch(name) and not name.endswith(".alpha") for name in tensors):
-            return kind
-    sample = shown(next(iter(tensors)))
-    if any(name.startswith(_CHECKPOINT) for name in tensors):
-        raise LoraFileError(f"is a full checkpoint ({len(tensors)} tensors such as {sample}), not a LoRA")
-    if any("lora" in name.lower() for name in tensors):
+def kinds_of(layers: Iterable[Layer]) -> str:
+    """How the names are spelt, the most frequent spelling first: "kohya", "diffusers + kohya"."""
+    return " + ".join(kind for kind, _ in Counter(layer.kind for layer in layers).most_common())
+
+
+def _grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Layer name -> part -> tensor."""
+    split = {name: split_part(name, tensors) for name in tensors}
+    if all(found is None or found[1] == "alpha" for found in split.values()):
+        raise no_lora(tensors)
+    grouped: dict[str, dict[str, Tensor]] = {}
+    for name, found in split.items():
+        if found is None:
+            raise unknown_name(name)
+        layer, part = found
+        if part in grouped.setdefault(layer, {}):
+            raise LoraFileError(
+                f"has two {LABELS.get(part, part)} for layer {shown(layer)}, in two spellings"
+            )
+        grouped[layer][part] = tensors[name]
+    return grouped
+
+
+def _layer(name: str, parts: Mapping[str, Tensor]) -> Layer:
+    spelt = split_prefix(name)
+    found = place(spelt.module, spelt.component) or _otherwise(spelt)
+    kind = _kind(spelt.kind, spelt.module, found)
+    if kind == "PEFT":
+        check_peft(name)
+    if found is None:
         raise LoraFileError(
-            f"has LoRA keys of no known kind, such as {sample}; known are diffusers "
-            "(unet.*.lora_A.weight) and kohya (lora_unet_*.lora_down.weight)"
+            f"has LoRA keys of no known kind, such as {shown(name)}: nothing tells which part of the base "
+            "they are of; export it with diffusers' prefixes (unet.) or kohya's (lora_unet_)"
         )
-    raise LoraFileError(f"has no LoRA keys among its {len(tensors)} tensors, such as {sample}")
+    algorithm = algorithm_of(name, parts)
+    check_algorithm(algorithm, name)
+    path = spelt.module.replace(".processor.", ".")
+    return Layer(name, kind, found, parts, anatomy(name, parts, algorithm), path)
 
 
-def _layer(name: str, component: str, parts: Mapping[str, Tensor]) -> Layer:
-    for part in (DOWN, UP):
-        if part not in parts:
-            have = " and ".join(parts)
-            raise LoraFileError(f"is incomplete: layer {shown(name)} has {have} but no {part}")
-    down, up = parts[DOWN], parts[UP]
-    _check_matrix(down)
-    _check_matrix(up)
-    if down.shape[0] != up.shape[1]:
-        ranks = f"{down.shape[0]} in {DOWN}, {up.shape[1]} in {UP}"
-        raise LoraFileError(f"has two ranks in layer {shown(name)}: {ranks}")
-    return Layer(name, component, down, up, parts.get(ALPHA))
+def _otherwise(spelt: Spelt) -> Place | None:
+    """kohya's scripts call everything that is no text encoder ``lora_unet``."""
+    flat = spelt.module.replace(".", "_")
+    return Place("unet", (flat,)) if spelt.kind == "kohya" and not spelt.component else None
 
 
-def _check_matrix(tensor: Tensor) -> None:
-    if tensor.dtype not in FLOATS:
-        read = ", ".join(FLOATS)
-        raise LoraFileError(f"has tensor {shown(tensor.name)} of dtype {tensor.dtype}; read are {read}")
-    if len(tensor.shape) < 2 or 0 in tensor.shape:
-        shape = list(tensor.shape)
-        raise LoraFileError(f"has tensor {shown(tensor.name)} of shape {shape}, which is no matrix")
+def _kind(kind: str, module: str, found: Place | None) -> str:
+    original = found.original if found else ""
+    if kind in ("kohya", "OneTrainer", "LyCORIS"):
+        return kind
+    if original == "FLUX":
+        return "fal" if kind == "PEFT" else "XLabs" if ".processor." in module else "BFL"
+    return kind or (f"original {original}" if original else "diffusers")
+
+
+def _is_flux(layer: Layer) -> bool:
+    targets = layer.place.targets
+    return layer.place.original == "FLUX" or targets[0].startswith("single_transformer_blocks_")
+
+
+def _with_t5(layer: Layer, component: str) -> Layer:
+    """The T5 is FLUX's second and SD3's third text encoder; kohya and ComfyUI call both by one name."""
+    if layer.place.component != "T5":
+        return layer
+    return replace(layer, place=replace(layer.place, component=component))
+
+
+def _check_unique(layers: Iterable[Layer]) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for layer in layers:
+        for target in layer.place.targets:
+            other = seen.setdefault((layer.place.component, target), layer.name)
+            if other != layer.name:
+                raise LoraFileError(
+                    f"names one layer twice: {shown(other)} and {shown(layer.name)} both change "
+                    f"{layer.place.component} {shown(target)}; keep one of the two"
+                )

@@ -1,125 +1,124 @@
-"""What the numbers in a LoRA file say: finite or not, trained or not, and its alphas.
+"""What the numbers in a LoRA file say: finite or not, zero or not, and its digests, in one pass.
 
 Works on the bit patterns, so one rule serves every float format and nothing is converted: a value is
-not finite if its exponent bits are all ones, and zero if all but its sign is zero.
+not finite if its exponent bits are all ones, zero if all but its sign is zero, and larger patterns are larger
+values. What is hashed is what is looked at, so a file that changes meanwhile cannot pass on older bytes.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import math
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lora_checks.errors import LoraFileError
-from lora_checks.lora_header import Header, Tensor, shown
-from lora_checks.lora_layers import Layer
+from lora_checks.lora_header import Tensor, shown
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CHUNK = 1 << 22  # bytes
-ADAPTER_METADATA = "lora_adapter_metadata"  # where diffusers keeps the PEFT configuration, as JSON
+CHUNK = 1 << 20  # bytes
 _SCALARS = {"F16": "<e", "F32": "<f", "F64": "<d", "I32": "<i", "I64": "<q"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Bits:
     unsigned: str  # numpy dtype of the pattern
-    exponent: int
-    magnitude: int
+    exponent: int  # the smallest pattern that is not finite
+    magnitude: int  # all but the sign
+    half: int  # the pattern of 65504, the largest float16
 
 
 _FLOATS = {
-    "F16": _Bits("<u2", 0x7C00, 0x7FFF),
-    "BF16": _Bits("<u2", 0x7F80, 0x7FFF),
-    "F32": _Bits("<u4", 0x7F800000, 0x7FFFFFFF),
+    "F16": _Bits("<u2", 0x7C00, 0x7FFF, 0x7BFF),
+    "BF16": _Bits("<u2", 0x7F80, 0x7FFF, 0x477F),
+    "F32": _Bits("<u4", 0x7F800000, 0x7FFFFFFF, 0x477FE000),
 }
 
 
-def check_weights(file: BinaryIO, layers: tuple[Layer, ...]) -> None:
-    """Every weight finite, and at least one layer that changes something."""
-    bad: dict[str, int] = {}
-    ups = downs = both = 0
-    for layer in layers:
-        up, down = _scan(file, layer.up, bad), _scan(file, layer.down, bad)
-        ups, downs, both = ups + up, downs + down, both + (up and down)
-    if bad:
-        name, count = next(iter(bad.items()))
-        more = f", and {len(bad) - 1} more tensors have some" if len(bad) > 1 else ""
+@dataclass(slots=True)
+class Values:
+    """``tensors_sha256`` is of the bytes behind the header, as sd-scripts' and LyCORIS' sshs_model_hash."""
+
+    sha256: str = ""
+    tensors_sha256: str = ""
+    bad: dict[str, int] = field(default_factory=dict)  # tensor -> values that are NaN or infinite
+    alive: set[str] = field(default_factory=set)  # tensors with a value that is not zero
+    huge: set[str] = field(default_factory=set)  # tensors with a value beyond float16
+    alphas: dict[str, bytes] = field(default_factory=dict)  # alpha tensor -> its bytes
+
+
+def read_values(file: BinaryIO, tensors: Mapping[str, Tensor]) -> Values:
+    """Read the whole file once, front to back. The tensors fill it from the header's end."""
+    values = Values()
+    ordered = sorted(tensors.values(), key=lambda tensor: (tensor.begin, tensor.end))
+    file.seek(0)
+    whole, behind = hashlib.sha256(), hashlib.sha256()
+    for chunk in _chunks(file, ordered[0].begin):
+        whole.update(chunk)
+    for tensor in ordered:
+        for chunk in _chunks(file, tensor.end - tensor.begin):
+            whole.update(chunk)
+            behind.update(chunk)
+            _look(values, tensor, chunk)
+    values.sha256, values.tensors_sha256 = whole.hexdigest(), behind.hexdigest()
+    _check_finite(values)
+    return values
+
+
+def _chunks(file: BinaryIO, count: int) -> Iterator[bytes]:
+    while count:
+        chunk = file.read(min(CHUNK, count))
+        if len(chunk) != min(CHUNK, count):
+            raise LoraFileError("became shorter while it was read; it is still being written")
+        count -= len(chunk)
+        yield chunk
+
+
+def _look(values: Values, tensor: Tensor, chunk: bytes) -> None:
+    if tensor.name.endswith(".alpha"):
+        values.alphas[tensor.name] = values.alphas.get(tensor.name, b"") + chunk[:16]
+        return
+    bits = _FLOATS[tensor.dtype]
+    found = _magnitudes(chunk, bits)
+    peak = int(found.max())
+    if peak:
+        values.alive.add(tensor.name)
+    if peak >= bits.exponent:
+        count = int((found >= bits.exponent).sum())
+        values.bad[tensor.name] = values.bad.get(tensor.name, 0) + count
+    elif peak > bits.half:
+        values.huge.add(tensor.name)
+
+
+def _magnitudes(chunk: bytes, bits: _Bits) -> NDArray[np.unsignedinteger[Any]]:
+    import numpy as np
+
+    patterns: NDArray[np.unsignedinteger[Any]] = np.frombuffer(chunk, dtype=bits.unsigned)
+    magnitudes: NDArray[np.unsignedinteger[Any]] = np.bitwise_and(patterns, bits.magnitude)
+    return magnitudes
+
+
+def _check_finite(values: Values) -> None:
+    if values.bad:
+        name, count = next(iter(values.bad.items()))
+        more = f", and {len(values.bad) - 1} more tensors have some" if len(values.bad) > 1 else ""
         raise LoraFileError(
             f"has {count} values that are NaN or infinite in {shown(name)}{more}; the training diverged"
         )
-    if not ups:
-        raise LoraFileError(
-            "was never trained: every lora_B (up) matrix is zero, so the LoRA changes nothing"
-        )
-    if not both:
-        raise LoraFileError("changes nothing: in every layer lora_A (down) or lora_B (up) is zero")
 
 
-def _scan(file: BinaryIO, tensor: Tensor, bad: dict[str, int]) -> bool:
-    """Whether any value is not zero; counts values that are not finite into ``bad``."""
-    bits, alive = _FLOATS[tensor.dtype], False
-    for chunk in _chunks(file, tensor, bits.unsigned):
-        alive = alive or bool((chunk & bits.magnitude).any())
-        count = int(((chunk & bits.exponent) == bits.exponent).sum())
-        if count:
-            bad[tensor.name] = bad.get(tensor.name, 0) + count
-    return alive
-
-
-def _chunks(file: BinaryIO, tensor: Tensor, dtype: str) -> Iterator[NDArray[np.unsignedinteger[Any]]]:
-    import numpy as np
-
-    for begin in range(tensor.begin, tensor.end, CHUNK):
-        yield np.frombuffer(_read(file, begin, min(CHUNK, tensor.end - begin)), dtype=dtype)
-
-
-def _read(file: BinaryIO, begin: int, count: int) -> bytes:
-    file.seek(begin)
-    data = file.read(count)
-    if len(data) != count:
-        raise LoraFileError("became shorter while it was read; it is still being written")
-    return data
-
-
-def alphas_of(file: BinaryIO, header: Header, layers: tuple[Layer, ...]) -> tuple[float, ...]:
-    """The distinct alphas that the file states, ascending; each must be finite and above zero."""
-    stated = {f"{layer.name}.alpha": _scalar(file, layer.alpha) for layer in layers if layer.alpha}
-    stated.update(_adapter_alphas(header.metadata))
-    for name, alpha in stated.items():
-        if not math.isfinite(alpha) or alpha <= 0:
-            effect = "changes nothing" if alpha == 0 else "is applied wrongly"
-            raise LoraFileError(
-                f"has alpha {alpha:g} at {shown(name)}, so the layer {effect}; it must be above 0"
-            )
-    return tuple(sorted(set(stated.values())))
-
-
-def _scalar(file: BinaryIO, tensor: Tensor) -> float:
+def scalar(tensor: Tensor, values: Values) -> float:
+    """An alpha, of any format; `LoraFileError` unless it is one number."""
+    data = values.alphas.get(tensor.name, b"")
     if math.prod(tensor.shape) != 1 or (tensor.dtype != "BF16" and tensor.dtype not in _SCALARS):
         raise LoraFileError(
             f"has {shown(tensor.name)} of {tensor.dtype} {list(tensor.shape)}; an alpha is one number"
         )
-    data = _read(file, tensor.begin, tensor.end - tensor.begin)
     if tensor.dtype == "BF16":  # the upper half of a float32
         return float(struct.unpack("<f", b"\0\0" + data)[0])
     return float(struct.unpack(_SCALARS[tensor.dtype], data)[0])
-
-
-def _adapter_alphas(metadata: Mapping[str, str]) -> dict[str, float]:
-    """``unet.lora_alpha`` and the exceptions in ``unet.alpha_pattern``."""
-    if ADAPTER_METADATA not in metadata:
-        return {}
-    try:
-        settings = json.loads(metadata[ADAPTER_METADATA])
-        found = {key: settings[key] for key in settings if key.endswith(".lora_alpha")}
-        for key in [key for key in settings if key.endswith(".alpha_pattern")]:
-            found |= {f"{key}.{layer}": alpha for layer, alpha in settings[key].items()}
-        return {name: float(alpha) for name, alpha in found.items()}
-    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
-        raise LoraFileError(f"has damaged metadata: {ADAPTER_METADATA} is not a PEFT configuration") from None

@@ -83,10 +83,12 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The model the LoRA is applied to: a hub id with its revision, or a local pipeline directory."""
+    """The model the LoRA is applied to: a hub id, a local pipeline directory, or a single checkpoint."""
 
-    model: str
+    model: str  # an absolute path where it is local; a file ends in .safetensors
     revision: str | None = None
+    config: str | None = None  # pipeline that a single checkpoint takes its settings from: folder, "id[@rev]"
+    vae: str | None = None  # in place of the base's own: folder, .safetensors file, or "id[@rev]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,9 @@ class Sampler:
     height: int
     negative: str = ""
     scheduler: str | None = None  # diffusers class name; None keeps the base's own
+    scheduler_settings: Mapping[str, Any] = field(default_factory=dict)  # over the base's own
+    max_sequence_length: int | None = None  # tokens that T5 reads; None is the pipeline's own number
+    true_cfg_scale: float | None = None  # guidance away from the negative prompt, on a distilled base
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,11 @@ class PromptSet:
     trigger: str  # "sks person": what the LoRA was taught
     class_words: str  # "person": what scorers that never heard the trigger are told instead
     source: str = ""
+    places: Mapping[str, str] = field(default_factory=dict)  # "guidance" -> "prompts.yaml:2: ..."
+
+    def place(self, key: str) -> str:
+        """Where a key of ``sampler:`` was written, for messages."""
+        return self.places.get(key, f"{self.source}: sampler.{key}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +185,7 @@ class ImageSpec:
     device: str  # "cpu", "cuda", ...
     versions: tuple[str, ...]  # ("diffusers 0.42.1", "torch 2.14.1")
     companions: tuple[tuple[str, float], ...] = ()  # sha256 and scale of LoRAs it is stacked on
+    memory: tuple[str, ...] = ()  # what saves memory at the price of other pixels: "vae-tiling", ...
 
     @property
     def digest(self) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import struct
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.numpy import save, save_file
 
-from lora_checks import lora_header
 from lora_checks.errors import LoraFileError
 from lora_checks.lora_file import inspect
 
@@ -61,6 +58,7 @@ def bfloat16(tensors: Tensors) -> bytes:
 
 def test_a_peft_file_is_described(tmp_path: Path) -> None:
     settings = {"unet.lora_alpha": 8, "unet.alpha_pattern": {"mid.to_q": 2.0}, "unet.r": 4}
+    settings["unet.rank_pattern"] = {"to_k": 8}
     path = tmp_path / "good.safetensors"
     tensors = layer() | layer("unet.up.to_k", rank=8) | layer("text_encoder.layers.0.q_proj")
     save_file(tensors, path, {"lora_adapter_metadata": json.dumps(settings)})
@@ -123,40 +121,6 @@ def test_a_header_that_starts_like_a_pickle_is_no_pickle(tmp_path: Path) -> None
 
 
 FILES: Mapping[str, tuple[bytes, str]] = {
-    # not safetensors
-    "empty": (b"", "is empty (0 bytes)"),
-    "short": (b"\x10\0\0", "is truncated to 3 bytes"),
-    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a git-LFS pointer"),
-    "html": (b"\n <!DOCTYPE html><title>Sign in</title>", "is a web page, not a LoRA"),
-    "pickle": (b"\x80\x02}q\0(X\x01\0\0\0", "is a pickle and could run code: safetensors only"),
-    "zip": (b"PK\x03\x04" + b"\0" * 40, "is a pickle and could run code"),
-    "gguf": (b"GGUF" + b"\0" * 40, "is a GGUF file"),
-    "noise": (b"nothing in particular", "is not a safetensors file"),
-    # the header
-    "cut in the header": (raw(entry())[:20], "is truncated: it ends after 20 bytes, inside its header"),
-    "cut in the data": (save(layer())[:-9], "is truncated: "),
-    "huge header": (struct.pack("<Q", 10**15) + b"{}", "claims a header of 1,000,000,000,000,000 bytes"),
-    "not JSON": (raw(b'{"a": '), "has a damaged header (not JSON"),
-    "not UTF-8": (raw(b'{"\xff": 1}'), "has a damaged header (not JSON"),
-    "NaN": (raw(b'{"a": NaN}'), "has a damaged header (not JSON: NaN"),
-    "deep": (raw(b'{"a":' + b"[" * 200_000), "has a damaged header (not JSON"),
-    "huge number": (raw(b'{"a":' + b"9" * 9999 + b"}"), "has a damaged header (not JSON"),
-    "duplicate": (raw(b'{"a": 1, "a": 2}'), "names 'a' twice in its header"),
-    "no entry": (raw({"a": 1}), "tensor 'a' is not described by dtype, shape and offsets"),
-    "extra field": (raw({"a": entry(extra=1)}, b"0000"), "tensor 'a' is not described"),
-    "dtype": (raw({"a": entry(dtype="F7")}, b"0000"), "tensor 'a' of unknown dtype 'F7'"),
-    "dtype type": (raw({"a": entry(dtype=["F32"])}, b"0000"), "of unknown dtype"),
-    "negative": (raw({"a": entry(shape=[-1])}, b"0000"), "shape or offsets of tensor 'a'"),
-    "bool": (raw({"a": entry(shape=[True])}, b"0000"), "shape or offsets of tensor 'a'"),
-    "axes": (raw({"a": entry(shape=[1] * 9)}, b"0000"), "shape or offsets of tensor 'a'"),
-    "size": (raw({"a": entry(shape=[2])}, b"0000"), "tensor 'a' F32 [2] does not fit 4 bytes"),
-    "backwards": (raw({"a": entry(4, 0)}, b"0000"), "tensor 'a' F32 [1] does not fit -4 bytes"),
-    "gap": (raw({"a": entry(4, 8)}, b"0" * 8), "a gap or an overlap before tensor 'a'"),
-    "overlap": (raw({"a": entry(), "b": entry()}, b"0000"), "a gap or an overlap before tensor 'b'"),
-    "trailing": (raw({"a": entry()}, b"00000"), "has 1 bytes behind its last tensor"),
-    "metadata": (raw({"__metadata__": {"a": 1}}), "__metadata__ is not a mapping of texts"),
-    "control characters": (raw({"\x1b[31m\n": 1}), r"tensor '\x1b[31m\n' is not described"),
-    "endless name": (raw({"x" * 5000: 1}), f"tensor '{'x' * 97}...' is not described"),
     # the layers
     "no tensors": (raw({}), "holds no tensors"),
     "metadata only": (raw({"__metadata__": {"format": "pt"}}), "holds no tensors"),
@@ -165,19 +129,18 @@ FILES: Mapping[str, tuple[bytes, str]] = {
         "is a full checkpoint (1 tensors such as 'model.diffusion_model.out.0.weight'), not a LoRA",
     ),
     "no LoRA": (save({"weight": np.ones(2, np.float32)}), "has no LoRA keys among its 1 tensors"),
-    "bare keys": (save(layer("mid.to_q")), "has LoRA keys of no known kind, such as 'mid.to_q.lora_A"),
-    "LLM": (save(layer("base_model.model.layers.0.q_proj")), "is a PEFT adapter without diffusers'"),
-    "LoHa": (save({"lora_unet_q.hada_w1_a": np.ones((2, 2))}), "is a LoHa (LyCORIS) ("),
-    "LoKr": (save({"lora_unet_q.lokr_w1": np.ones((2, 2))}), "is a LoKr (LyCORIS) ("),
-    "DoRA": (save(kohya() | {"lora_unet_mid_to_q.dora_scale": np.ones(2)}), "is a DoRA ("),
-    "PEFT DoRA": (save(layer() | {"unet.mid.to_q.lora_magnitude_vector": np.ones(2)}), "is a DoRA ("),
+    "bare keys": (save(layer("mid.to_q")), "has LoRA keys of no known kind, such as 'mid.to_q': nothing"),
+    "LLM": (save(layer("base_model.model.layers.0.q_proj")), "is a PEFT adapter ('base_model"),
     "inversion": (save({"emb_params": np.ones((2, 2))}), "is a textual inversion"),
     "two spellings": (
         save(layer() | {"unet.mid.to_q.lora.down.weight": np.ones((4, 8), np.float16)}),
         "has two lora_A (down) for layer 'unet.mid.to_q', in two spellings",
     ),
     "stray": (save(layer() | {"unet.x.weight": np.ones(2)}), "holds tensor 'unet.x.weight', which is"),
-    "two kinds": (save(layer() | kohya()), "holds tensor 'lora_unet_mid_to_q."),
+    "named twice": (
+        save(layer() | kohya()),
+        "names one layer twice: 'lora_unet_mid_to_q' and 'unet.mid.to_q' both change unet 'mid_to_q'",
+    ),
     "no up": (
         save({"unet.q.lora_A.weight": np.ones((2, 2), np.float32)}),
         "is incomplete: layer 'unet.q' has lora_A (down) but no lora_B (up)",
@@ -232,7 +195,7 @@ FILES: Mapping[str, tuple[bytes, str]] = {
     "adapter": (save(layer(), {"lora_adapter_metadata": "[1]"}), "has damaged metadata"),
     "adapter alpha": (
         save(layer(), {"lora_adapter_metadata": '{"unet.lora_alpha": -4}'}),
-        "has alpha -4 at 'unet.lora_alpha'",
+        "has alpha -4 at 'unet.mid.to_q (lora_adapter_metadata)'",
     ),
 }  # fmt: skip
 
@@ -246,48 +209,6 @@ def test_faults_are_told_in_one_sentence(tmp_path: Path, name: str) -> None:
         inspect(path, "a")
     assert str(caught.value).startswith(f"{path} ")
     assert "\n" not in str(caught.value)
-
-
-def dangling(path: Path) -> None:
-    path.symlink_to("gone.safetensors")
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (dangling, "is a link to gone.safetensors, which does not exist"),
-        (os.mkfifo, "is not a regular file (a pipe, socket or device)"),
-        (Path.mkdir, "is a directory, not a file"),
-        (lambda _: None, "cannot be read: No such file or directory"),
-    ],
-)
-def test_what_is_no_file_is_never_opened(tmp_path: Path, make: Make, message: str) -> None:
-    make(tmp_path / "a.safetensors")
-    with pytest.raises(LoraFileError, match=re.escape(message)):
-        inspect(tmp_path / "a.safetensors", "a")
-
-
-def test_a_suffix_of_pickles_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.ckpt").write_bytes(b"some other format of old")
-    with pytest.raises(LoraFileError, match="is a pickle"):
-        inspect(tmp_path / "a.ckpt", "a")
-
-
-def test_half_a_million_empty_tensors_are_refused_at_once(tmp_path: Path) -> None:
-    empty = json.dumps({"dtype": "F32", "shape": [0], "data_offsets": [0, 0]})
-    entries = ",".join(f'"{i}":{empty}' for i in range(500_000))
-    (tmp_path / "a.safetensors").write_bytes(raw(f"{{{entries}}}".encode()))
-    start = time.perf_counter()
-    with pytest.raises(LoraFileError, match="more entries than any LoRA"):
-        inspect(tmp_path / "a.safetensors", "a")
-    assert time.perf_counter() - start < 1
-
-
-def test_the_number_of_tensors_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lora_header, "MAX_TENSORS", 1)
-    save_file(layer(), tmp_path / "a.safetensors")
-    with pytest.raises(LoraFileError, match="holds 2 tensors, more than any LoRA"):
-        inspect(tmp_path / "a.safetensors", "a")
 
 
 def test_a_fault_beyond_the_first_chunk_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,4 +260,4 @@ def test_no_bytes_cause_another_error(tmp_path: Path, data: bytes) -> None:
         found = inspect(path, "a")
     except LoraFileError:
         return
-    assert found.kind in ("diffusers", "kohya")
+    assert found.kind == "diffusers"

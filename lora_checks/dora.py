@@ -1,0 +1,63 @@
+"""DoRA (Liu et al., arXiv 2402.09353) on PEFT's LoRA layer, its factor worked out once and in fp32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def magnitude(factor: Any, stated: float) -> Any:
+    """A module in the place of PEFT's DoraLinearLayer / DoraConv2dLayer.
+
+    ``factor``: m / |W + dW| in fp32, (rows, 1, ...) or, for magnitudes of the inputs, (1, columns, ...).
+    ``stated``: the layer's scaling at strength 1. A strength multiplies the whole change of the weight, as
+    ComfyUI does (comfy/weight_adapter/base.py); PEFT would scale the LoRA inside the norm instead. PEFT works
+    the norm out again in every forward and in the base's precision, in whose steps most of a DoRA is lost.
+    """
+    import torch
+
+    class Magnitude(torch.nn.Module):  # type: ignore[misc, unused-ignore]
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(factor, requires_grad=False)
+
+        def forward(
+            self,
+            x: torch.Tensor,
+            *,
+            lora_A: Any,
+            lora_B: Any,
+            scaling: float,
+            base_layer: Any,
+            base_result: torch.Tensor,
+            **_: Any,
+        ) -> torch.Tensor:
+            channels = (-1, 1, 1) if base_layer.weight.ndim == 4 else (-1,)
+            if len(self.weight) == 1 < self.weight.shape[1]:
+                by_input = self.weight.flatten().reshape(channels)
+                changed = _operate(base_layer, x * (by_input - 1)) + stated * lora_B(lora_A(by_input * x))
+            else:
+                by_output = self.weight.flatten().reshape(channels)
+                plain = base_result.to(x.dtype)
+                if base_layer.bias is not None:
+                    plain = plain - base_layer.bias.to(x.dtype).reshape(channels)
+                changed = (by_output - 1) * plain + by_output * stated * lora_B(lora_A(x))
+            return changed * (scaling / stated)  # type: ignore[no-any-return]
+
+    return Magnitude()
+
+
+def _operate(base_layer: Any, x: Any) -> Any:
+    """The base's layer without its bias, in the precision of ``x``."""
+    from torch.nn import functional
+
+    weight = base_layer.weight.to(x.dtype)
+    if weight.ndim == 2:
+        return functional.linear(x, weight)
+    return functional.conv2d(
+        x,
+        weight,
+        stride=base_layer.stride,
+        padding=base_layer.padding,
+        dilation=base_layer.dilation,
+        groups=base_layer.groups,
+    )

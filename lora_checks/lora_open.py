@@ -1,0 +1,59 @@
+"""A path -> an open regular file, or one sentence on what else lies there.
+
+A link to a regular file is followed: it is how the hub's cache and "latest" checkpoints are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from lora_checks.errors import LoraFileError
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe (FIFO)",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open for reading, in binary; the sentence of a `LoraFileError` continues after the path.
+
+    The path is looked at before it is opened, because to open a pipe waits for a writer and to open a
+    device can do anything; and the open file again, because the path may have been exchanged meanwhile.
+    """
+    try:
+        _check(path, path.stat())
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        file = os.fdopen(handle, "rb")
+    except OSError as error:
+        raise LoraFileError(_unopened(path, error)) from error
+    try:
+        _check(path, os.fstat(file.fileno()))
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check(path: Path, found: os.stat_result) -> None:
+    kind = stat.S_IFMT(found.st_mode)
+    if kind != stat.S_IFREG:
+        what = _KINDS.get(kind, "something else")
+        link = "is a link to" if path.is_symlink() else "is"
+        raise LoraFileError(f"{link} {what}, not a regular file; name a .safetensors file")
+
+
+def _unopened(path: Path, error: OSError) -> str:
+    if path.is_symlink():
+        target = os.readlink(path)  # noqa: PTH115  # Path.readlink drops a final slash
+        if isinstance(error, FileNotFoundError):
+            return f"is a link to {target}, which does not exist"
+        if not isinstance(error, PermissionError):
+            return f"is a link to {target} that cannot be followed: {error.strerror}"
+    return f"cannot be read: {error.strerror}"

@@ -1,0 +1,100 @@
+"""How trainers spell the name of a tensor: a prefix, a module of the base, an ending that says which part.
+
+Endings after PEFT (tuners/*/layer.py), diffusers (utils/state_dict_utils.py), kohya's sd-scripts
+(networks/lora.py, oft.py), LyCORIS 4.1 (modules/*.py, `weight_list`), ai-toolkit (toolkit/models/DoRA.py) and
+XLabs (x-flux, src/flux/modules/layers.py). Prefixes also after ComfyUI (comfy/lora.py) and OneTrainer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# Ending -> part. Of two endings that fit, the longer one counts.
+_ENDINGS = {
+    ".lora_A.weight": "down",
+    ".lora_B.weight": "up",
+    ".lora_A.default.weight": "down",
+    ".lora_B.default.weight": "up",
+    ".lora_B.bias": "bias",
+    ".lora_magnitude_vector": "magnitude",
+    ".lora_magnitude_vector.weight": "magnitude",
+    ".magnitude": "magnitude",  # ai-toolkit
+    # diffusers' convert_state_dict_to_diffusers (UNet, text encoders) and its old attention processors
+    ".lora.down.weight": "down",
+    ".lora.up.weight": "up",
+    ".lora_linear_layer.down.weight": "down",
+    ".lora_linear_layer.up.weight": "up",
+    "_lora.down.weight": "down",
+    "_lora.up.weight": "up",
+    "_lora1.down.weight": "down",  # XLabs: of the image
+    "_lora1.up.weight": "up",
+    "_lora2.down.weight": "down",  # XLabs: of the text
+    "_lora2.up.weight": "up",
+    # kohya, LyCORIS
+    ".lora_down.weight": "down",
+    ".lora_up.weight": "up",
+    ".lora_mid.weight": "mid",
+    ".alpha": "alpha",
+    ".dora_scale": "dora_scale",
+    **{f".hada_{part}": f"hada_{part}" for part in ("w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2")},
+    **{f".lokr_{part}": f"lokr_{part}" for part in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t1", "t2")},
+    **{f".{part}": part for part in ("diff", "diff_b", "w_norm", "b_norm")},
+    **{f".{part}": part for part in ("oft_blocks", "oft_diag", "rescale")},
+    **{f".{part}.weight": part for part in ("a1", "a2", "b1", "b2", "bm", "q_layer", "p_layer", "oft_R")},
+    **{f".{part}": part for part in ("lambda_layer", "on_input")},
+}  # fmt: skip
+_NAME = re.compile(f"(.+?)({'|'.join(map(re.escape, _ENDINGS))})")
+
+# Prefix -> kind and component; where the component is "", the module's own name tells it.
+_PREFIXES = {
+    "unet.": ("diffusers", "unet"),
+    "transformer.": ("diffusers", "transformer"),
+    "text_encoder.": ("diffusers", "text_encoder"),
+    "text_encoder_2.": ("diffusers", "text_encoder_2"),
+    "text_encoder_3.": ("diffusers", "text_encoder_3"),
+    "lora_unet_": ("kohya", ""),
+    "lora_te_": ("kohya", "text_encoder"),
+    "lora_te1_": ("kohya", "text_encoder"),
+    "lora_te2_": ("kohya", "text_encoder_2"),
+    "lora_te3_": ("kohya", "T5"),
+    "lora_transformer_": ("OneTrainer", "transformer"),
+    "lycoris_": ("LyCORIS", ""),
+    "diffusion_model.": ("ComfyUI", ""),
+    "text_encoders.clip_l.transformer.": ("ComfyUI", "text_encoder"),
+    "text_encoders.clip_g.transformer.": ("ComfyUI", "text_encoder_2"),
+    "text_encoders.t5xxl.transformer.": ("ComfyUI", "T5"),
+    "base_model.model.": ("PEFT", ""),
+}
+_PREFIX = re.compile("|".join(map(re.escape, _PREFIXES)))
+
+
+@dataclass(frozen=True, slots=True)
+class Spelt:
+    """One layer's name, taken apart."""
+
+    kind: str  # "" where there is no prefix
+    component: str  # "" where only the module can tell; "T5" is an encoder whose number depends on the family
+    module: str  # the rest, as the file spells it
+
+
+def split_part(name: str, names: Mapping[str, object]) -> tuple[str, str] | None:
+    """A tensor's name -> layer and part; None for a name that no trainer writes."""
+    match = _NAME.fullmatch(name)
+    if match:
+        layer, ending = match.groups()
+        # XLabs numbers the two streams of a block in the ending: it belongs to the layer's name.
+        return (layer + ending[:6] if ending.startswith(("_lora1", "_lora2")) else layer), _ENDINGS[ending]
+    layer, _, last = name.rpartition(".")
+    if last == "weight" and f"{layer}.on_input" in names:  # LyCORIS modules/ia3.py
+        return layer, "weight"
+    return None
+
+
+def split_prefix(layer: str) -> Spelt:
+    match = _PREFIX.match(layer)
+    if match is None:
+        return Spelt("", "", layer)
+    kind, component = _PREFIXES[match.group()]
+    return Spelt(kind, component, layer[match.end() :])
