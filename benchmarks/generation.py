@@ -35,7 +35,8 @@ def main() -> None:
 
     def ours(size: int) -> tuple[list[np.ndarray], float]:
         start = time.perf_counter()
-        pngs = [png for i in range(0, len(specs), size) for png in studio.render(specs[i : i + size], None)]
+        batches = [specs[i : i + size] for i in range(0, len(specs), size)]
+        pngs = [one.png for batch in batches for one in studio.render(batch, None)]
         seconds = time.perf_counter() - start
         return [np.asarray(Image.open(io.BytesIO(png)), np.int16) for png in pngs], seconds
 

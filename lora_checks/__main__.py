@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +15,16 @@ from lora_checks.errors import LoraChecksError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """0, or 1 where a file is bad, or 2 where the command itself is."""
     options = _parser().parse_args(arguments)
     try:
-        _stats(options.folder, options.out, options.weights, choose_device(options.device))
+        return int(options.run(options))
+    except BrokenPipeError:  # `| head`: nobody reads on, and Python must not complain at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except LoraChecksError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,17 +39,37 @@ def _parser() -> argparse.ArgumentParser:
     )
     stats.add_argument("--weights", type=Path, help="Inception weights, if not in torch's cache")
     stats.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    stats.set_defaults(run=_stats)
+    show = commands.add_parser("inspect", help="say what LoRA files are, without loading a model")
+    show.add_argument("loras", nargs="+", metavar="LORA", help="files, folders or patterns")
+    show.add_argument("--details", action="store_true", help="everything of each file, not a line each")
+    show.add_argument("--json", action="store_true", help="for machines: everything, each layer too")
+    show.set_defaults(run=_inspect)
     return parser
 
 
-def _stats(folder: Path, out: Path, weights: Path | None, device: str) -> None:
+def _stats(options: argparse.Namespace) -> int:
     from lora_checks import extractors
     from lora_checks.statistics_file import write_statistics
 
-    settings = {"file": str(weights.resolve())} if weights else {}
-    inception = extractors.build("inception", settings, device)
-    write_statistics(folder, out, cast(extractors.ImageExtractor, inception))
-    print(f"wrote {out}")
+    settings = {"file": str(options.weights.resolve())} if options.weights else {}
+    inception = extractors.build("inception", settings, choose_device(options.device))
+    write_statistics(options.folder, options.out, cast(extractors.ImageExtractor, inception))
+    print(f"wrote {options.out}")
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from lora_checks import inspection, inspection_text
+
+    found = inspection.inspect_all(options.loras, Path())
+    if options.json:
+        print(json.dumps(inspection.as_json(found), indent=1, default=str, allow_nan=False))
+    elif len(found) == 1 or options.details:
+        print(inspection_text.blocks(found))
+    else:
+        print(inspection_text.table(found))
+    return int(any(one.error for one in found))
 
 
 if __name__ == "__main__":

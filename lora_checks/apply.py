@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lora_checks import injection
 from lora_checks.carriers import Carrier, carriers
-from lora_checks.errors import GenerationError, LoraFileError
+from lora_checks.errors import LoraFileError
 from lora_checks.injection import Slot
 from lora_checks.lora_header import shown
+from lora_checks.lora_open import open_regular
 from lora_checks.placement import Placed, components, core, place
 from lora_checks.records import Lora
 
-__all__ = ["Adapter", "Placed", "activate", "components", "load", "remove"]
+__all__ = ["Adapter", "Placed", "activate", "components", "load", "remove", "slots"]
 
 _SLOTS = "_lora_checks_slots"  # attribute of the pipeline: adapter name -> its slots
 
@@ -41,18 +41,18 @@ class Adapter:
 def load(pipe: Any, lora: Lora, name: str, allowed: Sequence[str] = ()) -> Adapter:
     """Put the file on the pipeline; nothing changes until `activate` gives it a strength.
 
-    Raises `LoraFileError` for a file that changed since it was inspected or that nothing can apply,
-    `GenerationError` for one that is of another base. After an exception the pipeline is good for nothing.
+    ``allowed``: fnmatch patterns of the tensor names that may have no place on the base. The pipeline's
+    weights have to be real: `memory.fetch_back` first. Raises `LoraFileError` for a file that changed since it was
+    inspected or that nothing can apply, `GenerationError` for one that is of another base. After an exception
+    the pipeline is good for nothing.
     """
-    if name in _slots(pipe):
+    if name in slots(pipe):
         raise ValueError(f"there is an adapter '{name}' on the pipeline")
     tensors = read(lora)
     placed, unused = place(pipe, lora, tensors, allowed)
-    with injection.quiet(), _without_hooks(pipe) as by_layer:
+    with injection.quiet():
         found = _carriers(pipe, lora, placed, tensors)
-        if by_layer:
-            _check_by_layer(lora, found)
-        _slots(pipe)[name] = injection.inject(components(pipe), name, found, lora)
+        slots(pipe)[name] = injection.inject(components(pipe), name, found, lora)
     return Adapter(name, lora, placed, tensors, unused)
 
 
@@ -61,9 +61,10 @@ def read(lora: Lora) -> dict[str, Any]:
     import safetensors.torch
 
     try:
-        content = lora.path.read_bytes()
-    except OSError as error:
-        raise LoraFileError(f"{lora.path} cannot be read: {error.strerror}") from error
+        with open_regular(lora.path) as file:
+            content = file.read()
+    except LoraFileError as error:
+        raise LoraFileError(f"{lora.path} {error}") from error
     if hashlib.sha256(content).hexdigest() != lora.sha256:
         raise LoraFileError(f"{lora.path} changed while it was being gated; run again when it is complete")
     return safetensors.torch.load(content)
@@ -74,26 +75,27 @@ def activate(pipe: Any, strengths: Mapping[str, float]) -> None:
 
     A strength multiplies the change of the weight. Raises `GenerationError` for two DoRAs on one layer.
     """
-    slots = _slots(pipe)
+    loaded = slots(pipe)
     for name in strengths:
-        if name not in slots:
+        if name not in loaded:
             raise ValueError(f"there is no adapter '{name}' on the pipeline")
     wanted: dict[int, list[Slot]] = defaultdict(list)
-    for name, mine in slots.items():
+    for name, mine in loaded.items():
         for slot in mine:
             wanted[id(slot.tuner)] += [slot] if strengths.get(name, 0.0) else []
             slot.tuner.scaling[slot.adapter] = slot.scaling * strengths.get(name, 1.0)
-    for tuner in {id(slot.tuner): slot.tuner for mine in slots.values() for slot in mine}.values():
+    for tuner in {id(slot.tuner): slot.tuner for mine in loaded.values() for slot in mine}.values():
         injection.set_active(tuner, wanted[id(tuner)])
 
 
 def remove(pipe: Any, name: str) -> None:
     """Take the adapter off; with the last one the pipeline has the base's own modules again."""
-    with injection.quiet(), _without_hooks(pipe):
-        injection.eject(components(pipe), _slots(pipe).pop(name))
+    with injection.quiet():
+        injection.eject(components(pipe), slots(pipe).pop(name))
 
 
-def _slots(pipe: Any) -> dict[str, list[Slot]]:
+def slots(pipe: Any) -> dict[str, list[Slot]]:
+    """Adapter name -> where it is on the pipeline, in PEFT's layers."""
     found: dict[str, list[Slot]] = vars(pipe).setdefault(_SLOTS, {})
     return found
 
@@ -123,26 +125,3 @@ def _check_modules(one: Placed, cores: Sequence[Any]) -> None:
                 f"layer {shown(one.layer.name)} is of a {type(module).__name__} of the base; only linear "
                 "layers and plain convolutions can be adapted"
             )
-
-
-def _check_by_layer(lora: Lora, found: Sequence[Carrier]) -> None:
-    """accelerate moves what a module's forward is called with; the matrices of LoHa and LoKr are in none."""
-    for carrier in found:
-        if carrier.kind not in ("lora", "lora_bias"):
-            raise GenerationError(
-                f"{lora.path.name}: layer {shown(carrier.layer.name)} ({carrier.layer.algorithm}) cannot be "
-                "applied to a base that is offloaded layer by layer; offload it model by model"
-            )
-
-
-@contextmanager
-def _without_hooks(pipe: Any) -> Iterator[bool]:
-    """accelerate's offload hooks off and on again, as diffusers does; yields whether they are by layer."""
-    disable = getattr(pipe, "_optionally_disable_offloading", None)
-    by_model, by_layer, *_ = disable(pipe) if disable else (False, False)
-    device = getattr(pipe, "_offload_device", None)
-    yield by_layer
-    if by_model:
-        pipe.enable_model_cpu_offload(device=device or "cuda")
-    elif by_layer:
-        pipe.enable_sequential_cpu_offload(device=device or "cuda")

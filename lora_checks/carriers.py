@@ -7,7 +7,6 @@ What it cannot form is worked out here in fp32 and carried as one whole matrix: 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -40,7 +39,9 @@ def carriers(placed: Placed, tensors: Parts, weights: Sequence[Any]) -> list[Car
     Raises `LoraFileError` for parts that can be applied in no exact way.
     """
     parts = {part: tensors[name] for part, name in placed.layer.parts.items()}
-    scale = next((parts[part] for part in ("dora_scale", "magnitude") if part in parts), None)
+    scale = parts.get("dora_scale")
+    if "magnitude" in parts:  # PEFT's, of the rows, though on a convolution it is written (1, rows, 1, 1)
+        scale = parts["magnitude"].flatten()
     if "down" in parts:
         if scale is None:
             return _lora(placed, parts, weights)
@@ -111,14 +112,13 @@ def _dora(placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any]) -> l
             f"layer {shown(placed.layer.name)} is a DoRA with {why}; it cannot be applied here"
         )
     factor = _factor(placed, parts, scale, weights)
-    each = factor.split(list(placed.rows)) if _by_row(scale, weights) else [factor] * len(placed.rows)
+    each = factor.split(list(placed.rows)) if _by_row(scale) else [factor] * len(placed.rows)
     pairs = zip(_factors(placed, parts, weights), each, strict=True)
     return _carriers(placed, "dora", [one | {"magnitude": part} for one, part in pairs], exact=True)
 
 
-def _by_row(scale: Any, weights: Sequence[Any]) -> bool:
+def _by_row(scale: Any) -> bool:
     """LyCORIS with ``wd_on_out`` off norms each input's column and not each output's row."""
-    del weights
     return not (scale.ndim > 1 and scale.shape[0] == 1)
 
 
@@ -127,7 +127,7 @@ def _factor(placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any]) ->
     import torch
 
     weight = torch.cat([weight.float() for weight in weights]) + _delta(placed, parts, weights)
-    if _by_row(scale, weights):
+    if _by_row(scale):
         kept, wanted = 0, torch.cat(list(_rows(placed, scale.float().flatten())))
     else:
         kept, wanted = 1, scale.float().flatten()
@@ -232,9 +232,3 @@ def _full(placed: Placed, parts: Parts, weights: Sequence[Any]) -> list[Carrier]
     biases = _rows(placed, parts["diff_b"].flatten())
     nought = [{"lora_A": a, "lora_B": torch.zeros(len(b), *ones), "bias": b} for b in biases]
     return found + _carriers(placed, "lora_bias", nought)
-
-
-def largest(value: Any) -> float:
-    """The largest absolute value of a tensor; infinite where it is not a number."""
-    top = float(value.abs().max()) if value.numel() else 0.0
-    return top if math.isfinite(top) else math.inf

@@ -31,11 +31,10 @@ def settings_of(file: Path, config: str | None) -> tuple[Path, str]:
         return Path(config), ""
     model = config or _guess(shapes)
     try:
-        return hub.snapshot(model, SETTINGS, _has_settings, "its settings"), model
+        return hub.snapshot(model, SETTINGS, _has_settings, f"{model}, which has its settings,"), model
     except PrerequisiteError as error:
         raise PrerequisiteError(
-            f"base {file.name}: {error}; name a pipeline folder or hub id of its family with 'config:' "
-            "under base: in prompts.yaml"
+            f"base {file.name}: {error}; name a pipeline folder of its family with 'config:' under base:"
         ) from None
 
 

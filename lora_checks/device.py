@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,11 +38,22 @@ def _devices() -> list[str]:
     return [*(["cuda"] if cuda else []), *cuda, *mps, "cpu"]
 
 
-def choose_dtype(asked: str, device: str) -> str:
-    """``auto`` becomes half precision on a GPU and float32 on a CPU, where half is slow and inexact."""
+def choose_dtype(asked: str, device: str, transformer: Callable[[], bool] = lambda: False) -> str:
+    """``auto`` becomes half precision on a GPU and float32 on a CPU, where half is slow and inexact.
+
+    A base with a ``transformer`` (SD 3, FLUX) was trained in bfloat16 and its T5 overflows in float16.
+    """
     if asked != "auto":
         return asked
-    return "float16" if device.startswith("cuda") else "float32"
+    if not device.startswith("cuda"):
+        return "float32"
+    return "bfloat16" if transformer() and _has_bfloat16() else "float16"
+
+
+def _has_bfloat16() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def library_versions() -> tuple[str, ...]:

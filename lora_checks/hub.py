@@ -27,7 +27,7 @@ def snapshot(text: str, patterns: Sequence[str], whole: Callable[[Path], bool], 
         if isinstance(found, Path):
             return found
         why = found
-    raise PrerequisiteError(f"{what} {text} is not on this machine and could not be downloaded ({why})")
+    raise PrerequisiteError(f"{what} is not on this machine and could not be downloaded ({why})")
 
 
 def _snapshot(text: str, patterns: Sequence[str], whole: Callable[[Path], bool], local: bool) -> Path | str:

@@ -200,6 +200,8 @@ def _check_account(component: Any, adapter: str, slots: Sequence[Slot], lora: Lo
 
 def set_active(tuner: Any, slots: Sequence[Slot]) -> None:
     """DoRAs first: their factor is of the base's own output. The rest in the order of loading."""
+    for slot in slots:
+        _check_real(slot)
     doras = [slot for slot in slots if slot.kind == "dora"]
     if len(doras) > 1:
         raise GenerationError(
@@ -208,6 +210,22 @@ def set_active(tuner: Any, slots: Sequence[Slot]) -> None:
         )
     ordered = sorted(slots, key=lambda slot: slot.kind != "dora")
     _set(tuner, [slot.adapter for slot in ordered])
+
+
+def _check_real(slot: Slot) -> None:
+    """Where accelerate offloads layer by layer it brings back what a module's own forward needs, and no more.
+
+    The matrices of LoHa and LoKr are in no module with a forward, and a DoRA of the inputs reads the base's
+    weight after its forward.
+    """
+    if slot.kind in ("lora", "lora_bias"):
+        return
+    held = [getattr(slot.tuner, kind) for kind in slot.tuner.adapter_layer_names]
+    if any(weight.is_meta for module in held for weight in module.parameters()):
+        raise GenerationError(
+            f"{slot.component} module {slot.path} has a DoRA, LoHa or LoKr, which cannot be applied to a base "
+            "that is offloaded layer by layer: pass --offload model"
+        )
 
 
 def _set(tuner: Any, active: list[str]) -> None:

@@ -75,6 +75,8 @@ def _layer(name: str, parts: Mapping[str, Tensor]) -> Layer:
     spelt = split_prefix(name)
     found = place(spelt.module, spelt.component) or _otherwise(spelt)
     kind = _kind(spelt.kind, spelt.module, found)
+    algorithm = algorithm_of(name, parts)
+    check_algorithm(algorithm, name)
     if kind == "PEFT":
         check_peft(name)
     if found is None:
@@ -82,8 +84,6 @@ def _layer(name: str, parts: Mapping[str, Tensor]) -> Layer:
             f"has LoRA keys of no known kind, such as {shown(name)}: nothing tells which part of the base "
             "they are of; export it with diffusers' prefixes (unet.) or kohya's (lora_unet_)"
         )
-    algorithm = algorithm_of(name, parts)
-    check_algorithm(algorithm, name)
     path = spelt.module.replace(".processor.", ".")
     return Layer(name, kind, found, parts, anatomy(name, parts, algorithm), path)
 

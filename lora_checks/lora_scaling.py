@@ -21,6 +21,7 @@ from lora_checks.lora_header import shown
 from lora_checks.lora_layers import Layer
 
 ADAPTER_METADATA = "lora_adapter_metadata"  # where diffusers keeps the PEFT configurations, as JSON
+MAX_ADAPTER = 1_000_000  # characters; all of SDXL with a pattern for each layer has 100,000
 MAX_SCALING = 10_000.0  # no training gets there: sd-scripts' and PEFT's defaults are 1/32 to 2
 
 
@@ -109,10 +110,15 @@ def _first(*values: float | None) -> float | None:
 
 def _adapters(metadata: Mapping[str, str]) -> dict[str, Adapter]:
     """Component -> configuration; diffusers puts the component before each setting ("unet.lora_alpha")."""
-    if ADAPTER_METADATA not in metadata:
+    text = metadata.get(ADAPTER_METADATA)
+    if text is None:
         return {}
+    if len(text) > MAX_ADAPTER:
+        raise LoraFileError(
+            f"has {len(text):,} characters of {ADAPTER_METADATA}, more than any adapter needs"
+        )
     try:
-        settings = json.loads(metadata[ADAPTER_METADATA])
+        settings = json.loads(text)
         components = {key.partition(".")[0] for key in settings}
         return {name: _adapter(settings, name) for name in components}
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):

@@ -17,6 +17,7 @@ class Machine:
     dtype: str
     versions: tuple[str, ...]
     companions: tuple[Lora, ...] = ()
+    memory: tuple[str, ...] = ()  # of `Memory.pixels`
 
 
 def candidate(prompts: PromptSet, machine: Machine, lora: Lora) -> tuple[ImageSpec, ...]:
@@ -40,6 +41,7 @@ def baseline(prompts: PromptSet, machine: Machine) -> tuple[ImageSpec, ...]:
             device=machine.device.partition(":")[0],
             versions=machine.versions,
             companions=tuple((lora.sha256, lora.scale) for lora in machine.companions),
+            memory=machine.memory,
         )
         for prompt in prompts.prompts
         for seed in prompts.seeds

@@ -87,7 +87,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="auto",
         choices=("auto", "float32", "float16", "bfloat16"),
         metavar="FORMAT",
-        help="of the pipeline: float32, float16, bfloat16 or auto (default: auto, float16 on cuda only)",
+        help="of the pipeline: float32, float16, bfloat16 or auto (default: auto, half on cuda only)",
     )
     add(
         "--batch-size",
@@ -96,6 +96,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         metavar="N",
         help="images generated at a time (default: 8 on a CPU, 4 elsewhere); halved when memory is short",
+    )
+    add(
+        "--offload",
+        dest="lora_offload",
+        default="none",
+        choices=("none", "model", "sequential"),
+        metavar="HOW",
+        help="keep what does not compute off the accelerator: none, model or sequential (default: none)",
+    )
+    add(
+        "--save-memory",
+        dest="lora_save_memory",
+        metavar="WAYS",
+        help="one or more of vae-slicing,vae-tiling,attention-slicing; the last two change pixels a little",
     )
 
 

@@ -191,6 +191,10 @@ class Session:
             "device": bench.device,
             "dtype": bench.dtype,
             "batch_size": bench.batch_size,
+            "offload": bench.memory.offload,
+            "save_memory": list(bench.memory.save),
+            "made": bench.made(),
+            "warnings": list(bench.warnings),
             "versions": list(bench.machine.versions),
             "networks": {name: dict(settings) for name, settings in self.policy.networks.items()},
             "started": self.started,
@@ -216,6 +220,7 @@ SESSION = pytest.StashKey[Session]()
 def start(config: pytest.Config) -> Session:
     """Read policy and files; anything wrong ends the run here, before a model is loaded."""
     option, here = config.option, config.invocation_params.dir
+    console = _Console(config)
     _share_cores()
     try:
         if option.lora_batch_size is not None and option.lora_batch_size < 1:
@@ -235,10 +240,15 @@ def start(config: pytest.Config) -> Session:
             option.lora_device,
             option.lora_dtype,
             option.lora_batch_size,
-            companions(option.lora_with, here),
-            _Console(config).bar,
+            console.bar,
+            companions=companions(option.lora_with, here),
+            offload=option.lora_offload,
+            save_memory=option.lora_save_memory,
+            say=console.say,
         )
         bench.preflight()
+        for warning in bench.warnings:
+            console.say_once(warning)
         session = Session(config, policy, loras, bench)
         if not option.collectonly:
             _check_writable(session.report_folder)
@@ -310,9 +320,23 @@ class _Console:
 
         return opened
 
+    def say(self, text: str) -> None:
+        """Of what happens to this process, be it a worker."""
+        self._print(f"{text}\n")
+
+    def say_once(self, text: str) -> None:
+        """Of what every process finds out."""
+        if not self._worker:
+            self.say(text)
+
     def _write(self, text: str) -> None:
-        if self._worker not in ("", "gw0"):
-            return  # workers share the work and each counts all of it: one voice is enough
+        if self._worker in (
+            "",
+            "gw0",
+        ):  # workers share the work and each counts all of it: one voice is enough
+            self._print(text)
+
+    def _print(self, text: str) -> None:
         capture = self._config.pluginmanager.get_plugin("capturemanager")
         if capture is None:
             sys.stderr.write(text)

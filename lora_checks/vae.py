@@ -27,7 +27,7 @@ def resolve_vae(text: str) -> ResolvedVae:
     """``text`` as in `Base.vae`. Raises `ConfigError` or `PrerequisiteError`."""
     path = Path(text)
     if not path.is_absolute():
-        snapshot = hub.snapshot(text, WANTED, lambda folder: _inside(folder) is not None, "the VAE")
+        snapshot = hub.snapshot(text, WANTED, lambda folder: _inside(folder) is not None, f"the VAE {text}")
         found = _inside(snapshot) or snapshot
         return ResolvedVae(found, hub.identity(text, snapshot), hub.label(text, snapshot))
     if path.is_file():

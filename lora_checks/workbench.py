@@ -5,6 +5,8 @@ Nothing here is kept for another process: xdist workers meet in the store only.
 
 from __future__ import annotations
 
+import io
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,11 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from lora_checks import base, extractors, gallery, generate, images, metrics, plan, proofs
+from lora_checks import base, extractors, gallery, generate, images, metrics, plan, png, proofs
 from lora_checks.device import choose_device, choose_dtype, library_versions
 from lora_checks.errors import ConfigError, GenerationError, LoraChecksError
 from lora_checks.extractors import Extractor
+from lora_checks.family import has, index_of
 from lora_checks.measure import Task, measure
+from lora_checks.memory import Memory, choose_memory
+from lora_checks.pipeline import preflight
 from lora_checks.records import (
     ImageFile,
     ImageSet,
@@ -31,9 +36,11 @@ from lora_checks.records import (
     Proof,
     Stat,
     Threshold,
+    digest,
 )
 from lora_checks.store import Progress, Store
 
+MADE = "made.jsonl"  # in the store: how each image came about, a line each
 NO_EFFECT = 2  # grey levels; batches of another size move a pixel by one
 
 
@@ -46,9 +53,17 @@ class Workbench:
     batch_size: int
     progress: Callable[[str], Progress]
     companions: tuple[Lora, ...] = ()
+    memory: Memory = field(default_factory=Memory)
+    say: Callable[[str], None] = lambda _: None
+    warnings: tuple[str, ...] = ()  # of the preflight, for people
     _networks: dict[str, Extractor] = field(default_factory=dict)
     _pictures: dict[str, ImageSet] = field(default_factory=dict)
     _refused: dict[Path, LoraChecksError] = field(default_factory=dict)
+    _journal: int = 0  # length of the store's journal when this bench was opened
+
+    def __post_init__(self) -> None:
+        path = self.store.root / MADE
+        self._journal = path.stat().st_size if path.exists() else 0
 
     @cached_property
     def base(self) -> base.ResolvedBase:
@@ -56,7 +71,14 @@ class Workbench:
 
     @cached_property
     def machine(self) -> plan.Machine:
-        return plan.Machine(self.base.identity, self.device, self.dtype, library_versions(), self.companions)
+        return plan.Machine(
+            self.base.identity,
+            self.device,
+            self.dtype,
+            library_versions(),
+            companions=self.companions,
+            memory=self.memory.pixels,
+        )
 
     @cached_property
     def studio(self) -> generate.Studio:
@@ -65,8 +87,10 @@ class Workbench:
             self.policy.prompts,
             self.device,
             self.dtype,
+            memory=self.memory,
             companions=self.companions,
             unused_tensors=tuple(self.policy.unused_tensors),
+            say=self.say,
         )
 
     def preflight(self) -> None:
@@ -79,7 +103,18 @@ class Workbench:
             self.network(metric)
             if metric.against == "reference":
                 self.pictures(row.against)
-        _ = self.base
+        self.warnings = self._suits_base()
+
+    def _suits_base(self) -> tuple[str, ...]:
+        """Whether base and prompts suit each other, asked once: the answer is kept in the store."""
+        said = self.policy.prompts
+        texts = [(prompt.id, prompt.text, prompt.source) for prompt in said.prompts]
+        decisive = [self.base.identity, said.sampler, sorted(said.places.items()), texts, self.memory]
+        path = self.store.root / "preflight" / f"{digest([*decisive, library_versions()])}.json"
+        if not path.exists():
+            found = preflight(self.base, said, self.memory)
+            self.store.put(path, json.dumps(found).encode())
+        return tuple(json.loads(path.read_text(encoding="utf-8")))
 
     def network(self, metric: Metric) -> Extractor | None:
         """The metric's network, built once; None for a metric of pixels."""
@@ -146,6 +181,18 @@ class Workbench:
         self._show(self.store.root / gallery.folder_name("base", specs[0].digest), made, specs)
         return made
 
+    def made(self) -> dict[str, Any]:
+        """What was generated into the store since this bench was opened, by any process: images and how."""
+        path = self.store.root / MADE
+        with path.open(encoding="utf-8") if path.exists() else io.StringIO() as journal:
+            journal.seek(self._journal)
+            lines = [json.loads(line) for line in journal if line.endswith("\n")]
+        return {
+            "images": len(lines),
+            "batch_sizes": sorted({line["batch"] for line in lines if "batch" in line}),
+            "vae_dtypes": sorted({line["vae_dtype"] for line in lines if "vae_dtype" in line}),
+        }
+
     def folder(self, lora: Lora) -> Path:
         return self.store.root / gallery.folder_name(lora.name, lora.sha256)
 
@@ -153,14 +200,12 @@ class Workbench:
         paths = [self.store.image(spec.digest) for spec in specs]
 
         def make(indices: Sequence[int]) -> Any:
-            for i, content in zip(
-                indices, self.studio.render([specs[i] for i in indices], lora), strict=True
-            ):
-                yield content
+            rendered = self.studio.render([specs[i] for i in indices], lora)
+            for i, one in zip(indices, rendered, strict=True):
+                yield one.png
                 # after it was stored: a kill between the two costs a line, never an image made twice
-                self.store.append(
-                    self.store.root / "made.jsonl", {"image": specs[i].digest, "process": os.getpid()}
-                )
+                line = {"image": specs[i].digest, "process": os.getpid(), **one.how}
+                self.store.append(self.store.root / MADE, line)
 
         self.store.fill(paths, make, self.batch_size, self.progress(f"generating {what}"))
         self.studio.rest()
@@ -175,7 +220,7 @@ class Workbench:
 
     def _show(self, folder: Path, made: ImageSet, specs: Sequence[ImageSpec]) -> None:
         record = {
-            image.name: generate.recipe(spec) | {"sha256": image.sha256}
+            image.name: png.recipe(spec) | {"sha256": image.sha256}
             for image, spec in zip(made.images, specs, strict=True)
         }
         gallery.show(self.store, folder, made, record)
@@ -245,16 +290,24 @@ def open_workbench(
     device: str,
     dtype: str,
     batch_size: int | None,
-    companions: tuple[Lora, ...],
     progress: Callable[[str], Progress],
+    *,
+    companions: tuple[Lora, ...] = (),
+    offload: str = "none",
+    save_memory: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Workbench:
     device = choose_device(device)
-    return Workbench(
+    bench = Workbench(
         policy=policy,
         store=Store(store),
         device=device,
-        dtype=choose_dtype(dtype, device),
+        dtype=dtype,
         batch_size=batch_size or (8 if device == "cpu" else 4),
         progress=progress,
         companions=companions,
+        memory=choose_memory(offload, save_memory, device),
+        say=say,
     )
+    bench.dtype = choose_dtype(dtype, device, lambda: has(index_of(bench.base.folder), "transformer"))
+    return bench

@@ -53,6 +53,16 @@ def test_number_format(asked: str, on: str, dtype: str) -> None:
     assert device.choose_dtype(asked, on) == dtype
 
 
+@pytest.mark.parametrize(("supported", "dtype"), [(True, "bfloat16"), (False, "float16")])
+def test_a_transformer_gets_bfloat16_where_the_gpu_has_it(
+    monkeypatch: pytest.MonkeyPatch, supported: bool, dtype: str
+) -> None:
+    monkeypatch.setattr(device, "_has_bfloat16", lambda: supported)
+    assert device.choose_dtype("auto", "cuda", lambda: True) == dtype
+    assert device.choose_dtype("auto", "cuda", lambda: False) == "float16"
+    assert device.choose_dtype("auto", "cpu", lambda: True) == "float32"
+
+
 def test_the_libraries_that_make_pixels_are_recorded() -> None:
     names = [version.split()[0] for version in device.library_versions()]
     assert names == ["diffusers", "peft", "torch", "transformers"]

@@ -16,13 +16,13 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 from world import TEXT, World
 
-from lora_checks import generate, plan, workbench
+from lora_checks import plan, png, workbench
 from lora_checks.base import resolve
 from lora_checks.config import load_policy
-from lora_checks.errors import ConfigError, GenerationError, LoraFileError
+from lora_checks.errors import GenerationError, LoraFileError
 from lora_checks.generate import Studio
 from lora_checks.lora_file import inspect
-from lora_checks.records import ImageSpec, Lora, Policy, Prompt
+from lora_checks.records import ImageSpec, Lora, Policy
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def without(studio: Studio, specs: Sequence[ImageSpec]) -> list[Any]:
 
 
 def rendered(studio: Studio, specs: Sequence[ImageSpec], lora: Lora | None = None) -> list[Any]:
-    pictures = [Image.open(io.BytesIO(png)) for png in studio.render(specs, lora)]
+    pictures = [Image.open(io.BytesIO(one.png)) for one in studio.render(specs, lora)]
     return [np.asarray(picture).astype(int) for picture in pictures]
 
 
@@ -93,11 +93,12 @@ def test_one_lora_after_another_is_that_lora_alone(
 
 def test_every_image_holds_its_recipe(studio: Studio, specs: Sequence[ImageSpec]) -> None:
     spec = specs[0]
-    (png,) = studio.render([spec], None)
-    found = json.loads(Image.open(io.BytesIO(png)).text[generate.METADATA_KEY])
+    (one,) = studio.render([spec], None)
+    found = json.loads(Image.open(io.BytesIO(one.png)).text[png.METADATA_KEY])
     assert found["digest"] == spec.digest
     assert found["prompt"] == TEXT.format("red", "mint")
     assert (found["prompt_id"], found["seed"], found["steps"]) == ("red", spec.seed, 1)
+    assert (found["batch"], found["vae_dtype"]) == (1, "float32")
     assert (found["guidance_scale"], found["lora_sha256"], found["base"]) == (2.0, None, "base")
 
 
@@ -181,30 +182,9 @@ def test_an_image_that_cannot_be_measured(
 ) -> None:
     image = np.full((8, 8, 3), value, np.float32)
     with pytest.raises(GenerationError) as error:
-        generate.to_uint8(image, specs[0], dtype)
+        png.to_uint8(image, specs[0], dtype)
     assert f"prompt 'red', noise seed {specs[0].seed}: " in str(error.value)
     assert message in str(error.value)
-
-
-def test_a_prompt_that_the_tokenizer_would_cut_is_named(
-    policy: Policy, studio: Studio, specs: Sequence[ImageSpec]
-) -> None:
-    del specs
-    long = Prompt("long", "sks person " + "in a very fine shirt " * 40, source="prompts.yaml:14")
-    prompts = replace(policy.prompts, prompts=(*policy.prompts.prompts, long))
-    picky = Studio(resolve(policy.prompts.base), prompts, "cpu", "float32")
-    with pytest.raises(
-        ConfigError, match=r"^prompts\.yaml:14: prompt 'long' has \d+ tokens, and this base reads"
-    ):
-        list(picky.render(plan.baseline(prompts, plan.Machine("b", "cpu", "float32", ()))[:1], None))
-    del studio
-
-
-def test_a_scheduler_that_does_not_exist_is_named(policy: Policy) -> None:
-    prompts = replace(policy.prompts, sampler=replace(policy.prompts.sampler, scheduler="DimScheduler"))
-    wrong = Studio(resolve(policy.prompts.base), prompts, "cpu", "float32")
-    with pytest.raises(ConfigError, match="'DimScheduler' is not a diffusers scheduler"):
-        list(wrong.render(plan.baseline(prompts, plan.Machine("b", "cpu", "float32", ()))[:1], None))
 
 
 def test_a_lora_without_effect_is_an_error(world: World, policy: Policy, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ OPTIONS = [
     "--device",
     "--dtype",
     "--batch-size",
+    "--offload",
+    "--save-memory",
 ]
 
 
