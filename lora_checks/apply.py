@@ -42,9 +42,9 @@ def load(pipe: Any, lora: Lora, name: str, allowed: Sequence[str] = ()) -> Adapt
     """Put the file on the pipeline; nothing changes until `activate` gives it a strength.
 
     ``allowed``: fnmatch patterns of the tensor names that may have no place on the base. The pipeline's
-    weights have to be real: `memory.fetch_back` first. Raises `LoraFileError` for a file that changed since it was
-    inspected or that nothing can apply, `GenerationError` for one that is of another base. After an exception
-    the pipeline is good for nothing.
+    weights have to be real: `memory.fetch_back` first. Raises `LoraFileError` for a file that changed since
+    it was inspected or that nothing can apply, `GenerationError` for one that is of another base. After an
+    exception the pipeline is good for nothing.
     """
     if name in slots(pipe):
         raise ValueError(f"there is an adapter '{name}' on the pipeline")

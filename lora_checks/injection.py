@@ -223,8 +223,8 @@ def _check_real(slot: Slot) -> None:
     held = [getattr(slot.tuner, kind) for kind in slot.tuner.adapter_layer_names]
     if any(weight.is_meta for module in held for weight in module.parameters()):
         raise GenerationError(
-            f"{slot.component} module {slot.path} has a DoRA, LoHa or LoKr, which cannot be applied to a base "
-            "that is offloaded layer by layer: pass --offload model"
+            f"{slot.component} module {slot.path} has a DoRA, LoHa or LoKr, which cannot be applied to a "
+            "base that is offloaded layer by layer: pass --offload model"
         )
 
 

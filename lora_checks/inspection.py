@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.errors import ConfigError, LoraFileError
-from lora_checks.lora_file import find_loras, inspect, lora_names
+from lora_checks.lora_file import find_loras, inspect_tensors, lora_names
 from lora_checks.lora_norms import norms_of
 from lora_checks.records import Lora, LoraLayer
 
@@ -51,8 +51,8 @@ def inspect_all(arguments: Sequence[str], root: Path) -> list[Inspected]:
 def _inspected(path: Path, name: str) -> Inspected:
     size = path.stat().st_size if path.is_file() else 0
     try:
-        lora = inspect(path, name)
-        return Inspected(path, size, lora, norms_of(lora))
+        lora, tensors = inspect_tensors(path, name)
+        return Inspected(path, size, lora, norms_of(lora, tensors))
     except LoraFileError as error:
         return Inspected(path, size, error=str(error))
 

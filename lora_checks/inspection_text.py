@@ -7,13 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from lora_checks.inspection import Inspected, block_norms
+from lora_checks.lora_words import ALGORITHMS
 from lora_checks.records import Lora
 from lora_checks.words import count, number, printable
 
-ALGORITHMS = {
-    "lora": "LoRA", "dora": "DoRA", "loha": "LoHa", "lokr": "LoKr",
-    "doha": "LoHa with magnitudes", "dokr": "LoKr with magnitudes",
-}  # fmt: skip
 _MAX_GROUPS = 6  # of a histogram
 _MAX_NORMS = 10  # on one line
 _MAX_NAME = 40  # characters of a file's name in the table
@@ -64,7 +61,7 @@ def _row(block: str) -> str:
 
 def _histogram(values: Iterable[float | None]) -> str:
     """ "4 (100 layers), 8 (6)": the most frequent first."""
-    groups = Counter(values).most_common()
+    groups = sorted(Counter(values).items(), key=lambda group: (-group[1], group[0] or 0))
     texts = [f"{'none' if value is None else f'{value:g}'} ({layers})" for value, layers in groups]
     more = f" and {len(texts) - _MAX_GROUPS} more" if len(texts) > _MAX_GROUPS else ""
     return ", ".join(texts[:_MAX_GROUPS]) + more

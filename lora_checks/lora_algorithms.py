@@ -14,6 +14,7 @@ from lora_checks.errors import LoraFileError
 from lora_checks.lora_header import Tensor, shown
 
 FLOATS = ("F16", "BF16", "F32")
+NUMBERS = (*FLOATS, "F64", "I32", "I64")  # of an alpha
 LABELS = {"down": "lora_A (down)", "up": "lora_B (up)"}
 
 _Parts = Mapping[str, Tensor]
@@ -66,6 +67,8 @@ def algorithm_of(layer: str, parts: _Parts) -> str:
         raise LoraFileError(f"is incomplete: layer {shown(layer)} has {have} but no {_label(part)}")
     if known.name == "oft" and "oft_blocks" in parts and len(parts["oft_blocks"].shape) == 4:
         return "boft"  # LyCORIS modules/boft.py: one more axis, of the butterfly's stages
+    if known.name == "full" and len(parts["diff"].shape) < 2:
+        return "norm"  # LyCORIS' "full" of a norm; the linear and convolution layers' is a matrix
     scaled = "dora_scale" in parts or "magnitude" in parts
     return _WITH_SCALE[known.name] if scaled else known.name
 
@@ -99,14 +102,17 @@ def anatomy(layer: str, parts: _Parts, algorithm: str) -> Anatomy:
         _check_tensor(part, tensor)
     shape = {"lora": _lora, "dora": _lora, "loha": _loha, "doha": _loha, "lokr": _lokr, "dokr": _lokr}
     if algorithm not in shape:
-        return _whole(parts, algorithm)
+        return _whole(layer, parts, algorithm)
     found = shape[algorithm](layer, parts, algorithm)
     _check_vectors(layer, parts, found)
     return found
 
 
 def _check_tensor(part: str, tensor: Tensor) -> None:
-    if part == "alpha":  # any number format; read as one number
+    if part == "alpha":
+        if tensor.dtype not in NUMBERS or math.prod(tensor.shape) != 1:
+            what = f"{tensor.dtype} {list(tensor.shape)}"
+            raise LoraFileError(f"has {shown(tensor.name)} of {what}; an alpha is one number")
         return
     if tensor.dtype not in FLOATS:
         read = ", ".join(FLOATS)
@@ -193,8 +199,11 @@ def _check_vectors(layer: str, parts: _Parts, found: Anatomy) -> None:
             )
 
 
-def _whole(parts: _Parts, algorithm: str) -> Anatomy:
-    """Algorithms that are described by their parts alone."""
-    shape = next(iter(parts.values())).shape or (1,)
-    rows, columns, *kernel = (*shape, 1)[:2] if len(shape) < 2 else shape
+def _whole(layer: str, parts: _Parts, algorithm: str) -> Anatomy:
+    """A difference of the whole weight, and algorithms that are described by their parts alone."""
+    shape = (parts["diff"] if "diff" in parts else next(iter(parts.values()))).shape
+    rows, columns, *kernel = shape if len(shape) > 1 else (*shape, 1, 1)[:2]
+    if "diff_b" in parts and math.prod(parts["diff_b"].shape) != rows:
+        bias = list(parts["diff_b"].shape)
+        raise LoraFileError(f"has diff_b {bias} in layer {shown(layer)}, whose weight has {rows} rows")
     return Anatomy(algorithm, None, rows, columns, tuple(kernel))

@@ -17,7 +17,7 @@ from lora_checks.lora_dead import check_not_all_dead, is_dead
 from lora_checks.lora_facts import facts_of, software_of
 from lora_checks.lora_families import families_of, said_family
 from lora_checks.lora_find import find_loras, lora_names
-from lora_checks.lora_header import read_header
+from lora_checks.lora_header import Tensor, read_header
 from lora_checks.lora_layers import Layer, kinds_of, layers_of
 from lora_checks.lora_open import open_regular
 from lora_checks.lora_scaling import Strength, strengths_of
@@ -33,6 +33,11 @@ def inspect(path: Path, name: str) -> Lora:
 
     Faults of the header are found before the rest is read. Raises `LoraFileError`.
     """
+    return inspect_tensors(path, name)[0]
+
+
+def inspect_tensors(path: Path, name: str) -> tuple[Lora, Mapping[str, Tensor]]:
+    """The same, and where each tensor stands in the file."""
     try:
         with open_regular(path) as file:
             return _inspect(file, path, name)
@@ -42,7 +47,7 @@ def inspect(path: Path, name: str) -> Lora:
         raise LoraFileError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _inspect(file: BinaryIO, path: Path, name: str) -> Lora:
+def _inspect(file: BinaryIO, path: Path, name: str) -> tuple[Lora, Mapping[str, Tensor]]:
     header = read_header(file, os.fstat(file.fileno()).st_size, path.suffix.lower())
     layers = layers_of(header.tensors, flux=said_family(header.metadata) == "FLUX")
     values = read_values(file, header.tensors)
@@ -51,7 +56,7 @@ def _inspect(file: BinaryIO, path: Path, name: str) -> Lora:
     check_not_all_dead(layers, dead, values.alive)
     records = tuple(_record(layer, strengths[layer.name], layer.name in dead) for layer in layers)
     families = families_of(layers)
-    return Lora(
+    lora = Lora(
         path=path,
         name=name,
         sha256=values.sha256,
@@ -67,6 +72,7 @@ def _inspect(file: BinaryIO, path: Path, name: str) -> Lora:
         facts=facts_of(header.metadata),
         warnings=warnings_of(header, layers, strengths, values, dead, families),
     )
+    return lora, header.tensors
 
 
 def _alphas(layers: tuple[Layer, ...], values: Values) -> dict[str, float]:

@@ -43,24 +43,25 @@ def known_format(head: bytes, suffix: str) -> str | None:
         return _PICKLE
     if head[257:262] == b"ustar":
         return "is a tar archive, not a LoRA; unpack it and gate the .safetensors file in it"
-    text = _text(head)
-    if text:
-        return text
     for start, sentence in _STARTS.items():
         if head.startswith(start):
             return sentence
-    return _PICKLE if suffix in _PICKLES else None
+    return _message(head) or (_PICKLE if suffix in _PICKLES else _text(head))
 
 
-def _text(head: bytes) -> str | None:
-    """Of pages and messages that a download wrote in place of the file."""
+def _message(head: bytes) -> str | None:
+    """What a download wrote in place of the file."""
     text = head.lstrip(b"\xef\xbb\xbf \r\n\t")
     if text[:32].lower().startswith((b"<!doctype html", b"<html", b"<?xml", b"<head", b"<error")):
         return "is a web page, not a LoRA; the download failed (a login page?), download it again"
-    if not _PRINTABLE.issuperset(head) or head.startswith(b"version https://git-lfs"):
+    return None
+
+
+def _text(head: bytes) -> str | None:
+    if not _PRINTABLE.issuperset(head):
         return None
     if b'"weight_map"' in head:
         return "is an index of shards, not the weights; merge the shards into one file and gate that"
-    kind = "JSON text" if text[:1] in (b"{", b"[") else "text"
-    start = ascii(text[:40].decode())
+    kind = "JSON text" if head[:1] in (b"{", b"[") else "text"
+    start = ascii(head[:40].decode())
     return f"is {kind}, not a LoRA, and starts {start}; name the .safetensors file, or download it again"

@@ -18,7 +18,7 @@ from lora_checks.lora_json import FLAT, TEXT, Members, Texts, decoded
 
 MAX_FILE = 32_000_000_000  # bytes; a FLUX.1 checkpoint has 24
 # The library allows 100 MB. All of SDXL as a LoHa is 1 MB of header; what makes headers long is
-# `ss_tag_frequency`, twice some 30 bytes for each distinct caption or tag of the training set.
+# `ss_tag_frequency`: 500,000 captioned images made 100 MB (sd-scripts issue 1380).
 MAX_HEADER = 25_000_000  # bytes
 MAX_TENSORS = 20_000  # twice all layers of SDXL in the algorithm with the most tensors a layer
 MAX_METADATA = 10_000  # entries; sd-scripts writes about 100
@@ -83,8 +83,8 @@ def _no_header(head: bytes, length: int, size: int) -> str:
 
 
 def _parse(data: bytes) -> tuple[dict[str, Tensor], Texts]:
-    # `"dtype"` cannot stand inside a text, where each quotation mark has a backslash.
-    if data.count(b'"dtype"') > MAX_TENSORS:
+    # Quotation marks inside a text have a backslash; a tensor has ten others, an entry of metadata four.
+    if data.count(b'"') - data.count(b'\\"') > 10 * MAX_TENSORS + 4 * MAX_METADATA:
         raise LoraFileError(f"has a header with more entries than any LoRA ({MAX_TENSORS:,} tensors)")
     tensors: dict[str, Tensor] = {}
     metadata: Texts | None = None
@@ -113,7 +113,7 @@ def _metadata(members: Members) -> Texts:
             raise _twice(name)
         if len(places) == MAX_METADATA:
             raise LoraFileError(f"has more than {MAX_METADATA:,} entries of metadata; export it without")
-        place = members.value(TEXT)
+        place = members.value(TEXT, MAX_HEADER)
         if place is None:
             raise LoraFileError(f"has a damaged header: {shown(name)} in its __metadata__ is no text")
         places[name] = place
@@ -139,9 +139,9 @@ def _tensor(name: str, members: Members, start: int) -> Tensor:
 
 def _described(name: str, members: Members) -> tuple[Any, Any, Any]:
     """The three values of a tensor's entry, of any type."""
-    place = members.value(FLAT)
+    place = members.value(FLAT, MAX_ENTRY)
     try:
-        pairs = decoded(members.data[place]) if place and place.stop - place.start <= MAX_ENTRY else ()
+        pairs = decoded(members.data, place) if place else ()
     except (ValueError, RecursionError):
         pairs = ()
     entry = dict(pairs)

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import codecs
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from json import JSONDecoder
 from typing import Any
 
 from lora_checks.errors import LoraFileError
 
-_SPACE = re.compile(rb"[ \t\n\r]*+")
+_SPACE = rb"[ \t\n\r]*+"
 # RFC 8259. A surrogate must be one half of a pair: a lone one is no character, and Rust's readers refuse it.
 _TEXT = (
     rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}'
     rb'|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))*+"'
 )
 TEXT = re.compile(_TEXT)
-FLAT = re.compile(rb'\{(?:[^"{}]|' + _TEXT + rb")*+\}")  # an object that holds no object
-STEP = 1 << 20  # bytes
+FLAT = re.compile(rb'\{(?:[^"{}]++|' + _TEXT + rb")*+\}")  # an object that holds no object
+_OPEN = re.compile(rb"\{" + _SPACE + rb"(\}?)")
+_NAME = re.compile(b"(" + _TEXT + b")" + _SPACE + b":" + _SPACE)
+_NEXT = re.compile(_SPACE + rb"(\}|," + _SPACE + b")")
+_END = re.compile(_SPACE + rb"\Z")
 MAX_NAME = 1_000  # bytes
+STEP = 1 << 20  # bytes
 
 
 class Members:
@@ -36,62 +41,35 @@ class Members:
 
     def __iter__(self) -> Iterator[str]:
         """The names of one object; take the value of each before asking for the next."""
-        self._take(b"{")
-        if self._found(b"}"):
-            return
-        while True:
-            yield self._name()
-            if self._found(b"}"):
-                return
-            self._take(b",")
+        closed = self._take(_OPEN, "{").group(1)
+        while not closed:
+            found = self._take(_NAME, f"a name of at most {MAX_NAME:,} bytes", MAX_NAME)
+            name: str = decoded(self.data, slice(*found.span(1)))
+            yield name
+            closed = self._take(_NEXT, "a comma or }").group(1) == b"}"
 
-    def value(self, pattern: re.Pattern[bytes]) -> slice | None:
-        """Where the next value is, None where it is another."""
-        match = pattern.match(self.data, self._start())
+    def value(self, pattern: re.Pattern[bytes], longest: int) -> slice | None:
+        """Where the next value is, None where it is another or has more bytes than ``longest``."""
+        match = pattern.match(self.data, self.place, self.place + longest)
         if match is None:
             return None
         self.place = match.end()
         return slice(*match.span())
 
     def end(self) -> None:
-        if self._start() != len(self.data):
-            raise self._fault("the end")
+        self._take(_END, "the end")
 
-    def _name(self) -> str:
-        place = self.value(TEXT)
-        if place is None:
-            raise self._fault("a name")
-        length = place.stop - place.start
-        if length > MAX_NAME:
+    def _take(self, pattern: re.Pattern[bytes], what: str, longest: int = sys.maxsize) -> re.Match[bytes]:
+        match = pattern.match(self.data, self.place, min(self.place + longest, sys.maxsize))
+        if match is None:
+            there = self.data[self.place : self.place + 20].decode(errors="replace")
+            found = ascii(there) if there else "it ends"
             raise LoraFileError(
-                f"has a name of {length:,} bytes in its header; the file is damaged or malicious"
+                f"has a damaged header (not JSON: {found} at byte {8 + self.place:,}, where {what} belongs); "
+                "export it again"
             )
-        self._take(b":")
-        name: str = decoded(self.data[place])
-        return name
-
-    def _start(self) -> int:
-        """Behind the white space."""
-        match = _SPACE.match(self.data, self.place)
-        self.place = match.end() if match else self.place
-        return self.place
-
-    def _found(self, sign: bytes) -> bool:
-        found = self.data.startswith(sign, self._start())
-        self.place += found
-        return found
-
-    def _take(self, sign: bytes) -> None:
-        if not self._found(sign):
-            raise self._fault(sign.decode())
-
-    def _fault(self, wanted: str) -> LoraFileError:
-        there = self.data[self.place : self.place + 20].decode(errors="replace")
-        found = ascii(there) if there else "it ends"
-        return LoraFileError(
-            f"has a damaged header (not JSON: {found} at byte {8 + self.place:,}, where {wanted} belongs); "
-            "export it again"
-        )
+        self.place = match.end()
+        return match
 
 
 class Texts(Mapping[str, str]):
@@ -101,7 +79,7 @@ class Texts(Mapping[str, str]):
         self._data, self._places = data, places
 
     def __getitem__(self, name: str) -> str:
-        text: str = decoded(self._data[self._places[name]])
+        text: str = decoded(self._data, self._places[name])
         return text
 
     def __iter__(self) -> Iterator[str]:
@@ -111,9 +89,10 @@ class Texts(Mapping[str, str]):
         return len(self._places)
 
 
-def decoded(data: bytes) -> Any:
-    """One value. Raises ValueError; an object becomes a tuple of its pairs, so that none is lost."""
-    return _DECODER.decode(data.decode())
+def decoded(data: bytes, place: slice) -> Any:
+    """The value there. Raises ValueError; an object becomes a tuple of its pairs, so that none is lost."""
+    text = str(memoryview(data)[place], "utf-8")
+    return text[1:-1] if text[0] == '"' and "\\" not in text else _DECODER.decode(text)
 
 
 def _whole(text: str) -> int:

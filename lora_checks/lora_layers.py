@@ -50,7 +50,10 @@ def layers_of(tensors: Mapping[str, Tensor], flux: bool = False) -> tuple[Layer,
 
 def kinds_of(layers: Iterable[Layer]) -> str:
     """How the names are spelt, the most frequent spelling first: "kohya", "diffusers + kohya"."""
-    return " + ".join(kind for kind, _ in Counter(layer.kind for layer in layers).most_common())
+    counts = Counter(layer.kind for layer in layers)
+    if "OneTrainer" in counts:  # whose text encoders are spelt as kohya spells them
+        del counts["kohya"]
+    return " + ".join(kind for kind, _ in counts.most_common() if kind) or "original names"
 
 
 def _grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
@@ -95,12 +98,15 @@ def _otherwise(spelt: Spelt) -> Place | None:
 
 
 def _kind(kind: str, module: str, found: Place | None) -> str:
+    """ "" for names that FLUX and SD3 share: the other layers tell."""
     original = found.original if found else ""
-    if kind in ("kohya", "OneTrainer", "LyCORIS"):
+    if original == "FLUX" and not kind.startswith(("kohya", "LyCORIS")):
+        if "_blocks." in module and ".processor." in module:
+            return "XLabs"
+        return {"PEFT": "fal", "ComfyUI": kind}.get(kind, "BFL")
+    if kind:
         return kind
-    if original == "FLUX":
-        return "fal" if kind == "PEFT" else "XLabs" if ".processor." in module else "BFL"
-    return kind or (f"original {original}" if original else "diffusers")
+    return "" if " or " in original else f"original {original}" if original else "diffusers"
 
 
 def _is_flux(layer: Layer) -> bool:

@@ -8,12 +8,11 @@ they add depends on the base.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lora_checks.errors import LoraFileError
-from lora_checks.lora_header import Tensor, read_header
+from lora_checks.lora_header import Tensor
 from lora_checks.lora_open import open_regular
 from lora_checks.records import Lora, LoraLayer
 
@@ -26,21 +25,20 @@ if TYPE_CHECKING:
 _VALUES = 1 << 20  # of a LoHa that are built at a time: 8 MB
 
 
-def norms_of(lora: Lora) -> dict[str, float]:
+def norms_of(lora: Lora, tensors: Mapping[str, Tensor]) -> dict[str, float]:
     """Layer name -> norm of what it adds at strength 1. Reads the file again; raises `LoraFileError`."""
     try:
         with open_regular(lora.path) as file:
-            header = read_header(file, os.fstat(file.fileno()).st_size, lora.path.suffix.lower())
-            return {layer.name: _norm(file, header.tensors, layer) for layer in lora.layers}
-    except (LoraFileError, OSError, KeyError) as error:
-        raise LoraFileError(f"{lora.path} was changed while it was read: {error}") from error
+            return {layer.name: _norm(file, tensors, layer) for layer in lora.layers}
+    except (LoraFileError, OSError) as error:
+        raise LoraFileError(f"{lora.path} {error}") from error
 
 
 def _norm(file: BinaryIO, tensors: Mapping[str, Tensor], layer: LoraLayer) -> float:
     def read(part: str) -> Matrix:
         return _array(file, tensors[layer.parts[part]])
 
-    squared = {"down": _lora, "hada_w1_a": _loha}
+    squared = {"down": _lora, "hada_w1_a": _loha, "diff": _whole}
     sign = next((part for part in squared if part in layer.parts), "")
     value = squared.get(sign, _lokr)(layer.parts, read)
     return layer.scaling * math.sqrt(max(value, 0.0))
@@ -52,6 +50,8 @@ def _array(file: BinaryIO, tensor: Tensor) -> Matrix:
 
     file.seek(tensor.begin)
     data = file.read(tensor.end - tensor.begin)
+    if len(data) != tensor.end - tensor.begin:
+        raise LoraFileError("became shorter while it was read; it is still being written")
     if tensor.dtype == "BF16":  # the upper half of a float32
         wide = np.frombuffer(data, dtype="<u2").astype(np.uint32) << 16
         values = wide.view(np.float32)
@@ -70,6 +70,10 @@ def _lora(parts: Mapping[str, str], read: Read) -> float:
     mid = read("mid")  # (rank, rank, kernel...): one small matrix for each place of the kernel
     cores = mid.reshape(*mid.shape[:2], -1).transpose(2, 0, 1)
     return float((cores * (b @ cores @ a)).sum())
+
+
+def _whole(_parts: Mapping[str, str], read: Read) -> float:
+    return float((read("diff") ** 2).sum())
 
 
 def _lokr(parts: Mapping[str, str], read: Read) -> float:

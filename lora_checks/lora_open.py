@@ -5,13 +5,16 @@ A link to a regular file is followed: it is how the hub's cache and "latest" che
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from lora_checks.errors import LoraFileError
 
+MAX_HASHED = 4_000_000_000  # bytes of a refused file; a sparse one claims any number
 _KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a pipe (FIFO)",
@@ -21,7 +24,7 @@ _KINDS = {
 }
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open for reading, in binary; the sentence of a `LoraFileError` continues after the path.
 
     The path is looked at before it is opened, because to open a pipe waits for a writer and to open a
@@ -39,6 +42,18 @@ def open_regular(path: Path) -> BinaryIO:
         file.close()
         raise
     return file
+
+
+@functools.cache
+def refused_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a refused file, for the record; "" where none can be had in a few seconds."""
+    try:
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > MAX_HASHED:
+                return ""
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (LoraFileError, OSError):
+        return ""
 
 
 def _check(path: Path, found: os.stat_result) -> None:

@@ -9,8 +9,7 @@ from lora_checks.lora_header import Tensor, shown
 
 # Algorithm -> what it is and why it is not applied. Without its row an algorithm is read like any other.
 REFUSED: Mapping[str, str] = {
-    "full": "a full weight difference (diff), which is not of low rank",
-    "norm": "a difference of a normalisation layer (w_norm), which is no matrix",
+    "norm": "a difference of a normalisation layer, which is no matrix",
     "oft": "an OFT layer, which rotates the base's weight instead of adding to it",
     "boft": "a BOFT layer, which rotates the base's weight instead of adding to it",
     "ia3": "an (IA)^3 layer, which scales the base's weight instead of adding to it",

@@ -5,7 +5,8 @@
 - ``lora_adapter_metadata`` (diffusers' save_lora_weights): alpha / rank, or alpha / sqrt(rank) with
   ``use_rslora``, by PEFT's rules for its patterns (utils/other.py, get_pattern_key).
 - Neither: 1, which is the convention of diffusers' loader and of kohya's (alpha = rank).
-- A LoKr of two whole factors has no rank: 1 (LyCORIS modules/lokr.py).
+- A LoKr of two whole factors has no rank: 1, whatever its alpha tensor says (LyCORIS modules/lokr.py). It may
+  say anything: ai-toolkit's default is 9999999999 (toolkit/config_modules.py), which is infinite in float16.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ def strengths_of(
 
 def _strength(layer: Layer, alpha: float | None, adapter: Adapter | None) -> Strength:
     rank: float | None = layer.anatomy.rank
+    alpha = alpha if rank else None
     where = f"{layer.name}.alpha"
     root = False
     if adapter is not None:
@@ -130,9 +132,12 @@ def _adapter(settings: Mapping[str, Any], name: str) -> Adapter:
         return settings.get(f"{name}.{key}")
 
     alpha = setting("lora_alpha") if setting("lora_alpha") is not None else setting("alpha")
+    rank = None if setting("r") is None else float(setting("r"))
+    if rank is not None and not 1 <= rank < MAX_ADAPTER:
+        raise ValueError(rank)
     return Adapter(
         alpha=None if alpha is None else float(alpha),
-        rank=None if setting("r") is None else float(setting("r")),
+        rank=rank,
         alphas=_pattern(setting("alpha_pattern") or {}),
         ranks=_pattern(setting("rank_pattern") or {}),
         rslora=setting("use_rslora") is True,

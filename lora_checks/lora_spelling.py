@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Ending -> part. Of two endings that fit, the longer one counts.
+# Ending -> part; a longer ending goes before a shorter one.
 _ENDINGS = {
     ".lora_A.weight": "down",
     ".lora_B.weight": "up",
@@ -21,20 +21,15 @@ _ENDINGS = {
     ".lora_magnitude_vector": "magnitude",
     ".lora_magnitude_vector.weight": "magnitude",
     ".magnitude": "magnitude",  # ai-toolkit
-    # diffusers' convert_state_dict_to_diffusers (UNet, text encoders) and its old attention processors
+    # diffusers' convert_state_dict_to_diffusers, of the UNet and of text encoders
     ".lora.down.weight": "down",
     ".lora.up.weight": "up",
     ".lora_linear_layer.down.weight": "down",
     ".lora_linear_layer.up.weight": "up",
-    "_lora.down.weight": "down",
-    "_lora.up.weight": "up",
-    "_lora1.down.weight": "down",  # XLabs: of the image
-    "_lora1.up.weight": "up",
-    "_lora2.down.weight": "down",  # XLabs: of the text
-    "_lora2.up.weight": "up",
     # kohya, LyCORIS
     ".lora_down.weight": "down",
     ".lora_up.weight": "up",
+    ".lora_up.bias": "bias",  # ai-toolkit
     ".lora_mid.weight": "mid",
     ".alpha": "alpha",
     ".dora_scale": "dora_scale",
@@ -45,7 +40,8 @@ _ENDINGS = {
     **{f".{part}.weight": part for part in ("a1", "a2", "b1", "b2", "bm", "q_layer", "p_layer", "oft_R")},
     **{f".{part}": part for part in ("lambda_layer", "on_input")},
 }  # fmt: skip
-_NAME = re.compile(f"(.+?)({'|'.join(map(re.escape, _ENDINGS))})")
+# The old attention processors of diffusers ("to_q_lora.down.weight") and XLabs, who counts image and text.
+_OLD = re.compile(r"(.+?)_lora([12]?)\.(down|up)\.weight")
 
 # Prefix -> kind and component; where the component is "", the module's own name tells it.
 _PREFIXES = {
@@ -81,11 +77,14 @@ class Spelt:
 
 def split_part(name: str, names: Mapping[str, object]) -> tuple[str, str] | None:
     """A tensor's name -> layer and part; None for a name that no trainer writes."""
-    match = _NAME.fullmatch(name)
-    if match:
-        layer, ending = match.groups()
-        # XLabs numbers the two streams of a block in the ending: it belongs to the layer's name.
-        return (layer + ending[:6] if ending.startswith(("_lora1", "_lora2")) else layer), _ENDINGS[ending]
+    pieces = name.split(".")
+    for length in (3, 2, 1):
+        ending = "." + ".".join(pieces[-length:])
+        if ending in _ENDINGS and len(ending) < len(name):
+            return name[: -len(ending)], _ENDINGS[ending]
+    if match := _OLD.fullmatch(name):
+        layer, stream, part = match.groups()
+        return (f"{layer}_lora{stream}" if stream else layer), part
     layer, _, last = name.rpartition(".")
     if last == "weight" and f"{layer}.on_input" in names:  # LyCORIS modules/ia3.py
         return layer, "weight"

@@ -8,7 +8,6 @@ values. What is hashed is what is looked at, so a file that changes meanwhile ca
 from __future__ import annotations
 
 import hashlib
-import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -81,7 +80,7 @@ def _chunks(file: BinaryIO, count: int) -> Iterator[bytes]:
 
 def _look(values: Values, tensor: Tensor, chunk: bytes) -> None:
     if tensor.name.endswith(".alpha"):
-        values.alphas[tensor.name] = values.alphas.get(tensor.name, b"") + chunk[:16]
+        values.alphas[tensor.name] = chunk
         return
     bits = _FLOATS[tensor.dtype]
     found = _magnitudes(chunk, bits)
@@ -113,12 +112,8 @@ def _check_finite(values: Values) -> None:
 
 
 def scalar(tensor: Tensor, values: Values) -> float:
-    """An alpha, of any format; `LoraFileError` unless it is one number."""
-    data = values.alphas.get(tensor.name, b"")
-    if math.prod(tensor.shape) != 1 or (tensor.dtype != "BF16" and tensor.dtype not in _SCALARS):
-        raise LoraFileError(
-            f"has {shown(tensor.name)} of {tensor.dtype} {list(tensor.shape)}; an alpha is one number"
-        )
+    """An alpha, which is one number of any format (`lora_algorithms.NUMBERS`)."""
+    data = values.alphas[tensor.name]
     if tensor.dtype == "BF16":  # the upper half of a float32
         return float(struct.unpack("<f", b"\0\0" + data)[0])
     return float(struct.unpack(_SCALARS[tensor.dtype], data)[0])

@@ -29,6 +29,7 @@ def warnings_of(
     return (
         *_dead(layers, dead),
         *_missing(layers),
+        *_magnitudes(layers),
         *_scalings(layers, strengths),
         *_numbers(header, values),
         *_metadata(header.metadata, layers, values, families),
@@ -38,32 +39,47 @@ def warnings_of(
 def _dead(layers: Sequence[Layer], dead: Collection[str]) -> Iterator[str]:
     if dead:
         first = next(layer.name for layer in layers if layer.name in dead)
-        them = "layer adds" if len(dead) == 1 else "layers add"
-        yield f"{len(dead)} of {len(layers)} {them} nothing, a factor of each is zero: {shown(first)}"
+        verb, more = ("adds", "") if len(dead) == 1 else ("add", ", and so on")
+        yield f"{len(dead)} of {len(layers)} layers {verb} nothing: a factor of {shown(first)} is zero{more}"
 
 
 def _missing(layers: Sequence[Layer]) -> Iterator[str]:
-    """Attentions that lack one of the three that most of their kind have."""
+    """Attentions that lack one of the three that most of their kind (attn1, attn2, ...) have."""
     blocks: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for layer in layers:
         for target in layer.place.targets:
             if match := _ATTENTION.fullmatch(target):
                 path, added, letter = match.groups()
                 blocks[layer.place.component, path, added or ""].add(letter)
-    usual = {
-        component: set(
-            Counter(frozenset(had) for key, had in blocks.items() if key[0] == component).most_common(1)[0][0]
-        )
-        for component in {key[0] for key in blocks}
-    }
-    lacking = [(key, usual[key[0]] - had) for key, had in blocks.items() if usual[key[0]] - had]
+    usual = _usual(blocks)
+    lacking = [(key, usual[_sort(key)] - had) for key, had in blocks.items() if usual[_sort(key)] - had]
     if lacking:
         (component, path, _), letters = lacking[0]
         names = " and ".join(sorted(letters))
         yield (
-            f"{len(lacking)} of {count(len(blocks), 'attention')} lack what the others have: "
+            f"{len(lacking)} of {count(len(blocks), 'attention')} lack what most of their kind have: "
             f"no {names} in {component} {shown(path)}"
         )
+
+
+def _magnitudes(layers: Sequence[Layer]) -> Iterator[str]:
+    """Trainers give all layers of a DoRA magnitudes, or none."""
+    without = [layer.name for layer in layers if layer.anatomy.algorithm in ("lora", "loha", "lokr")]
+    if without and any(layer.anatomy.algorithm in ("dora", "doha", "dokr") for layer in layers):
+        first = shown(without[0])
+        yield f"{len(without)} of {len(layers)} layers lack the magnitudes that the others have: {first}"
+
+
+def _sort(key: tuple[str, str, str]) -> tuple[str, str, str]:
+    component, path, added = key
+    return component, path.rpartition("_")[2], added
+
+
+def _usual(blocks: Mapping[tuple[str, str, str], set[str]]) -> dict[tuple[str, str, str], frozenset[str]]:
+    counts: dict[tuple[str, str, str], Counter[frozenset[str]]] = defaultdict(Counter)
+    for key, had in blocks.items():
+        counts[_sort(key)][frozenset(had)] += 1
+    return {sort: counted.most_common(1)[0][0] for sort, counted in counts.items()}
 
 
 def _scalings(layers: Sequence[Layer], strengths: Mapping[str, Strength]) -> Iterator[str]:

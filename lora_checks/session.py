@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shlex
 import sys
@@ -20,6 +19,7 @@ from lora_checks import report, verdict
 from lora_checks.candidates import Candidate, candidates, companions
 from lora_checks.errors import ConfigError, LoraChecksError, StoreError
 from lora_checks.gallery import shown
+from lora_checks.lora_open import refused_sha256
 from lora_checks.progress import Progress
 from lora_checks.records import Lora, Policy, Threshold, Verdict
 from lora_checks.report import junit, terminal
@@ -95,7 +95,7 @@ class Session:
     def _error_verdict(self, item: pytest.Function, error: BaseException) -> Verdict:
         params: dict[str, Any] = dict(item.callspec.params)
         name, row, lora = params["lora"], params.get("threshold"), item.funcargs.get("lora")
-        sha256 = lora.sha256 if isinstance(lora, Lora) else _sha256(self.loras[name].path)
+        sha256 = lora.sha256 if isinstance(lora, Lora) else refused_sha256(self.loras[name].path)
         reason = str(error) if isinstance(error, LoraChecksError) else f"{type(error).__name__}: {error}"
         check = row.name if isinstance(row, Threshold) else OWN_CHECKS[item.path.name]
         return verdict.error(name, sha256, check, row, reason)
@@ -290,14 +290,6 @@ def _share_cores() -> None:
 
 def _is_gate(item: pytest.Item) -> bool:
     return item.path.parent == Path(__file__).parent / "gate"
-
-
-def _sha256(path: Path) -> str:
-    """Of a refused file, so that the record still says which one; "" where there are no bytes to read."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _now() -> str:

@@ -3,8 +3,13 @@
 Images of one prompt resemble each other, so 16 prompts x 4 seeds are 16 observations, not 64. Each
 prompt is left out in turn; the pseudo-values that result give a bias-corrected estimate and, through
 Student's t, an interval (Tukey 1958; Miller, "The jackknife - a review", 1974). For the mean of a
-balanced set this is exactly Student t on the prompt means; unlike that, it also serves values that
-exist only for a set, such as a Frechet distance.
+balanced set the pseudo-values are the prompts' means; unlike those, they also serve values that exist
+only for a set, such as a Frechet distance.
+
+A few bad prompts among good ones skew the values, and Student's t then errs on one side: with 16 values of
+skewness 1 its bounds at 95 % are wrong in 2.8 and 7.9 % of draws. Hall's transformation of t ("On the
+removal of skewness by transformation", 1992) takes the skewness out: 4.0 and 5.9 %, and 5.0 % on normal
+values as before.
 """
 
 from __future__ import annotations
@@ -19,9 +24,9 @@ from numpy.typing import NDArray
 
 MIN_PROMPTS = 8  # below this, simulated coverage is visibly short of nominal for skewed values
 CONFIDENCE = 0.95
-# The jackknife is inconsistent for order statistics, and for the share of missing images it degenerates
-# to a point where none is missing; those rows are judged by their value.
-STATS_WITH_INTERVAL = frozenset({"mean"})
+# The jackknife is inconsistent for order statistics, the worst prompt among them: those rows are judged by
+# their value.
+STATS_WITH_INTERVAL = frozenset({"mean", "missing", "share_at_least", "share_at_most"})
 
 
 class Interval(NamedTuple):
@@ -57,10 +62,25 @@ def jackknife(
     pseudo = k * whole - (k - 1) * without
     if not np.isfinite(pseudo).all():
         return None
-    estimate = float(pseudo.mean())
-    tail = (1 - confidence) / sides
-    half = t_quantile(1 - tail, k - 1) * float(pseudo.std(ddof=1)) / math.sqrt(k)
-    return Interval(estimate, estimate - half, estimate + half)
+    return mean_interval(pseudo, (1 - confidence) / sides)
+
+
+def mean_interval(values: NDArray[np.float64], tail: float) -> Interval:
+    """Of the mean behind (K,) independent values; each end is wrong with probability ``tail``."""
+    k, mean, spread = len(values), float(values.mean()), float(values.std(ddof=1))
+    if spread <= 1e-12 * abs(mean):  # the same number K times, but for rounding
+        return Interval(mean, mean, mean)
+    skewness = k / ((k - 1) * (k - 2)) * float((((values - mean) / spread) ** 3).sum())
+    t, error = t_quantile(1 - tail, k - 1), spread / math.sqrt(k)
+    return Interval(mean, mean - error * _skewed(t, skewness, k), mean - error * _skewed(-t, skewness, k))
+
+
+def _skewed(t: float, skewness: float, k: int) -> float:
+    """The value of the t statistic whose Hall transform is ``t``."""
+    a = skewness / math.sqrt(k)
+    if abs(a) < 1e-6:
+        return t
+    return 3 / a * (math.cbrt(1 + a * (t - a / 6)) - 1)
 
 
 @lru_cache(maxsize=256)
@@ -91,17 +111,20 @@ def _within(theta: float, df: int) -> float:
     return 2 / math.pi * (theta + total) if odd else total
 
 
-def more_prompts(low: float, high: float, prompts: int, limit: float, *, most: int = 1000) -> int | None:
+def more_prompts(
+    low: float, high: float, prompts: int, limit: float, *, tail: float = 0.025, most: int = 1000
+) -> int | None:
     """How many more prompts would probably put the whole interval on one side of ``limit``.
 
-    Probably: with power 80 % if the truth is the interval's centre and prompts vary as they did. None
-    where that takes more than ``most``: then the value is as good as at the limit.
+    Probably: with power 80 % if the truth is the interval's centre and prompts vary as they did. ``tail``
+    is the chance that an end is wrong. None where that takes more than ``most``: then the value is as good
+    as at the limit.
     """
     distance = abs((low + high) / 2 - limit)
-    spread = (high - low) / 2 / t_quantile(0.975, prompts - 1) * math.sqrt(prompts)  # sd of a prompt
+    spread = (high - low) / 2 / t_quantile(1 - tail, prompts - 1) * math.sqrt(prompts)  # sd of a prompt
 
     def decides(total: int) -> bool:
-        return distance >= (t_quantile(0.975, total - 1) + 0.8416) * spread / math.sqrt(total)
+        return distance >= (t_quantile(1 - tail, total - 1) + 0.8416) * spread / math.sqrt(total)
 
     if not decides(prompts + most):
         return None

@@ -148,7 +148,7 @@ def low_rank(down: str, up: str, *, alpha: str = "", resized: bool = False, bias
     """LoRA; a convolution is one of the same kernel and one of 1x1 (sd-scripts, networks/lora.py)."""
 
     def draw(module: nn.Module, generator: torch.Generator, index: int) -> dict[str, Tensor]:
-        weight = module.weight
+        weight = module.weight.detach()
         rank = 1 + index % 4 if resized else 4
         strength = (0.5 + index % 3 if resized else 2.0) if alpha else float(rank)
         size = CHANGE * float(weight.std()) * rank**0.5 / strength
@@ -364,7 +364,9 @@ KINDS: dict[str, Kind | Peft] = {
     "LyCORIS full": Kind(layouts.kohya, lycoris_full, chosen=every_layer, metadata=LYCORIS),
     "LyCORIS (IA)3": Kind(layouts.kohya, lycoris("ia3"), chosen=unet_attention, metadata=LYCORIS),
     "LyCORIS Diag-OFT": Kind(layouts.kohya, lycoris("diag-oft"), chosen=unet_attention, metadata=LYCORIS),
-    "LyCORIS BOFT": Kind(layouts.kohya, lycoris("boft", lora_dim=6), chosen=unet_attention, metadata=LYCORIS),
+    "LyCORIS BOFT": Kind(
+        layouts.kohya, lycoris("boft", lora_dim=14), chosen=unet_attention, metadata=LYCORIS
+    ),
     "LyCORIS GLoRA": Kind(layouts.kohya, lycoris("glora"), chosen=unet_attention, metadata=LYCORIS),
     "LyCORIS' own wrapper (SimpleTuner), LoKr": Kind(
         layouts.own_wrapper, lycoris("lokr"), chosen=denoiser, metadata={"format": "pt"}

@@ -123,6 +123,31 @@ def test_a_local_base_lies_beside_its_policy(write: Write) -> None:
     assert load_policy(directory).prompts.base == Base(str(directory / "pipeline"))
 
 
+def test_a_base_may_be_a_file_with_the_settings_and_vae_of_others(write: Write) -> None:
+    directory = write(
+        "owner/model, revision: main", "./tuned.safetensors, config: owner/model@v2, vae: ./vae"
+    )
+    (directory / "tuned.safetensors").touch()
+    (directory / "vae").mkdir()
+    file = str(directory / "tuned.safetensors")
+    expected = Base(file, None, "owner/model@v2", str(directory / "vae"))
+    assert load_policy(directory).prompts.base == expected
+    (directory / "other.safetensors").touch()
+    other = load_policy(directory, base=str(directory / "other.safetensors")).prompts.base
+    assert other == Base(str(directory / "other.safetensors"), None, "owner/model@v2", str(directory / "vae"))
+    assert load_policy(directory, base="a/b").prompts.base == Base("a/b", None, None, str(directory / "vae"))
+
+
+def test_the_sampler_may_say_more(write: Write) -> None:
+    more = "scheduler: EulerDiscreteScheduler, scheduler_settings: {use_karras_sigmas: true, beta_end: 0.02}"
+    said = load_policy(write('negative: ""', f"{more}, max_sequence_length: 256, true_cfg_scale: 2")).prompts
+    assert said.sampler.scheduler_settings == {"use_karras_sigmas": True, "beta_end": 0.02}
+    assert (said.sampler.max_sequence_length, said.sampler.true_cfg_scale) == (256, 2.0)
+    place = said.place("scheduler_settings.beta_end")
+    assert place.endswith("prompts.yaml:2: sampler.scheduler_settings.beta_end")
+    assert load_policy(write()).digest != load_policy(write('negative: ""', more)).digest
+
+
 def test_a_hub_id_may_carry_a_revision(write: Write) -> None:
     assert load_policy(write(), base="a/b@abc").prompts.base == Base("a/b", "abc")
 
@@ -183,6 +208,14 @@ def test_statistics_stand_for_references(write: Write, tmp_path: Path) -> None:
         ("model: owner/model", "model: ~nobody-here/x", "P:1: base.model: "),
         ("references: references", f"references: {'x' * 300}", "T:1: folders.references: 'xxx"),
         ("model: owner/model", "model: thresholds.yaml", "P:1: base.model: "),
+        ("model: owner/model", "model: ./tuned.ckpt", "P:1: base.model: "),
+        ("revision: main", "config: owner/other", "P:1: base.config: is for a single .safetensors"),
+        ("revision: main", "vae: ./nowhere", "P:1: base.vae: "),
+        ("revision: main", "vae: 3", "P:1: base.vae: must be text"),
+        ("revision: main", "vea: a/b", "P:1: base.vea: unknown key; did you mean 'vae'?"),
+        ('negative: ""', "scheduler_settings: karras", "P:2: sampler.scheduler_settings: must be a mapping"),
+        ('negative: ""', "max_sequence_length: 513", "P:2: sampler.max_sequence_length: must be from 1"),
+        ('negative: ""', "true_cfg_scale: 0.5", "P:2: sampler.true_cfg_scale: must be at least 1"),
         ("revision: main", "revision: 12345", "P:1: base.revision: must be text, not 12345; put it in quot"),
     ],
 )  # fmt: skip
@@ -229,6 +262,15 @@ def test_paths_given_as_options_must_exist(write: Write, tmp_path: Path) -> None
         load_policy(directory, references=nowhere)
     with pytest.raises(ConfigError, match=r"--base: .*nowhere does not exist"):
         load_policy(directory, base=str(nowhere))
+
+
+@pytest.mark.parametrize("key", ["model", "vae"])
+def test_a_pickle_is_refused_by_name(write: Write, key: str) -> None:
+    new = {"model": "model: ./old.ckpt", "vae": "model: owner/model, vae: ./old.ckpt"}[key]
+    directory = write("model: owner/model", new)
+    (directory / "old.ckpt").touch()
+    with pytest.raises(ConfigError, match=rf"base\.{key}: .*old\.ckpt is a pickle, which can run code"):
+        load_policy(directory)
 
 
 def test_more_seeds_continue_the_listed_ones() -> None:

@@ -38,11 +38,13 @@ def test_there_is_no_t_quantile_at_the_ends(p: float, df: int) -> None:
 
 
 def test_balanced_mean_is_student_t_on_prompt_means() -> None:
-    values = np.random.default_rng(1).normal(size=(12, 4))
+    """Where the means lie evenly around theirs; skewness is taken out otherwise."""
+    half = np.random.default_rng(1).normal(size=(6, 4))
+    values = np.concatenate([half, -half])
     found = stats.jackknife(mean_of(values.ravel()), prompts(12, 4))
     means = values.mean(axis=1)
     low, high = reference.t.interval(0.95, 11, loc=means.mean(), scale=reference.sem(means))
-    assert found == pytest.approx((values.mean(), low, high), rel=1e-9)
+    assert found == pytest.approx((values.mean(), low, high), rel=1e-9, abs=1e-12)
 
 
 def test_one_sided_bounds_are_the_ends_of_the_90_percent_interval() -> None:
@@ -57,6 +59,25 @@ def test_bias_of_order_one_over_n_is_removed() -> None:
     found = stats.jackknife(lambda keep: float(values[keep].var()), prompts(20))
     assert found is not None
     assert found.estimate == pytest.approx(values.var(ddof=1), rel=1e-9)
+
+
+def test_the_bounds_are_where_halls_transform_of_t_is_students_quantile() -> None:
+    values = np.random.default_rng(8).exponential(size=20)
+    found = stats.mean_interval(values, 0.05)
+    skewness = reference.skew(values, bias=False)
+    for bound, quantile in ((found.low, reference.t.ppf(0.95, 19)), (found.high, reference.t.ppf(0.05, 19))):
+        t = (values.mean() - bound) / reference.sem(values)
+        a = skewness / math.sqrt(20)
+        assert t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6 == pytest.approx(quantile, rel=1e-9)
+
+
+@pytest.mark.parametrize("k", [16, 32])
+def test_one_sided_bounds_of_skewed_values_err_less_than_students(k: int) -> None:
+    """Skewness 1, nominal 5 % on either side; in 4,000 draws Student's t errs in 3 and 8 %."""
+    draws = np.random.default_rng(9).gamma(4, size=(4000, k)) / 4
+    bounds = np.array([stats.mean_interval(draw, 0.05) for draw in draws])
+    assert (bounds[:, 1] > 1).mean() == pytest.approx(0.045, abs=0.012)
+    assert (bounds[:, 2] < 1).mean() == pytest.approx(0.055, abs=0.012)
 
 
 def test_order_of_rows_does_not_matter() -> None:

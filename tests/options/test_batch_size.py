@@ -49,6 +49,8 @@ def test_no_pixel_is_more_than_one_grey_level_apart(in_one: Made, one_by_one: Ma
 def test_the_record_says_how_it_was_made(in_one: Made, one_by_one: Made) -> None:
     assert in_one.run.report["run"]["batch_size"] == 4
     assert one_by_one.run.report["run"]["batch_size"] == 1
+    assert in_one.run.report["run"]["made"]["batch_sizes"] == [1, 4]  # one image of the base stands alone
+    assert one_by_one.run.report["run"]["made"]["batch_sizes"] == [1]
 
 
 def test_seeds_beyond_the_policy_s_go_on_counting(in_one: Made) -> None:
@@ -61,6 +63,36 @@ def test_seeds_beyond_the_policy_s_go_on_counting(in_one: Made) -> None:
 def test_progress_is_told_in_lines_where_there_is_no_terminal(in_one: Made) -> None:
     assert "generating good: 0 of 4 images" in in_one.run.err
     assert "generating good: 4 of 4 images" in in_one.run.err
+
+
+SHORT = """
+import functools
+
+import torch
+from diffusers import StableDiffusionPipeline
+
+whole = StableDiffusionPipeline.__call__
+
+@functools.wraps(whole)
+def short(self, prompt, **rest):
+    if len(prompt) > 2:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    return whole(self, prompt, **rest)
+
+StableDiffusionPipeline.__call__ = short
+"""
+
+
+def test_a_batch_that_memory_does_not_hold_is_halved_once(world: World, in_one: Made, tmp_path: Path) -> None:
+    """A device that is too small, in place of which the pipeline raises; the images are the same."""
+    Gate(tmp_path, world).conftest(SHORT)
+    halved = make(world, tmp_path, "--batch-size", "4")
+    assert halved.run.err.count("memory holds no 4 images at a time: batches of 2 from here on") == 1
+    facts = halved.run.report["run"]
+    assert facts["made"] == {"images": 5, "batch_sizes": [1, 2], "vae_dtypes": ["float32"]}
+    assert facts["batch_size"] == 4  # what was asked for
+    apart = max(np.abs(halved.images[name] - in_one.images[name]).max() for name in IMAGES)
+    assert apart <= 1
 
 
 @pytest.mark.parametrize("size", ["0", "-2"])

@@ -1,0 +1,182 @@
+"""A LoRA on a base of SD 1.5's size with random weights: peak memory, and seconds of load, proof and image.
+
+python benchmarks/sd15_size.py [--dtype bfloat16] [--side 256] [--steps 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import save_file
+from transformers import AutoTokenizer, CLIPTextConfig, CLIPTextModel
+
+from lora_checks import apply, proof
+from lora_checks.lora_file import inspect
+
+MINIATURE = Path(__file__).parents[1] / "examples" / "miniature"
+ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+RANK = 16
+PROMPT = "photo of a person"
+
+
+def peak() -> float:
+    """Of this process so far, in MB."""
+    found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return found / 1024 if sys.platform == "linux" else found / 2**20
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def filled(module: Any, seed: int) -> Any:
+    """Every weight drawn in place: no second copy of the largest is ever made."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weight in module.named_parameters():
+            if weight.ndim > 1:
+                weight.normal_(0, weight[0].numel() ** -0.5, generator=generator)
+            else:
+                weight.fill_(1.0 if name.endswith("weight") else 0.0)
+    return module.eval()
+
+
+def empty(build: Callable[[], Any], dtype: torch.dtype) -> Any:
+    with torch.device("meta"), default_dtype(dtype):
+        module = build()
+    return module.to_empty(device="cpu")
+
+
+def base(dtype: torch.dtype) -> Any:
+    """The configurations of stable-diffusion-v1-5; the tokenizer is the miniature's, padded to 77."""
+    unet = empty(lambda: UNet2DConditionModel(sample_size=64, cross_attention_dim=768), dtype)
+    vae = empty(
+        lambda: AutoencoderKL(
+            block_out_channels=(128, 256, 512, 512),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            layers_per_block=2,
+            latent_channels=4,
+            sample_size=512,
+        ),
+        dtype,
+    )
+    text = CLIPTextConfig(
+        hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12
+    )
+    with default_dtype(dtype):
+        text_encoder = CLIPTextModel(text)
+    tokenizer = AutoTokenizer.from_pretrained(MINIATURE / "pipeline" / "tokenizer")
+    tokenizer.model_max_length = 77
+    pipe = StableDiffusionPipeline(
+        vae=filled(vae, 1),
+        text_encoder=filled(text_encoder, 2),
+        tokenizer=tokenizer,
+        unet=filled(unet, 3),
+        scheduler=DDIMScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            steps_offset=1,
+            clip_sample=False,
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def write_lora(unet: Any, path: Path) -> None:
+    """Rank 16 on all attention layers, with diffusers' keys, in float16."""
+    generator = torch.Generator().manual_seed(4)
+    tensors = {}
+    for name, module in unet.named_modules():
+        if name.endswith(ATTENTION):
+            rows, columns = module.weight.shape
+            down = torch.randn(RANK, columns, generator=generator)
+            up = torch.randn(rows, RANK, generator=generator) * 0.1 * (RANK * columns) ** -0.5
+            tensors[f"unet.{name}.lora_A.weight"] = down.half()
+            tensors[f"unet.{name}.lora_B.weight"] = up.half()
+    save_file(tensors, path)
+
+
+def child(options: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    imports = peak()
+    pipe = base(getattr(torch, options.dtype))
+    weights = sum(
+        value.numel() * value.element_size()
+        for part in (pipe.unet, pipe.text_encoder, pipe.vae)
+        for value in part.parameters()
+    )
+    say(f"{options.dtype}: weights {weights / 2**20:.0f} MB, libraries {imports:.0f} MB")
+    spent: list[tuple[str, float]] = []
+
+    def timed(what: str, work: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        found = work()
+        spent.append((what, time.perf_counter() - start))
+        over = (peak() - imports) / (weights / 2**20)
+        say(
+            f"{what:8} {spent[-1][1]:7.1f} s, peak {peak():.0f} MB, without the libraries {over:.2f}x weights"
+        )
+        return found
+
+    timed("base", lambda: None)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "attention.safetensors"
+        write_lora(pipe.unet, path)
+        lora = inspect(path, "attention")
+        adapter = timed("load", lambda: apply.load(pipe, lora, "lora"))
+    apply.activate(pipe, {"lora": 1.0})
+    proven = timed("proof", lambda: proof.prove(pipe, adapter, 1.0))
+    say(
+        f"{'':8} {proven.layers} layers, effect on the unet {proven.effect['unet']:.3f}, "
+        f"worst layer error {proven.worst_layer_error:.1e}"
+    )
+    image = {"height": options.side, "width": options.side, "num_inference_steps": options.steps}
+    timed(
+        "image", lambda: pipe(PROMPT, output_type="np", generator=torch.Generator().manual_seed(0), **image)
+    )
+    say(f"{'':8} {options.side} x {options.side}, {options.steps} steps with guidance, and the VAE")
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16", "float16"))
+    parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        child(options)
+        return
+    given = ["--dtype", options.dtype, "--side", str(options.side), "--steps", str(options.steps)]
+    subprocess.run([sys.executable, __file__, "--child", *given], check=True)
+
+
+if __name__ == "__main__":
+    main()
