@@ -42,7 +42,7 @@ def load_policy(
 ) -> Policy:
     """Read a policy directory; each keyword stands for the command-line option of its name."""
     path = _policy_file(directory, "thresholds.yaml", thresholds, "--thresholds")
-    top = load(path).table(required=["checks"], optional=["folders", "networks"])
+    top = load(path).table(required=["checks"], optional=["folders", "networks", "unused_tensors"])
     folders = _folders(top.get("folders"), path.parent, references)
     rows = _checks(top["checks"], folders)
     return Policy(
@@ -51,6 +51,7 @@ def load_policy(
         networks=_networks(top.get("networks"), path.parent),
         folders=_present(folders, {row.against for row in rows}),
         directory=directory.absolute(),
+        unused_tensors=_unused(top["unused_tensors"]) if "unused_tensors" in top else {},
     )
 
 
@@ -113,6 +114,18 @@ def _local(name: str, setting: Any, parent: Path) -> Any:
     if name in _LOCAL_KEYS and isinstance(setting, str) and setting.startswith(("./", "../")):
         return str((parent / setting).resolve())
     return setting
+
+
+def _unused(value: Value) -> dict[str, str]:
+    """Patterns of tensor names that may stay without a place on the base, each with its why."""
+    found: dict[str, str] = {}
+    for pattern, entry in value.mapping().items():
+        if not pattern.strip("*?"):
+            raise entry.error(
+                "would allow every tensor to be left out; name the part that may be, as 'lora_te_*'"
+            )
+        found[pattern] = " ".join(entry.text().split())
+    return found
 
 
 def _checks(value: Value, folders: Mapping[str, object]) -> tuple[Threshold, ...]:

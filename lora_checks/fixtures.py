@@ -15,8 +15,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lora_checks.lora_file import inspect
-from lora_checks.records import ImageSet, Lora, Measurement, Policy, Threshold, Verdict
+from lora_checks.records import ImageSet, Lora, Measurement, Policy, Proof, Threshold, Verdict
 from lora_checks.session import SESSION, Session
 from lora_checks.workbench import Workbench
 
@@ -40,8 +39,13 @@ def policy(gate_session: Session) -> Policy:
 @pytest.fixture(scope="session")
 def lora(request: pytest.FixtureRequest, gate_session: Session) -> Lora:
     """The LoRA under test, read and checked. Tests that use it run once for each ``--lora``."""
-    name: str = request.param
-    return inspect(gate_session.files[name], name)
+    return gate_session.loras[request.param].read()
+
+
+@pytest.fixture(scope="session")
+def proof(lora: Lora, workbench: Workbench) -> Proof:
+    """What the LoRA was measured to do on the base; an error if a part of it does not arrive there."""
+    return workbench.prove(lora)
 
 
 @pytest.fixture(scope="session")

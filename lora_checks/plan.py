@@ -16,16 +16,19 @@ class Machine:
     device: str
     dtype: str
     versions: tuple[str, ...]
+    companions: tuple[Lora, ...] = ()
     memory: tuple[str, ...] = ()  # of `Memory.pixels`
 
 
-def candidate(prompts: PromptSet, machine: Machine, lora: Lora, scale: float = 1.0) -> tuple[ImageSpec, ...]:
-    """One spec for each prompt and seed, prompts outermost, with the LoRA applied."""
-    return tuple(replace(spec, lora=lora.sha256, lora_scale=scale) for spec in baseline(prompts, machine))
+def candidate(prompts: PromptSet, machine: Machine, lora: Lora) -> tuple[ImageSpec, ...]:
+    """One spec for each prompt and seed, prompts outermost, with the LoRA applied at its scale."""
+    return tuple(
+        replace(spec, lora=lora.sha256, lora_scale=lora.scale) for spec in baseline(prompts, machine)
+    )
 
 
 def baseline(prompts: PromptSet, machine: Machine) -> tuple[ImageSpec, ...]:
-    """The same prompts and noise without the LoRA, row for row."""
+    """The same prompts, noise and companions without the LoRA, row for row."""
     return tuple(
         ImageSpec(
             prompt=prompt,
@@ -37,6 +40,7 @@ def baseline(prompts: PromptSet, machine: Machine) -> tuple[ImageSpec, ...]:
             dtype=machine.dtype,
             device=machine.device.partition(":")[0],
             versions=machine.versions,
+            companions=tuple((lora.sha256, lora.scale) for lora in machine.companions),
             memory=machine.memory,
         )
         for prompt in prompts.prompts

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 GATE = Path(__file__).parent / "gate"
-CHECKS = ("test_lora_file.py", "test_lora_thresholds.py")
-NEEDS_LORA = ("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds")
+CHECKS = ("test_lora_file.py", "test_lora_applied.py", "test_lora_thresholds.py")
+NEEDS_LORA = ("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds", "scale")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,6 +26,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="lora",
         metavar="PATH",
         help="gate this LoRA: a .safetensors file, a folder of them, or a quoted pattern; repeatable",
+    )
+    add(
+        "--lora-scale",
+        dest="lora_scale",
+        metavar="S[,S...]",
+        help="gate every LoRA at each of these strengths, such as 0.6,0.8,1.0 (default: 1.0)",
+    )
+    add(
+        "--with-lora",
+        action="append",
+        default=[],
+        dest="lora_with",
+        metavar="PATH[:S]",
+        help="a LoRA that every image is made with, the base's too, at strength S; repeatable",
     )
     add(
         "--policy",

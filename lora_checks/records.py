@@ -68,8 +68,9 @@ class Lora:
     families: tuple[str, ...] = ()  # bases that its keys and shapes fit: "SD 1.x", "SDXL", ...
     layers: tuple[LoraLayer, ...] = ()
     tensors_sha256: str = ""  # of the bytes behind the header, as sd-scripts' `sshs_model_hash`
-    facts: Mapping[str, str] = field(default_factory=dict)  # what the metadata says of trigger, base, training
+    facts: Mapping[str, str] = field(default_factory=dict)  # from the metadata: trigger, base, training
     warnings: tuple[str, ...] = ()  # sentences for people; nothing that would be an error
+    scale: float = 1.0  # the strength it is gated at
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ class Policy:
     networks: Mapping[str, Mapping[str, Any]]  # slot ("clip") -> settings; relative paths already resolved
     folders: Mapping[str, Path]  # "references", "train" -> folder of pictures, or an .npz of statistics
     directory: Path
+    unused_tensors: Mapping[str, str] = field(default_factory=dict)  # pattern of tensor names -> why
 
     @property
     def digest(self) -> str:
@@ -157,7 +159,8 @@ class Policy:
         prompts = [dataclasses.replace(prompt, source="") for prompt in said.prompts]
         rows = [dataclasses.replace(row, source="") for row in self.thresholds]
         networks = {slot: _unplaced(settings) for slot, settings in self.networks.items()}
-        return digest([prompts, said.sampler, said.seeds, said.trigger, said.class_words, rows, networks])
+        decisive = [prompts, said.sampler, said.seeds, said.trigger, said.class_words, rows, networks]
+        return digest([*decisive, sorted(self.unused_tensors)])
 
 
 def _unplaced(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,6 +184,7 @@ class ImageSpec:
     dtype: str  # "float32", "float16", "bfloat16"
     device: str  # "cpu", "cuda", ...
     versions: tuple[str, ...]  # ("diffusers 0.42.1", "torch 2.14.1")
+    companions: tuple[tuple[str, float], ...] = ()  # sha256 and scale of LoRAs it is stacked on
     memory: tuple[str, ...] = ()  # what saves memory at the price of other pixels: "vae-tiling", ...
 
     @property

@@ -16,9 +16,9 @@ import pytest
 
 from lora_checks import config as policies
 from lora_checks import report, verdict
+from lora_checks.candidates import Candidate, candidates, companions
 from lora_checks.errors import ConfigError, LoraChecksError, StoreError
 from lora_checks.gallery import shown
-from lora_checks.lora_file import find_loras, lora_names
 from lora_checks.lora_open import refused_sha256
 from lora_checks.progress import Progress
 from lora_checks.records import Lora, Policy, Threshold, Verdict
@@ -28,6 +28,8 @@ from lora_checks.words import printable
 from lora_checks.workbench import Workbench, open_workbench
 
 FILE_CHECK = "file"  # the row of the LoRA file itself, before any threshold
+APPLIED_CHECK = "applied"  # the row of the proof that it is on the base, as its file says
+OWN_CHECKS = {"test_lora_file.py": FILE_CHECK, "test_lora_applied.py": APPLIED_CHECK}
 PROPERTY = "lora_checks.verdict"  # how a verdict travels: one JSON line in item.user_properties
 JOURNAL = "verdicts.jsonl"  # in the report folder: verdicts as they come, for a run that is killed
 
@@ -36,10 +38,10 @@ class Session:
     """The plugin of a gating run. In an xdist worker it makes verdicts, in the controller it counts them."""
 
     def __init__(
-        self, config: pytest.Config, policy: Policy, files: dict[str, Path], bench: Workbench
+        self, config: pytest.Config, policy: Policy, loras: dict[str, Candidate], bench: Workbench
     ) -> None:
         here = config.invocation_params.dir
-        self.config, self.policy, self.files, self.bench = config, policy, files, bench
+        self.config, self.policy, self.loras, self.bench = config, policy, loras, bench
         self.report_folder = _path(here, config.option.lora_report) or bench.store.root / "report"
         self.worker = hasattr(config, "workerinput")
         self.started = _now()
@@ -50,8 +52,8 @@ class Session:
     @property
     def required(self) -> list[tuple[str, str]]:
         """(LoRA, check) pairs without which the run is no PASS, whatever was collected or deselected."""
-        checks = [FILE_CHECK, *(row.name for row in self.policy.thresholds if row.required)]
-        return [(name, check) for name in self.files for check in checks]
+        rows = [row.name for row in self.policy.thresholds if row.required]
+        return [(name, check) for name in self.loras for check in (FILE_CHECK, APPLIED_CHECK, *rows)]
 
     @property
     def passed(self) -> bool:
@@ -63,7 +65,7 @@ class Session:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "lora" in metafunc.fixturenames:
             metafunc.parametrize(
-                "lora", list(self.files), ids=list(self.files), indirect=True, scope="session"
+                "lora", list(self.loras), ids=list(self.loras), indirect=True, scope="session"
             )
         if "threshold" in metafunc.fixturenames:
             rows = self.policy.thresholds
@@ -93,9 +95,9 @@ class Session:
     def _error_verdict(self, item: pytest.Function, error: BaseException) -> Verdict:
         params: dict[str, Any] = dict(item.callspec.params)
         name, row, lora = params["lora"], params.get("threshold"), item.funcargs.get("lora")
-        sha256 = lora.sha256 if isinstance(lora, Lora) else refused_sha256(self.files[name])
+        sha256 = lora.sha256 if isinstance(lora, Lora) else refused_sha256(self.loras[name].path)
         reason = str(error) if isinstance(error, LoraChecksError) else f"{type(error).__name__}: {error}"
-        check = row.name if isinstance(row, Threshold) else FILE_CHECK
+        check = row.name if isinstance(row, Threshold) else OWN_CHECKS[item.path.name]
         return verdict.error(name, sha256, check, row, reason)
 
     # -- counting them
@@ -201,8 +203,12 @@ class Session:
             "report": str(self.report_folder),
             "command": shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
             "loras": [
-                {"name": name, "path": str(path), "sha256": loras.get(name, "")}
-                for name, path in self.files.items()
+                {"name": name, "path": str(lora.path), "scale": lora.scale, "sha256": loras.get(name, "")}
+                for name, lora in self.loras.items()
+            ],
+            "companions": [
+                {"name": lora.name, "path": str(lora.path), "scale": lora.scale, "sha256": lora.sha256}
+                for lora in bench.companions
             ],
             "required": self.required,
         }
@@ -219,7 +225,7 @@ def start(config: pytest.Config) -> Session:
     try:
         if option.lora_batch_size is not None and option.lora_batch_size < 1:
             raise ConfigError("--batch-size must be 1 or more")
-        paths = find_loras(option.lora, here)
+        loras = candidates(option.lora, option.lora_scale, here)
         policy = policies.load_policy(
             _policy_folder(config),
             thresholds=_path(here, option.lora_thresholds),
@@ -235,6 +241,7 @@ def start(config: pytest.Config) -> Session:
             option.lora_dtype,
             option.lora_batch_size,
             console.bar,
+            companions=companions(option.lora_with, here),
             offload=option.lora_offload,
             save_memory=option.lora_save_memory,
             say=console.say,
@@ -242,7 +249,7 @@ def start(config: pytest.Config) -> Session:
         bench.preflight()
         for warning in bench.warnings:
             console.say_once(warning)
-        session = Session(config, policy, dict(zip(lora_names(paths), paths, strict=True)), bench)
+        session = Session(config, policy, loras, bench)
         if not option.collectonly:
             _check_writable(session.report_folder)
     except LoraChecksError as error:

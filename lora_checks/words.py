@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from lora_checks.records import Proof
 
 
 def number(value: float | None, unlike: Iterable[float | None] = ()) -> str:
@@ -29,6 +31,26 @@ def _decimals(value: float) -> int:
 
 def count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def proven(proof: Proof) -> str:
+    """ "all 212 tensors, moves unet by 4.1 %; 2 layers add nothing: ..."."""
+    moved = ", ".join(f"{name} by {_percent(effect)}" for name, effect in proof.effect.items())
+    parts = [f"all {proof.tensors} tensors, moves {moved}"]
+    if proof.unused:
+        parts = [f"{proof.tensors - len(proof.unused)} of {proof.tensors} tensors, moves {moved}"]
+        parts.append(f"{len(proof.unused)} left out, as the policy allows: {_some(proof.unused)}")
+    if proof.dead:
+        parts.append(f"{count(len(proof.dead), 'layer')} of {proof.layers} untrained: {_some(proof.dead)}")
+    return "; ".join(parts)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
 def printable(text: str) -> str:

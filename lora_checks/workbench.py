@@ -9,16 +9,16 @@ import io
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lora_checks import base, extractors, gallery, generate, images, metrics, plan
+from lora_checks import base, extractors, gallery, generate, images, metrics, plan, png, proofs
 from lora_checks.device import choose_device, choose_dtype, library_versions
-from lora_checks.errors import ConfigError, GenerationError
+from lora_checks.errors import ConfigError, GenerationError, LoraChecksError
 from lora_checks.extractors import Extractor
 from lora_checks.family import has, index_of
 from lora_checks.measure import Task, measure
@@ -33,6 +33,7 @@ from lora_checks.records import (
     Metric,
     Pairing,
     Policy,
+    Proof,
     Stat,
     Threshold,
     digest,
@@ -51,11 +52,13 @@ class Workbench:
     dtype: str
     batch_size: int
     progress: Callable[[str], Progress]
+    companions: tuple[Lora, ...] = ()
     memory: Memory = field(default_factory=Memory)
     say: Callable[[str], None] = lambda _: None
     warnings: tuple[str, ...] = ()  # of the preflight, for people
     _networks: dict[str, Extractor] = field(default_factory=dict)
     _pictures: dict[str, ImageSet] = field(default_factory=dict)
+    _refused: dict[Path, LoraChecksError] = field(default_factory=dict)
     _journal: int = 0  # length of the store's journal when this bench was opened
 
     def __post_init__(self) -> None:
@@ -68,13 +71,27 @@ class Workbench:
 
     @cached_property
     def machine(self) -> plan.Machine:
-        versions = library_versions()
-        return plan.Machine(self.base.identity, self.device, self.dtype, versions, self.memory.pixels)
+        return plan.Machine(
+            self.base.identity,
+            self.device,
+            self.dtype,
+            library_versions(),
+            companions=self.companions,
+            memory=self.memory.pixels,
+        )
 
     @cached_property
     def studio(self) -> generate.Studio:
-        prompts = self.policy.prompts
-        return generate.Studio(self.base, prompts, self.device, self.dtype, self.memory, self.say)
+        return generate.Studio(
+            self.base,
+            self.policy.prompts,
+            self.device,
+            self.dtype,
+            memory=self.memory,
+            companions=self.companions,
+            unused_tensors=tuple(self.policy.unused_tensors),
+            say=self.say,
+        )
 
     def preflight(self) -> None:
         """Everything that can be known to be wrong before the first image, in milliseconds."""
@@ -123,8 +140,33 @@ class Workbench:
             self._pictures[name] = images.image_set(name, self.policy.folders[name])
         return self._pictures[name]
 
+    def prove(self, lora: Lora) -> Proof:
+        """That the LoRA is on the base as its file says; measured once and kept in the store.
+
+        Raises `GenerationError` or `LoraFileError`, naming the layer or tensor, if it is not.
+        """
+        for companion in self.companions:
+            if companion.sha256 == lora.sha256:
+                raise ConfigError(f"--with-lora: {companion.path} is the LoRA under test itself")
+            self._prove(companion, replace(self.machine, companions=()))
+        return self._prove(lora, self.machine)
+
+    def _prove(self, lora: Lora, machine: plan.Machine) -> Proof:
+        path = proofs.place(self.store, machine, lora, tuple(self.policy.unused_tensors))
+        if path in self._refused:  # each row says so; it is tried once
+            raise self._refused[path]
+        if not path.exists():
+            try:
+                proof = self.studio.prove(lora, machine.companions)
+            except LoraChecksError as error:
+                self._refused[path] = error
+                raise
+            self.store.put(path, proofs.encode(proof))
+        return proofs.decode(path)
+
     def candidate(self, lora: Lora) -> ImageSet:
-        """The images with the LoRA, made where the store lacks them, and proven to differ from the base."""
+        """The images with the LoRA, proven to be applied, made where the store lacks them."""
+        self.prove(lora)
         specs = plan.candidate(self.policy.prompts, self.machine, lora)
         made = self._images("candidate", specs, lora, lora.name)
         first = plan.baseline(self.policy.prompts, self.machine)[:1]
@@ -178,7 +220,7 @@ class Workbench:
 
     def _show(self, folder: Path, made: ImageSet, specs: Sequence[ImageSpec]) -> None:
         record = {
-            image.name: generate.recipe(spec) | {"sha256": image.sha256}
+            image.name: png.recipe(spec) | {"sha256": image.sha256}
             for image, spec in zip(made.images, specs, strict=True)
         }
         gallery.show(self.store, folder, made, record)
@@ -250,6 +292,7 @@ def open_workbench(
     batch_size: int | None,
     progress: Callable[[str], Progress],
     *,
+    companions: tuple[Lora, ...] = (),
     offload: str = "none",
     save_memory: str | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -262,6 +305,7 @@ def open_workbench(
         dtype=dtype,
         batch_size=batch_size or (8 if device == "cpu" else 4),
         progress=progress,
+        companions=companions,
         memory=choose_memory(offload, save_memory, device),
         say=say,
     )

@@ -291,3 +291,32 @@ def test_the_root_policy_loads(tmp_path: Path) -> None:
     assert len(policy.prompts.prompts) * len(policy.prompts.seeds) >= 40
     with pytest.raises(ConfigError, match=r"references does not exist.*--references FOLDER"):
         load_policy(root)
+
+
+UNUSED = """\
+unused_tensors:
+  lora_te_*: |
+    the base's text encoder
+    is frozen
+checks:
+"""
+
+
+def test_tensors_that_may_stay_unused_are_named_by_pattern_with_a_reason(write: Write) -> None:
+    policy = load_policy(write("checks:\n", UNUSED))
+    assert policy.unused_tensors == {"lora_te_*": "the base's text encoder is frozen"}
+    assert policy.digest != load_policy(write()).digest
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("'*': all", "would allow every tensor to be left out"),
+        ("'??*': all", "would allow every tensor to be left out"),
+        ("lora_te_*: ''", "unused_tensors.lora_te_*: "),
+        ("lora_te_*", "unused_tensors: "),
+    ],
+)
+def test_a_pattern_without_limits_or_reason_is_refused(write: Write, entry: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_policy(write("checks:\n", f"unused_tensors:\n  {entry}\nchecks:\n"))

@@ -37,6 +37,14 @@ def test_the_baseline_differs_from_the_candidate_by_the_lora_alone() -> None:
     assert {(spec.lora, spec.lora_scale) for spec in candidate} == {(LORA.sha256, 1.0)}
 
 
+def test_a_lora_is_applied_at_its_strength_and_companions_are_on_both_sides() -> None:
+    style = replace(LORA, sha256="1" * 64, scale=0.7)
+    machine, lora = replace(MACHINE, companions=(style,)), replace(LORA, scale=0.6)
+    candidate, baseline = plan.candidate(PROMPTS, machine, lora)[0], plan.baseline(PROMPTS, machine)[0]
+    assert (candidate.lora_scale, baseline.lora_scale) == (0.6, 0.0)
+    assert candidate.companions == baseline.companions == (("1" * 64, 0.7),)
+
+
 def test_every_image_starts_from_noise_of_its_own() -> None:
     seeds = [spec.seed for spec in plan.baseline(PROMPTS, MACHINE)]
     assert len(set(seeds)) == 6
@@ -79,6 +87,7 @@ def test_pixels_do_not_depend_on_where_a_prompt_was_written_or_which_gpu_it_was(
         {"sampler": replace(PROMPTS.sampler, steps=5)},
         {"sampler": replace(PROMPTS.sampler, negative="blurry")},
         {"sampler": replace(PROMPTS.sampler, scheduler="DDIMScheduler")},
+        {"companions": (("1" * 64, 0.7),)},
     ],
     ids=str,
 )

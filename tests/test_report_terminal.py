@@ -26,6 +26,14 @@ def test_the_first_line_says_what_was_gated_and_how_it_ended() -> None:
     assert len(first) == 140
 
 
+def test_a_sweep_shows_strengths_and_a_stack_its_companions() -> None:
+    loras = [{"name": "a:0.6", "path": "loras/a.safetensors", "scale": 0.6, "sha256": "9c1e" * 16}]
+    companions = [{"name": "style", "path": "style.safetensors", "scale": 0.7, "sha256": "1" * 64}]
+    first = lines(document(verdicts("a:0.6"), loras=loras, companions=companions), 140)[0]
+    assert first.startswith("a.safetensors at 0.6  FAIL")
+    assert first.endswith("16 prompts x 2 seeds  with style:0.7")
+
+
 def test_rows_are_worst_first_and_aligned() -> None:
     found = lines(document(verdicts()), 140)
     starts = ["  FAIL", "  FAIL", "  FAIL", "  INCONCLUSIVE", "  PASS", "  PASS"]

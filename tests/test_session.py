@@ -70,8 +70,8 @@ def test_a_subset_says_what_was_not_run(gate: Gate) -> None:
     assert run.code == 1
     assert run.report["outcome"] == "INCOMPLETE"
     assert run.outcomes == {("good", "identity"): "PASS"}
-    assert run.report["loras"][0]["missing"] == ["file", "faces", "likeness", "distribution"]
-    assert "good.safetensors  INCOMPLETE  4 of 5 rows not run" in run.out
+    assert run.report["loras"][0]["missing"] == ["file", "applied", "faces", "likeness", "distribution"]
+    assert "good.safetensors  INCOMPLETE  5 of 6 rows not run" in run.out
 
 
 def test_a_misspelt_selection_is_incomplete_and_not_merely_empty(gate: Gate) -> None:
@@ -147,7 +147,14 @@ def test_a_refused_file_is_one_sentence_and_every_row_has_a_verdict(gate: Gate) 
     (gate.folder / "broken.safetensors").write_bytes(b"PK\x03\x04")
     run = gate("--lora", "broken.safetensors")
     assert run.code == 1
-    assert {check for _, check in run.outcomes} == {"file", "faces", "identity", "likeness", "distribution"}
+    assert {check for _, check in run.outcomes} == {
+        "file",
+        "applied",
+        "faces",
+        "identity",
+        "likeness",
+        "distribution",
+    }
     assert set(run.outcomes.values()) == {"ERROR"}
     assert run.report["outcome"] == "ERROR"
     assert "Traceback" not in run.out
@@ -180,4 +187,4 @@ def test_the_verdicts_are_on_disk_before_the_run_ends(gate: Gate) -> None:
     assert run.code == 0
     assert not (run.report_folder / "report.json").exists()
     journal = (run.report_folder / "verdicts.jsonl").read_text().splitlines()
-    assert len(journal) == 3
+    assert len(journal) == 4

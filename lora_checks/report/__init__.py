@@ -7,8 +7,9 @@ The document, schema 1::
              "policy": {"directory": "...", "digest": "..."},
              "prompts": 16, "seeds": [0, 1], "device": "cpu", "dtype": "float32", "batch_size": 8,
              "versions": {...}, "networks": {...}, "started": "...", "finished": "...",
-             "store": "...", "report": "...", "command": "..."},
-     "loras": [{"name": "overfit", "path": "...", "sha256": "...", "outcome": "FAIL",
+             "store": "...", "report": "...", "command": "...",
+             "companions": [{"name": "style", "path": "...", "sha256": "...", "scale": 0.7}]},
+     "loras": [{"name": "overfit", "path": "...", "sha256": "...", "scale": 1.0, "outcome": "FAIL",
                 "images": ["folder", ...], "missing": ["check without a verdict", ...],
                 "rows": [a verdict's fields, band, direction, margin; worst first]}]}
 """

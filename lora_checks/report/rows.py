@@ -81,7 +81,10 @@ def reason(row: Row) -> str:
 
 
 def title(lora: Row) -> str:
-    return PurePath(lora["path"]).name or str(lora["name"])
+    """The file, and its strength where the run has more than one."""
+    file = PurePath(lora["path"]).name or str(lora["name"])
+    swept = str(lora["name"]).endswith(f":{lora.get('scale', 1):g}")
+    return f"{file} at {lora['scale']:g}" if swept else file
 
 
 def tally(lora: Row) -> str:
@@ -104,6 +107,7 @@ def setting(run: Row) -> str:
     if run.get("prompts") is not None and seeds is not None:
         number_of_seeds = seeds if isinstance(seeds, int) else len(seeds)
         parts.append(f"{count(run['prompts'], 'prompt')} x {count(number_of_seeds, 'seed')}")
+    parts += [f"with {lora['name']}:{lora['scale']:g}" for lora in run.get("companions", ())]
     return "  ".join(parts)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from world import Gate
 
-ROWS = ("file", "faces", "identity", "likeness", "distribution")
+ROWS = ("file", "applied", "faces", "identity", "likeness", "distribution")
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_a_file(gate: Gate) -> None:
     run = gate("--lora", gate.world.good)
     assert run.code == 0, run.out + run.err
     assert run.outcomes == {("good", row): "PASS" for row in ROWS}
-    assert "good.safetensors  PASS  5 of 5 rows" in run.out
+    assert "good.safetensors  PASS  6 of 6 rows" in run.out
 
 
 def test_a_path_relative_to_where_pytest_is_started(gate: Gate) -> None:

