@@ -139,7 +139,8 @@ def _checks(value: Value, folders: Mapping[str, object]) -> tuple[Threshold, ...
 
 def _check(value: Value, name: str, folders: Mapping[str, object]) -> Threshold:
     _check_name(value, name)
-    optional = ["min", "max", "stat", "pairing", "against", "rule", "required", "max_missing", "bands"]
+    optional = ["min", "max", "stat", "pairing", "against", "network", "texts", "rule", "required"]
+    optional += ["max_missing", "bands"]
     fields = value.table(required=["metric", "why"], optional=optional)
     low, high = _limits(value, fields)
     row: dict[str, Any] = {}
@@ -148,6 +149,10 @@ def _check(value: Value, name: str, folders: Mapping[str, object]) -> Threshold:
             row[key] = fields[key].choice(get_args(options))
     if "against" in fields:
         row["against"] = _against(fields["against"], list(folders))
+    if "network" in fields:
+        row["network"] = fields["network"].text()
+    if "texts" in fields:
+        row["texts"] = tuple(entry.text() for entry in fields["texts"].items())
     if "required" in fields:
         row["required"] = fields["required"].flag()
     if "max_missing" in fields:

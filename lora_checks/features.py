@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.extractors import ImageExtractor, PairExtractor, TextExtractor
+from lora_checks.extractors import ImageExtractor, ManyParts, PairExtractor, TextExtractor
 from lora_checks.images import Decoded
 from lora_checks.records import ImageFile
 from lora_checks.store import Progress, Store, from_npy, to_npy
@@ -17,17 +17,22 @@ BATCH = 8  # images decoded at a time: peak memory does not grow with their numb
 
 
 def image_features(
-    images: Sequence[ImageFile], network: ImageExtractor, store: Store, progress: Progress | None = None
+    images: Sequence[ImageFile],
+    network: ImageExtractor,
+    store: Store,
+    progress: Progress | None = None,
+    part: str = "features",
 ) -> Floats:
-    """(N, D) float32, one row an image."""
+    """(N, D) float32, one row an image; ``part`` of the row where the network says several things."""
     paths = [store.array(network.id, image.sha256) for image in images]
+    describe = network.rows if isinstance(network, ManyParts) else network.images
 
     def make(indices: Sequence[int]) -> list[bytes]:
-        rows = network.images(Decoded([images[i] for i in indices]))
-        return [to_npy(row) for row in rows]
+        return [to_npy(row) for row in describe(Decoded([images[i] for i in indices]))]
 
     store.fill(paths, make, BATCH, progress)
-    return np.stack([from_npy(path) for path in paths])
+    rows = np.stack([from_npy(path) for path in paths])
+    return rows[:, network.parts[part]] if isinstance(network, ManyParts) else rows
 
 
 def text_features(texts: Sequence[str], network: TextExtractor, store: Store) -> Floats:

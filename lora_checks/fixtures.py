@@ -68,10 +68,11 @@ def references(workbench: Workbench) -> ImageSet:
 
 @pytest.fixture(scope="session")
 def measure(workbench: Workbench) -> Callable[..., Measurement]:
-    """``measure(metric, images, stat="mean", pairing="nearest", against="references") -> Measurement``.
+    """``measure(metric, images, stat="mean", pairing="", against="references", network="") -> Measurement``.
 
-    Works on any `ImageSet`; nothing is measured twice. Raises `ConfigError` for an unknown metric and
-    `MeasureError` where no finite value can be had.
+    ``pairing`` and ``network`` are the metric's own unless named. Works on any `ImageSet`; nothing is
+    measured twice. Raises `ConfigError` for an unknown metric and `MeasureError` where no finite value can
+    be had.
     """
     return workbench.measure
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from lora_checks import features, stats
 from lora_checks.errors import ConfigError, MeasureError
 from lora_checks.extractors import Extractor, ImageExtractor, PairExtractor, TextExtractor
+from lora_checks.extractors.of_pixels import OfPixels
 from lora_checks.images import Decoded
-from lora_checks.records import ImageSet, Measurement, Metric, Pairing, PromptSet, Stat
+from lora_checks.records import ImageFile, ImageSet, Measurement, Metric, Pairing, PromptSet, Stat
 from lora_checks.store import Progress, Store
 
 Floats = NDArray[np.floating[Any]]
@@ -34,8 +35,13 @@ class Task:
     images: ImageSet
     other: ImageSet | None = None  # references or baseline images, where the metric compares with pictures
     stat: Stat = "mean"
-    pairing: Pairing = "nearest"
+    pairing: Pairing | Literal[""] = ""  # "" is the metric's own
     worst_is: str = ""  # "lowest" or "highest"; "" follows the metric's own direction
+    texts: tuple[str, ...] = ()  # what a metric against texts chooses among
+
+    @property
+    def paired_by(self) -> Pairing:
+        return self.pairing or self.metric.pairing
 
 
 def measure(
@@ -44,6 +50,8 @@ def measure(
     """Measure; raises `MeasureError` where no finite value can be had, never returns a stand-in."""
     if not task.images.images:
         raise MeasureError(f"{task.metric.name}: there are no images to measure")
+    if task.metric.takes in ("picture", "pair"):
+        network = OfPixels(task.metric)
     arrays = _arrays(task, network, prompts, store, progress)
     if task.metric.per == "set":
         return _of_set(task, arrays, network)
@@ -57,15 +65,16 @@ def _arrays(
     metric, images = task.metric, task.images.images
     if network is None:
         return (Decoded(images), *([Decoded(task.other.images)] if task.other else []))
-    if metric.takes == "distances":
+    if metric.takes in ("distances", "pair"):
         return (_distances(task, cast(PairExtractor, network), store, progress),)
     eyes = cast(ImageExtractor, network)
-    x = features.image_features(images, eyes, store, progress)
-    if metric.against == "nothing":
+    part = "faces" if metric.takes == "faces" else "features"
+    x = features.image_features(images, eyes, store, progress, part)
+    if metric.against in ("nothing", "siblings"):
         return (x,)
-    if metric.against == "prompt":
-        reader = cast(TextExtractor, network)
-        return (x, features.text_features(_texts(task, prompts), reader, store))
+    if metric.against in ("prompt", "texts"):
+        asked = _texts(task, prompts) if metric.against == "prompt" else _choices(task)
+        return (x, features.text_features(asked, cast(TextExtractor, network), store))
     return (x, _other_features(task, eyes, store, progress))
 
 
@@ -87,14 +96,14 @@ def _other_features(task: Task, eyes: ImageExtractor, store: Store, progress: Pr
 
 def _distances(task: Task, network: PairExtractor, store: Store, progress: Progress | None) -> Floats:
     images = task.images.images
-    if task.metric.against == "nothing":
+    if task.metric.against in ("nothing", "siblings"):
         return features.all_distances(images, images, network, store, progress)
     other = _other(task).images
     if task.metric.against == "baseline":
         return features.paired_distances(images, other, network, store, progress)
-    if task.pairing == "sorted":
-        _same_length(task, len(other))
-        return features.paired_distances(images, other, network, store, progress)
+    if task.paired_by in ("sorted", "named"):
+        chosen = [other[i] for i in _partners(task, other)]
+        return features.paired_distances(images, chosen, network, store, progress)
     return features.all_distances(images, other, network, store, progress)
 
 
@@ -115,6 +124,14 @@ def _texts(task: Task, prompts: PromptSet) -> list[str]:
             text = text.replace(prompts.trigger, prompts.class_words)
         texts.append(task.metric.text.format(text))
     return texts
+
+
+def _choices(task: Task) -> list[str]:
+    if len(task.texts) < 2:
+        raise ConfigError(
+            f"{task.metric.name} chooses among texts: give the row `texts:`, the right one first"
+        )
+    return [task.metric.text.format(text) for text in task.texts]
 
 
 def _of_set(task: Task, arrays: tuple[Any, ...], network: Extractor | None) -> Measurement:
@@ -161,7 +178,7 @@ def _interval(
 
 
 def _of_images(task: Task, arrays: tuple[Any, ...], network: Extractor | None) -> Measurement:
-    values, nearest = _reduce(task, np.asarray(task.metric.fn(*arrays), dtype=np.float64))
+    values, nearest = _reduce(task, np.array(_raw(task, arrays), dtype=np.float64))
     _refuse_unusable(task, values)
     found: NDArray[np.bool_] = ~np.isnan(values)
     facts: dict[str, Any] = {
@@ -178,6 +195,13 @@ def _of_images(task: Task, arrays: tuple[Any, ...], network: Extractor | None) -
         )
     groups = [group for group, there in zip(_groups(task), found, strict=True) if there]
     return _measurement(task, network, **_summary(task, values[found], groups), **facts)
+
+
+def _raw(task: Task, arrays: tuple[Any, ...]) -> Floats:
+    """What the metric's function says of these images; of pixels it has been asked and stored already."""
+    if task.metric.takes == "picture":
+        return cast(Floats, arrays[0][:, 0])
+    return cast(Floats, arrays[0] if task.metric.takes == "pair" else task.metric.fn(*arrays))
 
 
 def _refuse_unusable(task: Task, values: Floats) -> None:
@@ -200,6 +224,8 @@ def _summary(task: Task, values: Floats, groups: list[str]) -> dict[str, Any]:
 
 
 def _why(task: Task) -> str:
+    if task.metric.against == "siblings":
+        return "it compares the images of one prompt, so list two seeds or more"
     return "no face was found in any" if task.metric.extractor == "arcface" else "all are missing"
 
 
@@ -207,20 +233,41 @@ def _reduce(task: Task, raw: Floats) -> tuple[Floats, NDArray[np.int_] | None]:
     """(N, M) -> (N,) by the row's pairing, and which reference was nearest."""
     if raw.ndim == 1:
         return raw, None
-    empty = np.asarray(
-        np.isnan(raw).all(axis=1)
-    )  # no face in the image; a reference without one was refused earlier
-    if task.metric.against == "nothing":  # the image itself is at distance zero
-        np.fill_diagonal(raw, np.nan)
-    if task.pairing == "sorted":
-        _same_length(task, raw.shape[1])
-        return np.diagonal(raw), None
-    if task.pairing == "mean":
+    if task.metric.against in ("nothing", "siblings"):
+        _leave_out(task, raw)
+    empty = np.asarray(np.isnan(raw).all(axis=1))  # no face in the image, or nothing to compare it with
+    if task.paired_by in ("sorted", "named"):
+        partners = _partners(task, _other(task).images)
+        return raw[np.arange(len(raw)), partners], None
+    if task.paired_by == "mean":
         return np.where(empty, np.nan, np.nanmean(np.where(empty[:, None], 0.0, raw), axis=1)), None
-    filler = np.inf if task.metric.better == "lower" else -np.inf
-    filled = np.where(np.isnan(raw), filler, raw)
-    nearest = filled.argmin(axis=1) if task.metric.better == "lower" else filled.argmax(axis=1)
+    lowest = (task.metric.closer or task.metric.better) == "lower"
+    filled = np.where(np.isnan(raw), np.inf if lowest else -np.inf, raw)
+    nearest = filled.argmin(axis=1) if lowest else filled.argmax(axis=1)
     return np.where(empty, np.nan, raw[np.arange(len(raw)), nearest]), nearest
+
+
+def _leave_out(task: Task, raw: Floats) -> None:
+    """NaN where an image would be compared with itself or, among siblings, with another prompt's."""
+    np.fill_diagonal(raw, np.nan)
+    if task.metric.against == "siblings":
+        groups = np.array(_groups(task), dtype=object)
+        raw[groups[:, None] != groups[None, :]] = np.nan
+
+
+def _partners(task: Task, other: Sequence[ImageFile]) -> list[int]:
+    """Which of the others belongs to each image: in order of name, or by the prompt's id."""
+    if task.paired_by == "sorted":
+        _same_length(task, len(other))
+        return list(range(len(other)))
+    stems = {image.path.stem: i for i, image in enumerate(other)}
+    absent = [group for group in dict.fromkeys(_groups(task)) if group not in stems]
+    if absent:
+        raise ConfigError(
+            f"{task.metric.name}: pairing 'named' needs a picture of the prompt's id for each prompt, "
+            f"and {task.other.name if task.other else ''} has none called {', '.join(absent[:5])}"
+        )
+    return [stems[group] for group in _groups(task)]
 
 
 def _same_length(task: Task, others: int) -> None:

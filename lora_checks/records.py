@@ -15,13 +15,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-Against = Literal["nothing", "prompt", "baseline", "reference"]
+Against = Literal["nothing", "prompt", "texts", "baseline", "reference", "siblings"]
 Per = Literal["image", "set"]
 Better = Literal["higher", "lower"]
 Stat = Literal["mean", "min", "max", "median", "missing"]
-Pairing = Literal["nearest", "mean", "sorted"]
+Pairing = Literal["nearest", "mean", "named", "sorted"]
 Rule = Literal["estimate", "bound"]
-Takes = Literal["features", "distances"]
+Takes = Literal["features", "distances", "faces", "picture", "pair"]
 
 
 def digest(value: object) -> str:
@@ -132,8 +132,10 @@ class Threshold:
     min: float | None = None
     max: float | None = None
     stat: Stat = "mean"
-    pairing: Pairing = "nearest"
+    pairing: Pairing | Literal[""] = ""  # "" is the metric's own
     against: str = "references"  # which folder of pictures, for metrics that compare with pictures
+    network: str = ""  # slot of `networks:`; "" is the metric's own
+    texts: tuple[str, ...] = ()  # for metrics that choose among texts: the right one first
     rule: Rule = "estimate"
     required: bool = True
     max_missing: float = 0.0  # share of images that may have no value (no face found)
@@ -217,7 +219,7 @@ class Metric:
 
     name: str
     fn: Callable[..., Any]
-    extractor: str  # network slot, "" for none (the function gets pixels)
+    extractor: str  # network slot, "" for none (the function gets pixels), "*" for the one the row names
     against: Against
     per: Per
     better: Better
@@ -225,6 +227,9 @@ class Metric:
     takes: Takes = "features"  # "distances": of pairs of images, from a network of pairs (LPIPS)
     version: str = "1"
     text: str = "{}"  # template of the prompt given to the text tower
+    pairing: Pairing = "nearest"  # where the row names none
+    closer: Better | Literal[""] = ""  # which values mean nearer to the other picture; "" follows `better`
+    moments: bool = False  # can compare with mean and covariance in place of pictures
 
 
 @dataclass(frozen=True, slots=True)

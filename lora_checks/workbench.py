@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -98,11 +98,14 @@ class Workbench:
         for row in self.policy.thresholds:
             try:
                 metric = metrics.get(row.metric)
+                self.network(metric, row.network)
             except ConfigError as error:
                 raise ConfigError(f"{row.source}: {row.name}: {error}") from None
-            self.network(metric)
-            if metric.against == "reference":
-                self.pictures(row.against)
+            if metric.against == "reference" and self.pictures(row.against).statistics and not metric.moments:
+                raise ConfigError(
+                    f"{row.source}: {row.name}: {metric.name} compares with pictures, and {row.against} is a "
+                    "file of statistics; name a folder"
+                )
         self.warnings = self._suits_base()
 
     def _suits_base(self) -> tuple[str, ...]:
@@ -116,20 +119,14 @@ class Workbench:
             self.store.put(path, json.dumps(found).encode())
         return tuple(json.loads(path.read_text(encoding="utf-8")))
 
-    def network(self, metric: Metric) -> Extractor | None:
-        """The metric's network, built once; None for a metric of pixels."""
-        slot = metric.extractor
-        if not slot:
-            return None
-        if slot not in self.policy.networks:
-            raise ConfigError(
-                f"metric '{metric.name}' needs a network '{slot}' under networks: in the policy"
-            )
-        if slot not in self._networks:
+    def network(self, metric: Metric, slot: str = "") -> Extractor | None:
+        """The metric's network, or that of another ``slot``, built once; None for a metric of pixels."""
+        slot = extractors.slot_of(metric, slot, self.policy.networks)
+        if slot and slot not in self._networks:
             self._networks[slot] = extractors.build(
                 slot, self.policy.networks[slot], self.device, cache=self.store.root / "models"
             )
-        return self._networks[slot]
+        return self._networks[slot] if slot else None
 
     def pictures(self, name: str) -> ImageSet:
         """A folder of the policy, "references" or "train", read once."""
@@ -231,16 +228,22 @@ class Workbench:
         on: ImageSet,
         *,
         stat: Stat = "mean",
-        pairing: Pairing = "nearest",
+        pairing: Pairing | Literal[""] = "",
         against: str = "references",
         worst_is: str = "",
+        network: str = "",
+        texts: tuple[str, ...] = (),
     ) -> Measurement:
         """One metric on one set of images; see `lora_checks.measure`."""
         found = metrics.get(metric)
         other = self._other(found, on, against)
-        task = Task(found, on, other, stat, pairing, worst_is)
+        task = Task(found, on, other, stat, pairing, worst_is, texts)
         return measure(
-            task, self.network(found), self.policy.prompts, self.store, self.progress(f"measuring {metric}")
+            task,
+            self.network(found, network),
+            self.policy.prompts,
+            self.store,
+            self.progress(f"measuring {metric}"),
         )
 
     def measure_row(self, row: Threshold, on: ImageSet) -> Measurement:
@@ -250,6 +253,8 @@ class Workbench:
             stat=row.stat,
             pairing=row.pairing,
             against=row.against,
+            network=row.network,
+            texts=row.texts,
             worst_is=""
             if (row.min is None) == (row.max is None)
             else "lowest"

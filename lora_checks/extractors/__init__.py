@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.errors import ConfigError
+from lora_checks.records import Metric
 
 Pixels = NDArray[np.uint8]  # (H, W, 3) RGB, 0..255
 Floats = NDArray[np.float32]
@@ -32,6 +33,16 @@ class Extractor(Protocol):
 class ImageExtractor(Extractor, Protocol):
     def images(self, pixels: Sequence[Pixels]) -> Floats:
         """(N, D) float32, one row an image; a row of NaN where the image has nothing to measure."""
+
+
+@runtime_checkable
+class ManyParts(ImageExtractor, Protocol):
+    """A network that finds several things in one pass: ``rows`` holds them all, ``parts`` says where."""
+
+    parts: Mapping[str, slice]  # "features": what `images` gives
+
+    def rows(self, pixels: Sequence[Pixels]) -> Floats:
+        """(N, D) float32, every part side by side."""
 
 
 @runtime_checkable
@@ -60,13 +71,38 @@ KINDS = {
 }
 
 
+def kind_of(slot: str, settings: Mapping[str, Any]) -> str:
+    return str(settings.get("kind", slot))
+
+
+def slot_of(metric: Metric, asked: str, networks: Mapping[str, Mapping[str, Any]]) -> str:
+    """The slot of the policy's ``networks:`` that serves a metric; "" where it looks at pixels.
+
+    A row may ask for another slot than the metric's own. A metric that is named after its network (FID is
+    of Inception, LPIPS of LPIPS) then wants one of that kind; "*" wants to be told.
+    """
+    slot = asked or metric.extractor
+    if not slot:
+        return ""
+    if slot == "*":
+        raise ConfigError(f"{metric.name} works on any network; say which with 'network: SLOT'")
+    if not metric.extractor:
+        raise ConfigError(f"{metric.name} looks at pixels; remove 'network: {asked}'")
+    if slot not in networks:
+        raise ConfigError(f"metric '{metric.name}' needs a network '{slot}' under networks: in the policy")
+    wanted, kind = metric.extractor, kind_of(slot, networks[slot])
+    if asked and wanted not in ("*", slot, kind) and kind != kind_of(wanted, networks.get(wanted, {})):
+        raise ConfigError(f"{metric.name} is of a network of kind {wanted}, and '{slot}' is of kind {kind}")
+    return slot
+
+
 def build(slot: str, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> Extractor:
     """The extractor for a slot of the policy's ``networks:``; ``kind:`` defaults to the slot's own name.
 
     ``cache`` is a folder for what a network can keep of its own making, such as a faster form of itself.
     """
-    settings = dict(settings)
-    kind = settings.pop("kind", slot)
+    kind = kind_of(slot, settings)
+    settings = {key: value for key, value in settings.items() if key != "kind"}
     if kind not in KINDS:
         raise ConfigError(f"networks: {slot}: unknown kind '{kind}'; known: {', '.join(sorted(KINDS))}")
     module, _, name = KINDS[kind].partition(":")

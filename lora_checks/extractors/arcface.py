@@ -31,6 +31,8 @@ class ArcFace:
     the longer side around the picture before detection, for portraits so tight that no face is found.
     """
 
+    parts: Mapping[str, slice] = {"features": slice(0, -1), "faces": slice(-1, None)}
+
     def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
         check_keys("arcface", settings, {"pack", "root", "det_size", "det_thresh", "pad"})
         self.pack = settings.get("pack", "buffalo_l")
@@ -43,25 +45,39 @@ class ArcFace:
         self.provider = _provider(device)
         chosen = {"det_size": self.det_size, "det_thresh": self.det_thresh, "pad": self.pad}
         files = _pack_files(self.root, self.pack)
-        self.id = identity("arcface", "1", {"pack": self.pack, **chosen}, map(file_sha256, files))
+        self.id = identity("arcface", "2", {"pack": self.pack, **chosen}, map(file_sha256, files))
         self.label = f"ArcFace {self.pack}"
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
         """(N, D) float32 of each picture's largest face, not normalised; NaN where there is none."""
-        size = self._app.models["recognition"].output_shape[1]
-        rows = [self._embedding(image) for image in pixels]
-        nothing = np.full(size, np.nan, np.float32)
-        return np.stack([nothing if row is None else row for row in rows])
+        return self.rows(pixels)[:, self.parts["features"]]
 
-    def _embedding(self, image: Pixels) -> Floats | None:
+    def rows(self, pixels: Sequence[Pixels]) -> Floats:
+        """(N, D + 1) float32: the embedding, then the number of faces."""
+        size = self._app.models["recognition"].output_shape[1]
+        return np.stack([self._row(image, size) for image in pixels])
+
+    def _row(self, image: Pixels, size: int) -> Floats:
         border = round(self.pad * max(image.shape[:2]))
         # Black, as the detector itself fills what its square lacks.
         padded = np.pad(image, ((border, border), (border, border), (0, 0)))
         blue_first = np.ascontiguousarray(padded[:, :, ::-1])
+        boxes, landmarks = self._app.det_model.detect(blue_first)
+        row = np.full(size + 1, np.nan, np.float32)
+        row[-1] = len(boxes)
+        if len(boxes):
+            areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+            largest = int(np.argmax(areas))
+            row[:-1] = self._embedding(blue_first, boxes[largest], landmarks[largest])
+        return row
+
+    def _embedding(self, blue_first: Pixels, box: Floats, landmarks: Floats) -> Floats:
+        from insightface.app.common import Face
+
+        face = Face(bbox=box[:4], kps=landmarks, det_score=box[4])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # scikit-image renames what insightface calls
-            faces = self._app.get(blue_first, max_num=1, det_metric="max")  # by area
-        return np.asarray(faces[0].embedding, np.float32) if faces else None
+            return np.asarray(self._app.models["recognition"].get(blue_first, face), np.float32)
 
     @cached_property
     def _app(self) -> Any:

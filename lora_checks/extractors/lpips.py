@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from lora_checks.errors import ConfigError, MeasureError, PrerequisiteError
 from lora_checks.extractors import Floats, Pixels
 from lora_checks.extractors.convolution import speed_up
+from lora_checks.extractors.resize import resized
 from lora_checks.extractors.weights import check_keys, file_sha256, identity, local_file, torch_hub_file
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class PerceptualDistance:
     def _pair(self, x: Pixels, y: Pixels) -> float:
         import torch
 
-        difference = self._vector(x) - self._vector(_resized(y, x.shape[:2]))
+        difference = self._vector(x) - self._vector(resized(y, x.shape[:2]))
         return float(difference.square_().sum(dtype=torch.float64))
 
     def _batches(self, x: Sequence[Pixels]) -> Iterator[tuple[list[int], list[Tensor], tuple[int, int]]]:
@@ -117,7 +117,7 @@ class PerceptualDistance:
         key = seen.get((j, size))
         if key is not None and key in self._held:
             return self._held[key]
-        image = _resized(y[j], size)
+        image = resized(y[j], size)
         key = hashlib.sha256(repr(size).encode() + image.tobytes()).digest()
         seen[j, size] = key
         if key in self._held:
@@ -257,13 +257,6 @@ def _squared_distances(x: Sequence[Tensor], y: Sequence[Tensor]) -> Floats:
     distances[distances < ROUNDING * norms] = 0  # so that equal images are at zero, not at 4e-16
     result: Floats = distances.float().numpy()
     return result
-
-
-def _resized(image: Pixels, size: tuple[int, ...]) -> Pixels:
-    height, width = size
-    if image.shape[:2] == (height, width):
-        return image
-    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def _full(vectors: Sequence[Tensor]) -> bool:

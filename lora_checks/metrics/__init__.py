@@ -7,13 +7,19 @@ against        arguments                                               per image
 =============  ======================================================  =========================
 ``nothing``    ``x`` (N, D)                                            (N,) / float
 ``prompt``     ``x`` (N, D), ``y`` (N, D): each image's own prompt     (N,) / float
+``texts``      ``x`` (N, D), ``y`` (T, D): the row's own texts         (N,) / float
 ``baseline``   ``x`` (N, D), ``y`` (N, D): same prompt and seed, LoRA off  (N,) / float
 ``reference``  ``x`` (N, D), ``y`` (M, D)                              (N,) or (N, M) / float
+``siblings``   ``x`` (N, D)                                            (N, N): only images of one prompt count
 =============  ======================================================  =========================
 
-An (N, M) result is reduced by the row's ``pairing`` (nearest, mean, sorted). A metric that ``takes`` the
-distances of a network of pairs (LPIPS) gets them, (N, M) or row-paired (N,), as its only argument. One
-without an extractor gets the pixels. Missing values are NaN, never zero.
+``extractor`` names the network: a slot of the policy's ``networks:``, "*" for whichever the row names, or
+"" for none (the function gets pixels). An (N, M) result is reduced by the row's ``pairing`` (nearest, mean,
+named, sorted); ``closer`` says which values are near, where that is not the better direction.
+
+A metric that ``takes`` "distances" gets those of a network of pairs (LPIPS), (N, M) or row-paired (N,), as
+its only argument; "picture" and "pair" get one or two pictures, (H, W, 3) uint8, and return a number.
+Missing values are NaN, never zero.
 """
 
 from __future__ import annotations
@@ -24,18 +30,26 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from lora_checks.errors import ConfigError
-from lora_checks.records import Against, Better, Metric, Per, Takes
+from lora_checks.records import Against, Better, Metric, Pairing, Per, Takes
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+ANY = "*"  # extractor of a metric that works on any network: its rows say `network: SLOT`
+_MODULES = {
+    "identity": ("arcface", "arcface_centroid", "faces"),
+    "subject": ("clip_i", "dino", "similarity"),
+    "adherence": ("clip_score", "clip_s", "clip_choice"),
+    "perceptual": ("lpips", "lpips_diversity", "trunk_distance"),
+    "pixels": ("ssim", "ms_ssim", "psnr"),
+    "distribution": ("fid", "trunk_frechet", "frechet_distance"),
+    "kernels": ("kid", "polynomial_mmd", "cmmd", "rbf_mmd"),
+    "neighbours": ("precision", "recall", "density", "coverage"),
+    "diversity": ("vendi", "nearest_other", "nearest_sibling"),
+    "copies": ("copy_ratio", "authenticity"),
+    "quality": ("sharpness", "brightness", "contrast", "clipped", "flat"),
+}
 BUILTIN = {  # name -> module that declares it
-    "arcface": "lora_checks.metrics.identity",
-    "clip_score": "lora_checks.metrics.adherence",
-    "clip_s": "lora_checks.metrics.adherence",
-    "lpips": "lora_checks.metrics.perceptual",
-    "trunk_distance": "lora_checks.metrics.perceptual",
-    "fid": "lora_checks.metrics.distribution",
-    "trunk_frechet": "lora_checks.metrics.distribution",
+    name: f"lora_checks.metrics.{module}" for module, names in _MODULES.items() for name in names
 }
 _declared: dict[str, Metric] = {}
 
@@ -50,6 +64,9 @@ def metric(
     takes: Takes = "features",
     version: str = "1",
     text: str = "{}",
+    pairing: Pairing = "nearest",
+    closer: Better | None = None,
+    moments: bool = False,
 ) -> Callable[[F], F]:
     """Declare a metric under the function's own name.
 
@@ -62,9 +79,8 @@ def metric(
             raise ConfigError(
                 f"metric '{fn.__name__}' is declared in {known.fn.__module__} and in {fn.__module__}"
             )
-        _declared[fn.__name__] = Metric(
-            fn.__name__, fn, extractor, against, per, better, range, takes, version, text
-        )
+        settings = (extractor, against, per, better, range, takes, version, text, pairing)
+        _declared[fn.__name__] = Metric(fn.__name__, fn, *settings, closer or better, moments)
         return fn
 
     return declare

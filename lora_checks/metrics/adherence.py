@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.metrics import metric
-from lora_checks.metrics.vectors import Array, unit
+from lora_checks.metrics.vectors import Array, cosines, unit
 
 
 @metric(extractor="clip", against="prompt", per="image", better="higher", range=(-1, 1))
@@ -16,8 +16,8 @@ def clip_score(x: Array, y: Array) -> NDArray[np.float64]:
     Its scale belongs to the model: 0.26 is a match for ViT-B/32 and means nothing for another. Other tools
     print 100 times this number.
     """
-    cosines: NDArray[np.float64] = (unit(x) * unit(y)).sum(axis=1)
-    return cosines
+    own: NDArray[np.float64] = (unit(x) * unit(y)).sum(axis=1)
+    return own
 
 
 @metric(
@@ -34,3 +34,16 @@ def clip_s(x: Array, y: Array) -> NDArray[np.float64]:
     The prefix is part of the definition.
     """
     return 2.5 * np.maximum(clip_score(x, y), 0)
+
+
+@metric(extractor="clip", against="texts", per="image", better="higher", range=(0, 1))
+def clip_choice(x: Array, y: Array) -> NDArray[np.float64]:
+    """(N, D), (T, D) -> (N,) 1 where an image is more like the row's first text than like any other, else 0.
+
+    CLIP's own way of classifying (Radford et al. 2021): texts "a person wearing glasses" and "a person
+    without glasses" on the images of prompts with glasses; the mean is the share that shows them. Chance is
+    1/T. CLIP reads "without" and counts badly: try the texts on real pictures first.
+    """
+    likeness = cosines(x, y)
+    chosen = likeness[:, 0] > likeness[:, 1:].max(axis=1)
+    return np.where(np.isnan(likeness).any(axis=1), np.nan, chosen)

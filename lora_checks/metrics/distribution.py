@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.errors import MeasureError
-from lora_checks.metrics import metric
+from lora_checks.metrics import ANY, metric
 from lora_checks.metrics.vectors import Array
 from lora_checks.statistics_file import Moments, moments, usable
 
 INFINITY = float("inf")
 
 
-@metric(extractor="inception", against="reference", per="set", better="lower", range=(0, INFINITY))
+@metric(
+    extractor="inception", against="reference", per="set", better="lower", range=(0, INFINITY), moments=True
+)
 def fid(x: Array, y: Array | Moments) -> float:
     """(N, 2048), (M, 2048) -> Frechet Inception distance (Heusel et al. 2017), 0 for equal distributions.
 
@@ -24,9 +26,15 @@ def fid(x: Array, y: Array | Moments) -> float:
     return frechet(x, y)
 
 
-@metric(extractor="trunk", against="reference", per="set", better="lower", range=(0, INFINITY))
+@metric(extractor="trunk", against="reference", per="set", better="lower", range=(0, INFINITY), moments=True)
 def trunk_frechet(x: Array, y: Array | Moments) -> float:
     """(N, D), (M, D) -> Frechet distance of the features of a trunk of one's own; not comparable with FID."""
+    return frechet(x, y)
+
+
+@metric(extractor=ANY, against="reference", per="set", better="lower", range=(0, INFINITY), moments=True)
+def frechet_distance(x: Array, y: Array | Moments) -> float:
+    """(N, D), (M, D) -> FID's formula under the network that the row names; comparable with itself only."""
     return frechet(x, y)
 
 

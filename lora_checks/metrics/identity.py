@@ -1,4 +1,4 @@
-"""Is it the same person?"""
+"""Is it the same person, and is there one?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.metrics import metric
-from lora_checks.metrics.vectors import Array, unit
+from lora_checks.metrics.vectors import Array, cosines, unit
+
+INFINITY = float("inf")
 
 
 @metric(extractor="arcface", against="reference", per="image", better="higher", range=(-1, 1))
@@ -15,6 +17,25 @@ def arcface(x: Array, y: Array) -> NDArray[np.float64]:
 
     NaN wherever either picture has no face. Embeddings: ArcFace (Deng et al. 2019).
     """
-    with np.errstate(invalid="ignore"):
-        cosines: NDArray[np.float64] = unit(x) @ unit(y).T
-    return cosines
+    return cosines(x, y)
+
+
+@metric(extractor="arcface", against="reference", per="image", better="higher", range=(-1, 1))
+def arcface_centroid(x: Array, y: Array) -> NDArray[np.float64]:
+    """(N, D), (M, D) -> (N,) cosine in [-1, 1] of each face to the mean direction of the reference faces.
+
+    The mean of unit vectors is the usual template of verification (IJB); unlike the nearest reference it
+    cannot be had by copying one photo. NaN without a face.
+    """
+    return cosines(x, unit(y).mean(axis=0, keepdims=True))[:, 0]
+
+
+@metric(
+    extractor="arcface", against="nothing", per="image", better="lower", range=(0, INFINITY), takes="faces"
+)
+def faces(x: Array) -> NDArray[np.float64]:
+    """(N, 1) -> (N,) faces that the detector found in each image, 0 included.
+
+    Where a prompt asks for one person, bound it on both sides: min 1 and max 1 of `stat: min` and `max`.
+    """
+    return np.asarray(x[:, 0], np.float64)

@@ -32,3 +32,22 @@ def lpips(d: Array) -> Array:
 def trunk_distance(d: Array) -> Array:
     """(N, M) or (N,) distances by LPIPS' formula on a trunk of one's own; 0 is the same image."""
     return d
+
+
+@metric(
+    extractor="lpips",
+    takes="distances",
+    against="siblings",
+    per="image",
+    better="higher",
+    range=(0, INFINITY),
+    pairing="mean",
+    closer="lower",
+)
+def lpips_diversity(d: Array) -> Array:
+    """(N, N) LPIPS distances -> the same; the mean to the other seeds of one prompt is what counts.
+
+    Higher is more various, 0 is one picture whatever the seed (as in BicycleGAN, Zhu et al. 2017). Missing
+    for a prompt with one seed.
+    """
+    return d

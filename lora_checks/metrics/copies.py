@@ -1,0 +1,50 @@
+"""Has it learned the subject, or the training pictures?
+
+Near is relative: two real photos of one person may be alike, too. So the distance of an image to the training
+picture next to it is held against the distance of that picture to the next of its own kind, which is how
+authenticity is defined (Alaa et al. 2022). Distances are Euclidean between directions of embeddings.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_checks.errors import MeasureError
+from lora_checks.metrics import ANY, metric
+from lora_checks.metrics.vectors import Array, distances, unit
+
+INFINITY = float("inf")
+
+
+@metric(extractor=ANY, against="reference", per="image", better="higher", range=(0, INFINITY))
+def copy_ratio(x: Array, y: Array) -> NDArray[np.float64]:
+    """(N, D), (M, D) -> (N,) d(image, nearest training picture) / d(that picture, its nearest other one).
+
+    0 is a copy, below 1 the image is closer to a training picture than any other training picture is;
+    higher is further from copying. NaN where the image has no embedding.
+    """
+    x, y = unit(x), unit(y)
+    if len(y) < 2:
+        raise MeasureError(f"the nearest training picture needs another to compare with; there are {len(y)}")
+    among = distances(y, y)
+    np.fill_diagonal(among, INFINITY)
+    there = np.isfinite(x).all(axis=1)
+    to_training = distances(x[there], y)
+    nearest = to_training.argmin(axis=1)
+    of_its_own = among[nearest].min(axis=1)
+    if (of_its_own == 0).any():
+        raise MeasureError("two training pictures are the same picture; remove one of them")
+    ratio = np.full(len(x), np.nan)
+    ratio[there] = to_training.min(axis=1) / of_its_own
+    return ratio
+
+
+@metric(extractor=ANY, against="reference", per="image", better="higher", range=(0, 1))
+def authenticity(x: Array, y: Array) -> NDArray[np.float64]:
+    """(N, D), (M, D) -> (N,) 1 where the ratio of `copy_ratio` is above 1, else 0; the mean is AuthPct.
+
+    NaN without an embedding.
+    """
+    ratio = copy_ratio(x, y)
+    return np.where(np.isnan(ratio), np.nan, ratio > 1)

@@ -1,0 +1,61 @@
+"""Fidelity and variety apart: how many images lie among the references, how many references are reached.
+
+Both sets are balls of a radius around each picture: its distance to the k-th nearest of its own set. k is 3
+for precision and recall (Kynkäänniemi et al. 2019) and 5 for density and coverage (Naeem et al. 2020). A
+point counts as inside where its distance is less than the radius, as in Naeem's ``prdc``; Kynkäänniemi's code
+has "not more than", which differs only where distances are equal, such as a set of copies of one picture
+(radius 0: nothing is inside).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_checks.errors import MeasureError
+from lora_checks.metrics import ANY, metric
+from lora_checks.metrics.vectors import Array, distances, two_sets
+
+INFINITY = float("inf")
+
+
+@metric(extractor=ANY, against="reference", per="set", better="higher", range=(0, 1))
+def precision(x: Array, y: Array) -> float:
+    """(N, D), (M, D) -> share of images inside a reference's ball, k = 3: are they real? Higher is better."""
+    return float((distances(y, x) < radii(y, 3)[:, None]).any(axis=0).mean())
+
+
+@metric(extractor=ANY, against="reference", per="set", better="higher", range=(0, 1))
+def recall(x: Array, y: Array) -> float:
+    """(N, D), (M, D) -> share of references inside some image's ball, k = 3: is all of it covered?
+
+    Higher is better. With unequal numbers it favours the larger set of images.
+    """
+    return float((distances(y, x) < radii(x, 3)).any(axis=1).mean())
+
+
+@metric(extractor=ANY, against="reference", per="set", better="higher", range=(0, INFINITY))
+def density(x: Array, y: Array) -> float:
+    """(N, D), (M, D) -> reference balls (k = 5) that an image lies in, over k; 1 for equal distributions.
+
+    Precision that one outlying reference cannot raise. Above 1 the images crowd where references are dense.
+    """
+    return float((distances(y, x) < radii(y, 5)[:, None]).sum(axis=0).mean() / 5)
+
+
+@metric(extractor=ANY, against="reference", per="set", better="higher", range=(0, 1))
+def coverage(x: Array, y: Array) -> float:
+    """(N, D), (M, D) -> share of references with an image in their own ball, k = 5; higher is better.
+
+    Recall that an outlying image cannot raise. For equal distributions and numbers it is near 0.97.
+    """
+    return float((distances(y, x).min(axis=1) < radii(y, 5)).mean())
+
+
+def radii(x: Array, k: int) -> NDArray[np.float64]:
+    """(N, D) -> (N,) distance of each row to the k-th nearest of the others."""
+    x = two_sets(x, x, least=1)[0]
+    if len(x) <= k:
+        raise MeasureError(f"the {k} nearest neighbours take more than {k} images, not {len(x)}")
+    nearest: NDArray[np.float64] = np.partition(distances(x, x), k, axis=1)[:, k]
+    return nearest
