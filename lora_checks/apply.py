@@ -73,7 +73,8 @@ def read(lora: Lora) -> dict[str, Any]:
 def activate(pipe: Any, strengths: Mapping[str, float]) -> None:
     """Adapter name -> strength; whatever is not named, or has strength 0, adds nothing at all.
 
-    A strength multiplies the change of the weight. Raises `GenerationError` for two DoRAs on one layer.
+    A strength multiplies the change of the weight. Raises `GenerationError`, and changes nothing, for two
+    DoRAs on one layer and for what cannot be computed on a base that is offloaded layer by layer.
     """
     loaded = slots(pipe)
     for name in strengths:
@@ -83,6 +84,10 @@ def activate(pipe: Any, strengths: Mapping[str, float]) -> None:
     for name, mine in loaded.items():
         for slot in mine:
             wanted[id(slot.tuner)] += [slot] if strengths.get(name, 0.0) else []
+    for together in wanted.values():
+        injection.check(together)
+    for name, mine in loaded.items():
+        for slot in mine:
             slot.tuner.scaling[slot.adapter] = slot.scaling * strengths.get(name, 1.0)
     for tuner in {id(slot.tuner): slot.tuner for mine in loaded.values() for slot in mine}.values():
         injection.set_active(tuner, wanted[id(tuner)])

@@ -198,8 +198,8 @@ def _check_account(component: Any, adapter: str, slots: Sequence[Slot], lora: Lo
             raise GenerationError(f"{lora.path.name}: {slot.path} has no weights after loading")
 
 
-def set_active(tuner: Any, slots: Sequence[Slot]) -> None:
-    """DoRAs first: their factor is of the base's own output. The rest in the order of loading."""
+def check(slots: Sequence[Slot]) -> None:
+    """Raises `GenerationError` unless these of one PEFT layer can be active together, where they are."""
     for slot in slots:
         _check_real(slot)
     doras = [slot for slot in slots if slot.kind == "dora"]
@@ -208,6 +208,10 @@ def set_active(tuner: Any, slots: Sequence[Slot]) -> None:
             f"{doras[0].adapter.removesuffix('_dora')} and {doras[1].adapter.removesuffix('_dora')} are both "
             f"DoRAs of {doras[0].component} module {doras[0].path}, which only one can be; gate them apart"
         )
+
+
+def set_active(tuner: Any, slots: Sequence[Slot]) -> None:
+    """DoRAs first: their factor is of the base's own output. The rest in the order of loading."""
     ordered = sorted(slots, key=lambda slot: slot.kind != "dora")
     _set(tuner, [slot.adapter for slot in ordered])
 
