@@ -18,7 +18,7 @@ from typing import Any, Literal
 Against = Literal["nothing", "prompt", "texts", "baseline", "reference", "siblings"]
 Per = Literal["image", "set"]
 Better = Literal["higher", "lower"]
-Stat = Literal["mean", "min", "max", "median", "missing"]
+Stat = Literal["mean", "min", "max", "median", "missing", "worst_prompt", "share_at_least", "share_at_most"]
 Pairing = Literal["nearest", "mean", "named", "sorted"]
 Rule = Literal["estimate", "bound"]
 Takes = Literal["features", "distances", "faces", "picture", "pair"]
@@ -123,6 +123,17 @@ class PromptSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """What the limits of a row were set on; a record, but for ``identity``, which must be the network's."""
+
+    identity: str  # `Measurement.network` of the values that were looked at
+    good: tuple[str, ...]  # LoRAs that people call good, and bad
+    bad: tuple[str, ...] = ()
+    margin: float | None = None  # between the worst good and the best bad value, in the metric's unit
+    n: int | None = None  # images of each
+
+
+@dataclass(frozen=True, slots=True)
 class Threshold:
     """One row of ``thresholds.yaml`` = one check."""
 
@@ -141,6 +152,10 @@ class Threshold:
     max_missing: float = 0.0  # share of images that may have no value (no face found)
     bands: tuple[tuple[str, float], ...] = ()  # ("excellent", 0.15), ...: words printed beside the value
     source: str = ""  # "thresholds.yaml:14"
+    at: float | None = None  # for a share: of the images whose value is at least or at most this
+    gain: bool = False  # the value minus that of the same prompts and seeds without the LoRA
+    on: str = ""  # only images of prompts with this tag; "" are the prompts of no other arm
+    calibrated_on: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +268,12 @@ class Measurement:
     worst: tuple[str, float] | None = None  # the prompt with the worst mean
     nearest: tuple[tuple[str, int], ...] = ()  # reference name -> images it is nearest to
     extremes: tuple[float, float] | None = None  # smallest and largest value over images
+    at: float | None = None
+    gain: bool = False
+    on: str = ""
+    sides: Literal[1, 2] = 2  # 1: each end holds at ``confidence`` by itself; 2: both together do
+    floor: float | None = None  # what the references measure against themselves, at best
+    waiting: str = ""  # why these images may not be judged; "" where they may
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,3 +133,25 @@ def more_prompts(
         middle = (enough + short) // 2
         enough, short = (middle, short) if decides(middle) else (enough, middle)
     return enough - prompts
+
+
+def more_seeds(
+    prompts: Sequence[Sequence[float]], limit: float, *, tail: float = 0.025, most: int = 100
+) -> int | None:
+    """How many more seeds of the same prompts would probably decide, as `more_prompts` says it of prompts.
+
+    ``prompts`` holds each prompt's values. Seeds only average what differs within a prompt; None where the
+    prompts differ too much among themselves for that, or where each has one image, which does not tell.
+    """
+    k, n = len(prompts), sum(len(values) for values in prompts)
+    if k < 2 or n == k:
+        return None
+    means = np.array([np.mean(values) for values in prompts])
+    within = sum(float(np.var(values)) * len(values) for values in prompts) / (n - k)
+    seeds = n / k
+    between = max(0.0, float(means.var(ddof=1)) - within / seeds)  # of prompts, seeds taken out
+    error = abs(float(means.mean()) - limit) / (t_quantile(1 - tail, k - 1) + 0.8416)
+    room = k * error**2 - between
+    if room <= 0 or within / room > seeds + most:
+        return None
+    return max(1, math.ceil(within / room - seeds))

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lora_checks import stats
+from lora_checks import quantity, stats
+from lora_checks.quantity import missing_word
 from lora_checks.records import Better, Lora, Measurement, Outcome, Threshold, Verdict
 from lora_checks.words import count, number
 
@@ -18,8 +19,9 @@ def judge(measurement: Measurement, threshold: Threshold, lora: Lora, images: st
     """The verdict of one row. A value equal to its limit passes.
 
     ``rule: estimate`` looks at the value. ``rule: bound`` wants the whole interval ``[low, high]``
-    inside the limits; wholly outside is FAIL, anything between is INCONCLUSIVE. With the two-sided
-    95 % interval a wrong decision at one limit has a chance of 2.5 %.
+    inside the limits; wholly outside is FAIL, anything between is INCONCLUSIVE. A row with one limit is
+    judged by one-sided bounds, so that a wrong PASS and a wrong FAIL have a chance of 5 % each at most; one
+    with two limits by a two-sided interval, 2.5 % at each limit.
     """
     outcome, finding, details = _decide(measurement, threshold)
     parts = [finding]
@@ -86,7 +88,12 @@ def band(threshold: Threshold, measurement: Measurement) -> str:
 
 def direction(measurement: Measurement) -> Better:
     """Which way is better for the judged number; fewer missing images are better for every metric."""
-    return "lower" if measurement.stat == "missing" else measurement.better
+    if measurement.stat == "missing":
+        return "lower"
+    if measurement.stat in quantity.SHARES:
+        wanted = "higher" if measurement.stat == "share_at_least" else "lower"
+        return "higher" if wanted == measurement.better else "lower"
+    return measurement.better
 
 
 def margin(measurement: Measurement, threshold: Threshold) -> float | None:
@@ -106,6 +113,8 @@ def _decide(m: Measurement, t: Threshold) -> Decision:
     trouble = _trouble(m, t)
     if trouble:
         return Outcome.ERROR, trouble, {}
+    if m.waiting:
+        return Outcome.INCONCLUSIVE, f"{_subject(m, t)} was not judged: {m.waiting}", {}
     if _too_many_missing(m, t):
         allowed = math.floor(t.max_missing * (m.n + m.missing) + 1e-9)
         return Outcome.FAIL, f"{missing_words(m.metric, m.missing, m.n)}, {allowed} allowed", {}
@@ -118,8 +127,14 @@ def _decide(m: Measurement, t: Threshold) -> Decision:
 
 def _trouble(m: Measurement, t: Threshold) -> str:
     """Why these numbers cannot be judged; "" where they can."""
-    if (m.metric, m.stat) != (t.metric, t.stat):
-        return f"the row asks for {t.stat} {t.metric}, but {m.stat} {m.metric} was measured"
+    asked, got = (quantity.sentence(x.metric, x.stat, x.at, x.gain, x.on, of_set=False) for x in (t, m))
+    if asked != got:
+        return f"the row asks for {asked}, but {got} was measured"
+    if t.calibrated_on is not None and t.calibrated_on.identity != m.network:
+        return (
+            f"the limits were calibrated on {t.calibrated_on.identity}, but {m.network} was measured; "
+            "calibrate the row again"
+        )
     if t.min is None and t.max is None:
         return "the row has neither min nor max"
     if not all(math.isfinite(limit) for limit in (t.min, t.max, t.max_missing) if limit is not None):
@@ -128,7 +143,17 @@ def _trouble(m: Measurement, t: Threshold) -> str:
         return f"no image was measured for {m.metric}"
     if not math.isfinite(m.value) and not (m.n == 0 and _too_many_missing(m, t)):
         return f"{_name(m)} is {m.value}, not a number that can be judged"
-    return ""
+    return _under_floor(m, t)
+
+
+def _under_floor(m: Measurement, t: Threshold) -> str:
+    """Why no LoRA could meet the row; "" where one could."""
+    if m.floor is None or t.max is None or m.better != "lower" or t.max >= m.floor:
+        return ""
+    return (
+        f"{m.metric} {number(t.max, (m.floor,))} cannot be reached with {count(m.n, 'image')}: {m.against} "
+        f"against themselves give {number(m.floor, (t.max,))}; use kid, or more images on both sides"
+    )
 
 
 def _too_many_missing(m: Measurement, t: Threshold) -> bool:
@@ -139,20 +164,52 @@ def _decide_bound(m: Measurement, t: Threshold) -> Decision:
     low, high = m.low, m.high
     if low is None or high is None or not math.isfinite(high - low) or m.prompts < stats.MIN_PROMPTS:
         return Outcome.ERROR, f"'rule: bound' needs an interval, and {_no_interval(m)}", {}
-    subject = _subject(m, t)
-    if _inside(low, t) and _inside(high, t):
-        return Outcome.PASS, f"{subject} meets {limits(t.min, t.max, m.value)} with its whole interval", {}
+    if t.min is not None and t.max is not None and m.sides == 1:
+        return (
+            Outcome.ERROR,
+            "a row with two limits takes an interval, and one-sided bounds were measured",
+            {},
+        )
+    ending = "" if m.sides == 1 else " with its whole interval"
+    if _inside(low if t.min is not None else high, t) and _inside(high if t.max is not None else low, t):
+        ends = bound_words(low, high, t.min, t.max) if m.sides == 1 else None
+        return Outcome.PASS, f"{_subject(m, t, ends)} meets {limits(t.min, t.max, m.value)}{ending}", {}
     if (t.min is not None and high < t.min) or (t.max is not None and low > t.max):
-        return Outcome.FAIL, f"{subject} is {_beyond(m, t)} with its whole interval", {}
+        ends = bound_words(low, high, t.max, t.min) if m.sides == 1 else None
+        return Outcome.FAIL, f"{_subject(m, t, ends)} is {_beyond(m, t)}{ending}", {}
+    return _undecided(m, t, low, high)
+
+
+def bound_words(low: float, high: float, above: float | None, below: float | None) -> str:
+    """The end that one limit was held against: "at least 0.550" where it says that the value lies above."""
+    if above is not None:
+        return f"at least {number(low, (above,))}"
+    return f"at most {number(high, (below,))}"
+
+
+def _undecided(m: Measurement, t: Threshold, low: float, high: float) -> Decision:
     between = [limit for limit in (t.min, t.max) if limit is not None and low <= limit <= high]
     limit = min(between, key=lambda limit: abs(limit - (low + high) / 2))
     words = limits(limit, None, m.value) if limit == t.min else limits(None, limit, m.value)
-    more = stats.more_prompts(low, high, m.prompts, limit)
-    if more is None:
+    tail = (1 - m.confidence) / m.sides
+    prompts = stats.more_prompts(low, high, m.prompts, limit, tail=tail)
+    seeds = None
+    if m.stat == "mean" and m.per_image:
+        seeds = stats.more_seeds(_by_prompt(m), limit, tail=tail)
+    wanted = [f"{count(n, noun)}" for n, noun in ((prompts, "more prompt"), (seeds, "more seed")) if n]
+    advice = f"about {' or '.join(wanted)} would probably decide"
+    if not wanted:
         advice = "it is too close to the limit for more prompts to decide"
-    else:
-        advice = f"about {count(more, 'more prompt')} would probably decide"
-    return Outcome.INCONCLUSIVE, f"{subject} straddles {words}; {advice}", {"more_prompts": more}
+    found = {"more_prompts": prompts, "more_seeds": seeds}
+    return Outcome.INCONCLUSIVE, f"{_subject(m, t)} straddles {words}; {advice}", found
+
+
+def _by_prompt(m: Measurement) -> list[list[float]]:
+    found: dict[str, list[float]] = {}
+    for name, value in m.per_image:
+        if value is not None:
+            found.setdefault(name.rpartition("/")[0] or name, []).append(value)
+    return list(found.values())
 
 
 def _no_interval(m: Measurement) -> str:
@@ -167,15 +224,15 @@ def _inside(value: float, t: Threshold) -> bool:
 
 
 def _name(m: Measurement) -> str:
-    if m.stat == "missing":
-        return f"share of images with {missing_word(m.metric)}"
-    return m.metric if m.stat == "mean" and not m.per_image else f"{m.stat} {m.metric}"
+    return quantity.sentence(m.metric, m.stat, m.at, m.gain, m.on, of_set=not m.per_image)
 
 
-def _subject(m: Measurement, t: Threshold) -> str:
+def _subject(m: Measurement, t: Threshold, ends: str | None = None) -> str:
     text = f"{_name(m)} {number(m.value, (t.min, t.max))}"
     if m.stat == "missing":
-        return f"{text} ({m.missing} of {m.n + m.missing})"
+        text = f"{text} ({m.missing} of {m.n + m.missing})"
+    if ends:
+        return f"{text}, {ends},"
     if m.low is None or m.high is None:
         return text
     return f"{text} [{number(m.low, (t.min, t.max))}, {number(m.high, (t.min, t.max))}]"
@@ -204,10 +261,6 @@ def limits(low: float | None, high: float | None, value: float | None = None) ->
         side, limit = ("max", high) if low is None else ("min", low)
         return f"{side} {number(limit, (value,))}" if limit is not None else ""
     return f"{number(low, (value,))} to {number(high, (value,))}"
-
-
-def missing_word(metric: str) -> str:
-    return "no face" if "face" in metric else "no value"
 
 
 def missing_words(metric: str, missing: int, n: int) -> str:

@@ -31,6 +31,7 @@ def test_the_properties_say_what_was_judged() -> None:
         "low": "0.17",
         "high": "0.19",
         "confidence": "0.95",
+        "sides": "2",
         "threshold_max": "0.25",
         "direction": "lower is better",
         "band": "good",

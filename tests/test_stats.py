@@ -152,6 +152,23 @@ def test_more_prompts_shrinks_with_distance_and_gives_up_at_the_limit() -> None:
     assert stats.more_prompts(0.4, 0.6, 16, 0.5) is None
 
 
+def test_more_seeds_decide_with_the_promised_power() -> None:
+    """12 prompts x 2 around 0.5; the prompts are alike, the images of one spread by 1."""
+    values = np.where(np.arange(2) % 2, 1.0, -1.0) * np.sqrt(0.5) + 0.5 + np.zeros((12, 1))
+    more = stats.more_seeds(values.tolist(), 0.0)
+    assert more is not None
+    total = 2 + more
+    means = np.random.default_rng(11).normal(0.5, 1 / math.sqrt(total), (20000, 12))
+    half = reference.t.ppf(0.975, 11) * means.std(axis=1, ddof=1) / math.sqrt(12)
+    assert (means.mean(axis=1) - half > 0).mean() == pytest.approx(0.85, abs=0.06)  # seeds come whole
+
+
+def test_more_seeds_cannot_average_out_what_differs_between_prompts() -> None:
+    apart = [[-1.0, -1.1], [1.0, 1.1]] * 8
+    assert stats.more_seeds(apart, 0.1) is None
+    assert stats.more_seeds([[0.4], [0.6]] * 8, 0.45) is None
+
+
 def test_scipy_is_not_imported() -> None:
     code = "import sys, lora_checks.stats as s; s.t_quantile(0.975, 15); sys.exit('scipy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

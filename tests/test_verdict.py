@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_checks import verdict
-from lora_checks.records import Lora, Measurement, Outcome, Threshold, Verdict
+from lora_checks.records import Calibration, Lora, Measurement, Outcome, Threshold, Verdict
 
 LORA = Lora(Path("a.safetensors"), "a", "ab" * 32, "diffusers", (4,), (4.0,), {"unet": 3}, 6)
 NAN, INF = math.nan, math.inf
@@ -77,6 +78,98 @@ def test_bound_compares_the_whole_interval(
     low, high = interval
     measurement = measured(value=(low + high) / 2, low=low, high=high)
     assert judge(measurement, row(rule="bound", **limits))[0] == outcome
+
+
+@pytest.mark.parametrize(
+    ("limits", "interval", "outcome", "words"),
+    [
+        ({"min": 0.5}, (0.52, 0.7), "PASS", "mean arcface 0.610, at least 0.520, meets min 0.500"),
+        ({"min": 0.5}, (0.3, 0.48), "FAIL", "mean arcface 0.390, at most 0.480, is below min 0.500"),
+        ({"max": 0.5}, (0.3, 0.48), "PASS", "mean arcface 0.390, at most 0.480, meets max 0.500"),
+        ({"max": 0.5}, (0.52, 0.7), "FAIL", "mean arcface 0.610, at least 0.520, is above max 0.500"),
+        ({"min": 0.5}, (0.45, 0.6), "INCONCLUSIVE", "mean arcface 0.525 [0.450, 0.600] straddles min 0.500"),
+        ({"min": 0.4, "max": 0.6}, (0.45, 0.55), "ERROR", "a row with two limits takes an interval"),
+    ],
+)
+def test_one_sided_bounds_name_the_end_that_decided(
+    limits: dict[str, float], interval: tuple[float, float], outcome: str, words: str
+) -> None:
+    low, high = interval
+    found = judge(measured(value=(low + high) / 2, low=low, high=high, sides=1), row(rule="bound", **limits))
+    assert found[0] == outcome
+    assert found[1].startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("fields", "value", "words"),
+    [
+        ({"stat": "share_at_least", "at": 0.5}, 0.9, "share of images with arcface at least 0.500 0.900"),
+        ({"stat": "share_at_most", "at": 0.1}, 0.9, "share of images with arcface at most 0.100 0.900"),
+        ({"stat": "worst_prompt"}, 0.6, "worst prompt's arcface 0.600"),
+        ({"gain": True}, 0.6, "mean gain in arcface 0.600"),
+        ({"on": "glasses=yes"}, 0.6, "mean arcface on glasses=yes 0.600"),
+    ],
+)
+def test_what_was_measured_is_said_and_must_be_what_the_row_asks_for(
+    fields: dict[str, Any], value: float, words: str
+) -> None:
+    measurement = measured(value=value, low=None, high=None, **fields)
+    assert judge(measurement, row(min=0.5, **fields)) == ("PASS", f"{words} meets min 0.500")
+    outcome, reason = judge(measurement, row(min=0.5))
+    assert outcome == "ERROR"
+    assert reason.startswith("the row asks for mean arcface, but ")
+
+
+def test_a_share_is_better_in_the_direction_of_its_values() -> None:
+    for stat, better, direction in (
+        ("share_at_least", "higher", "higher"),
+        ("share_at_most", "higher", "lower"),
+        ("share_at_least", "lower", "lower"),
+        ("share_at_most", "lower", "higher"),
+    ):
+        assert verdict.direction(measured(stat=stat, at=0.5, better=better)) == direction
+
+
+def test_limits_that_were_calibrated_on_another_network_do_not_judge() -> None:
+    calibrated = Calibration("arcface:2", ("good",))
+    assert judge(measured(), row(min=0.5, calibrated_on=calibrated)) == (
+        "ERROR",
+        "the limits were calibrated on arcface:2, but arcface:1 was measured; calibrate the row again",
+    )
+    assert (
+        judge(measured(), row(min=0.5, calibrated_on=replace(calibrated, identity="arcface:1")))[0] == "PASS"
+    )
+
+
+def test_a_limit_below_the_floor_is_an_error_and_one_at_it_is_not() -> None:
+    fid = measured(metric="fid", value=70.0, n=48, better="lower", floor=61.0, against="references (48)")
+    assert judge(fid, row(metric="fid", max=30.0)) == (
+        "ERROR",
+        "fid 30.00 cannot be reached with 48 images: references (48) against themselves give 61.00; use kid, "
+        "or more images on both sides",
+    )
+    assert judge(fid, row(metric="fid", max=61.0))[0] == "FAIL"
+    assert judge(fid, row(metric="fid", min=30.0))[0] == "PASS"
+
+
+def test_images_that_may_not_be_judged_are_inconclusive_and_never_pass() -> None:
+    waiting = measured(waiting="the policy asks for 32 images, and 16 were made")
+    assert judge(waiting, row(min=0.5)) == (
+        "INCONCLUSIVE",
+        "mean arcface 0.600 [0.550, 0.650] was not judged: the policy asks for 32 images, and 16 were made",
+    )
+
+
+def test_inconclusive_names_seeds_where_those_would_do() -> None:
+    """Prompts alike, images of a prompt 0.2 apart: more of them settle the mean as well as new prompts."""
+    images = tuple(
+        (f"p{i}/{seed}", 0.52 + (0.1 if (i + seed) % 2 else -0.1)) for i in range(16) for seed in (0, 1)
+    )
+    found = verdict.judge(
+        measured(value=0.52, low=0.48, high=0.56, per_image=images), row(min=0.5, rule="bound"), LORA
+    )
+    assert found.details["more_seeds"] > 0
+    assert f"or {found.details['more_seeds']} more seeds would probably decide" in found.reason
 
 
 finite = st.floats(-10, 10)

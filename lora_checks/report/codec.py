@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lora_checks.records import Measurement, Outcome, Threshold, Verdict
+from lora_checks.records import Calibration, Measurement, Outcome, Threshold, Verdict
 from lora_checks.verdict import band, direction, margin
 
 Row = dict[str, Any]
@@ -47,7 +47,13 @@ def row(verdict: Verdict) -> Row:
 
 
 def _threshold(data: Mapping[str, Any]) -> Threshold:
-    return Threshold(**(dict(data) | {"bands": _pairs(data["bands"])}))
+    calibrated = data.get("calibrated_on")
+    changed: Row = {"bands": _pairs(data["bands"])}
+    changed |= {name: tuple(data[name]) for name in ("texts",) if name in data}
+    if calibrated is not None:
+        lists = {name: tuple(calibrated[name]) for name in ("good", "bad")}
+        changed["calibrated_on"] = Calibration(**(dict(calibrated) | lists))
+    return Threshold(**(dict(data) | changed))
 
 
 def _measurement(data: Mapping[str, Any]) -> Measurement:

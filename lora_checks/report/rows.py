@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from lora_checks.verdict import limits, missing_word, nearest_words
+from lora_checks import quantity
+from lora_checks.quantity import missing_word
+from lora_checks.verdict import limits, nearest_words
 from lora_checks.words import count, number
 
 ORDER = ("ERROR", "FAIL", "INCONCLUSIVE", "PASS")
@@ -34,21 +36,29 @@ def columns(row: Row) -> tuple[str, str, str, str, str, str, str]:
         found = reason(row) if row["outcome"] == "PASS" else ""  # the file's own row: what it is
         return (row["outcome"], check, threshold.get("metric", ""), "", "", limits(lowest, highest), found)
     value = measurement["value"]
-    metric, stat = measurement["metric"], measurement["stat"]
     return (
         row["outcome"],
         check,
-        metric if stat == "mean" else f"{stat} {metric}",
+        quantity.label(*(measurement[key] for key in ("metric", "stat", "at", "gain", "on"))),
         number(value, (lowest, highest)),
-        interval(measurement, lowest, highest),
+        interval(row),
         limits(lowest, highest, value),
         note(row),
     )
 
 
-def interval(measurement: Row, *unlike: float | None) -> str:
-    low, high = measurement["low"], measurement["high"]
-    return "" if low is None or high is None else f"[{number(low, unlike)}, {number(high, unlike)}]"
+def interval(row: Row) -> str:
+    """What the row was judged by: of a one-sided pair of bounds, the one that decided."""
+    m, lowest, highest = row["measurement"], row["threshold"]["min"], row["threshold"]["max"]
+    low, high = m["low"], m["high"]
+    if low is None or high is None:
+        return ""
+    if m["sides"] == 1 and row["outcome"] != "INCONCLUSIVE":
+        if (lowest is not None and low >= lowest) or (highest is not None and low > highest):
+            return f">= {number(low, (lowest, highest))}"
+        if (lowest is not None and high < lowest) or (highest is not None and high <= highest):
+            return f"<= {number(high, (lowest, highest))}"
+    return f"[{number(low, (lowest, highest))}, {number(high, (lowest, highest))}]"
 
 
 def note(row: Row) -> str:
@@ -62,7 +72,20 @@ def note(row: Row) -> str:
         parts.append(f"{number(m['extremes'][0])} to {number(m['extremes'][1])}")
     if m["stat"] != "missing" and (m["missing"] or missing_word(m["metric"]) == "no face"):
         parts.append(f"{missing_word(m['metric'])} in {m['missing']}")
+    if m["floor"] is not None:
+        parts.append(f"floor {number(m['floor'])}")
+    parts.append(calibration(row["threshold"]["calibrated_on"]))
     return ", ".join(part for part in parts if part)
+
+
+def calibration(found: Row | None) -> str:
+    """ "calibrated on 3 good, 4 bad (margin 0.120, 32 images)"."""
+    if found is None:
+        return ""
+    sets = [f"{len(found['good'])} good"] + ([f"{len(found['bad'])} bad"] if found["bad"] else [])
+    more = [f"margin {number(found['margin'])}"] if found["margin"] is not None else []
+    more += [count(found["n"], "image")] if found["n"] is not None else []
+    return f"calibrated on {', '.join(sets)}" + (f" ({', '.join(more)})" if more else "")
 
 
 def not_run(check: str) -> tuple[str, str, str, str, str, str, str]:
