@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks import features, stats
+from lora_checks import features, floors, stats, summary
 from lora_checks.errors import ConfigError, MeasureError
 from lora_checks.extractors import Extractor, ImageExtractor, PairExtractor, TextExtractor
 from lora_checks.extractors.of_pixels import OfPixels
@@ -19,12 +19,9 @@ from lora_checks.records import ImageFile, ImageSet, Measurement, Metric, Pairin
 from lora_checks.store import Progress, Store
 
 Floats = NDArray[np.floating[Any]]
-REDUCE: dict[Stat, Callable[[Floats], float]] = {
-    "mean": lambda v: float(np.mean(v)),
-    "min": lambda v: float(np.min(v)),
-    "max": lambda v: float(np.max(v)),
-    "median": lambda v: float(np.median(v)),
-}
+
+
+BASELINE = "baseline"  # name of the set of images made without the LoRA
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +35,27 @@ class Task:
     pairing: Pairing | Literal[""] = ""  # "" is the metric's own
     worst_is: str = ""  # "lowest" or "highest"; "" follows the metric's own direction
     texts: tuple[str, ...] = ()  # what a metric against texts chooses among
+    at: float | None = None  # of a share
+    baseline: ImageSet | None = None  # the same images without the LoRA: the gain over them is measured
+    on: str = ""  # the tag by which the images were chosen
+    sides: Literal[1, 2] = 2
+    confidence: float = stats.CONFIDENCE  # of each interval; what it amounts to over all looks is 95 %
 
     @property
     def paired_by(self) -> Pairing:
+        if self.against_baseline:
+            return "sorted"
         return self.pairing or self.metric.pairing
+
+    @property
+    def against_baseline(self) -> bool:
+        """Whether each image is compared with its own counterpart without the LoRA."""
+        return self.other is not None and self.other.name == BASELINE
+
+    @property
+    def ask(self) -> summary.Ask:
+        lowest = self.worst_is == "lowest" or (not self.worst_is and self.metric.better == "higher")
+        return summary.Ask(self.stat, self.at, lowest, self.sides, self.confidence)
 
 
 def measure(
@@ -52,10 +66,11 @@ def measure(
         raise MeasureError(f"{task.metric.name}: there are no images to measure")
     if task.metric.takes in ("picture", "pair"):
         network = OfPixels(task.metric)
-    arrays = _arrays(task, network, prompts, store, progress)
+    sides = [task] if task.baseline is None else [task, replace(task, images=task.baseline)]
+    arrays = [_arrays(side, network, prompts, store, progress) for side in sides]
     if task.metric.per == "set":
         return _of_set(task, arrays, network)
-    return _of_images(task, arrays, network)
+    return _of_images(task, sides, arrays, network)
 
 
 def _arrays(
@@ -134,18 +149,33 @@ def _choices(task: Task) -> list[str]:
     return [task.metric.text.format(text) for text in task.texts]
 
 
-def _of_set(task: Task, arrays: tuple[Any, ...], network: Extractor | None) -> Measurement:
-    x = arrays[0]
-    missing = int(np.isnan(x).any(axis=1).sum()) if isinstance(x, np.ndarray) and x.ndim == 2 else 0
-    if missing:
-        raise MeasureError(f"{task.metric.name}: {missing} of {len(x)} images gave no features")
+def _of_set(task: Task, arrays: list[tuple[Any, ...]], network: Extractor | None) -> Measurement:
+    for x, *_ in arrays:
+        missing = int(np.isnan(x).any(axis=1).sum()) if isinstance(x, np.ndarray) and x.ndim == 2 else 0
+        if missing:
+            raise MeasureError(f"{task.metric.name}: {missing} of {len(x)} images gave no features")
 
     def value_of(keep: NDArray[np.bool_]) -> float:
-        return float(task.metric.fn(*_subset(task, arrays, keep)))
+        values = [float(task.metric.fn(*_subset(task, side, keep))) for side in arrays]
+        return values[0] - sum(values[1:])
 
-    value = value_of(np.ones(len(x), dtype=bool))
-    low, high = _interval(value_of, value, _groups(task))
-    return _measurement(task, network, value=value, low=low, high=high, n=len(x))
+    n, ask = len(task.images.images), task.ask
+    value = value_of(np.ones(n, dtype=bool))
+    if task.metric.unbiased:  # of independent images; the correction is for those of one prompt
+        found = stats.jackknife(value_of, _groups(task), confidence=ask.confidence, sides=ask.sides)
+        value, low, high = found or (value, None, None)
+    else:
+        low, high = summary.around(ask, value_of, _groups(task), value)
+    return _measurement(task, network, value=value, low=low, high=high, n=n, floor=_floor(task, arrays[0]))
+
+
+def _floor(task: Task, arrays: tuple[Any, ...]) -> float | None:
+    """For distances that few images raise; not where the references are statistics, which do not split."""
+    metric = task.metric
+    comparable = metric.against == "reference" and metric.better == "lower" and not metric.unbiased
+    if not comparable or task.baseline or task.against_baseline or not isinstance(arrays[-1], np.ndarray):
+        return None
+    return floors.floor(metric.fn, arrays[-1], len(task.images.images))
 
 
 def _subset(task: Task, arrays: tuple[Any, ...], keep: NDArray[np.bool_]) -> tuple[Any, ...]:
@@ -154,7 +184,7 @@ def _subset(task: Task, arrays: tuple[Any, ...], keep: NDArray[np.bool_]) -> tup
     chosen = _rows(x, keep)
     if task.metric.against == "nothing" and task.metric.takes == "distances":
         return (chosen[:, keep],)
-    if task.metric.against in ("prompt", "baseline"):
+    if task.metric.against in ("prompt", "baseline") or task.against_baseline:
         rest = [_rows(y, keep) for y in rest]
     return (chosen, *rest)
 
@@ -163,38 +193,35 @@ def _rows(x: Any, keep: NDArray[np.bool_]) -> Any:
     return x[keep] if isinstance(x, np.ndarray) else [x[i] for i in np.flatnonzero(keep)]
 
 
-def _interval(
-    value_of: Callable[[NDArray[np.bool_]], float], value: float, groups: Sequence[str]
-) -> tuple[float | None, float | None]:
-    """Around the plain value, not the bias-corrected one.
-
-    A Frechet distance of few images is far above that of many, and thresholds are set on the plain value
-    at the policy's own number of images; what the interval tells is how far another draw would lie.
-    """
-    found = stats.jackknife(value_of, groups)
-    if found is None:
-        return None, None
-    return found.low - found.estimate + value, found.high - found.estimate + value
-
-
-def _of_images(task: Task, arrays: tuple[Any, ...], network: Extractor | None) -> Measurement:
-    values, nearest = _reduce(task, np.array(_raw(task, arrays), dtype=np.float64))
-    _refuse_unusable(task, values)
-    found: NDArray[np.bool_] = ~np.isnan(values)
+def _of_images(
+    task: Task, sides: list[Task], arrays: list[tuple[Any, ...]], network: Extractor | None
+) -> Measurement:
+    found_by_side = [_values(side, of_side) for side, of_side in zip(sides, arrays, strict=True)]
+    values, nearest = found_by_side[0]
+    for without, _ in found_by_side[1:]:
+        values = values - without  # missing on either side is missing
+    there: NDArray[np.bool_] = ~np.isnan(values)
     facts: dict[str, Any] = {
-        "n": int(found.sum()),
-        "missing": int((~found).sum()),
+        "n": int(there.sum()),
+        "missing": int((~there).sum()),
         "per_image": _per_image(task, values),
-        "nearest": _count(task, nearest, found),
+        "nearest": _count(task, nearest, there),
     }
     if task.stat == "missing":
-        return _measurement(task, network, value=float(np.mean(~found)), **facts)
-    if not found.any():
+        return _measurement(task, network, **summary.of_hits(task.ask, ~there, _groups(task)), **facts)
+    if not there.any():
         raise MeasureError(
             f"{task.metric.name}: none of the {len(values)} images gave a value ({_why(task)})"
         )
-    groups = [group for group, there in zip(_groups(task), found, strict=True) if there]
-    return _measurement(task, network, **_summary(task, values[found], groups), **facts)
+    groups = [group for group, found in zip(_groups(task), there, strict=True) if found]
+    return _measurement(task, network, **summary.of_images(task.ask, values[there], groups), **facts)
+
+
+def _values(task: Task, arrays: tuple[Any, ...]) -> tuple[Floats, NDArray[np.int_] | None]:
+    """One value an image, (N,), and which reference was nearest."""
+    values, nearest = _reduce(task, np.array(_raw(task, arrays), dtype=np.float64))
+    _refuse_unusable(task, values)
+    return values, nearest
 
 
 def _raw(task: Task, arrays: tuple[Any, ...]) -> Floats:
@@ -211,16 +238,6 @@ def _refuse_unusable(task: Task, values: Floats) -> None:
         )
     if np.isinf(values).any():
         raise MeasureError(f"{task.metric.name}: {int(np.isinf(values).sum())} values are infinite")
-
-
-def _summary(task: Task, values: Floats, groups: list[str]) -> dict[str, Any]:
-    """What the values of the images that have one amount to."""
-    value = REDUCE[task.stat](values)
-    low, high = None, None
-    if task.stat in stats.STATS_WITH_INTERVAL:
-        low, high = _interval(lambda keep: float(values[keep].mean()), value, groups)
-    worst, extremes = _worst(task, values, groups), (float(values.min()), float(values.max()))
-    return {"value": value, "low": low, "high": high, "worst": worst, "extremes": extremes}
 
 
 def _why(task: Task) -> str:
@@ -297,16 +314,6 @@ def _count(
     return tuple(Counter(names).most_common())
 
 
-def _worst(task: Task, values: Floats, groups: list[str]) -> tuple[str, float]:
-    of_prompt: dict[str, list[float]] = {}
-    for group, value in zip(groups, values, strict=True):
-        of_prompt.setdefault(group, []).append(float(value))
-    means = {group: float(np.mean(found)) for group, found in of_prompt.items()}
-    lowest = task.worst_is == "lowest" or (not task.worst_is and task.metric.better == "higher")
-    name = (min if lowest else max)(means, key=means.__getitem__)
-    return name, means[name]
-
-
 def _measurement(task: Task, network: Extractor | None, *, value: float, n: int, **rest: Any) -> Measurement:
     if not np.isfinite(value):
         raise MeasureError(f"{task.metric.name}: the value is {value}, which judges nothing")
@@ -321,6 +328,10 @@ def _measurement(task: Task, network: Extractor | None, *, value: float, n: int,
         label=network.label if network else "pixels",
         against=_against(task),
         prompts=len(set(_groups(task))),
+        at=task.at,
+        gain=task.baseline is not None,
+        on=task.on,
+        sides=task.sides,
         **rest,
     )
 
@@ -336,7 +347,7 @@ def _against(task: Task) -> str:
 def _refuse_empty_references(task: Task, other: ImageSet, y: Floats) -> None:
     """A reference without a face compares with nothing, and would only thin out the others unseen."""
     empty = [image.name for image, row in zip(other.images, y, strict=True) if np.isnan(row).any()]
-    if empty and task.metric.against == "reference":
+    if empty and task.metric.against == "reference" and not task.against_baseline:
         what = "no face was found" if task.metric.extractor == "arcface" else "nothing was found"
         raise MeasureError(
             f"{task.metric.name}: {what} in {len(empty)} of {len(other.images)} {other.name}: "

@@ -245,6 +245,7 @@ class Metric:
     pairing: Pairing = "nearest"  # where the row names none
     closer: Better | Literal[""] = ""  # which values mean nearer to the other picture; "" follows `better`
     moments: bool = False  # can compare with mean and covariance in place of pictures
+    unbiased: bool = False  # per set: few independent images give no larger value than many
 
 
 @dataclass(frozen=True, slots=True)

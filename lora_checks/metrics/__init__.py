@@ -67,6 +67,7 @@ def metric(
     pairing: Pairing = "nearest",
     closer: Better | None = None,
     moments: bool = False,
+    unbiased: bool = False,
 ) -> Callable[[F], F]:
     """Declare a metric under the function's own name.
 
@@ -80,7 +81,7 @@ def metric(
                 f"metric '{fn.__name__}' is declared in {known.fn.__module__} and in {fn.__module__}"
             )
         settings = (extractor, against, per, better, range, takes, version, text, pairing)
-        _declared[fn.__name__] = Metric(fn.__name__, fn, *settings, closer or better, moments)
+        _declared[fn.__name__] = Metric(fn.__name__, fn, *settings, closer or better, moments, unbiased)
         return fn
 
     return declare

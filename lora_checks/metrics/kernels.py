@@ -18,7 +18,7 @@ SCALE = 1000.0  # of CMMD, for readable numbers
 RANGE = (-INFINITY, INFINITY)
 
 
-@metric(extractor="inception", against="reference", per="set", better="lower", range=RANGE)
+@metric(extractor="inception", against="reference", per="set", better="lower", range=RANGE, unbiased=True)
 def kid(x: Array, y: Array) -> float:
     """(N, D), (M, D) -> kernel Inception distance (Binkowski et al. 2018), about 0 for equal distributions.
 
@@ -28,13 +28,13 @@ def kid(x: Array, y: Array) -> float:
     return polynomial(x, y)
 
 
-@metric(extractor=ANY, against="reference", per="set", better="lower", range=RANGE)
+@metric(extractor=ANY, against="reference", per="set", better="lower", range=RANGE, unbiased=True)
 def polynomial_mmd(x: Array, y: Array) -> float:
     """(N, D), (M, D) -> KID's formula under the network that the row names; lower is closer, 0 for equal."""
     return polynomial(x, y)
 
 
-@metric(extractor="clip", against="reference", per="set", better="lower", range=RANGE)
+@metric(extractor="clip", against="reference", per="set", better="lower", range=RANGE, unbiased=True)
 def cmmd(x: Array, y: Array) -> float:
     """(N, D), (M, D) -> CMMD (Jayasumana et al. 2024), about 0 for equal distributions; lower is closer.
 
@@ -44,7 +44,7 @@ def cmmd(x: Array, y: Array) -> float:
     return gaussian(x, y)
 
 
-@metric(extractor=ANY, against="reference", per="set", better="lower", range=RANGE)
+@metric(extractor=ANY, against="reference", per="set", better="lower", range=RANGE, unbiased=True)
 def rbf_mmd(x: Array, y: Array) -> float:
     """(N, D), (M, D) -> CMMD's formula, unbiased, under the network that the row names; lower is closer."""
     return gaussian(x, y)

@@ -1,0 +1,30 @@
+"""Arms: prompts that ask what the LoRA does where it should do nothing, marked by a tag of the prompt."""
+
+from __future__ import annotations
+
+from lora_checks.errors import ConfigError
+from lora_checks.images import with_tag
+from lora_checks.records import ImageSet, Prompt
+
+NO_TRIGGER = "no-trigger"  # the subject's scenes without the trigger: does the LoRA leak into them?
+CLASS_ONLY = "class-only"  # the class words in place of the trigger: has it taken over the class?
+UNRELATED = "unrelated"  # something else altogether: what has the base forgotten?
+ARMS = (NO_TRIGGER, CLASS_ONLY, UNRELATED)
+
+
+def arm(prompt: Prompt) -> str:
+    """The prompt's arm; "" for what the LoRA was trained for."""
+    return next((tag for tag in ARMS if tag in prompt.tags), "")
+
+
+def chosen(images: ImageSet, on: str) -> ImageSet:
+    """The images that a row with this ``on:`` is about; without one, those of no arm.
+
+    Raises `ConfigError` where there are none, as nothing is no result.
+    """
+    if on:
+        return with_tag(images, on)
+    found = tuple(image for image in images.images if image.prompt is None or not arm(image.prompt))
+    if not found:
+        raise ConfigError(f"every prompt is in an arm ({', '.join(ARMS)}); say which with `on:`")
+    return ImageSet(images.name, found)
