@@ -63,6 +63,9 @@ class PairExtractor(Extractor, Protocol):
 
 
 KINDS = {
+    "dino": "lora_checks.extractors.dino:Dino",
+    "onnx": "lora_checks.extractors.own:Onnx",
+    "torchscript": "lora_checks.extractors.own:TorchScript",
     "clip": "lora_checks.extractors.clip:Clip",
     "inception": "lora_checks.extractors.inception:Inception",
     "arcface": "lora_checks.extractors.arcface:ArcFace",

@@ -17,11 +17,10 @@ import numpy as np
 
 from lora_checks.errors import ConfigError, PrerequisiteError
 from lora_checks.extractors import Floats, Pixels
-from lora_checks.extractors.runtime import session_options
+from lora_checks.extractors.runtime import provider, session_options
 from lora_checks.extractors.weights import check_keys, file_sha256, identity, number
 
 URL = "https://github.com/deepinsight/insightface/releases/download/model-zoo/"
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CPUExecutionProvider"}
 
 
 class ArcFace:
@@ -42,7 +41,7 @@ class ArcFace:
         self.pad = number("arcface", settings, "pad", 0, 0, 4)
         if self.det_size % 32:
             raise ConfigError(f"networks: arcface: det_size: {self.det_size} is no multiple of 32")
-        self.provider = _provider(device)
+        self.provider = provider("arcface", device)
         chosen = {"det_size": self.det_size, "det_thresh": self.det_thresh, "pad": self.pad}
         files = _pack_files(self.root, self.pack)
         self.id = identity("arcface", "2", {"pack": self.pack, **chosen}, map(file_sha256, files))
@@ -102,19 +101,6 @@ class ArcFace:
                     "install onnxruntime-gpu with the CUDA it needs, or use --device cpu"
                 )
         return app
-
-
-def _provider(device: str) -> str:
-    """onnxruntime falls back to the CPU without a word, so ask first."""
-    provider = PROVIDERS.get(device.partition(":")[0], "CPUExecutionProvider")
-    if provider != "CPUExecutionProvider":
-        import onnxruntime
-
-        if provider not in onnxruntime.get_available_providers():
-            raise PrerequisiteError(
-                f"networks: arcface: this onnxruntime has no {provider}; pip install onnxruntime-gpu"
-            )
-    return provider
 
 
 def _pack_files(root: Path, pack: object) -> list[Path]:

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.errors import PrerequisiteError, StoreError
+from lora_checks.errors import ConfigError, PrerequisiteError, StoreError
 from lora_checks.extractors import Floats, Pixels
+from lora_checks.extractors.resize import clean
 from lora_checks.extractors.runtime import session_options
 from lora_checks.extractors.weights import (
     cause,
@@ -33,30 +34,46 @@ NAME = "pt_inception-2015-12-05-6726825d.pth"
 URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{NAME}"
 PUBLISHED = "6726825d"  # first digits of the SHA-256, as in the file's name
 DIMENSION = 2048
+SIDE = 299  # pixels that the network sees
+RESIZES = ("pytorch-fid", "clean")
 OPSET = 17
 
 
 class Inception:
-    """Settings: ``file`` names the weights where they are not in torch.hub's cache."""
+    """Settings: ``file`` names the weights where they are not in torch.hub's cache; ``resize: clean`` scales
+    as clean-fid does (Pillow's bicubic in float), and not as pytorch-fid (bilinear, without antialiasing).
+    """
 
     def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:
-        check_keys("inception", settings, {"file"})
+        check_keys("inception", settings, {"file", "resize"})
+        self.resize = settings.get("resize", "pytorch-fid")
+        if self.resize not in RESIZES:
+            raise ConfigError(
+                f"networks: inception: resize: {self.resize!r} is not one of {', '.join(RESIZES)}"
+            )
         if "file" in settings:
             self.file = local_file("inception", "file", settings["file"])
         else:
             self.file = torch_hub_file("inception", NAME, URL)
         self.device, self.cache = device, cache
         self.sha256 = file_sha256(self.file)
-        self.id = identity("inception", "1", {}, [self.sha256])
+        scaled = {} if self.resize == "pytorch-fid" else {"resize": self.resize}
+        self.id = identity("inception", "1", scaled, [self.sha256])
         published = self.sha256.startswith(PUBLISHED)
-        self.label = "Inception v3 (pytorch-fid)" if published else f"Inception v3 with {self.file.name}"
+        named = "pytorch-fid" if self.resize == "pytorch-fid" else "clean-fid's resize"
+        self.label = f"Inception v3 ({named})" if published else f"Inception v3 with {self.file.name}"
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
-        """(N, 2048) float32. Sizes may differ: each image is scaled to 299x299 (bilinear) by the network."""
+        """(N, 2048) float32. Sizes may differ: each image is scaled to 299 x 299."""
         if not len(pixels):
             return np.empty((0, DIMENSION), np.float32)
         # One at a time: batches are no faster on a CPU, and memory does not grow with their number.
-        return np.concatenate([self._run(_unit_range(image)) for image in pixels])
+        return np.concatenate([self._run(self._input(image)) for image in pixels])
+
+    def _input(self, image: Pixels) -> Floats:
+        if self.resize == "clean":  # the network then finds nothing left to scale
+            return _unit_range(clean(image, SIDE))
+        return _unit_range(image)
 
     def _run(self, x: Floats) -> Floats:
         if self.device != "cpu":
@@ -89,8 +106,8 @@ class Inception:
         return _start(exported)
 
 
-def _unit_range(image: Pixels) -> Floats:
-    """(H, W, 3) uint8 -> (1, 3, H, W) float32 in [0, 1], as torchvision's ``to_tensor``."""
+def _unit_range(image: Pixels | Floats) -> Floats:
+    """(H, W, 3) in 0..255 -> (1, 3, H, W) float32 in [0, 1], as torchvision's ``to_tensor``."""
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
 
 

@@ -22,7 +22,7 @@ INFINITY = float("inf")
 @metric(extractor=ANY, against="reference", per="set", better="higher", range=(0, 1))
 def precision(x: Array, y: Array) -> float:
     """(N, D), (M, D) -> share of images inside a reference's ball, k = 3: are they real? Higher is better."""
-    return float((distances(y, x) < radii(y, 3)[:, None]).any(axis=0).mean())
+    return float((_from_references(x, y) < radii(y, 3)[:, None]).any(axis=0).mean())
 
 
 @metric(extractor=ANY, against="reference", per="set", better="higher", range=(0, 1))
@@ -31,7 +31,7 @@ def recall(x: Array, y: Array) -> float:
 
     Higher is better. With unequal numbers it favours the larger set of images.
     """
-    return float((distances(y, x) < radii(x, 3)).any(axis=1).mean())
+    return float((_from_references(x, y) < radii(x, 3)).any(axis=1).mean())
 
 
 @metric(extractor=ANY, against="reference", per="set", better="higher", range=(0, INFINITY))
@@ -40,7 +40,7 @@ def density(x: Array, y: Array) -> float:
 
     Precision that one outlying reference cannot raise. Above 1 the images crowd where references are dense.
     """
-    return float((distances(y, x) < radii(y, 5)[:, None]).sum(axis=0).mean() / 5)
+    return float((_from_references(x, y) < radii(y, 5)[:, None]).sum(axis=0).mean() / 5)
 
 
 @metric(extractor=ANY, against="reference", per="set", better="higher", range=(0, 1))
@@ -49,7 +49,13 @@ def coverage(x: Array, y: Array) -> float:
 
     Recall that an outlying image cannot raise. For equal distributions and numbers it is near 0.97.
     """
-    return float((distances(y, x).min(axis=1) < radii(y, 5)).mean())
+    return float((_from_references(x, y).min(axis=1) < radii(y, 5)).mean())
+
+
+def _from_references(x: Array, y: Array) -> NDArray[np.float64]:
+    """(N, D), (M, D) -> (M, N)."""
+    images, references = two_sets(x, y, least=1)
+    return distances(references, images)
 
 
 def radii(x: Array, k: int) -> NDArray[np.float64]:
