@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import kind_table
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +68,16 @@ def test_commands_for_a_gpu_name_real_options(command: str) -> None:
     options = re.findall(r"--[a-z-]+", command)
     assert options
     assert [option for option in options if option not in helps] == []
+
+
+def test_what_inspect_prints_is_what_the_readme_shows() -> None:
+    (command,) = commands("sh inspect")
+    assert run(command).stdout.strip() in README
+
+
+def test_the_readme_has_the_table_of_kinds_and_families() -> None:
+    """Which `test_kinds_by_family.py` measures."""
+    assert kind_table.markdown() in README
 
 
 def test_the_readme_lists_every_metric() -> None:
