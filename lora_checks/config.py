@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
+from lora_checks.arms import ARMS, CLASS_ONLY, NO_TRIGGER, UNRELATED
+from lora_checks.config_rows import check_name, check_prompts, checks
 from lora_checks.config_sampling import base_of, path_of, sampler_of
 from lora_checks.errors import ConfigError
+from lora_checks.quantity import BASELINE
 from lora_checks.records import (
-    Pairing,
     Policy,
     Prompt,
     PromptSet,
-    Rule,
-    Stat,
-    Threshold,
 )
-from lora_checks.strict_yaml import Value, load, suggestion
+from lora_checks.strict_yaml import Value, load
 
 MAX_SEED = 2**63 - 1
-NO_TRIGGER = "no-trigger"  # tag of a prompt that leaves the trigger out on purpose
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LOCAL_KEYS = ("root", "path", "file", "trunk_file")  # settings of a network that may name a local file
 
 
@@ -44,9 +40,12 @@ def load_policy(
     path = _policy_file(directory, "thresholds.yaml", thresholds, "--thresholds")
     top = load(path).table(required=["checks"], optional=["folders", "networks", "unused_tensors"])
     folders = _folders(top.get("folders"), path.parent, references)
-    rows = _checks(top["checks"], folders)
+    rows = checks(top["checks"], folders)
+    said = _prompt_set(_policy_file(directory, "prompts.yaml", prompts, "--prompts"), base, seeds)
+    for row in rows:
+        check_prompts(row, said)
     return Policy(
-        prompts=_prompt_set(_policy_file(directory, "prompts.yaml", prompts, "--prompts"), base, seeds),
+        prompts=said,
         thresholds=rows,
         networks=_networks(top.get("networks"), path.parent),
         folders=_present(folders, {row.against for row in rows}),
@@ -75,7 +74,9 @@ def _folders(value: Value | None, parent: Path, references: Path | None) -> dict
     """Name -> (path, where it was written)."""
     found: dict[str, tuple[Path, str]] = {}
     for name, entry in (value.mapping() if value else {}).items():
-        _check_name(entry, name)
+        check_name(entry, name)
+        if name == BASELINE:
+            raise entry.error("is the name of the images without the LoRA; call the folder something else")
         where = f"{entry.where}: {entry.key}"
         found[name] = (path_of(entry.text(), parent, where), where)
     if references is not None:
@@ -103,7 +104,7 @@ def _missing_folder(name: str, path: Path) -> str:
 def _networks(value: Value | None, parent: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for slot, entry in (value.mapping() if value else {}).items():
-        _check_name(entry, slot)
+        check_name(entry, slot)
         found[slot] = {
             name: _local(name, setting.plain(), parent) for name, setting in entry.mapping().items()
         }
@@ -126,66 +127,6 @@ def _unused(value: Value) -> dict[str, str]:
             )
         found[pattern] = " ".join(entry.text().split())
     return found
-
-
-def _checks(value: Value, folders: Mapping[str, object]) -> tuple[Threshold, ...]:
-    rows = tuple(_check(entry, name, folders) for name, entry in value.mapping().items())
-    if not rows:
-        raise value.error("holds no check; a gate without checks would pass everything")
-    if not any(row.required for row in rows):
-        raise value.error("every check has 'required: false'; nothing could stop a release")
-    return rows
-
-
-def _check(value: Value, name: str, folders: Mapping[str, object]) -> Threshold:
-    _check_name(value, name)
-    optional = ["min", "max", "stat", "pairing", "against", "network", "texts", "rule", "required"]
-    optional += ["max_missing", "bands"]
-    fields = value.table(required=["metric", "why"], optional=optional)
-    low, high = _limits(value, fields)
-    row: dict[str, Any] = {}
-    for key, options in (("stat", Stat), ("pairing", Pairing), ("rule", Rule)):
-        if key in fields:
-            row[key] = fields[key].choice(get_args(options))
-    if "against" in fields:
-        row["against"] = _against(fields["against"], list(folders))
-    if "network" in fields:
-        row["network"] = fields["network"].text()
-    if "texts" in fields:
-        row["texts"] = tuple(entry.text() for entry in fields["texts"].items())
-    if "required" in fields:
-        row["required"] = fields["required"].flag()
-    if "max_missing" in fields:
-        row["max_missing"] = fields["max_missing"].number(0, 1)
-    if "bands" in fields:
-        row["bands"] = _bands(fields["bands"])
-    metric, why = fields["metric"].text(), " ".join(fields["why"].text().split())
-    return Threshold(name, metric, why, min=low, max=high, source=value.where, **row)
-
-
-def _limits(value: Value, fields: Mapping[str, Value]) -> tuple[float | None, float | None]:
-    low = fields["min"].number() if "min" in fields else None
-    high = fields["max"].number() if "max" in fields else None
-    if low is None and high is None:
-        raise value.error("has neither 'min' nor 'max'; nothing would be checked")
-    if low is not None and high is not None and low > high:
-        raise fields["min"].error(f"min {low:g} is above max {high:g}; no value could pass")
-    return low, high
-
-
-def _against(value: Value, folders: Sequence[str]) -> str:
-    name = value.text()
-    if name not in folders:
-        raise value.error(f"no folder '{name}' under 'folders:'; {suggestion(name, folders)}")
-    return name
-
-
-def _bands(value: Value) -> tuple[tuple[str, float], ...]:
-    bands = tuple((name, entry.number()) for name, entry in value.mapping().items())
-    steps = [later - earlier for (_, earlier), (_, later) in pairwise(bands)]
-    if not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
-        raise value.error("must be listed from best to worst, so the numbers only rise or only fall")
-    return bands
 
 
 # --- prompts.yaml ------------------------------------------------------------------------------------
@@ -253,18 +194,11 @@ def _prompts(value: Value, trigger: str) -> tuple[Prompt, ...]:
 def _prompt(value: Value, trigger: str) -> Prompt:
     fields = value.table(required=["id", "text"], optional=["tags"])
     name, text = fields["id"].text(), " ".join(fields["text"].text().split())
-    _check_name(fields["id"], name)
+    check_name(fields["id"], name)
     tags = tuple(tag.text() for tag in fields["tags"].items()) if "tags" in fields else ()
-    if NO_TRIGGER not in tags and not re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", text):
+    if not set(tags) & set(ARMS) and not re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", text):
         raise fields["text"].error(
             f"'{text}' lacks the trigger '{trigger}', so it would measure the base; "
-            f"add it, or tag the prompt '{NO_TRIGGER}'"
+            f"add it, or tag the prompt '{NO_TRIGGER}', '{CLASS_ONLY}' or '{UNRELATED}'"
         )
     return Prompt(name, text, tags, source=value.where)
-
-
-def _check_name(value: Value, name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise value.error(
-            f"'{name}' cannot be a name: use 1 to 64 of a-z 0-9 . _ - and start with a letter or digit"
-        )

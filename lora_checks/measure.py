@@ -15,13 +15,11 @@ from lora_checks.errors import ConfigError, MeasureError
 from lora_checks.extractors import Extractor, ImageExtractor, PairExtractor, TextExtractor
 from lora_checks.extractors.of_pixels import OfPixels
 from lora_checks.images import Decoded
+from lora_checks.quantity import BASELINE
 from lora_checks.records import ImageFile, ImageSet, Measurement, Metric, Pairing, PromptSet, Stat
 from lora_checks.store import Progress, Store
 
 Floats = NDArray[np.floating[Any]]
-
-
-BASELINE = "baseline"  # name of the set of images made without the LoRA
 
 
 @dataclass(frozen=True, slots=True)

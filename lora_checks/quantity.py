@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lora_checks.words import number
 
+BASELINE = "baseline"  # the set of images made without the LoRA
 WORST = "worst_prompt"
-SHARES = ("share_at_least", "share_at_most")
+SHARES: tuple[str, ...] = ("share_at_least", "share_at_most")
 
 
 def sentence(metric: str, stat: str, at: float | None, gain: bool, on: str, of_set: bool) -> str:
