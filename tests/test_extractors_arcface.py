@@ -75,3 +75,45 @@ def test_a_provider_that_is_not_installed_is_named_at_once(face_root: Path) -> N
         pytest.skip("this onnxruntime has CUDA")
     with pytest.raises(PrerequisiteError, match="no CUDAExecutionProvider; pip install onnxruntime-gpu"):
         ArcFace({"root": str(face_root), "pack": "miniature"}, "cuda")
+
+
+def test_several_faces_are_counted(
+    face_root: Path, avatars: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extractor = network(face_root)
+    blank = np.full((64, 64, 3), 128, np.uint8)
+    rows = extractor.rows([avatars[0], blank])
+    np.testing.assert_array_equal(rows[:, extractor.parts["faces"]], [[1], [0]])
+    np.testing.assert_array_equal(rows[:, extractor.parts["features"]], extractor.images([avatars[0], blank]))
+    detector = extractor._app.det_model
+    boxes, landmarks = detector.detect(np.ascontiguousarray(avatars[0][:, :, ::-1]))
+    three = np.concatenate([boxes] * 3), np.concatenate([landmarks] * 3)
+    monkeypatch.setattr(detector, "detect", lambda _: three)
+    assert extractor.rows([avatars[0]])[0, -1] == 3
+
+
+def test_one_detection_and_one_recognition_an_image(
+    face_root: Path, avatars: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where there are several faces: only the largest is described."""
+    extractor = network(face_root)
+    asked: list[str] = []
+    for task in ("detection", "recognition"):
+        session = extractor._app.models[task].session
+        monkeypatch.setattr(extractor._app.models[task], "session", Counting(session, task, asked))
+    extractor.rows(avatars[:2])
+    assert asked == ["detection", "recognition"] * 2
+
+
+class Counting:
+    """An ONNX session that notes when it runs."""
+
+    def __init__(self, session: object, task: str, asked: list[str]) -> None:
+        self._session, self._task, self._asked = session, task, asked
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._session, name)
+
+    def run(self, *arguments: object, **options: object) -> object:
+        self._asked.append(self._task)
+        return self._session.run(*arguments, **options)  # type: ignore[attr-defined]
