@@ -28,6 +28,7 @@ class Slot:
     adapter: str  # PEFT's name for it
     tuner: Any  # the PEFT layer around the module
     scaling: float  # at strength 1
+    file: str  # for messages
 
 
 @contextmanager
@@ -149,7 +150,9 @@ def _fill(component: Any, adapter: str, carrier: Carrier, lora: Lora) -> Slot:
         tuner.r[adapter], tuner.lora_alpha[adapter] = 1, carrier.scaling
     tuner.scaling[adapter] = carrier.scaling
     tuner.eval()
-    return Slot(carrier.layer.component, carrier.path, carrier.kind, adapter, tuner, carrier.scaling)
+    return Slot(
+        carrier.layer.component, carrier.path, carrier.kind, adapter, tuner, carrier.scaling, lora.path.name
+    )
 
 
 def _cast(value: Any, dtype: Any, device: Any, carrier: Carrier, lora: Lora) -> Any:
@@ -205,7 +208,7 @@ def check(slots: Sequence[Slot]) -> None:
     doras = [slot for slot in slots if slot.kind == "dora"]
     if len(doras) > 1:
         raise GenerationError(
-            f"{doras[0].adapter.removesuffix('_dora')} and {doras[1].adapter.removesuffix('_dora')} are both "
+            f"{doras[0].file} and {doras[1].file} are both "
             f"DoRAs of {doras[0].component} module {doras[0].path}, which only one can be; gate them apart"
         )
 
@@ -227,8 +230,8 @@ def _check_real(slot: Slot) -> None:
     held = [getattr(slot.tuner, kind) for kind in slot.tuner.adapter_layer_names]
     if any(weight.is_meta for module in held for weight in module.parameters()):
         raise GenerationError(
-            f"{slot.component} module {slot.path} has a DoRA, LoHa or LoKr, which cannot be applied to a "
-            "base that is offloaded layer by layer: pass --offload model"
+            f"{slot.file}: {slot.component} module {slot.path} has a DoRA, LoHa or LoKr, which cannot "
+            "be applied to a base that is offloaded layer by layer: pass --offload model"
         )
 
 
