@@ -1,0 +1,90 @@
+"""Training pictures among the references are found by bytes, by pixels and by embedding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lora_checks.errors import ConfigError
+from lora_checks.images import image_set
+from lora_checks.overlap import nearest_distances, refuse_alike, refuse_shared
+from lora_checks.records import ImageSet
+from lora_checks.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def folders(tmp_path: Path, photos: list[np.ndarray]) -> tuple[Path, Path]:
+    """Two pictures in each, all different."""
+    train, references = tmp_path / "t", tmp_path / "r"
+    for folder, pictures in ((train, photos[:2]), (references, photos[2:4])):
+        folder.mkdir()
+        for i, pixels in enumerate(pictures):
+            Image.fromarray(pixels).save(folder / f"{i}.png")
+    return train, references
+
+
+def sets(folders: tuple[Path, Path]) -> tuple[ImageSet, ImageSet]:
+    return image_set("train", folders[0]), image_set("references", folders[1])
+
+
+def test_different_pictures_are_welcome(folders: tuple[Path, Path], store: Store) -> None:
+    refuse_shared(*sets(folders), store)
+
+
+def test_the_same_file_under_another_name(folders: tuple[Path, Path], store: Store) -> None:
+    (folders[1] / "copy.png").write_bytes((folders[0] / "1.png").read_bytes())
+    with pytest.raises(ConfigError, match=r"train/1\.png and references/copy\.png are the same file; hold"):
+        refuse_shared(*sets(folders), store)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 0.75])
+def test_the_same_picture_compressed_and_scaled(
+    folders: tuple[Path, Path], photos: list[np.ndarray], store: Store, scale: float
+) -> None:
+    picture = Image.fromarray(photos[1])
+    size = round(picture.width * scale), round(picture.height * scale)
+    picture.resize(size, Image.Resampling.LANCZOS).save(folders[1] / "again.jpg", quality=85)
+    with pytest.raises(ConfigError, match=r"train/1\.png and references/again\.jpg show the same picture"):
+        refuse_shared(*sets(folders), store)
+
+
+def test_the_miniatures_folders_do_not_overlap(store: Store) -> None:
+    """Drawings of one person in other clothes, as like each other as pictures get."""
+    miniature = Path(__file__).parent.parent / "examples" / "miniature"
+    refuse_shared(
+        image_set("train", miniature / "train"), image_set("references", miniature / "references"), store
+    )
+
+
+def test_statistics_cannot_be_looked_at(folders: tuple[Path, Path], store: Store) -> None:
+    refuse_shared(sets(folders)[0], ImageSet("references", (), statistics=Path("x.npz")), store)
+
+
+def test_an_embedding_that_is_far_nearer_than_two_references_ever_are(folders: tuple[Path, Path]) -> None:
+    references = np.array([[1.0, 0, 0], [0, 1, 0]])
+    apart = np.array([[0.8, 0.6, 0], [0, 0, 1]])
+    refuse_alike(*sets(folders), apart, references, "the network")
+    near = np.array([[0, 0, 2], [0.1, 3, 0]])
+    with pytest.raises(
+        ConfigError,
+        match=r"train/1\.png and references/1\.png are one picture to the network \(0\.033 apart, .* least 1\.414",
+    ):
+        refuse_alike(*sets(folders), near, references, "the network")
+
+
+def test_likeness_to_a_network_that_finds_all_references_alike_is_nothing(folders: tuple[Path, Path]) -> None:
+    alike = np.array([[1, 0.01, 0], [1, 0, 0.01]])
+    refuse_alike(*sets(folders), np.array([[1, 0, 0], [1, 0.01, 0.01]]), alike, "the network")
+
+
+def test_what_is_near_among_real_pictures() -> None:
+    apart = np.array([[0, 2, 5], [2, 0, 4], [5, 4, 0.0]])
+    np.testing.assert_array_equal(nearest_distances(apart), [2, 2, 4])
