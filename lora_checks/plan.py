@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from lora_checks.errors import ConfigError
 from lora_checks.records import ImageSpec, Lora, Prompt, PromptSet
 
 
@@ -46,6 +48,22 @@ def baseline(prompts: PromptSet, machine: Machine) -> tuple[ImageSpec, ...]:
         for prompt in prompts.prompts
         for seed in prompts.seeds
     )
+
+
+def counterparts(prompts: PromptSet, machine: Machine, names: Sequence[str]) -> tuple[ImageSpec, ...]:
+    """Of images named ``prompt-id/seed``, of whichever seed: the same without the LoRA.
+
+    Raises `ConfigError` for another name.
+    """
+    known = {prompt.id: prompt for prompt in prompts.prompts}
+    found: list[ImageSpec] = []
+    for name in names:
+        prompt, _, seed = name.rpartition("/")
+        if prompt not in known or not seed.isdecimal():
+            raise ConfigError(f"{name} has no counterpart without the LoRA")
+        alone = replace(prompts, prompts=(known[prompt],), seeds=(int(seed),))
+        found += baseline(alone, machine)
+    return tuple(found)
 
 
 def names(prompts: PromptSet) -> tuple[str, ...]:

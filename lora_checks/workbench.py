@@ -12,20 +12,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
-from lora_checks import base, extractors, gallery, generate, images, metrics, plan, png, proofs
+from lora_checks import (
+    arms,
+    base,
+    extractors,
+    gallery,
+    generate,
+    images,
+    metrics,
+    overlap,
+    plan,
+    png,
+    proofs,
+    stats,
+)
 from lora_checks.device import choose_device, choose_dtype, library_versions
 from lora_checks.errors import ConfigError, GenerationError, LoraChecksError
-from lora_checks.extractors import Extractor
+from lora_checks.extractors import Extractor, ImageExtractor
 from lora_checks.family import has, index_of
+from lora_checks.features import image_features
 from lora_checks.measure import Task, measure
 from lora_checks.memory import Memory, choose_memory
 from lora_checks.pipeline import preflight
+from lora_checks.quantity import BASELINE
 from lora_checks.records import (
-    ImageFile,
     ImageSet,
     ImageSpec,
     Lora,
@@ -99,14 +113,28 @@ class Workbench:
             try:
                 metric = metrics.get(row.metric)
                 self.network(metric, row.network)
+                self._suits_metric(row, metric)
             except ConfigError as error:
                 raise ConfigError(f"{row.source}: {row.name}: {error}") from None
-            if metric.against == "reference" and self.pictures(row.against).statistics and not metric.moments:
-                raise ConfigError(
-                    f"{row.source}: {row.name}: {metric.name} compares with pictures, and {row.against} is a "
-                    "file of statistics; name a folder"
-                )
+        if {"train", "references"} <= self.policy.folders.keys():
+            overlap.refuse_shared(self.pictures("train"), self.pictures("references"), self.store)
         self.warnings = self._suits_base()
+
+    def _suits_metric(self, row: Threshold, metric: Metric) -> None:
+        if row.gain and metric.against == BASELINE:
+            raise ConfigError(f"{metric.name} compares with the base already; leave out 'gain'")
+        if row.against == BASELINE and metric.against not in ("reference", "baseline"):
+            raise ConfigError(
+                f"{metric.name} compares with no pictures; 'gain: true' measures what the LoRA adds to the base"
+            )
+        if metric.per == "set" and row.stat != "mean":
+            raise ConfigError(f"{metric.name} is one value for all images, so it has no stat '{row.stat}'")
+        compares = metric.against == "reference" and row.against != BASELINE
+        if compares and self.pictures(row.against).statistics and not metric.moments:
+            raise ConfigError(
+                f"{metric.name} compares with pictures, and {row.against} is a file of statistics; "
+                "name a folder"
+            )
 
     def _suits_base(self) -> tuple[str, ...]:
         """Whether base and prompts suit each other, asked once: the answer is kept in the store."""
@@ -165,16 +193,15 @@ class Workbench:
         """The images with the LoRA, proven to be applied, made where the store lacks them."""
         self.prove(lora)
         specs = plan.candidate(self.policy.prompts, self.machine, lora)
-        made = self._images("candidate", specs, lora, lora.name)
-        first = plan.baseline(self.policy.prompts, self.machine)[:1]
-        refuse_no_effect(lora, made, self._images("baseline", first, None, "base"))
+        made = self._images("candidate", specs, plan.names(self.policy.prompts), lora, lora.name)
+        refuse_no_effect(lora, made, self.without(ImageSet("first", made.images[:1])))
         self._show(self.folder(lora), made, specs)
         return made
 
     def baseline(self) -> ImageSet:
         """The same prompts and noise without the LoRA, kept for every later LoRA of this base."""
         specs = plan.baseline(self.policy.prompts, self.machine)
-        made = self._images("baseline", specs, None, "base")
+        made = self._images(BASELINE, specs, plan.names(self.policy.prompts), None, "base")
         self._show(self.store.root / gallery.folder_name("base", specs[0].digest), made, specs)
         return made
 
@@ -193,7 +220,9 @@ class Workbench:
     def folder(self, lora: Lora) -> Path:
         return self.store.root / gallery.folder_name(lora.name, lora.sha256)
 
-    def _images(self, name: str, specs: Sequence[ImageSpec], lora: Lora | None, what: str) -> ImageSet:
+    def _images(
+        self, name: str, specs: Sequence[ImageSpec], names: Sequence[str], lora: Lora | None, what: str
+    ) -> ImageSet:
         paths = [self.store.image(spec.digest) for spec in specs]
 
         def make(indices: Sequence[int]) -> Any:
@@ -206,7 +235,6 @@ class Workbench:
 
         self.store.fill(paths, make, self.batch_size, self.progress(f"generating {what}"))
         self.studio.rest()
-        names = plan.names(self.policy.prompts)
         return ImageSet(
             name,
             tuple(
@@ -233,48 +261,68 @@ class Workbench:
         worst_is: str = "",
         network: str = "",
         texts: tuple[str, ...] = (),
+        at: float | None = None,
+        gain: bool = False,
     ) -> Measurement:
         """One metric on one set of images; see `lora_checks.measure`."""
         found = metrics.get(metric)
-        other = self._other(found, on, against)
-        task = Task(found, on, other, stat, pairing, worst_is, texts)
-        return measure(
-            task,
-            self.network(found, network),
-            self.policy.prompts,
-            self.store,
-            self.progress(f"measuring {metric}"),
-        )
+        task = Task(found, on, self._other(found, on, against), stat, pairing, worst_is, texts, at)
+        return self._measure(replace(task, baseline=self.without(on) if gain else None), network)
 
-    def measure_row(self, row: Threshold, on: ImageSet) -> Measurement:
-        return self.measure(
-            row.metric,
-            on,
-            stat=row.stat,
-            pairing=row.pairing,
-            against=row.against,
-            network=row.network,
-            texts=row.texts,
-            worst_is=""
-            if (row.min is None) == (row.max is None)
-            else "lowest"
-            if row.max is None
-            else "highest",
+    def measure_row(
+        self, row: Threshold, on: ImageSet, confidence: float = stats.CONFIDENCE, waiting: str = ""
+    ) -> Measurement:
+        """What the row asks for, on those of the images that it is about.
+
+        ``confidence`` is the interval's own level, above 95 % where it is one of several looks; ``waiting``
+        is why nothing may be judged by these images.
+        """
+        metric, images = metrics.get(row.metric), arms.chosen(on, row.on)
+        one_limit = (row.min is None) != (row.max is None)
+        task = Task(
+            metric,
+            images,
+            self._other(metric, images, row.against),
+            row.stat,
+            row.pairing,
+            "" if not one_limit else "lowest" if row.max is None else "highest",
+            row.texts,
+            row.at,
+            self.without(images) if row.gain else None,
+            row.on,
+            1 if one_limit and row.rule == "bound" else 2,
+            confidence,
         )
+        return replace(self._measure(task, row.network), waiting=waiting)
+
+    def _measure(self, task: Task, network: str) -> Measurement:
+        progress = self.progress(f"measuring {task.metric.name}")
+        eyes = self.network(task.metric, network)
+        found = measure(task, eyes, self.policy.prompts, self.store, progress)
+        if task.other is not None and task.other.name == "train":
+            self._refuse_overlap(task, eyes)
+        return found
+
+    def _refuse_overlap(self, task: Task, eyes: Extractor | None) -> None:
+        """Training pictures among the references, as the network sees them that looks for copies."""
+        # To a recogniser of faces two photos of one day may be the same.
+        if eyes is None or task.metric.takes != "features" or task.metric.extractor == "arcface":
+            return
+        if "references" in self.policy.folders and self.pictures("references").images:
+            sets = self.pictures("train"), self.pictures("references")
+            x, y = (image_features(one.images, cast(ImageExtractor, eyes), self.store) for one in sets)
+            overlap.refuse_alike(*sets, x, y, eyes.label)
 
     def _other(self, metric: Metric, on: ImageSet, against: str) -> ImageSet | None:
-        if metric.against == "reference":
-            return self.pictures(against)
-        if metric.against != "baseline":
-            return None
-        whole = {image.name: image for image in self.baseline().images}
-        return ImageSet("baseline", tuple(_partner(image, whole) for image in on.images))
+        if metric.against == BASELINE or (metric.against == "reference" and against == BASELINE):
+            return self.without(on)
+        return self.pictures(against) if metric.against == "reference" else None
 
-
-def _partner(image: ImageFile, baseline: dict[str, ImageFile]) -> ImageFile:
-    if image.name not in baseline:
-        raise ConfigError(f"{image.name} has no counterpart without the LoRA")
-    return baseline[image.name]
+    def without(self, on: ImageSet) -> ImageSet:
+        """Each image's counterpart: the same prompt and noise without the LoRA."""
+        names = [image.name for image in on.images]
+        specs = plan.counterparts(self.policy.prompts, self.machine, names)
+        return self._images(BASELINE, specs, names, None, "base")
 
 
 def refuse_no_effect(lora: Lora, candidate: ImageSet, baseline: ImageSet) -> None:
