@@ -20,8 +20,8 @@ from lora_checks.metrics.vectors import distances, unit
 from lora_checks.records import ImageFile, ImageSet
 from lora_checks.store import Store, from_npy, to_npy
 
-SIDE = 32  # pixels of a thumbnail
-SAME = 3.0  # grey levels (root mean square) between thumbnails that JPEG and scaling stay below
+SIDE = 16  # pixels of a thumbnail
+SAME = 4.0  # grey levels (root mean square) between thumbnails that JPEG and scaling stay below
 SAME_EMBEDDING = 0.3  # of the distance between the nearest two references: what a network sees in a retouch
 ADVICE = "hold references out of training: remove one of the two"
 
@@ -71,7 +71,7 @@ def nearest_distances(distance: NDArray[np.floating[Any]]) -> NDArray[np.float64
 
 
 def thumbnails(images: Sequence[ImageFile], store: Store) -> Floats:
-    """(N, 32 * 32 * 3) float32 in grey levels, kept in the store."""
+    """(N, 16 * 16 * 3) float32 in grey levels, kept in the store."""
     paths = [store.array("thumbnail", SIDE, DECODER, image.sha256) for image in images]
 
     def make(indices: Sequence[int]) -> list[bytes]:
