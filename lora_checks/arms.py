@@ -18,7 +18,7 @@ def arm(prompt: Prompt) -> str:
 
 
 def chosen(images: ImageSet, on: str) -> ImageSet:
-    """The images that a row with this ``on:`` is about; without one, those of no arm.
+    """The images that a row with this ``tagged:`` is about; without one, those of no arm.
 
     Raises `ConfigError` where there are none, as nothing is no result.
     """
@@ -26,5 +26,5 @@ def chosen(images: ImageSet, on: str) -> ImageSet:
         return with_tag(images, on)
     found = tuple(image for image in images.images if image.prompt is None or not arm(image.prompt))
     if not found:
-        raise ConfigError(f"every prompt is in an arm ({', '.join(ARMS)}); say which with `on:`")
+        raise ConfigError(f"every prompt is in an arm ({', '.join(ARMS)}); say which with `tagged:`")
     return ImageSet(images.name, found)

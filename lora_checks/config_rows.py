@@ -56,6 +56,8 @@ def _check(value: Value, name: str, folders: Mapping[str, object]) -> Threshold:
         row |= _stat(fields["stat"])
     if "against" in fields:
         row["against"] = _against(fields["against"], list(folders))
+    if "tagged" in fields:  # `on:` would be the natural word, and is a truth value to YAML 1.1
+        row["on"] = fields["tagged"].text()
     metric, why = fields["metric"].text(), " ".join(fields["why"].text().split())
     found = Threshold(name, metric, why, min=low, max=high, source=value.where, **row)
     _refuse_contradictions(found, fields)
@@ -145,7 +147,6 @@ _READ: Mapping[str, Callable[[Value], Any]] = {
     "texts": lambda value: tuple(entry.text() for entry in value.items()),
     "required": Value.flag,
     "gain": Value.flag,
-    "on": Value.text,
     "max_missing": lambda value: value.number(0, 1),
     "bands": _bands,
     "calibrated_on": _calibration,
@@ -157,11 +158,11 @@ def check_prompts(row: Threshold, said: PromptSet) -> None:
     tags = sorted({tag for prompt in said.prompts for tag in prompt.tags})
     if row.on and row.on not in tags:
         raise ConfigError(
-            f"{row.source}: checks.{row.name}.on: no prompt of {said.source} has the tag '{row.on}'; "
+            f"{row.source}: checks.{row.name}.tagged: no prompt of {said.source} has the tag '{row.on}'; "
             f"{suggestion(row.on, tags)}"
         )
     if not row.on and all(arm(prompt) for prompt in said.prompts):
         raise ConfigError(
             f"{row.source}: checks.{row.name}: every prompt is in an arm ({', '.join(ARMS)}); "
-            "name one with 'on:'"
+            "name one with 'tagged:'"
         )

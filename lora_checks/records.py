@@ -154,7 +154,7 @@ class Threshold:
     source: str = ""  # "thresholds.yaml:14"
     at: float | None = None  # for a share: of the images whose value is at least or at most this
     gain: bool = False  # the value minus that of the same prompts and seeds without the LoRA
-    on: str = ""  # only images of prompts with this tag; "" are the prompts of no other arm
+    on: str = ""  # `tagged:`, only images of prompts with this tag; "" are the prompts of no arm
     calibrated_on: Calibration | None = None
 
 

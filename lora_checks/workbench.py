@@ -125,7 +125,7 @@ class Workbench:
             raise ConfigError(f"{metric.name} compares with the base already; leave out 'gain'")
         if row.against == BASELINE and metric.against not in ("reference", "baseline"):
             raise ConfigError(
-                f"{metric.name} compares with no pictures; 'gain: true' measures what the LoRA adds to the base"
+                f"{metric.name} compares with no pictures; 'gain: true' measures what the LoRA adds"
             )
         if metric.per == "set" and row.stat != "mean":
             raise ConfigError(f"{metric.name} is one value for all images, so it has no stat '{row.stat}'")

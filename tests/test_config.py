@@ -10,7 +10,7 @@ import pytest
 
 from lora_checks.config import MAX_SEED, extended, load_policy
 from lora_checks.errors import ConfigError
-from lora_checks.records import Base
+from lora_checks.records import Base, Calibration
 
 THRESHOLDS = """\
 folders: {references: references, train: train}
@@ -184,6 +184,21 @@ def test_statistics_stand_for_references(write: Write, tmp_path: Path) -> None:
         ("references: references", "references: nowhere", "T:1: folders.references: "),
         ("  clip: {", "  clip: [", "T:"),
         ("checks:", "cheques:", "T:5: cheques: unknown key; did you mean 'checks'?"),
+        ("pairing: nearest", "stat: {share_at: 1}", "T:8: checks.identity.stat.share_at: unknown key; did y"),
+        ("pairing: nearest", "stat: share_at_least", "T:8: checks.identity.stat: 'share_at_least' needs the"),
+        ("pairing: nearest", "stat: {share_at_least: high}", "T:8: checks.identity.stat.share_at_least: mus"),
+        ("min: 0.25, ", "min: 25, stat: {share_at_most: 1}, ", "T:18: checks.adherence.min: limits a share"),
+        ("min: 0.25, ", "max: 2, stat: missing, ", "T:18: checks.adherence.max: limits a share of images, s"),
+        ("pairing: nearest", "stat: worst_prompt", "T:10: checks.identity.rule: 'bound' needs an interval,"),
+        ("against: references", "against: baseline", "T:8: checks.identity.pairing: against baseline each i"),
+        ("min: 0.25, ", "min: 0, gain: yes, ", "T:18: checks.adherence.gain: 'yes' is a truth value to some"),
+        ("min: 0.25, ", "min: 0, gain: true, stat: missing, ", "T:18: checks.adherence.gain: there is no ga"),
+        ("min: 0.25, ", "min: 0, gain: true, against: baseline, ", "T:18: checks.adherence.gain: the gain o"),
+        ("min: 0.25, ", "min: 0, tagged: no-triger, ", "T:18: checks.adherence.tagged: no prompt of "),
+        ("train: train", "baseline: train", "T:1: folders.baseline: is the name of the images without the L"),
+        ("min: 0.25, ", "min: 0, calibrated_on: {good: [a]}, ", "T:18: checks.adherence.calibrated_on: 'ide"),
+        ("min: 0.25, ", "min: 0, calibrated_on: {identity: a, good: []}, ", "T:18: checks.adherence.calibra"),
+        ("min: 0.25, ", "min: 0, calibrated_on: {identity: a, good: [a], bad: [a]}, ", "T:18: checks.adhere"),
         # prompts
         ("seeds: [1, 2]", "seed: [1, 2]", "P:5: seed: unknown key; did you mean 'seeds'?"),
         ("seeds: [1, 2]", "seeds: []", "P:5: seeds: must list at least one seed"),
@@ -224,6 +239,27 @@ def test_faults_are_named_with_their_place(write: Write, old: str, new: str, mes
     file, _, message = message.partition(":")
     place = directory / {"T": "thresholds.yaml", "P": "prompts.yaml"}[file]
     with pytest.raises(ConfigError, match=f"^{re.escape(f'{place}:{message}')}"):
+        load_policy(directory)
+
+
+def test_rows_of_shares_gains_arms_and_calibrations(write: Write) -> None:
+    row = (
+        "min: 0.25, stat: {share_at_least: 0.5}, gain: true, tagged: shirt=blue, "
+        "calibrated_on: {identity: clip_score/1 x, good: [a, b], bad: [c], margin: 0.1, n: 32}, "
+    )
+    _, found = load_policy(write("min: 0.25, ", row)).thresholds
+    assert (found.stat, found.at, found.gain, found.on) == ("share_at_least", 0.5, True, "shirt=blue")
+    assert found.calibrated_on == Calibration("clip_score/1 x", ("a", "b"), ("c",), 0.1, 32)
+    against = load_policy(write("min: 0.25, ", "min: 0.25, against: baseline, ")).thresholds[1]
+    assert against.against == "baseline"
+
+
+@pytest.mark.parametrize("arm", ["no-trigger", "class-only", "unrelated"])
+def test_prompts_of_an_arm_need_no_trigger_and_rows_need_others(write: Write, arm: str) -> None:
+    directory = write("[no-trigger]", f"[{arm}]")
+    assert load_policy(directory).prompts.prompts[1].tags == (arm,)
+    (directory / "prompts.yaml").write_text(PROMPTS.replace("[shirt=blue]", f"[{arm}]"))
+    with pytest.raises(ConfigError, match=r"checks.identity: every prompt is in an arm"):
         load_policy(directory)
 
 
