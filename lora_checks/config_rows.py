@@ -46,7 +46,7 @@ def _check(value: Value, name: str, folders: Mapping[str, object]) -> Threshold:
         "rule",
         "required",
         "gain",
-        "on",
+        "tagged",
     ]
     optional += ["max_missing", "bands", "calibrated_on"]
     fields = value.table(required=["metric", "why"], optional=optional)
