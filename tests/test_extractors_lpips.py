@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lora_checks.errors import MeasureError, PrerequisiteError
-from lora_checks.extractors import PairExtractor
+from lora_checks.extractors import PairExtractor, kept
 from lora_checks.extractors import lpips as module
 from lora_checks.extractors.lpips import Lpips
 from lora_checks.extractors.trunk import Trunk
@@ -58,32 +58,61 @@ def test_each_image_goes_through_the_network_once(
     x, y = Counted(photos), Counted(photos[:4])
     distances = trunk.distances(x, y)
     assert distances.shape == (6, 4)
-    assert len(passes) == 6 + 4
+    assert len(passes) == 6  # four of them are on both sides
     assert x.decoded == [1] * 6
     assert y.decoded == [1] * 4
     again = trunk.distances(photos[:1], y)
-    assert len(passes) == 6 + 4 + 1  # y is held from call to call
+    assert len(passes) == 6
     np.testing.assert_array_equal(again[0], distances[0])
+
+
+def test_a_picture_that_is_in_other_pairs_later_is_not_looked_at_again(
+    trunk: Trunk, photos: list[np.ndarray], passes: list[int]
+) -> None:
+    """References, training pictures, each other, and features: one pass for each picture."""
+    trunk.distances(photos[:3], photos[3:5])
+    trunk.distances(photos[:3], photos[5:])
+    trunk.distances(photos[:3], photos[:3])
+    trunk.paired(photos[:3], photos[3:])
+    trunk.images(photos)
+    assert len(passes) == 6
 
 
 def test_results_do_not_depend_on_how_much_is_held(
     trunk: Trunk, photos: list[np.ndarray], passes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What memory does not hold is in files, and what these do not hold is made again."""
     plenty = trunk.distances(photos, photos[:4])
-    one = trunk._vector(photos[0]).numel() * 4
-    trunk._held.clear()
-    passes.clear()
-    monkeypatch.setattr(module, "HELD_BYTES", int(1.5 * one))
+    features = trunk.images(photos)
+    one = (trunk._vector(photos[0]).numel() + 512) * 4
+    monkeypatch.setattr(kept, "HELD_BYTES", int(1.5 * one))
     monkeypatch.setattr(module, "BATCH_BYTES", int(2.5 * one))
-    np.testing.assert_allclose(trunk.distances(photos, photos[:4]), plenty, atol=1e-7)
-    assert len(passes) == 6 + 1 + 3 * 3  # one of y is held, three are made for each batch of two
-    assert len(trunk._held) == 1
+    for spilled, least in ((8, 6), (0, 10)):
+        trunk._kept = kept.Kept()
+        passes.clear()
+        monkeypatch.setattr(kept, "SPILLED_BYTES", spilled * one)
+        np.testing.assert_allclose(trunk.distances(photos, photos[:4]), plenty, atol=1e-7)
+        np.testing.assert_array_equal(trunk.images(photos), features)
+        assert len(trunk._kept.held) == 1
+        assert len(passes) == 6 if spilled else len(passes) >= least
 
 
-def test_what_is_held_belongs_to_the_last_references(trunk: Trunk, photos: list[np.ndarray]) -> None:
-    trunk.distances(photos[:1], photos[:4])
-    trunk.distances(photos[:1], photos[4:])
-    assert len(trunk._held) == 2
+def test_the_oldest_files_make_room(
+    trunk: Trunk, photos: list[np.ndarray], passes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = (trunk._vector(photos[0]).numel() + 512) * 4
+    trunk._kept = kept.Kept()
+    monkeypatch.setattr(kept, "HELD_BYTES", one)
+    monkeypatch.setattr(kept, "SPILLED_BYTES", 2 * one)
+    trunk.images(photos)
+    folder = Path(trunk._kept._folder.name)
+    assert len(list(folder.iterdir())) == 2
+    passes.clear()
+    trunk.images(photos[3:])
+    assert len(passes) == 0
+    trunk.images(photos[:1])
+    assert len(passes) == 1
+    trunk._kept._folder.cleanup()
 
 
 def test_references_are_scaled_to_the_size_of_the_image(trunk: Trunk, photos: list[np.ndarray]) -> None:

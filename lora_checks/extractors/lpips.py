@@ -8,7 +8,6 @@ taken in double precision, because |a|^2 + |b|^2 - 2ab in single precision is of
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ import numpy as np
 from lora_checks.errors import ConfigError, MeasureError, PrerequisiteError
 from lora_checks.extractors import Floats, Pixels
 from lora_checks.extractors.convolution import speed_up
+from lora_checks.extractors.kept import Kept, key_of
 from lora_checks.extractors.resize import resized
 from lora_checks.extractors.weights import check_keys, file_sha256, identity, local_file, torch_hub_file
 
@@ -36,7 +36,6 @@ TRUNKS = {  # torchvision's names; the digits are the first of the file's SHA-25
 URL = "https://download.pytorch.org/models/"
 VERSIONS = ("0.1",)
 SMALLEST = 32  # pixels: below it the deepest layers have nothing left to look at
-HELD_BYTES = 512 << 20  # vectors of y kept between calls
 BATCH_BYTES = 128 << 20  # vectors multiplied at a time
 ROUNDING = 1e-13  # of double precision sums, relative to their terms
 CHUNK = 1 << 16  # columns converted to double precision at a time
@@ -48,21 +47,19 @@ class PerceptualDistance:
     def __init__(self, file: Path, load: Callable[[], Any], device: str) -> None:
         self.file, self.device = file, device
         self._load = load
-        self._held: dict[bytes, Tensor] = {}
+        self._kept = Kept()
 
     def distances(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> Floats:
         """(N, M) float32, 0 for equal images. Where sizes differ, y is scaled to x's (PIL bicubic).
 
-        Vectors of y are kept for the next call as far as ``HELD_BYTES`` go; the others are made again
-        for every batch of x. Peak memory therefore does not depend on N or M.
+        No picture goes through the network again for a later pair (see `Kept`); memory does not depend on
+        N or M.
         """
         out = np.empty((len(x), len(y)), np.float32)
-        seen: dict[tuple[int, tuple[int, int]], bytes] = {}
+        seen: dict[tuple[int, tuple[int, int]], str] = {}
         for rows, a, size in self._batches(x):
             for columns, b in self._others(y, size, seen):
                 out[np.ix_(rows, columns)] = _squared_distances(a, b)
-        used = set(seen.values())
-        self._held = {key: vector for key, vector in self._held.items() if key in used}
         return out
 
     def paired(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> Floats:
@@ -93,7 +90,7 @@ class PerceptualDistance:
             yield rows, vectors, size
 
     def _others(
-        self, y: Sequence[Pixels], size: tuple[int, int], seen: dict[tuple[int, tuple[int, int]], bytes]
+        self, y: Sequence[Pixels], size: tuple[int, int], seen: dict[tuple[int, tuple[int, int]], str]
     ) -> Iterator[tuple[list[int], list[Tensor]]]:
         columns: list[int] = []
         vectors: list[Tensor] = []
@@ -102,40 +99,41 @@ class PerceptualDistance:
                 yield columns, vectors
                 columns, vectors = [], []
             columns.append(j)
-            vectors.append(self._kept(y, j, size, seen))
+            vectors.append(self._known(y, j, size, seen))
         if columns:
             yield columns, vectors
 
-    def _kept(
-        self,
-        y: Sequence[Pixels],
-        j: int,
-        size: tuple[int, int],
-        seen: dict[tuple[int, tuple[int, int]], bytes],
+    def _known(
+        self, y: Sequence[Pixels], j: int, size: tuple[int, int], seen: dict[tuple[int, tuple[int, int]], str]
     ) -> Tensor:
-        """The vector of y[j] at a size; only the first look in a call decodes what is held."""
+        """The vector of y[j] at a size; only the first look in a call decodes what is kept."""
         key = seen.get((j, size))
-        if key is not None and key in self._held:
-            return self._held[key]
-        image = resized(y[j], size)
-        key = hashlib.sha256(repr(size).encode() + image.tobytes()).digest()
-        seen[j, size] = key
-        if key in self._held:
-            return self._held[key]
-        vector = self._vector(image)
-        if sum(map(_bytes, self._held.values())) + _bytes(vector) <= HELD_BYTES:
-            self._held[key] = vector
-        return vector
+        if key is None or key not in self._kept:
+            image = resized(y[j], size)
+            seen[j, size] = key_of(image)
+            return self._vector(image)
+        return self._kept.get(key, lambda: self._made(resized(y[j], size)))[: -self._width]
 
     def _vector(self, image: Pixels) -> Tensor:
         """(D,) float32 on the CPU; the squared distance of two of them is LPIPS."""
+        return self._kept.get(key_of(image), lambda: self._made(image))[: -self._width]
+
+    def mean_of_last_layer(self, image: Pixels) -> Tensor:
+        """(C,) float32 on the CPU: the deepest activations, averaged over the picture."""
+        return self._kept.get(key_of(image), lambda: self._made(image))[-self._width :]
+
+    def _made(self, image: Pixels) -> Tensor:
+        """Both of one pass, one behind the other."""
         import torch
 
         with torch.inference_mode():
-            parts = [
-                _scaled(layer, root) for layer, root in zip(self._layers(image), self._roots, strict=True)
-            ]
-            return torch.cat(parts).cpu()
+            layers = self._layers(image)
+            parts = [_scaled(layer, root) for layer, root in zip(layers, self._roots, strict=True)]
+            return torch.cat([*parts, layers[-1].mean(dim=(0, 2, 3))]).cpu()
+
+    @property
+    def _width(self) -> int:
+        return len(self._roots[-1])
 
     def _layers(self, image: Pixels) -> Sequence[Tensor]:
         """The trunk's activations, (1, C, H, W) each, under ``torch.inference_mode``."""

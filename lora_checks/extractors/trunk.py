@@ -32,11 +32,7 @@ class Trunk(PerceptualDistance):
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
         """(N, C) float32: the last layer's activations, averaged over the picture (C is 512 for squeeze)."""
-        import torch
-
-        with torch.inference_mode():
-            rows = [self._layers(image)[-1].mean(dim=(2, 3)).cpu().numpy() for image in pixels]
-        return np.concatenate(rows)
+        return np.stack([self.mean_of_last_layer(image).numpy() for image in pixels])
 
 
 def _load(net: str, file: Path) -> Any:
