@@ -77,6 +77,18 @@ def test_alex(
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
+def test_vgg(photos: list[np.ndarray], like: list[np.ndarray], tmp_path: Path) -> None:
+    """To 1e-5 of the distance: its layers are deeper and their sums longer."""
+    theirs = lpips.LPIPS(net="vgg", version="0.1", pnet_rand=True, verbose=False)
+    state = {f"features.{name.partition('.')[2]}": value for name, value in theirs.net.state_dict().items()}
+    torch.save(state, tmp_path / "vgg.pth")
+    ours = Lpips({"net": "vgg", "trunk_file": str(tmp_path / "vgg.pth")}, "cpu")
+    expected = every_pair(theirs, photos[:2], like)
+    np.testing.assert_allclose(ours.distances(photos[:2], like), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ours.paired(photos[:2], like[:2]), np.diagonal(expected), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
 def test_trunk(trunk_file: Path, photos: list[np.ndarray], like: list[np.ndarray]) -> None:
     """A trunk of one's own runs through the same code; to 1e-6 of a typical distance."""
     from safetensors.torch import load_file
