@@ -14,6 +14,7 @@ import pytest
 GATE = Path(__file__).parent / "gate"
 CHECKS = ("test_lora_file.py", "test_lora_applied.py", "test_lora_thresholds.py")
 NEEDS_LORA = ("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds", "scale")
+NEEDS_LORA += ("until_decided",)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--lora-scale",
         dest="lora_scale",
-        metavar="S[,S...]",
+        metavar="SCALES",
         help="gate every LoRA at each of these strengths, such as 0.6,0.8,1.0 (default: 1.0)",
     )
     add(
@@ -38,8 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         dest="lora_with",
-        metavar="PATH[:S]",
-        help="a LoRA that every image is made with, the base's too, at strength S; repeatable",
+        metavar="PATH",
+        help="a LoRA that every image is made with, the base's too: PATH or PATH:0.7; repeatable",
     )
     add(
         "--policy",
@@ -74,6 +75,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where report.json and report.md go (default: report in the store)",
     )
     add("--seeds", dest="lora_seeds", metavar="N", type=int, help="images per prompt (default: the policy's)")
+    add(
+        "--until-decided",
+        dest="lora_until_decided",
+        metavar="MAX",
+        type=int,
+        help="look after every batch, and go on until every row is decided or MAX images of a LoRA are made",
+    )
     add(
         "--device",
         dest="lora_device",
@@ -118,7 +126,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.option.lora:
         given = [name for name in NEEDS_LORA if getattr(config.option, f"lora_{name}") is not None]
         if given:
-            raise pytest.UsageError(f"--{given[0]} is for the LoRA gate: say which LoRA with --lora PATH")
+            raise pytest.UsageError(
+                f"--{given[0].replace('_', '-')} is for the LoRA gate: say which LoRA with --lora PATH"
+            )
         return
     config.args = [*(str(GATE / name) for name in CHECKS), *_own_arguments(config)]
     from lora_checks import fixtures, session

@@ -67,7 +67,7 @@ def test_the_grammar_refuses_what_xunit2_does_not_have(tmp_path: Path) -> None:
 
 def test_a_parser_reads_the_results(junit: Path) -> None:
     (suite,) = JUnitXml.fromfile(str(junit))
-    assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (10, 1, 0, 0)
+    assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (12, 1, 0, 0)
     (failed,) = [case for case in suite if case.result]
     assert failed.name == "test_lora_threshold[wrong-identity-identity]"
     (result,) = failed.result

@@ -75,7 +75,7 @@ whole = StableDiffusionPipeline.__call__
 
 @functools.wraps(whole)
 def short(self, prompt, **rest):
-    if len(prompt) > 2:
+    if isinstance(prompt, list) and len(prompt) > 2:  # the proof gives one as a text
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
     return whole(self, prompt, **rest)
 

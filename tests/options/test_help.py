@@ -9,6 +9,8 @@ from world import Gate
 
 OPTIONS = [
     "--lora",
+    "--lora-scale",
+    "--with-lora",
     "--policy",
     "--thresholds",
     "--prompts",

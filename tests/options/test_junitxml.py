@@ -14,6 +14,7 @@ def test_one_test_case_for_each_row(gate: Gate) -> None:
     suite = ElementTree.parse(gate.folder / "out" / "junit.xml").getroot()[0]
     assert [case.get("name") for case in suite.iter("testcase")] == [
         "test_lora_file[good]",
+        "test_lora_applied[good]",
         "test_lora_threshold[good-faces]",
         "test_lora_threshold[good-identity]",
         "test_lora_threshold[good-likeness]",
@@ -27,4 +28,4 @@ def test_bad_quality_is_a_failure_and_trouble_is_an_error(gate: Gate, tmp_path: 
     run = gate("--lora", gate.world.bad, "--lora", "broken.safetensors", "--junitxml", "junit.xml")
     assert run.code == 1
     suite = ElementTree.parse(gate.folder / "junit.xml").getroot()[0]
-    assert (suite.get("failures"), suite.get("errors")) == ("1", "5")
+    assert (suite.get("failures"), suite.get("errors")) == ("1", "6")

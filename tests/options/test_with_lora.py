@@ -16,13 +16,13 @@ def policy(gate: Gate) -> Path:
 
 def test_the_companion_is_on_every_image_the_base_s_too(gate: Gate) -> None:
     given = ("--lora", gate.world.good, "--policy", policy(gate), "--store", gate.folder / "store")
-    alone = gate(*given)
+    alone = gate(*given).values["good", "identity"]
     images = set(made(gate.folder / "store"))
     stacked = gate(*given, "--with-lora", f"{gate.world.bad}:0.5")
     assert stacked.code == 0, stacked.out + stacked.err
     assert len(images) == 2  # the candidate and its base
     assert len(set(made(gate.folder / "store")) - images) == 2
-    assert stacked.values["good", "identity"] != alone.values["good", "identity"]
+    assert stacked.values["good", "identity"] < alone - 0.1  # it pulls towards another person
     (companion,) = stacked.report["run"]["companions"]
     assert (companion["name"], companion["scale"]) == ("wrong-identity", 0.5)
     assert "with wrong-identity:0.5" in stacked.out
@@ -31,11 +31,9 @@ def test_the_companion_is_on_every_image_the_base_s_too(gate: Gate) -> None:
 def test_two_loras_on_one_base_add_up(gate: Gate) -> None:
     """The same two files, either way round, make the same image."""
     given = ("--policy", policy(gate), "--store", gate.folder / "store")
-    one = gate("--lora", gate.world.good, "--with-lora", gate.world.bad, *given)
-    other = gate("--lora", gate.world.bad, "--with-lora", gate.world.good, *given)
-    assert one.values["good", "identity"] == pytest.approx(
-        other.values["wrong-identity", "identity"], abs=0.02
-    )
+    one = gate("--lora", gate.world.good, "--with-lora", gate.world.bad, *given).values
+    other = gate("--lora", gate.world.bad, "--with-lora", gate.world.good, *given).values
+    assert one["good", "identity"] == pytest.approx(other["wrong-identity", "identity"], abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -54,4 +52,4 @@ def test_a_companion_that_is_not_there(gate: Gate, companion: str, message: str)
 def test_a_lora_is_not_its_own_companion(gate: Gate) -> None:
     run = gate("--lora", gate.world.good, "--with-lora", gate.world.good)
     assert run.code == 1
-    assert "is the LoRA under test itself" in run.out
+    assert run.row("applied")["reason"].endswith("is the LoRA under test itself")
