@@ -50,8 +50,11 @@ def proof(lora: Lora, workbench: Workbench) -> Proof:
 
 @pytest.fixture(scope="session")
 def images(lora: Lora, workbench: Workbench) -> ImageSet:
-    """The images made with the LoRA: every prompt of the policy with every seed."""
-    return workbench.candidate(lora)
+    """The images made with the LoRA: every prompt of the policy with every seed.
+
+    With ``--until-decided`` as many of them as it took.
+    """
+    return workbench.images_of(lora)
 
 
 @pytest.fixture(scope="session")
@@ -78,9 +81,9 @@ def measure(workbench: Workbench) -> Callable[..., Measurement]:
 
 
 @pytest.fixture
-def measurement(threshold: Threshold, images: ImageSet, workbench: Workbench) -> Measurement:
+def measurement(threshold: Threshold, lora: Lora, images: ImageSet, workbench: Workbench) -> Measurement:
     """What the row asks for; trouble here is a JUnit error, and only the judging can be a failure."""
-    return workbench.measure_row(threshold, images)
+    return workbench.found(threshold, lora, images)
 
 
 @pytest.fixture

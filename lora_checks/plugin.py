@@ -13,8 +13,10 @@ import pytest
 
 GATE = Path(__file__).parent / "gate"
 CHECKS = ("test_lora_file.py", "test_lora_applied.py", "test_lora_thresholds.py")
-NEEDS_LORA = ("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds", "scale")
-NEEDS_LORA += ("until_decided",)
+NEEDS_LORA = (
+    *("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds", "scale"),
+    "until_decided",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--lora-scale",
         dest="lora_scale",
-        metavar="SCALES",
+        metavar="S[,S...]",
         help="gate every LoRA at each of these strengths, such as 0.6,0.8,1.0 (default: 1.0)",
     )
     add(
@@ -39,8 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         dest="lora_with",
-        metavar="PATH",
-        help="a LoRA that every image is made with, the base's too: PATH or PATH:0.7; repeatable",
+        metavar="PATH[:S]",
+        help="a LoRA that every image is made with, the base's too, at strength S; repeatable",
     )
     add(
         "--policy",

@@ -28,7 +28,9 @@ from lora_checks import (
     plan,
     png,
     proofs,
+    row_fit,
     stats,
+    until_decided,
 )
 from lora_checks.device import choose_device, choose_dtype, library_versions
 from lora_checks.errors import ConfigError, GenerationError, LoraChecksError
@@ -47,6 +49,7 @@ from lora_checks.records import (
     Metric,
     Pairing,
     Policy,
+    PromptSet,
     Proof,
     Stat,
     Threshold,
@@ -69,9 +72,11 @@ class Workbench:
     companions: tuple[Lora, ...] = ()
     memory: Memory = field(default_factory=Memory)
     say: Callable[[str], None] = lambda _: None
+    most: int | None = None  # images of a LoRA where it is looked at until it is decided
     warnings: tuple[str, ...] = ()  # of the preflight, for people
     _networks: dict[str, Extractor] = field(default_factory=dict)
     _pictures: dict[str, ImageSet] = field(default_factory=dict)
+    _decided: dict[str, until_decided.Decided] = field(default_factory=dict)
     _refused: dict[Path, LoraChecksError] = field(default_factory=dict)
     _journal: int = 0  # length of the store's journal when this bench was opened
 
@@ -113,28 +118,14 @@ class Workbench:
             try:
                 metric = metrics.get(row.metric)
                 self.network(metric, row.network)
-                self._suits_metric(row, metric)
+                row_fit.refuse(row, metric, self.pictures)
             except ConfigError as error:
                 raise ConfigError(f"{row.source}: {row.name}: {error}") from None
         if {"train", "references"} <= self.policy.folders.keys():
             overlap.refuse_shared(self.pictures("train"), self.pictures("references"), self.store)
+        if self.most is not None:
+            _ = self.looks
         self.warnings = self._suits_base()
-
-    def _suits_metric(self, row: Threshold, metric: Metric) -> None:
-        if row.gain and metric.against == BASELINE:
-            raise ConfigError(f"{metric.name} compares with the base already; leave out 'gain'")
-        if row.against == BASELINE and metric.against not in ("reference", "baseline"):
-            raise ConfigError(
-                f"{metric.name} compares with no pictures; 'gain: true' measures what the LoRA adds"
-            )
-        if metric.per == "set" and row.stat != "mean":
-            raise ConfigError(f"{metric.name} is one value for all images, so it has no stat '{row.stat}'")
-        compares = metric.against == "reference" and row.against != BASELINE
-        if compares and self.pictures(row.against).statistics and not metric.moments:
-            raise ConfigError(
-                f"{metric.name} compares with pictures, and {row.against} is a file of statistics; "
-                "name a folder"
-            )
 
     def _suits_base(self) -> tuple[str, ...]:
         """Whether base and prompts suit each other, asked once: the answer is kept in the store."""
@@ -189,14 +180,43 @@ class Workbench:
             self.store.put(path, proofs.encode(proof))
         return proofs.decode(path)
 
-    def candidate(self, lora: Lora) -> ImageSet:
-        """The images with the LoRA, proven to be applied, made where the store lacks them."""
+    def candidate(self, lora: Lora, said: PromptSet | None = None) -> ImageSet:
+        """The images with the LoRA, proven to be applied, made where the store lacks them.
+
+        ``said`` asks for other prompts or seeds than all of the policy's.
+        """
         self.prove(lora)
-        specs = plan.candidate(self.policy.prompts, self.machine, lora)
-        made = self._images("candidate", specs, plan.names(self.policy.prompts), lora, lora.name)
+        said = said or self.policy.prompts
+        specs = plan.candidate(said, self.machine, lora)
+        made = self._images("candidate", specs, plan.names(said), lora, lora.name)
         refuse_no_effect(lora, made, self.without(ImageSet("first", made.images[:1])))
         self._show(self.folder(lora), made, specs)
         return made
+
+    def decided(self, lora: Lora) -> until_decided.Decided:
+        """Every row of the LoRA, each by the images that decided it; generates up to ``most`` images."""
+        if lora.name not in self._decided:
+            self._decided[lora.name] = until_decided.decide(
+                self.looks,
+                self.policy.thresholds,
+                lora,
+                lambda said: self.candidate(lora, said),
+                self.measure_row,
+            )
+        return self._decided[lora.name]
+
+    @cached_property
+    def looks(self) -> until_decided.Plan:
+        rows = [(row, metrics.get(row.metric)) for row in self.policy.thresholds]
+        return until_decided.plan(self.policy.prompts, rows, self.most or 0)
+
+    def images_of(self, lora: Lora) -> ImageSet:
+        """What the LoRA is judged by."""
+        return self.candidate(lora) if self.most is None else self.decided(lora).images
+
+    def found(self, row: Threshold, lora: Lora, on: ImageSet) -> Measurement:
+        """What the row asks for, of this LoRA and its images."""
+        return self.measure_row(row, on) if self.most is None else self.decided(lora).of(row)
 
     def baseline(self) -> ImageSet:
         """The same prompts and noise without the LoRA, kept for every later LoRA of this base."""
@@ -278,21 +298,9 @@ class Workbench:
         is why nothing may be judged by these images.
         """
         metric, images = metrics.get(row.metric), arms.chosen(on, row.on)
-        one_limit = (row.min is None) != (row.max is None)
-        task = Task(
-            metric,
-            images,
-            self._other(metric, images, row.against),
-            row.stat,
-            row.pairing,
-            "" if not one_limit else "lowest" if row.max is None else "highest",
-            row.texts,
-            row.at,
-            self.without(images) if row.gain else None,
-            row.on,
-            1 if one_limit and row.rule == "bound" else 2,
-            confidence,
-        )
+        other = self._other(metric, images, row.against)
+        task = row_fit.task(row, metric, images, other, self.without(images) if row.gain else None)
+        task = replace(task, confidence=confidence)
         return replace(self._measure(task, row.network), waiting=waiting)
 
     def _measure(self, task: Task, network: str) -> Measurement:
@@ -346,6 +354,7 @@ def open_workbench(
     progress: Callable[[str], Progress],
     *,
     companions: tuple[Lora, ...] = (),
+    most: int | None = None,
     offload: str = "none",
     save_memory: str | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -359,6 +368,7 @@ def open_workbench(
         batch_size=batch_size or (8 if device == "cpu" else 4),
         progress=progress,
         companions=companions,
+        most=most,
         memory=choose_memory(offload, save_memory, device),
         say=say,
     )

@@ -1,0 +1,48 @@
+"""A row and its metric: what does not go together, and the task they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lora_checks.errors import ConfigError
+from lora_checks.measure import Task
+from lora_checks.quantity import BASELINE
+from lora_checks.records import ImageSet, Metric, Threshold
+
+
+def refuse(row: Threshold, metric: Metric, pictures: Callable[[str], ImageSet]) -> None:
+    """Raises `ConfigError` for a row that its metric cannot be measured by."""
+    if row.gain and metric.against == BASELINE:
+        raise ConfigError(f"{metric.name} compares with the base already; leave out 'gain'")
+    if row.against == BASELINE and metric.against not in ("reference", BASELINE):
+        raise ConfigError(
+            f"{metric.name} compares with no pictures; 'gain: true' measures what the LoRA adds to the base"
+        )
+    if metric.per == "set" and row.stat != "mean":
+        raise ConfigError(f"{metric.name} is one value for all images, so it has no stat '{row.stat}'")
+    compares = metric.against == "reference" and row.against != BASELINE
+    if compares and pictures(row.against).statistics and not metric.moments:
+        raise ConfigError(
+            f"{metric.name} compares with pictures, and {row.against} is a file of statistics; name a folder"
+        )
+
+
+def task(
+    row: Threshold, metric: Metric, images: ImageSet, other: ImageSet | None, baseline: ImageSet | None
+) -> Task:
+    """``images`` are what the row is about, ``baseline`` their counterparts where it asks for a gain."""
+    one_limit = (row.min is None) != (row.max is None)
+    worst_is = ("lowest" if row.max is None else "highest") if one_limit else ""
+    return Task(
+        metric,
+        images,
+        other,
+        row.stat,
+        row.pairing,
+        worst_is,
+        row.texts,
+        row.at,
+        baseline,
+        row.on,
+        sides=1 if one_limit and row.rule == "bound" else 2,
+    )
