@@ -86,6 +86,8 @@ def _parse(data: bytes) -> tuple[dict[str, Tensor], Texts]:
     # Quotation marks inside a text have a backslash; a tensor has ten others, an entry of metadata four.
     if data.count(b'"') - data.count(b'\\"') > 10 * MAX_TENSORS + 4 * MAX_METADATA:
         raise LoraFileError(f"has a header with more entries than any LoRA ({MAX_TENSORS:,} tensors)")
+    if data.count(b'"data_offsets"') > MAX_TENSORS:
+        raise LoraFileError(f"holds more tensors than any LoRA ({MAX_TENSORS:,})")
     tensors: dict[str, Tensor] = {}
     metadata: Texts | None = None
     members = Members(data)
