@@ -20,6 +20,14 @@ def refuse(row: Threshold, metric: Metric, pictures: Callable[[str], ImageSet]) 
         )
     if metric.per == "set" and row.stat != "mean":
         raise ConfigError(f"{metric.name} is one value for all images, so it has no stat '{row.stat}'")
+    if metric.against == "texts" and len(row.texts) < 2:
+        raise ConfigError(
+            f"{metric.name} chooses among texts: list two or more as 'texts', the right one first"
+        )
+    if row.texts and metric.against != "texts":
+        raise ConfigError(f"{metric.name} chooses among no texts; remove 'texts', or measure clip_choice")
+    if row.pairing and (metric.per == "set" or metric.against in ("prompt", "texts")):
+        raise ConfigError(f"{metric.name} makes no pairs of pictures; remove 'pairing: {row.pairing}'")
     compares = metric.against == "reference" and row.against != BASELINE
     if compares and pictures(row.against).statistics and not metric.moments:
         raise ConfigError(

@@ -16,7 +16,8 @@ from lora_checks.extractors import slot_of
 from lora_checks.images import image_file
 from lora_checks.measure import Task, measure
 from lora_checks.metrics import get
-from lora_checks.records import ImageFile, ImageSet, Prompt
+from lora_checks.records import ImageFile, ImageSet, Prompt, Threshold
+from lora_checks.row_fit import refuse
 from lora_checks.store import Store
 
 NAN = float("nan")
@@ -236,3 +237,41 @@ def test_what_is_named_after_its_network_is_never_measured_by_another(
 ) -> None:
     with pytest.raises(ConfigError, match=problem):
         slot_of(get(metric), asked, NETWORKS)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (Threshold("r", "clip_choice", "why", min=0.5), "clip_choice chooses among texts: list two or more"),
+        (Threshold("r", "clip_choice", "why", min=0.5, texts=("a",)), "list two or more"),
+        (Threshold("r", "clip_score", "why", min=0.5, texts=("a", "b")), "clip_score chooses among no texts"),
+        (Threshold("r", "fid", "why", max=9, pairing="mean"), "fid makes no pairs of pictures; remove"),
+        (Threshold("r", "clip_score", "why", min=0.2, pairing="named"), "clip_score makes no pairs"),
+    ],
+)
+def test_what_a_row_says_and_its_metric_cannot_do_is_known_before_an_image_is_made(
+    row: Threshold, problem: str, picture: Draw
+) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        refuse(row, get(row.metric), lambda name: a_set(name, [picture(1)]))
+
+
+@pytest.mark.parametrize("name", ["psnr", "similarity", "trunk_distance"])
+def test_against_the_base_each_image_meets_its_own_counterpart(
+    picture: Draw, store: Store, name: str
+) -> None:
+    """Of pixels, of features and of distances: no other image of the base is nearer."""
+    images = a_set("candidate", [picture(100, "p"), picture(110, "q")])
+    without = a_set("baseline", [picture(111, "p"), picture(102, "q")])
+    table = Table({100: [1, 0], 110: [0, 1], 111: [0, 1], 102: [1, 0]})
+    if name == "trunk_distance":
+        table = Table({100: [0], 110: [1], 111: [1], 102: [0]})
+    found = measure(Task(get(name), images, without), table, PROMPTS, store)
+    expected = {"psnr": [20 * np.log10(255 / 11), 20 * np.log10(255 / 8)], "similarity": [0, 0]}
+    assert [value for _, value in found.per_image] == pytest.approx(expected.get(name, [1, 1]), abs=1e-4)
+
+
+def test_the_gain_of_a_metric_of_pixels(picture: Draw, store: Store) -> None:
+    images, without = a_set("candidate", [picture(100, "p")]), a_set("baseline", [picture(90, "p")])
+    found = measure(Task(get("brightness"), images, baseline=without), None, PROMPTS, store)
+    assert found.value == pytest.approx(10)

@@ -72,3 +72,67 @@ def test_frechet_refuses_features_of_two_networks() -> None:
         frechet(rng.normal(size=(5, 8)), rng.normal(size=(5, 6)))
     with pytest.raises(MeasureError, match="8 dimensions"):
         frechet(rng.normal(size=(5, 8)), Moments(np.zeros(6), np.eye(6)))
+
+
+def test_the_faces_of_an_image_are_counted_and_none_is_zero() -> None:
+    np.testing.assert_array_equal(metrics.get("faces").fn(np.array([[0.0], [1.0], [2.0]])), [0, 1, 2])
+
+
+def test_the_centroid_weighs_every_reference_alike() -> None:
+    y = np.array([[1.0, 0.0], [0.0, 100.0]])
+    found = metrics.get("arcface_centroid").fn(np.array([[1.0, 1.0], [1.0, 0.0], [NAN, NAN]]), y)
+    np.testing.assert_allclose(found, [1, np.sqrt(0.5), NAN])
+
+
+PER_IMAGE = [
+    name
+    for name in metrics.BUILTIN
+    if metrics.get(name).per == "image" and metrics.get(name).takes == "features"
+]
+
+
+@pytest.mark.parametrize("name", [name for name in PER_IMAGE if metrics.get(name).against == "reference"])
+def test_better_is_nearer_to_references_except_where_near_is_a_copy(name: str) -> None:
+    """A mirrored direction fails here."""
+    rng = np.random.default_rng(0)
+    metric, y = metrics.get(name), rng.normal(1, 0.1, (6, 8))
+    near, far = rng.normal(1, 0.1, (4, 8)), rng.normal(-1, 0.1, (4, 8))
+    values = [np.nanmean(metric.fn(x, y)) for x in (near, far)]
+    higher_is_near = values[0] > values[1]
+    assert higher_is_near == (name not in ("copy_ratio", "authenticity"))
+    assert metric.better == "higher"
+    assert min(values) >= metric.range[0]
+    assert max(values) <= metric.range[1]
+
+
+@pytest.mark.parametrize("name", [name for name in PER_IMAGE if metrics.get(name).against == "reference"])
+def test_a_shuffled_copy_of_the_references_is_as_near_as_they_are(name: str) -> None:
+    y = np.random.default_rng(0).normal(size=(6, 8))
+    mixed = np.random.default_rng(1).permutation(6)
+    metric = metrics.get(name)
+    found = np.asarray(metric.fn(y[mixed], y))
+    np.testing.assert_allclose(found, np.asarray(metric.fn(y, y))[mixed], atol=1e-9)
+    if found.ndim == 2:
+        np.testing.assert_allclose(found.max(axis=1), 1)
+    if name in ("copy_ratio", "authenticity"):
+        np.testing.assert_array_equal(found, 0)
+
+
+@pytest.mark.parametrize("name", PER_IMAGE)
+def test_an_image_without_features_has_no_value(name: str) -> None:
+    metric = metrics.get(name)
+    x, y = np.ones((3, 4)), np.eye(4)[: 3 if metric.against == "prompt" else 4]
+    x[1] = NAN
+    found = np.asarray(metric.fn(x) if metric.against in ("nothing", "siblings") else metric.fn(x, y), float)
+    assert np.isnan(found[1]).all()
+    assert np.isfinite(found[0]).any()
+
+
+@pytest.mark.parametrize("name", metrics.BUILTIN)
+def test_each_says_what_it_takes_and_gives(name: str) -> None:
+    metric = metrics.get(name)
+    text = metric.fn.__doc__ or ""
+    assert "->" in text
+    assert metric.range[0] < metric.range[1]
+    if name not in ("brightness", "faces"):  # good in the middle
+        assert metric.better in text.lower()

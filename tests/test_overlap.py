@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from world import MINIATURE, Gate
 
 from lora_checks.errors import ConfigError
 from lora_checks.images import image_set
@@ -58,9 +60,8 @@ def test_the_same_picture_compressed_and_scaled(
 
 def test_the_miniatures_folders_do_not_overlap(store: Store) -> None:
     """Drawings of one person in other clothes, as like each other as pictures get."""
-    miniature = Path(__file__).parent.parent / "examples" / "miniature"
     refuse_shared(
-        image_set("train", miniature / "train"), image_set("references", miniature / "references"), store
+        image_set("train", MINIATURE / "train"), image_set("references", MINIATURE / "references"), store
     )
 
 
@@ -88,3 +89,14 @@ def test_likeness_to_a_network_that_finds_all_references_alike_is_nothing(folder
 def test_what_is_near_among_real_pictures() -> None:
     apart = np.array([[0, 2, 5], [2, 0, 4], [5, 4, 0.0]])
     np.testing.assert_array_equal(nearest_distances(apart), [2, 2, 4])
+
+
+def test_the_gate_stops_before_an_image_is_made(gate: Gate) -> None:
+    policy = shutil.copytree(gate.world.policy, gate.folder / "policy")
+    shutil.copytree(MINIATURE / "train", policy / "train")
+    shutil.copy(MINIATURE / "references" / "03.png", policy / "train" / "mine.png")
+    text = (policy / "thresholds.yaml").read_text()
+    (policy / "thresholds.yaml").write_text(text.replace(f"train: {MINIATURE}/train", "train: train"))
+    run = gate("--lora", gate.world.good, "--policy", policy)
+    assert run.code == 4
+    assert "train/mine.png and references/03.png are the same file; hold references out" in run.err

@@ -29,7 +29,7 @@ def clip_score(x: Array, y: Array) -> NDArray[np.float64]:
     text="A photo depicts {}",
 )
 def clip_s(x: Array, y: Array) -> NDArray[np.float64]:
-    """(N, D), (N, D) -> (N,) in [0, 2.5]: 2.5 max(cosine, 0), CLIP-S of Hessel et al. 2021.
+    """(N, D), (N, D) -> (N,) in [0, 2.5]: 2.5 max(cosine, 0), CLIP-S of Hessel et al. 2021; higher is closer.
 
     The prefix is part of the definition.
     """
@@ -41,8 +41,8 @@ def clip_choice(x: Array, y: Array) -> NDArray[np.float64]:
     """(N, D), (T, D) -> (N,) 1 where an image is more like the row's first text than like any other, else 0.
 
     CLIP's own way of classifying (Radford et al. 2021): texts "a person wearing glasses" and "a person
-    without glasses" on the images of prompts with glasses; the mean is the share that shows them. Chance is
-    1/T. CLIP reads "without" and counts badly: try the texts on real pictures first.
+    without glasses" on the images of prompts with glasses; the mean is the share that shows them, higher is
+    better. Chance is 1/T. CLIP reads "without" and counts badly: try the texts on real pictures first.
     """
     likeness = cosines(x, y)
     chosen = likeness[:, 0] > likeness[:, 1:].max(axis=1)

@@ -44,7 +44,7 @@ def copy_ratio(x: Array, y: Array) -> NDArray[np.float64]:
 def authenticity(x: Array, y: Array) -> NDArray[np.float64]:
     """(N, D), (M, D) -> (N,) 1 where the ratio of `copy_ratio` is above 1, else 0; the mean is AuthPct.
 
-    NaN without an embedding.
+    Higher is further from copying. NaN without an embedding.
     """
     ratio = copy_ratio(x, y)
     return np.where(np.isnan(ratio), np.nan, ratio > 1)

@@ -19,7 +19,7 @@ INFINITY = float("inf")
     extractor="inception", against="reference", per="set", better="lower", range=(0, INFINITY), moments=True
 )
 def fid(x: Array, y: Array | Moments) -> float:
-    """(N, 2048), (M, 2048) -> Frechet Inception distance (Heusel et al. 2017), 0 for equal distributions.
+    """(N, 2048), (M, 2048) -> Frechet Inception distance (Heusel et al. 2017); lower is closer, 0 is equal.
 
     Biased upwards for few images: two halves of one set of 100 are 16 to 52 apart. Compare equal N only.
     """
@@ -28,13 +28,13 @@ def fid(x: Array, y: Array | Moments) -> float:
 
 @metric(extractor="trunk", against="reference", per="set", better="lower", range=(0, INFINITY), moments=True)
 def trunk_frechet(x: Array, y: Array | Moments) -> float:
-    """(N, D), (M, D) -> Frechet distance of the features of a trunk of one's own; not comparable with FID."""
+    """(N, D), (M, D) -> Frechet distance on a trunk of one's own, lower is closer; it is no FID."""
     return frechet(x, y)
 
 
 @metric(extractor=ANY, against="reference", per="set", better="lower", range=(0, INFINITY), moments=True)
 def frechet_distance(x: Array, y: Array | Moments) -> float:
-    """(N, D), (M, D) -> FID's formula under the network that the row names; comparable with itself only."""
+    """(N, D), (M, D) -> FID's formula under the network that the row names, lower is closer; no FID."""
     return frechet(x, y)
 
 

@@ -34,14 +34,18 @@ def vendi(x: Array) -> float:
     closer="higher",
 )
 def nearest_sibling(x: Array) -> NDArray[np.float64]:
-    """(N, D) -> (N, N) cosine in [-1, 1] of images of one prompt; the nearest other seed is what counts."""
+    """(N, D) -> (N, N) cosine in [-1, 1] of each image to the other seeds of its prompt.
+
+    The nearest is what counts; lower is more various. Missing for a prompt with one seed.
+    """
     return cosines(x, x)
 
 
 @metric(extractor=ANY, against="nothing", per="image", better="lower", range=(-1, 1), closer="higher")
 def nearest_other(x: Array) -> NDArray[np.float64]:
-    """(N, D) -> (N, N) cosine in [-1, 1] of each image to the others; the nearest is what counts.
+    """(N, D) -> (N, N) cosine in [-1, 1] of each image to the others; lower is more various.
 
-    Near 1 is a near-duplicate, so with `stat: share_at_least` it is the share of near-duplicates.
+    The nearest is what counts. Near 1 is a near-duplicate, so with `stat: {share_at_least: 0.98}` it is the
+    share of near-duplicates.
     """
     return cosines(x, x)

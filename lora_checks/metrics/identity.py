@@ -24,8 +24,8 @@ def arcface(x: Array, y: Array) -> NDArray[np.float64]:
 def arcface_centroid(x: Array, y: Array) -> NDArray[np.float64]:
     """(N, D), (M, D) -> (N,) cosine in [-1, 1] of each face to the mean direction of the reference faces.
 
-    The mean of unit vectors is the usual template of verification (IJB); unlike the nearest reference it
-    cannot be had by copying one photo. NaN without a face.
+    Higher is closer. The mean of unit vectors is the usual template of verification (IJB); a
+    copied photo is no nearer to it than that photo is. NaN without a face.
     """
     return cosines(x, unit(y).mean(axis=0, keepdims=True))[:, 0]
 

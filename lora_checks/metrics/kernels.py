@@ -20,10 +20,10 @@ RANGE = (-INFINITY, INFINITY)
 
 @metric(extractor="inception", against="reference", per="set", better="lower", range=RANGE, unbiased=True)
 def kid(x: Array, y: Array) -> float:
-    """(N, D), (M, D) -> kernel Inception distance (Binkowski et al. 2018), about 0 for equal distributions.
+    """(N, D), (M, D) -> kernel Inception distance (Binkowski et al. 2018), about 0 for equal ones.
 
-    One estimate from all images. Packages average over subsets of 1,000 (or 100) drawn from them, which for
-    small sets is the same set over and over; some print 1,000 times this.
+    Lower is closer. One estimate from all images. Packages average over subsets of 1,000 (or 100) drawn from
+    them, which for small sets is the same set over and over; some print 1,000 times this.
     """
     return polynomial(x, y)
 

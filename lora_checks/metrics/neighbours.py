@@ -38,7 +38,8 @@ def recall(x: Array, y: Array) -> float:
 def density(x: Array, y: Array) -> float:
     """(N, D), (M, D) -> reference balls (k = 5) that an image lies in, over k; 1 for equal distributions.
 
-    Precision that one outlying reference cannot raise. Above 1 the images crowd where references are dense.
+    Higher is better. Precision that one outlying reference cannot raise. Above 1 the images crowd where
+    references are dense.
     """
     return float((_from_references(x, y) < radii(y, 5)[:, None]).sum(axis=0).mean() / 5)
 

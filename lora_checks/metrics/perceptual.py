@@ -17,7 +17,7 @@ INFINITY = float("inf")
     range=(0, INFINITY),
 )
 def lpips(d: Array) -> Array:
-    """(N, M) or (N,) LPIPS distances as the network gives them; 0 is the same image (Zhang et al. 2018)."""
+    """(N, M) or (N,) LPIPS distances -> the same; lower is nearer, 0 the same image (Zhang et al. 2018)."""
     return d
 
 
@@ -30,7 +30,7 @@ def lpips(d: Array) -> Array:
     range=(0, INFINITY),
 )
 def trunk_distance(d: Array) -> Array:
-    """(N, M) or (N,) distances by LPIPS' formula on a trunk of one's own; 0 is the same image."""
+    """(N, M) or (N,) distances by LPIPS' formula on a trunk of one's own -> the same; lower is nearer."""
     return d
 
 

@@ -19,20 +19,20 @@ ROUNDING = 1 / 12  # mean square of what 8 bits cut off
 
 @metric(extractor="", against="reference", per="image", better="higher", range=(-1, 1), takes="pair")
 def ssim(a: Pixels, b: Pixels) -> float:
-    """(H, W, 3), (H, W, 3) uint8 -> structural similarity in [-1, 1], 1 for equal ones (Wang et al. 2004).
+    """(H, W, 3), (H, W, 3) uint8 -> structural similarity in [-1, 1] (Wang et al. 2004).
 
-    Gaussian window of 11 x 11, sigma 1.5, population covariances, the mean over windows wholly inside and
-    over the three channels.
+    Higher is nearer, 1 is equal. Gaussian window of 11 x 11, sigma 1.5, population covariances, the mean over
+    windows wholly inside and over the three channels.
     """
     return float(np.mean([_maps(x, y)[0].mean() for x, y in _channels(a, b, SIDE)]))
 
 
 @metric(extractor="", against="reference", per="image", better="higher", range=(0, 1), takes="pair")
 def ms_ssim(a: Pixels, b: Pixels) -> float:
-    """(H, W, 3), (H, W, 3) uint8 -> SSIM over five scales in [0, 1], 1 for equal ones (Wang et al. 2003).
+    """(H, W, 3), (H, W, 3) uint8 -> SSIM over five scales in [0, 1] (Wang et al. 2003).
 
-    Contrast and structure of every scale, luminance of the coarsest; negative ones count as 0. Each step
-    averages 2 x 2 pixels. Pictures of at least 176 pixels.
+    Higher is nearer, 1 is equal. Contrast and structure of every scale, luminance of the coarsest; negative
+    ones count as 0. Each step averages 2 x 2 pixels. Pictures of at least 176 pixels.
     """
     return float(np.mean([_over_scales(x, y) for x, y in _channels(a, b, SIDE * 2 ** (len(SCALES) - 1))]))
 

@@ -38,13 +38,13 @@ def brightness(picture: Pixels) -> float:
 
 @metric(extractor="", against="nothing", per="image", better="higher", range=(0, 127.5), takes="picture")
 def contrast(picture: Pixels) -> float:
-    """(H, W, 3) uint8 -> standard deviation of luma (RMS contrast), 0 for a flat picture to 127.5."""
+    """(H, W, 3) uint8 -> standard deviation of luma, 0 (flat) to 127.5; higher has more contrast."""
     return float(luma(picture).std())
 
 
 @metric(extractor="", against="nothing", per="image", better="lower", range=(0, 1), takes="picture")
 def clipped(picture: Pixels) -> float:
-    """(H, W, 3) uint8 -> share of pixels with luma at most 2 or at least 253: burnt out or drowned."""
+    """(H, W, 3) uint8 -> share of pixels with luma at most 2 or at least 253; lower is better."""
     x = luma(picture)
     return float(((x <= DARK) | (x >= BRIGHT)).mean())
 
@@ -53,7 +53,7 @@ def clipped(picture: Pixels) -> float:
 def flat(picture: Pixels) -> float:
     """(H, W, 3) uint8 -> 1 for a black, white or plain picture (no channel deviates by 3 levels), else 0.
 
-    The mean is the share of such images.
+    Lower is better; the mean is the share of such images.
     """
     return float(picture.std(axis=(0, 1)).max() < FLAT)
 
