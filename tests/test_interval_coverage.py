@@ -8,7 +8,6 @@ from types import ModuleType
 
 import pytest
 
-
 RUNS = 1000
 
 
