@@ -47,7 +47,7 @@ def _expand(argument: str, root: Path) -> list[Path]:
 def _in_directory(directory: Path) -> list[Path]:
     found = [path for path in directory.iterdir() if _is_lora(path)]
     if found:
-        return sorted(found, key=_natural)
+        return sorted(found, key=natural)
     names = sorted(path.name + "/" * path.is_dir() for path in directory.iterdir())
     holds = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     deeper = any(directory.glob(f"*/*{SUFFIX}"))
@@ -61,7 +61,7 @@ def _matching(pattern: str, path: Path) -> list[Path]:
     if not files:
         raise ConfigError(f"--lora: no file matches '{pattern}' ({path})")
     # 'run/*' also meets logs and optimizer states; a pattern for other files only gets their own message.
-    return sorted([path for path in files if _is_lora(path)] or files, key=_natural)
+    return sorted([path for path in files if _is_lora(path)] or files, key=natural)
 
 
 def _is_lora(path: Path) -> bool:
@@ -76,7 +76,7 @@ def _missing(path: Path) -> str:
     return f"{path} does not exist" + (f"; did you mean '{close[0]}'?" if close else "")
 
 
-def _natural(path: Path) -> list[str | int]:
+def natural(path: Path) -> list[str | int]:
     """step-9 before step-10."""
     return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"([0-9]+)", str(path)))]
 

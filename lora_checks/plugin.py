@@ -1,7 +1,7 @@
 """The pytest plugin: options, and where the gate lives.
 
 Loaded in every pytest run of an environment that has the package, so it imports nothing but pytest; the
-rest follows only when ``--lora`` is given.
+rest follows only when ``--lora`` or ``--images`` is given.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import pytest
 
 GATE = Path(__file__).parent / "gate"
 CHECKS = ("test_lora_file.py", "test_lora_applied.py", "test_lora_thresholds.py")
+CHECKS_OF_IMAGES = ("test_lora_images.py", "test_lora_thresholds.py")  # made elsewhere
 NEEDS_LORA = (
     *("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds", "scale"),
     "until_decided",
 )
+NEEDS_IMAGES = ("images_from", "baseline_images")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--lora-scale",
         dest="lora_scale",
-        metavar="S[,S...]",
+        metavar="SCALES",
         help="gate every LoRA at each of these strengths, such as 0.6,0.8,1.0 (default: 1.0)",
     )
     add(
@@ -41,8 +43,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         dest="lora_with",
-        metavar="PATH[:S]",
-        help="a LoRA that every image is made with, the base's too, at strength S; repeatable",
+        metavar="PATH",
+        help="a LoRA that every image is made with, the base's too: PATH or PATH:0.7; repeatable",
+    )
+    add(
+        "--images",
+        dest="lora_images",
+        metavar="DIR",
+        help="gate the pictures of this folder, made elsewhere; nothing is generated",
+    )
+    add(
+        "--images-from",
+        dest="lora_images_from",
+        metavar="SPEC",
+        help="their prompts and seeds: a pattern such as {prompt}_{seed}.png, or a CSV (default: metadata)",
+    )
+    add(
+        "--baseline-images",
+        dest="lora_baseline_images",
+        metavar="DIR",
+        help="pictures of the same prompts and seeds without the LoRA, made elsewhere too",
     )
     add(
         "--policy",
@@ -125,14 +145,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    if not config.option.lora:
+    if config.option.lora_images is None:
+        for name in NEEDS_IMAGES:
+            if getattr(config.option, f"lora_{name}") is not None:
+                raise pytest.UsageError(f"--{name.replace('_', '-')} is for --images DIR: say which pictures")
+    if not _gates(config):
         given = [name for name in NEEDS_LORA if getattr(config.option, f"lora_{name}") is not None]
         if given:
             raise pytest.UsageError(
-                f"--{given[0].replace('_', '-')} is for the LoRA gate: say which LoRA with --lora PATH"
+                f"--{given[0].replace('_', '-')} is for the LoRA gate: say which LoRA with --lora PATH "
+                "or which pictures with --images DIR"
             )
         return
-    config.args = [*(str(GATE / name) for name in CHECKS), *_own_arguments(config)]
+    config.args = [*(str(GATE / name) for name in _checks(config)), *_own_arguments(config)]
     from lora_checks import fixtures, session
 
     config.pluginmanager.register(session.start(config), "lora_checks.session")
@@ -144,7 +169,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, in
     """No way round the judging ends in status 0, be it `--fixtures` or an exit before the session starts."""
     status = yield
     option = config.option
-    if status == pytest.ExitCode.OK and option.lora and not (option.help or option.version):
+    if status == pytest.ExitCode.OK and _gates(config) and not (option.help or option.version):
         from lora_checks.session import SESSION
 
         gating = config.stash.get(SESSION, None)
@@ -154,10 +179,20 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, in
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Without ``--lora`` there is nothing to gate: `pytest lora_checks` collects nothing."""
-    if not config.option.lora and (collection_path == GATE or GATE in collection_path.parents):
+    """Without ``--lora`` or ``--images`` there is nothing to gate: `pytest lora_checks` collects nothing."""
+    if not _gates(config) and (collection_path == GATE or GATE in collection_path.parents):
         return True
     return None
+
+
+def _gates(config: pytest.Config) -> bool:
+    return bool(config.option.lora) or config.option.lora_images is not None
+
+
+def _checks(config: pytest.Config) -> tuple[str, ...]:
+    if config.option.lora_images is None:
+        return CHECKS
+    return (*CHECKS[:1], *CHECKS_OF_IMAGES) if config.option.lora else CHECKS_OF_IMAGES
 
 
 def _own_arguments(config: pytest.Config) -> list[str]:

@@ -1,4 +1,4 @@
-"""One gating run: what must pass, who has passed, and the exit status. Registered only with ``--lora``."""
+"""One gating run: what must pass, who has passed, and the exit status. Registered only in such a run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ import pytest
 from lora_checks import config as policies
 from lora_checks import report, verdict
 from lora_checks.candidates import Candidate, candidates, companions
+from lora_checks.device import library_versions
 from lora_checks.errors import ConfigError, LoraChecksError, StoreError
 from lora_checks.gallery import shown
+from lora_checks.given_bench import GivenBench, given_candidates, open_given
 from lora_checks.lora_open import refused_sha256
 from lora_checks.progress import Progress
 from lora_checks.records import Lora, Policy, Threshold, Verdict
@@ -29,7 +31,12 @@ from lora_checks.workbench import Workbench, open_workbench
 
 FILE_CHECK = "file"  # the row of the LoRA file itself, before any threshold
 APPLIED_CHECK = "applied"  # the row of the proof that it is on the base, as its file says
-OWN_CHECKS = {"test_lora_file.py": FILE_CHECK, "test_lora_applied.py": APPLIED_CHECK}
+IMAGES_CHECK = "images"  # the row of pictures made elsewhere: they are those that the policy asks for
+OWN_CHECKS = {
+    "test_lora_file.py": FILE_CHECK,
+    "test_lora_applied.py": APPLIED_CHECK,
+    "test_lora_images.py": IMAGES_CHECK,
+}
 PROPERTY = "lora_checks.verdict"  # how a verdict travels: one JSON line in item.user_properties
 JOURNAL = "verdicts.jsonl"  # in the report folder: verdicts as they come, for a run that is killed
 
@@ -47,13 +54,16 @@ class Session:
         self.started = _now()
         self.verdicts: dict[tuple[str, str], Verdict] = {}
         self.document: dict[str, Any] = {}
-        self.unexplained = False  # a failure that is no verdict: its traceback has to be shown
+        self.unexplained = False  # a failure that no verdict tells of: it has to be shown
 
     @property
     def required(self) -> list[tuple[str, str]]:
         """(LoRA, check) pairs without which the run is no PASS, whatever was collected or deselected."""
         rows = [row.name for row in self.policy.thresholds if row.required]
-        return [(name, check) for name in self.loras for check in (FILE_CHECK, APPLIED_CHECK, *rows)]
+        own = [FILE_CHECK, APPLIED_CHECK]
+        if self.config.option.lora_images is not None:
+            own = [*([FILE_CHECK] if self.config.option.lora else []), IMAGES_CHECK]
+        return [(name, check) for name in self.loras for check in (*own, *rows)]
 
     @property
     def passed(self) -> bool:
@@ -114,7 +124,7 @@ class Session:
         report.user_properties = [pair for pair in report.user_properties if pair[0] != PROPERTY]
         for text in found:
             self._keep(text)
-        if report.failed and not isinstance(report.longrepr, str):
+        if report.failed and not (found and isinstance(report.longrepr, str)):
             self.unexplained = True
 
     def _keep(self, text: str) -> None:
@@ -144,6 +154,8 @@ class Session:
         found = list(self.verdicts.values())
         outcome = verdict.passed(found, self.required).outcome
         self._suite_property("lora_checks.outcome", outcome)
+        if isinstance(self.bench, GivenBench):
+            self._suite_property("lora_checks.caveat", self.bench.about["caveat"])
         if outcome != "PASS" and session.exitstatus in (
             pytest.ExitCode.OK,
             pytest.ExitCode.NO_TESTS_COLLECTED,
@@ -184,19 +196,14 @@ class Session:
         prompts, bench = self.policy.prompts, self.bench
         loras = {v.lora: v.lora_sha256 for v in self.verdicts.values()}
         return {
-            "base": {"model": prompts.base.model, "digest": bench.base.identity, "label": bench.base.label},
+            **self._making(),
             "policy": {"directory": str(self.policy.directory), "digest": self.policy.digest},
             "prompts": len(prompts.prompts),
             "seeds": list(prompts.seeds),
             "until_decided": bench.most,
             "device": bench.device,
-            "dtype": bench.dtype,
-            "batch_size": bench.batch_size,
-            "offload": bench.memory.offload,
-            "save_memory": list(bench.memory.save),
-            "made": bench.made(),
             "warnings": list(bench.warnings),
-            "versions": list(bench.machine.versions),
+            "versions": list(library_versions()),
             "networks": {name: dict(settings) for name, settings in self.policy.networks.items()},
             "started": self.started,
             "finished": _now(),
@@ -204,7 +211,8 @@ class Session:
             "report": str(self.report_folder),
             "command": shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
             "loras": [
-                {"name": name, "path": str(lora.path), "scale": lora.scale, "sha256": loras.get(name, "")}
+                {"name": name, "path": str(lora.path), "sha256": loras.get(name, "")}
+                | ({} if isinstance(bench, GivenBench) else {"scale": lora.scale})
                 for name, lora in self.loras.items()
             ],
             "companions": [
@@ -212,6 +220,20 @@ class Session:
                 for lora in bench.companions
             ],
             "required": self.required,
+        }
+
+    def _making(self) -> dict[str, Any]:
+        """How the images came about, as far as this run knows."""
+        bench, base = self.bench, self.policy.prompts.base
+        if isinstance(bench, GivenBench):
+            return {"elsewhere": bench.about}
+        return {
+            "base": {"model": base.model, "digest": bench.base.identity, "label": bench.base.label},
+            "dtype": bench.dtype,
+            "batch_size": bench.batch_size,
+            "offload": bench.memory.offload,
+            "save_memory": list(bench.memory.save),
+            "made": bench.made(),
         }
 
 
@@ -224,9 +246,7 @@ def start(config: pytest.Config) -> Session:
     console = _Console(config)
     _share_cores()
     try:
-        if option.lora_batch_size is not None and option.lora_batch_size < 1:
-            raise ConfigError("--batch-size must be 1 or more")
-        loras = candidates(option.lora, option.lora_scale, here)
+        loras = _candidates(option, here)
         policy = policies.load_policy(
             _policy_folder(config),
             thresholds=_path(here, option.lora_thresholds),
@@ -235,19 +255,8 @@ def start(config: pytest.Config) -> Session:
             base=option.lora_base,
             seeds=option.lora_seeds,
         )
-        bench = open_workbench(
-            policy,
-            _path(here, option.lora_store) or here / ".lora_checks",
-            option.lora_device,
-            option.lora_dtype,
-            option.lora_batch_size,
-            console.bar,
-            companions=companions(option.lora_with, here),
-            most=option.lora_until_decided,
-            offload=option.lora_offload,
-            save_memory=option.lora_save_memory,
-            say=console.say,
-        )
+        _refuse_own_names(policy)
+        bench = _bench(option, here, policy, console)
         bench.preflight()
         for warning in bench.warnings:
             console.say_once(warning)
@@ -258,6 +267,40 @@ def start(config: pytest.Config) -> Session:
         raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = session
     return session
+
+
+def _candidates(option: Any, here: Path) -> dict[str, Candidate]:
+    if option.lora_images is not None:
+        return given_candidates(option, here)
+    return candidates(option.lora, option.lora_scale, here)
+
+
+def _refuse_own_names(policy: Policy) -> None:
+    """A row of the same name as one of the gate's own would be taken for it, and never be judged."""
+    for row in policy.thresholds:
+        if row.name in OWN_CHECKS.values():
+            raise ConfigError(f"{row.source}: '{row.name}' is a row of the gate itself; choose another name")
+
+
+def _bench(option: Any, here: Path, policy: Policy, console: _Console) -> Workbench:
+    store = _path(here, option.lora_store) or here / ".lora_checks"
+    if option.lora_batch_size is not None and option.lora_batch_size < 1:
+        raise ConfigError("--batch-size must be 1 or more")
+    if option.lora_images is not None:
+        return open_given(option, here, policy, store, console.bar)
+    return open_workbench(
+        policy,
+        store,
+        option.lora_device,
+        option.lora_dtype,
+        option.lora_batch_size,
+        console.bar,
+        companions=companions(option.lora_with, here),
+        most=option.lora_until_decided,
+        offload=option.lora_offload,
+        save_memory=option.lora_save_memory,
+        say=console.say,
+    )
 
 
 def _check_writable(folder: Path) -> None:

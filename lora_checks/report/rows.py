@@ -106,7 +106,7 @@ def reason(row: Row) -> str:
 def title(lora: Row) -> str:
     """The file, and its strength where the run has more than one."""
     file = PurePath(lora["path"]).name or str(lora["name"])
-    swept = str(lora["name"]).endswith(f":{lora.get('scale', 1):g}")
+    swept = "scale" in lora and str(lora["name"]).endswith(f":{lora['scale']:g}")
     return f"{file} at {lora['scale']:g}" if swept else file
 
 
@@ -136,6 +136,11 @@ def setting(run: Row) -> str:
     return "  ".join(parts)
 
 
+def caveat(run: Row) -> str:
+    """What a verdict on pictures made elsewhere does not say; "" where the gate made them."""
+    return str((run.get("elsewhere") or {}).get("caveat", ""))
+
+
 def errors(rows: list[Row]) -> list[tuple[str, list[str]]]:
     """Each reason of an ERROR once, with the checks it stopped: a refused file stops them all."""
     found: dict[str, list[str]] = {}
@@ -151,7 +156,8 @@ def headline(document: Row) -> str:
     if not loras:
         return f"{document['outcome']}: no LoRA was judged"
     if len(loras) == 1:
-        return f"{document['outcome']}: {title(loras[0])}, {tally(loras[0])}"
+        end = f"; {caveat(document['run'])}" if caveat(document["run"]) else ""
+        return f"{document['outcome']}: {title(loras[0])}, {tally(loras[0])}{end}"
     refused = sum(lora["outcome"] != "PASS" for lora in loras)
     ending = f"{refused} of {len(loras)} LoRAs did not pass" if refused else f"all {len(loras)} LoRAs passed"
     return f"{document['outcome']}: {ending}"

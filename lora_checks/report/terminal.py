@@ -6,7 +6,18 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lora_checks.report.rows import Row, columns, errors, headline, not_run, setting, tally, title, words
+from lora_checks.report.rows import (
+    Row,
+    caveat,
+    columns,
+    errors,
+    headline,
+    not_run,
+    setting,
+    tally,
+    title,
+    words,
+)
 from lora_checks.words import printable
 
 Markup = Callable[..., str]  # TerminalWriter.markup: (text, red=True, bold=True) -> text
@@ -32,7 +43,8 @@ def lines(document: Mapping[str, Any], width: int, markup: Markup | None = None)
     loras, about = document["loras"], setting(document["run"])
     if len(loras) <= MANY:
         shown = [line for lora in loras for line in _block(lora, lora["rows"], about, width, paint)]
-        return shown if len(loras) == 1 else [*shown, _last(document, paint)]
+        end = _wrapped(caveat(document["run"]), width) if len(loras) == 1 else [_last(document, paint)]
+        return [*shown, *end]
     name_width = max(len(printable(title(lora))) for lora in loras)
     summary = [f"  {_head(lora, paint, name_width)}{_stoppers(lora)}" for lora in loras]
     detailed = [lora for lora in loras if lora["outcome"] != "PASS"]

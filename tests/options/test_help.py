@@ -11,6 +11,9 @@ OPTIONS = [
     "--lora",
     "--lora-scale",
     "--with-lora",
+    "--images",
+    "--images-from",
+    "--baseline-images",
     "--policy",
     "--thresholds",
     "--prompts",
@@ -19,6 +22,7 @@ OPTIONS = [
     "--store",
     "--report",
     "--seeds",
+    "--until-decided",
     "--device",
     "--dtype",
     "--batch-size",
@@ -34,7 +38,7 @@ def group(gate: Gate) -> str:
     assert run.code == 0
     found = re.search(r"^LoRA release gate.*?:\n(.*?)\n\n", run.out, re.MULTILINE | re.DOTALL)
     assert found, run.out
-    return found.group(1)
+    return re.sub(r"(=DIR)\n {20,}", r"\1  ", found.group(1))  # argparse breaks after a long option
 
 
 def test_every_option_is_in_the_group(group: str) -> None:

@@ -1,0 +1,27 @@
+"""The pictures of `--images`: one of each prompt and seed, every one a picture, none of another LoRA."""
+
+from collections.abc import Callable
+
+import pytest
+
+from lora_checks.given_bench import GivenBench
+from lora_checks.records import ImageSet, Lora, Outcome, Verdict
+from lora_checks.session import IMAGES_CHECK
+
+
+@pytest.fixture
+def description(lora: Lora, workbench: GivenBench) -> str:
+    """After each picture was decoded; one that cannot be is an error, and not a failure."""
+    return workbench.given.described(lora)
+
+
+def test_lora_images(
+    lora: Lora, images: ImageSet, description: str, record_verdict: Callable[[Verdict], None]
+) -> None:
+    pictures = {image.name: {"file": image.path.name, "sha256": image.sha256} for image in images.images}
+    record_verdict(
+        Verdict(
+            lora.name, lora.sha256, IMAGES_CHECK, Outcome.PASS, description, details={"pictures": pictures}
+        )
+    )
+    assert images.images
