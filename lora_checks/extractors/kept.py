@@ -8,6 +8,7 @@ far as it goes, then in a temporary file each, and in the end made again.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 HELD_BYTES = 512 << 20  # in memory
-SPILLED_BYTES = 8 << 30  # in temporary files
+SPILLED_BYTES = 8 << 30  # in temporary files, at most
 
 
 class Kept:
@@ -52,9 +53,9 @@ class Kept:
         return key in self.held or key in self.spilled
 
     def _spill(self, key: str, vector: Tensor) -> None:
-        if _bytes(vector) > SPILLED_BYTES:
+        if _bytes(vector) > self._room:
             return
-        while sum(self.spilled.values()) + _bytes(vector) > SPILLED_BYTES:
+        while sum(self.spilled.values()) + _bytes(vector) > self._room:
             oldest, _ = self.spilled.popitem(last=False)
             self._path(oldest).unlink()
         try:
@@ -67,6 +68,11 @@ class Kept:
     @cached_property
     def _folder(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="lora_checks-", ignore_cleanup_errors=True)
+
+    @cached_property
+    def _room(self) -> int:
+        """A quarter of what is free at the start: the folder may be memory, and is never ours alone."""
+        return min(SPILLED_BYTES, shutil.disk_usage(self._folder.name).free // 4)
 
     def _path(self, key: str) -> Path:
         return Path(self._folder.name, f"{key}.npy")
