@@ -73,9 +73,10 @@ def references(workbench: Workbench) -> ImageSet:
 def measure(workbench: Workbench) -> Callable[..., Measurement]:
     """``measure(metric, images, stat="mean", pairing="", against="references", network="") -> Measurement``.
 
-    ``pairing`` and ``network`` are the metric's own unless named. Works on any `ImageSet`; nothing is
-    measured twice. Raises `ConfigError` for an unknown metric and `MeasureError` where no finite value can
-    be had.
+    ``pairing`` and ``network`` are the metric's own unless named; ``stat="share_at_least", at=0.5`` counts
+    images, ``gain=True`` takes the value without the LoRA off, ``against="baseline"`` compares with it.
+    Works on any `ImageSet`; nothing is measured twice. Raises `ConfigError` for an unknown metric and
+    `MeasureError` where no finite value can be had.
     """
     return workbench.measure
 

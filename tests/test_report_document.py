@@ -16,7 +16,7 @@ from report_world import HOSTILE, document, measurement, refused, verdicts
 
 from lora_checks import report
 from lora_checks.errors import StoreError
-from lora_checks.records import Measurement, Outcome, Threshold, Verdict
+from lora_checks.records import Calibration, Measurement, Outcome, Threshold, Verdict
 from lora_checks.report.markdown import render
 
 number = st.floats(allow_nan=False, allow_infinity=False)
@@ -28,9 +28,14 @@ json_values = st.recursive(
     max_leaves=5,
 )
 pairs = st.lists(st.tuples(text, number), max_size=3).map(tuple)
+names = st.lists(text, max_size=2).map(tuple)
+calibrations = st.builds(
+    Calibration, identity=text, good=names, bad=names, margin=st.none() | number, n=st.none() | st.integers(1)
+)
 thresholds = st.builds(
     Threshold, name=text, metric=text, why=text, min=st.none() | number, max=st.none() | number, bands=pairs,
     rule=st.sampled_from(["estimate", "bound"]), required=st.booleans(), source=text,
+    texts=names, at=st.none() | number, gain=st.booleans(), on=text, calibrated_on=st.none() | calibrations,
 )  # fmt: skip
 measurements = st.builds(
     Measurement, metric=text, stat=st.sampled_from(["mean", "missing"]), value=number, n=st.integers(0),
@@ -39,7 +44,8 @@ measurements = st.builds(
     per_image=st.lists(st.tuples(text, st.none() | number), max_size=3).map(tuple),
     worst=st.none() | st.tuples(text, number),
     nearest=st.lists(st.tuples(text, st.integers(0)), max_size=3).map(tuple),
-    extremes=st.none() | st.tuples(number, number),
+    extremes=st.none() | st.tuples(number, number), at=st.none() | number, gain=st.booleans(), on=text,
+    sides=st.sampled_from([1, 2]), floor=st.none() | number, waiting=text,
 )  # fmt: skip
 some_verdict = st.builds(
     Verdict, lora=text, lora_sha256=text, check=text, outcome=st.sampled_from(Outcome), reason=text,

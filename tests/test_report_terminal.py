@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 
 import pytest
-from report_world import HOSTILE, document, refused, verdicts
+from report_world import HOSTILE, ROWS, document, lora, measurement, refused, verdicts
 
+from lora_checks.records import Calibration
 from lora_checks.report.terminal import lines
-from lora_checks.verdict import error
+from lora_checks.verdict import error, judge
 
 
 def joined(rows: list[str]) -> str:
@@ -53,6 +56,35 @@ def test_rows_are_worst_first_and_aligned() -> None:
 )
 def test_a_row_shows_value_interval_limit_and_a_note(words: str) -> None:
     assert words in joined(lines(document(verdicts()), 160))
+
+
+@pytest.mark.parametrize(
+    ("check", "fields", "words"),
+    [
+        ("surely clear", {"low": 0.201, "sides": 1}, "surely clear clip_score 0.214 >= 0.201 min 0.200"),
+        ("surely clear", {"high": 0.19, "low": 0.1, "sides": 1, "value": 0.15}, "0.150 <= 0.190 min 0.200"),
+        ("surely clear", {"sides": 1}, "0.214 [0.195, 0.233] min 0.200 worst:"),
+        ("drift", {"floor": 0.15}, "max 0.250 good, floor 0.150"),
+    ],
+)
+def test_the_table_prints_what_the_row_was_judged_by(check: str, fields: dict[str, Any], words: str) -> None:
+    assert words in joined(lines(document(verdicts(checks=(check,), **fields)), 140))
+
+
+def test_rows_of_gains_shares_and_arms_say_so_and_on_what_they_were_calibrated() -> None:
+    asked = {"stat": "share_at_least", "at": 0.3, "gain": True, "on": "glasses=yes"}
+    calibrated = Calibration("net:1", ("a", "b"), ("c",), 0.12, 32)
+    row = replace(ROWS["identity"], calibrated_on=calibrated, **asked)
+    found = document([judge(measurement("identity", **asked), row, lora("good"))])
+    assert "share arcface gain >= 0.300 on glasses=yes" in joined(lines(found, 200))
+    assert "calibrated on 2 good, 1 bad (margin 0.120, 32 images)" in joined(lines(found, 200))
+    assert sum("PASS" in line for line in lines(found, 200)[1:]) == 1  # one line a row
+
+
+def test_a_run_until_decided_says_how_far_it_may_go() -> None:
+    assert "16 prompts x 2 seeds up to 64 images" in joined(
+        lines(document(verdicts(), until_decided=64), 120)
+    )
 
 
 def test_each_failure_is_said_in_words_and_the_folder_once() -> None:
