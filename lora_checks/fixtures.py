@@ -38,7 +38,10 @@ def policy(gate_session: Session) -> Policy:
 
 @pytest.fixture(scope="session")
 def lora(request: pytest.FixtureRequest, gate_session: Session) -> Lora:
-    """The LoRA under test, read and checked. Tests that use it run once for each ``--lora``."""
+    """The LoRA under test, read and checked. Tests that use it run once for each ``--lora``.
+
+    With ``--images`` alone nothing is known but a name: its ``sha256`` is empty.
+    """
     return gate_session.loras[request.param].read()
 
 

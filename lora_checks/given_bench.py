@@ -77,7 +77,7 @@ def given_candidates(option: Any, here: Path) -> dict[str, Candidate]:
         if getattr(option, f"lora_{name}", None):
             raise ConfigError(f"{spelling} is for images that the gate generates; leave it out with --images")
     if not option.lora:
-        name = folder.resolve().name
+        name = folder.resolve().name or "images"
         return {name: Folder(name, folder)}
     found = candidates(option.lora, None, here)
     if len(found) != 1:

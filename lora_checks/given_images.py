@@ -37,6 +37,10 @@ class Picture:
     def name(self) -> str:
         return f"{self.prompt.id if self.prompt else ''}/{self.seed}"
 
+    @property
+    def called(self) -> str:
+        return self.name if self.seed is not None else self.name.removesuffix("/None")
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -129,8 +133,9 @@ def _picture(path: Path, prompts: PromptSet, names: Names | None) -> Picture:
     if named is None:
         return _seeded(path, inside, _prompt(inside, prompts), prompts)
     within, prompt = _prompt(inside, prompts), _prompt(named, prompts)
-    if within and prompt and within != prompt:
-        raise MeasureError(f"{path}: {named.source} says prompt '{prompt.id}', {inside.source} '{within.id}'")
+    _refuse_contradiction(
+        _seeded(path, named, prompt, prompts), _seeded(path, inside, within, prompts), prompts
+    )
     says = bool(named.prompt) or named.place is not None
     merged = replace(
         inside,
@@ -143,14 +148,29 @@ def _picture(path: Path, prompts: PromptSet, names: Names | None) -> Picture:
     return _seeded(path, merged, prompt if says else within, prompts)
 
 
+def _refuse_contradiction(named: Picture, inside: Picture, prompts: PromptSet) -> None:
+    """A list may map seeds of its own to the policy's, but not one of the policy's to another."""
+    if not named.prompt or not inside.prompt:
+        return
+    swapped = named.seed is not None and inside.seed in prompts.seeds and inside.seed != named.seed
+    if swapped or named.prompt != inside.prompt:
+        raise MeasureError(
+            f"{named.path}: {named.origin.source} says {named.called}, {inside.origin.source} {inside.called}"
+        )
+
+
 def _seeded(path: Path, origin: Origin, prompt: Prompt | None, prompts: PromptSet) -> Picture:
-    return Picture(path, origin, prompt, _seed(origin.seed, prompt, prompts))
+    seed = _seed(origin.seed, prompt, prompts)
+    if seed is None and prompt and origin.place is not None:
+        seed = prompts.seeds[origin.place % len(prompts.seeds)]
+    return Picture(path, origin, prompt, seed)
 
 
 def _prompt(origin: Origin, prompts: PromptSet) -> Prompt | None:
     """By id, by text, or by place."""
-    if origin.place is not None and not origin.prompt:
-        return prompts.prompts[origin.place] if origin.place < len(prompts.prompts) else None
+    if origin.place is not None:
+        asked = [prompt for prompt in prompts.prompts for _ in prompts.seeds]
+        return asked[origin.place] if origin.place < len(asked) else None
     text = plain(origin.prompt)
     by_id = [prompt for prompt in prompts.prompts if prompt.id == origin.prompt]
     return next(
@@ -202,8 +222,8 @@ def _refuse(
     missing = [name for name in wanted if name not in there]
     troubles = [
         f"{len(missing)} of {len(wanted)} pictures are missing ({_sample(missing)})" if missing else "",
-        _counted("surplus", _surplus(pictures, prompts)),
-        _counted("stale", _stale(pictures, lora) + _copies(pictures, files)),
+        _counted("surplus", _surplus(pictures, prompts) + _copies(pictures, files)),
+        _counted("stale", _stale(pictures, lora)),
     ]
     if any(troubles):
         raise MeasureError(f"{folder}: {'; '.join(trouble for trouble in troubles if trouble)}")
@@ -235,7 +255,7 @@ def _surplus(pictures: Iterable[Picture], prompts: PromptSet) -> list[str]:
 
 def _stranger(origin: Origin) -> str:
     if origin.place is not None:
-        return f"prompts.yaml has no prompt number {origin.place}, counted from 0"
+        return f"counted from 0, the policy asks for no picture number {origin.place}"
     said = origin.prompt if len(origin.prompt) <= 60 else f"{origin.prompt[:57]}..."
     return f"prompts.yaml has no prompt '{said}'"
 

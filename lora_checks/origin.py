@@ -24,7 +24,7 @@ class Origin:
     """What is known of one picture; "" and None are unknown."""
 
     prompt: str = ""  # id or text
-    place: int | None = None  # of the prompt in prompts.yaml, counted from 0
+    place: int | None = None  # among all that the policy asks for, counted from 0
     seed: int | None = None
     loras: tuple[str, ...] | None = None  # digests, or their beginnings; () is made without a LoRA
     scale: float | None = None
@@ -33,8 +33,10 @@ class Origin:
 
 
 def plain(text: str) -> str:
-    """A prompt as it is compared: no LoRA tags, single spaces, no comma left over at an end."""
-    return " ".join(_LORA_TAG.sub(" ", text).split()).strip(" ,")
+    """A prompt as it is compared: no LoRA tags nor their commas, single spaces."""
+    alone, tags = _LORA_TAG.subn(" ", text)
+    joined = " ".join(alone.split())
+    return re.sub(r",(?: ?,)+", ",", joined).strip(" ,") if tags else joined
 
 
 def read_origin(path: Path) -> Origin:

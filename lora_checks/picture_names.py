@@ -29,8 +29,9 @@ TOLD = ("prompt", "seed", "index", "step")
 class Pattern:
     """``{lora}_{step}_{prompt}_{timestamp}.png``: of the whole name, or of the stem where it has no ending.
 
-    ``{prompt}`` is a prompt's id, ``{index}`` its place in prompts.yaml counted from 0, as trainers number
-    their sample prompts; ``{index}`` says nothing where ``{prompt}`` is there too.
+    ``{prompt}`` is a prompt's id. ``{index}`` is the picture's place, counted from 0, among all that the
+    policy asks for, each prompt with all its seeds, as trainers number the lines of their sample prompts; it
+    says nothing where ``{prompt}`` is there too.
     """
 
     text: str

@@ -94,7 +94,7 @@ def every(folder: Path, name: str, text: Callable[[Prompt, int], Mapping[str, st
     """A picture of each prompt and seed, named by ``name``."""
     for i, prompt in enumerate(PROMPTS.prompts):
         for seed in PROMPTS.seeds:
-            path = folder / name.format(prompt=prompt.id, seed=seed, index=i, n=2 * i + seed)
+            path = folder / name.format(prompt=prompt.id, seed=seed, n=2 * i + seed)
             draw(path, text(prompt, seed) if text else None)
     return folder
 
@@ -133,16 +133,16 @@ def test_prompt_and_seed_of_metadata(tmp_path: Path, text: Callable[[Prompt, int
         # sd-scripts, library/train_util.py: sample_image_inference
         (
             "{lora}_{step}_{index}_{timestamp}_{seed}.png",
-            "my_lora_e000001_{index:02d}_20240101120000_{seed}.png",
+            "my_lora_e000001_{n:02d}_20240101120000_{seed}.png",
         ),
-        # ai-toolkit, jobs/process/BaseSDTrainProcess.py: [time]_[step]_[count]; a count for each seed here
-        ("*__{step}_{index}.png", "170000000{seed}__000000500_{index}.png"),
+        # ai-toolkit, jobs/process/BaseSDTrainProcess.py: [time]_[step]_[count]
+        ("*__{step}_{index}.png", "1700000009__000000500_{n}.png"),
     ],
 )
 def test_prompt_and_seed_of_names(tmp_path: Path, spec: str, name: str) -> None:
     found = read(every(tmp_path, name), "candidate", PROMPTS, read_names(spec, tmp_path, IDS), LORA)
     assert [image.name for image in found.images.images] == ["red/0", "red/1", "blue/0", "blue/1"]
-    assert found.images.images[2].path.name == Path(name.format(prompt="blue", seed=0, index=1)).name
+    assert found.images.images[2].path.name == name.format(prompt="blue", seed=0, n=2)
     assert found.seeds_told == ("{seed}" in spec)
 
 
@@ -236,7 +236,7 @@ def test_without_a_file_the_pictures_have_to_be_of_one_lora(tmp_path: Path) -> N
 def test_one_picture_under_two_names_does_not_count_twice(tmp_path: Path) -> None:
     every(tmp_path, "{prompt}_{seed}.png")
     (tmp_path / "red_1.png").write_bytes((tmp_path / "red_0.png").read_bytes())
-    with pytest.raises(MeasureError, match=r"red_1.png: the same bytes as red_0.png"):
+    with pytest.raises(MeasureError, match=r"1 is surplus \(red_1.png: the same bytes as red_0.png\)"):
         read(tmp_path, "candidate", PROMPTS, read_names("{prompt}_{seed}", tmp_path, IDS), LORA)
 
 
@@ -284,10 +284,32 @@ def test_a_name_that_the_list_lacks_is_surplus(tmp_path: Path) -> None:
         read(tmp_path, "candidate", PROMPTS, read_names("list.csv", tmp_path, IDS), LORA)
 
 
-def test_a_name_and_metadata_that_disagree_are_an_error(tmp_path: Path) -> None:
-    draw(tmp_path / "red_0.png", ours(BLUE, 0))
-    with pytest.raises(MeasureError, match="its name says prompt 'red', its metadata 'blue'"):
+@pytest.mark.parametrize(
+    ("inside", "message"),
+    [
+        (ours(BLUE, 0), "its name says red/0, its metadata blue/0"),
+        (ours(RED, plan.noise_seed(RED, 1)), "its name says red/0, its metadata red/1"),
+    ],
+)
+def test_a_name_and_metadata_that_disagree_are_an_error(
+    tmp_path: Path, inside: dict[str, str], message: str
+) -> None:
+    draw(tmp_path / "red_0.png", inside)
+    with pytest.raises(MeasureError, match=message):
         read(tmp_path, "candidate", PROMPTS, read_names("{prompt}_{seed}", tmp_path, IDS), LORA)
+
+
+def test_a_list_may_map_seeds_of_its_own_to_the_policy_s(tmp_path: Path) -> None:
+    every(tmp_path, "{prompt}_{seed}.png", lambda prompt, seed: a1111(prompt.id, 1000 + seed))
+    found = read(tmp_path, "candidate", PROMPTS, read_names("{prompt}_{seed}", tmp_path, IDS), LORA)
+    assert len(found.images.images) == 4
+
+
+def test_an_index_beyond_the_plan_is_surplus(tmp_path: Path) -> None:
+    every(tmp_path, "{n}.png")
+    draw(tmp_path / "4.png")
+    with pytest.raises(MeasureError, match=r"1 is surplus \(4.png: .* no picture number 4\)"):
+        read(tmp_path, "candidate", PROMPTS, read_names("{index}", tmp_path, IDS), LORA)
 
 
 def test_a_name_of_two_prompts_is_an_error(tmp_path: Path) -> None:
@@ -383,6 +405,15 @@ def test_a_graph_that_is_none_says_nothing(tmp_path: Path, content: object) -> N
 def test_a_loop_in_a_graph_ends(tmp_path: Path) -> None:
     looping = graph(RED.text, 1, **{"6": {"class_type": "Loop", "inputs": {"conditioning": ["6", 0]}}})
     assert told(tmp_path / "a.png", looping) == Origin(seed=1, source="its ComfyUI graph")
+
+
+@pytest.mark.parametrize(
+    "prompt", ["a, <lora:x:1>, b", "<lora:x:1>, a, b", "a, b, <lora:x:1> <lora:y:0.5:1>", "a,  b<lyco:x:1>"]
+)
+def test_a1111_s_lora_tags_are_no_part_of_the_prompt(tmp_path: Path, prompt: str) -> None:
+    text = f"{prompt}\nSteps: 20, Sampler: Euler a, Seed: 3, Size: 512x512"
+    found = read_origin(draw(tmp_path / "a.png", {"parameters": text}))
+    assert (found.prompt, found.seed) == ("a, b", 3)
 
 
 def test_a1111_s_prompt_may_speak_of_seeds_and_span_lines(tmp_path: Path) -> None:
