@@ -168,10 +168,9 @@ def _of_set(task: Task, arrays: list[tuple[Any, ...]], network: Extractor | None
 
 
 def _floor(task: Task, arrays: tuple[Any, ...]) -> float | None:
-    """For distances that few images raise; not where the references are statistics, which do not split."""
+    """Of Frechet distances, which few images raise; not where the references are statistics: no halves."""
     metric = task.metric
-    comparable = metric.against == "reference" and metric.better == "lower" and not metric.unbiased
-    if not comparable or task.baseline or task.against_baseline or not isinstance(arrays[-1], np.ndarray):
+    if not metric.moments or task.baseline or task.against_baseline or not isinstance(arrays[-1], np.ndarray):
         return None
     return floors.floor(metric.fn, arrays[-1], len(task.images.images))
 
@@ -315,6 +314,8 @@ def _count(
 def _measurement(task: Task, network: Extractor | None, *, value: float, n: int, **rest: Any) -> Measurement:
     if not np.isfinite(value):
         raise MeasureError(f"{task.metric.name}: the value is {value}, which judges nothing")
+    if task.stat == "mean" and task.baseline is None:
+        rest |= _within_range(task.metric, value, rest.get("low"), rest.get("high"))
     return Measurement(
         metric=task.metric.name,
         stat=task.stat if task.metric.per == "image" else "mean",
@@ -332,6 +333,14 @@ def _measurement(task: Task, network: Extractor | None, *, value: float, n: int,
         sides=task.sides,
         **rest,
     )
+
+
+def _within_range(metric: Metric, value: float, low: float | None, high: float | None) -> dict[str, Any]:
+    """The interval without what the metric cannot be."""
+    if low is None or high is None:
+        return {}
+    least, most = metric.range
+    return {"low": max(low, min(least, value)), "high": min(high, max(most, value))}
 
 
 def _against(task: Task) -> str:

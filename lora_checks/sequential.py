@@ -33,7 +33,9 @@ from lora_checks.stats import MIN_PROMPTS
 
 Spending = Callable[[float, float], float]  # (share of the images, whole error) -> error spent by then
 SPENT = 0.8  # of the error that a row states; the rest is for what skewness adds
-PARTS = 4  # of MAX: the looks fall after a quarter, a half, three quarters and the whole
+PARTS = (
+    4  # of MAX: looks after a quarter, a half, three quarters and the whole; before that, after 1/8, 1/16..
+)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)
 _phi_bar = np.vectorize(lambda z: 0.5 * math.erfc(z / math.sqrt(2)), otypes=[np.float64])
 
@@ -60,6 +62,8 @@ def plan(prompts: int, seeds: int, most: int) -> tuple[Look, ...]:
     if prompts * seeds > most:
         raise ValueError(f"{prompts} x {seeds} images are more than {most}")
     wanted = [most * part // PARTS for part in range(1, PARTS + 1)]
+    while wanted[0] // 2 >= prompts * seeds:  # where MAX is far more than the policy's own
+        wanted.insert(0, wanted[0] // 2)
     found = {_attainable(prompts, images) for images in [*wanted, prompts * seeds]}
     return tuple(sorted(found, key=lambda look: look.images))
 

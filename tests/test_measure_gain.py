@@ -206,6 +206,25 @@ def test_one_sided_bounds_and_stricter_looks(sides: Sides, store: Store) -> None
     assert strict.confidence == 0.95  # what the looks together hold
 
 
+def test_an_interval_does_not_leave_the_metrics_range(sides: Sides, store: Store) -> None:
+    candidate, _, references = sides
+    value = WITH.mean()
+    free = mean_interval(WITH, 0.025)
+    for least, most, low, high in (
+        (0.0, 1.0, free.low, free.high),
+        (value - 0.01, value + 0.02, value - 0.01, value + 0.02),
+        (
+            0.0,
+            value - 0.1,
+            free.low,
+            value,
+        ),  # a range that its own values leave is no reason to lose the value
+    ):
+        metric = Metric("mine", get("arcface").fn, "arcface", "reference", "image", "higher", (least, most))
+        found = measure(Task(metric, candidate, references), table(), PROMPTS, store)
+        assert (found.low, found.high) == pytest.approx((low, high), abs=1e-6)
+
+
 def test_the_share_of_missing_images_has_an_interval(sides: Sides, store: Store) -> None:
     candidate, _, references = sides
     found = measure(Task(get("arcface"), candidate, references, stat="missing"), table(), PROMPTS, store)
