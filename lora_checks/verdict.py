@@ -152,7 +152,7 @@ def _under_floor(m: Measurement, t: Threshold) -> str:
         return ""
     return (
         f"{m.metric} {number(t.max, (m.floor,))} cannot be reached with {count(m.n, 'image')}: {m.against} "
-        f"against themselves give {number(m.floor, (t.max,))}; use kid, or more images on both sides"
+        f"against themselves give {number(m.floor, (t.max,))} at least; use kid, or more images on both sides"
     )
 
 

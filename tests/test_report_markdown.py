@@ -30,6 +30,11 @@ def test_the_table_has_a_row_for_each_check_and_the_words_below() -> None:
     assert "policy examples/miniature abcdef" in found
 
 
+def test_rows_of_bounds_state_how_often_they_pass_a_bad_lora() -> None:
+    assert "about 5 % of runs at most" in render(document(verdicts()))
+    assert "of runs" not in render(document(verdicts("g", ("drift",))))
+
+
 def test_a_refused_file_is_one_line() -> None:
     found = render(document(refused("broken", "damaged: export it again")))
     assert found.count("damaged: export it again") == 1

@@ -24,7 +24,7 @@ MOST = 1024 * 1024 - 4096  # GitHub drops a job summary above 1 MiB whole; leave
 
 
 def render(document: Mapping[str, Any]) -> str:
-    blocks = [f"# {escape(headline(document))}\n", _about(document["run"])]
+    blocks = [f"# {escape(headline(document))}\n", _about(document["run"]), _odds(document["loras"])]
     size = sum(len(block.encode()) for block in blocks)
     loras = sorted(document["loras"], key=lambda lora: lora["outcome"] == "PASS")
     for i, lora in enumerate(loras):
@@ -44,6 +44,17 @@ def _about(run: Row) -> str:
         facts.append(f"policy {policy.get('directory', '')} {policy['digest'][:6]}")
     facts += [f"{key} {run[key]}" for key in ("device", "dtype") if run.get(key)]
     return f"\n{escape(', '.join(fact for fact in facts if fact))}\n"
+
+
+def _odds(loras: Sequence[Row]) -> str:
+    """What rows of bounds promise together; see docs/decisions/0013."""
+    rules = {row["threshold"]["rule"] for lora in loras for row in lora["rows"] if row["threshold"]}
+    if "bound" not in rules:
+        return ""
+    return (
+        "\nEach row of bounds passes a LoRA that is beyond its limit in about 5 % of runs at most. All required "
+        "rows must pass, so a LoRA beyond any of these limits passes at most as often.\n"
+    )
 
 
 def _block(lora: Row) -> str:
