@@ -8,7 +8,9 @@ The document, schema 1::
              "prompts": 16, "seeds": [0, 1], "device": "cpu", "dtype": "float32", "batch_size": 8,
              "versions": {...}, "networks": {...}, "started": "...", "finished": "...",
              "store": "...", "report": "...", "command": "...",
-             "companions": [{"name": "style", "path": "...", "sha256": "...", "scale": 0.7}]},
+             "companions": [{"name": "style", "path": "...", "sha256": "...", "scale": 0.7}],
+             # of pictures made elsewhere, "elsewhere" in place of base, dtype, batch_size and scale:
+             "elsewhere": {"images": "folder", "images_from": "", "baseline_images": "", "caveat": "..."}},
      "loras": [{"name": "overfit", "path": "...", "sha256": "...", "scale": 1.0, "outcome": "FAIL",
                 "images": ["folder", ...], "missing": ["check without a verdict", ...],
                 "rows": [a verdict's fields, band, direction, margin; worst first]}]}
