@@ -1,0 +1,338 @@
+"""How often the gate is wrong: simulated gates of the miniature's LoRAs, whose truth is known.
+
+    OMP_NUM_THREADS=1 python benchmarks/error_rates.py [--gates 300] [--seed 0] [--store DIR]
+
+For each LoRA a pool of images (128 prompts x 2 seeds, on which nothing was calibrated) is made through the
+real workbench; 1,280 images in all, about 8 minutes of one core, resumable. Each simulated gate draws
+prompts from the pool without replacement, and for each of them seeds; the gate's own functions measure,
+judge and decide. Beside them the usual script: sorted pairs, a Frechet distance and the mean of ArcFace,
+each against a constant. Rates are of the pool: where a gate takes 32 of its 128 prompts, with
+both seeds, the spread between gates is about an eighth smaller than it would be of fresh images.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from itertools import permutations, product
+from pathlib import Path
+
+import numpy as np
+
+from lora_checks import config, features, metrics, until_decided
+from lora_checks.errors import LoraChecksError
+from lora_checks.lora_file import inspect
+from lora_checks.records import ImageFile, ImageSet, Lora, Prompt, PromptSet, Threshold, Verdict
+from lora_checks.stats import CONFIDENCE
+from lora_checks.store import Advance
+from lora_checks.until_decided import Measure
+from lora_checks.verdict import error, judge, passed
+from lora_checks.workbench import Workbench, open_workbench
+
+MINIATURE = Path(__file__).parents[1] / "examples" / "miniature"
+GOOD = "good"
+LADDER = (GOOD, "underfit", "overfit", "overcooked", "wrong-identity")  # "untrained" is refused by its file
+SHIRTS = ("red", "blue", "green", "yellow", "purple", "orange", "white", "black")
+BACKGROUNDS = ("grey", "pink", "mint", "sky", "cream", "teal")
+OPENINGS = ("photo", "picture", "portrait")
+PROMPTS = 128
+SEEDS = (9001, 9002)
+SHAPES = ((16, 1), (16, 2), (32, 1), (32, 2))  # prompts x seeds of a gate: 16, 32, 32 and 64 images
+OWN, MOST = (32, 1), 64  # of the policy under --until-decided MAX
+Rules = Callable[[Threshold], Threshold]
+RULES: dict[str, Rules] = {
+    "bound": lambda row: replace(row, rule="bound"),
+    "bound, missing by count": lambda row: replace(
+        row, rule="estimate" if row.stat == "missing" else "bound"
+    ),
+    "estimate": lambda row: replace(row, rule="estimate"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The usual script, which passes a LoRA whose three numbers all meet their constants."""
+
+    pairs: float  # at most: mean distance of zip(sorted(images), sorted(references))
+    frechet: float  # at most
+    identity: float  # at least: mean cosine to the nearest reference, images without a face skipped
+
+
+# With the policy's own limits, and pairs halfway between the good LoRA and the nearest bad one on the
+# policy's own prompts; and with the constants that are pasted for LPIPS, FID and ArcFace.
+SCRIPTS = {"script, calibrated": Script(0.5, 700, 0.45), "script, pasted": Script(0.25, 30, 0.5)}
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    lora: Lora
+    prompts: PromptSet
+    images: Mapping[str, tuple[ImageFile, ...]]  # prompt id -> its images, one a seed
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The images of one simulated gate; its seeds are 0, 1, ... into each prompt's shuffled images."""
+
+    said: PromptSet
+    images: Mapping[str, tuple[ImageFile, ...]]
+
+    def make(self, look: PromptSet) -> ImageSet:
+        chosen = (self.images[prompt.id][seed] for prompt in look.prompts for seed in look.seeds)
+        return ImageSet("candidate", tuple(chosen))
+
+
+@dataclass(slots=True)
+class Tally:
+    """Of simulated gates: how they ended, the images they took, the rows that did not pass."""
+
+    ends: Counter[str] = field(default_factory=Counter)
+    stopped: Counter[str] = field(default_factory=Counter)
+    images: int = 0
+
+    def add(self, end: str, images: int, verdicts: Sequence[Verdict] = ()) -> None:
+        self.ends[end] += 1
+        self.images += images
+        self.stopped.update(verdict.check for verdict in verdicts if verdict.outcome != "PASS")
+
+    def share(self, *ends: str) -> float:
+        return sum(self.ends[end] for end in ends) / self.ends.total()
+
+    @property
+    def spent(self) -> float:
+        return self.images / self.ends.total()
+
+
+PlainScript = Callable[[ImageSet, Measure], Mapping[str, bool]]
+
+
+def draw(rng: np.random.Generator, pool: Pool, prompts: int, seeds: int) -> Draw:
+    chosen = sorted(rng.choice(len(pool.prompts.prompts), prompts, replace=False))
+    told = tuple(pool.prompts.prompts[i] for i in chosen)
+    images = {prompt.id: _shuffled(rng, pool.images[prompt.id]) for prompt in told}
+    return Draw(replace(pool.prompts, prompts=told, seeds=tuple(range(seeds))), images)
+
+
+def _shuffled(rng: np.random.Generator, images: Sequence[ImageFile]) -> tuple[ImageFile, ...]:
+    return tuple(images[i] for i in rng.permutation(len(images)))
+
+
+def fixed(
+    pool: Pool,
+    rows: Sequence[Threshold],
+    shape: tuple[int, int],
+    runs: tuple[int, int],
+    measure: Measure,
+    script: PlainScript | None = None,
+) -> dict[str, Tally]:
+    """Gates of a fixed number of images, by each of `RULES` and by the script; ``runs`` is number and seed.
+
+    Every LoRA of the same prompts gets the same draws.
+    """
+    rng, tallies = np.random.default_rng([runs[1], *shape]), dict[str, Tally]()
+    for _ in range(runs[0]):
+        drawn = draw(rng, pool, *shape)
+        images = drawn.make(drawn.said)
+        decided = _measured([RULES["bound"](row) for row in rows], images, measure)
+        for name, rule in RULES.items():
+            end, verdicts = outcome(decided, [rule(row) for row in rows], pool.lora)
+            tallies.setdefault(name, Tally()).add(end, len(images.images), verdicts)
+        for name, passes in (script(images, measure) if script else {}).items():
+            tallies.setdefault(name, Tally()).add("PASS" if passes else "FAIL", len(images.images))
+    return tallies
+
+
+def _measured(rows: Sequence[Threshold], images: ImageSet, measure: Measure) -> until_decided.Decided:
+    """Each row once, at 95 %: a row's value does not depend on its rule."""
+    found = until_decided.Decided(images)
+    for row in rows:
+        try:
+            found.measurements[row.name] = measure(row, images, CONFIDENCE, "")
+        except LoraChecksError as problem:
+            found.errors[row.name] = problem
+    return found
+
+
+def outcome(
+    decided: until_decided.Decided, rows: Sequence[Threshold], lora: Lora
+) -> tuple[str, list[Verdict]]:
+    verdicts = [_verdict(decided, row, lora) for row in rows]
+    required = [(lora.name, row.name) for row in rows if row.required]
+    return passed(verdicts, required).outcome, verdicts
+
+
+def _verdict(decided: until_decided.Decided, row: Threshold, lora: Lora) -> Verdict:
+    try:
+        return judge(decided.of(row), row, lora)
+    except LoraChecksError as problem:
+        return error(lora.name, lora.sha256, row.name, row, str(problem))
+
+
+def sequential(
+    pool: Pool,
+    rows: Sequence[Threshold],
+    plan: tuple[tuple[int, int], int],
+    runs: tuple[int, int],
+    measure: Measure,
+) -> Tally:
+    """Gates with ``--until-decided MAX``; ``plan`` is the policy's own prompts x seeds, and MAX."""
+    (prompts, seeds), most = plan
+    rng, tally = np.random.default_rng([runs[1], prompts, seeds, most]), Tally()
+    for _ in range(runs[0]):
+        drawn = draw(rng, pool, prompts, seeds)
+        looks = until_decided.plan(drawn.said, [(row, metrics.get(row.metric)) for row in rows], most)
+        decided = until_decided.decide(looks, rows, pool.lora, drawn.make, measure)
+        end, verdicts = outcome(decided, rows, pool.lora)
+        tally.add(end, len(decided.images.images), verdicts)
+    return tally
+
+
+def plain_script(workbench: Workbench, rows: Sequence[Threshold]) -> PlainScript:
+    """On the same networks and metrics as the policy's rows of identity and distribution."""
+    identity, frechet = (
+        replace(next(row for row in rows if row.metric == name and row.stat == "mean"), rule="estimate")
+        for name in ("arcface", "trunk_frechet")
+    )
+
+    def script(images: ImageSet, measure: Measure) -> dict[str, bool]:
+        values = [_value(row, images, measure) for row in (frechet, identity)]
+        far = sorted_pairs(workbench, images)
+        return {
+            name: far <= limits.pairs and values[0] <= limits.frechet and values[1] >= limits.identity
+            for name, limits in SCRIPTS.items()
+        }
+
+    return script
+
+
+def _value(row: Threshold, images: ImageSet, measure: Measure) -> float:
+    try:
+        return measure(row, images, CONFIDENCE, "").value
+    except LoraChecksError:  # no face in any image
+        return float("nan")  # which meets no limit
+
+
+def sorted_pairs(workbench: Workbench, images: ImageSet) -> float:
+    """Mean distance of zip(sorted(images), sorted(references)), which ends with the shorter."""
+    metric, references = metrics.get("trunk_distance"), workbench.pictures("references").images
+    ours = sorted(images.images, key=lambda image: image.name)[: len(references)]
+    network = workbench.network(metric)
+    found = metric.fn(features.all_distances(ours, references, network, workbench.store))  # type: ignore[arg-type]
+    return float(np.mean(np.diagonal(found)))
+
+
+def fresh_prompts(known: Sequence[str], shown: Sequence[str]) -> tuple[Prompt, ...]:
+    """Prompts by the grammar of the world's captions, none of ``known`` and, as the policy's own, with no
+    shirt on the background on which a caption in ``shown`` has it. The same at every call."""
+    rng = np.random.default_rng(20)
+    texts = [text for text in grammar() if text not in known and pair(text) not in set(map(pair, shown))]
+    chosen = sorted(rng.permutation(len(texts))[:PROMPTS])
+    return tuple(Prompt(f"fresh-{i}", texts[i]) for i in chosen)
+
+
+def grammar() -> Iterator[str]:
+    """Captions in full, but for the hair, which the trigger stands for."""
+    asked = (("wearing glasses", "without glasses"), ("smiling", "serious"))
+    for opening, shirt, glasses, smile, background in product(OPENINGS, SHIRTS, *asked, BACKGROUNDS):
+        for details in permutations((glasses, smile, f"{background} background")):
+            yield f"{opening} of a sks person in a {shirt} shirt, {', '.join(details)}"
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Shirt and background of a caption."""
+    words = text.replace(",", "").split()
+    return words[words.index("shirt") - 1], words[words.index("background") - 1]
+
+
+def bench(store: Path) -> Workbench:
+    policy = config.load_policy(MINIATURE)
+    captions = [path.read_text(encoding="utf-8") for path in sorted((MINIATURE / "train").glob("*.txt"))]
+    prompts = fresh_prompts([prompt.text for prompt in policy.prompts.prompts], captions)
+    asked = replace(policy.prompts, prompts=prompts, seeds=SEEDS)
+    return open_workbench(replace(policy, prompts=asked), store, "cpu", "float32", None, quiet)
+
+
+def quiet(_what: str) -> Callable[[int], AbstractContextManager[Advance]]:
+    return lambda _total: nullcontext(lambda _done: None)
+
+
+def pool_of(workbench: Workbench, name: str) -> Pool:
+    """The LoRA's images and, so that gates only read them, everything that is measured on them."""
+    lora = inspect(MINIATURE / "loras" / f"{name}.safetensors", name)
+    made = workbench.candidate(lora)
+    _measured(workbench.policy.thresholds, made, workbench.measure_row)
+    sorted_pairs(workbench, made)
+    by_prompt: dict[str, list[ImageFile]] = {}
+    for image in made.images:
+        by_prompt.setdefault(image.prompt.id if image.prompt else "", []).append(image)
+    return Pool(lora, workbench.policy.prompts, {key: tuple(found) for key, found in by_prompt.items()})
+
+
+def of_fixed(
+    tallies: Mapping[tuple[str, tuple[int, int]], Mapping[str, Tally]], names: Sequence[str]
+) -> Iterator[str]:
+    """Bad LoRAs: gates that passed. The good one: FAIL or ERROR + INCONCLUSIVE. In % of gates."""
+    yield f"| LoRA | images | {' | '.join([*RULES, *SCRIPTS])} |"
+    yield "|---|---|" + "---|" * len([*RULES, *SCRIPTS])
+    for name in names:
+        for shape in SHAPES:
+            cells = [_wrong(name, tally) for tally in tallies[name, shape].values()]
+            yield f"| {name} | {shape[0]} x {shape[1]} | {' | '.join(cells)} |"
+
+
+def of_sequential(tallies: Mapping[tuple[str, str], Tally]) -> Iterator[str]:
+    yield f"| LoRA | rule | wrong | images, of {MOST} |"
+    yield "|---|---|---|---|"
+    for (name, rule), tally in tallies.items():
+        share = f"{tally.spent:.1f} ({100 * tally.spent / MOST:.0f} %)"
+        yield f"| {name} | {rule} | {_wrong(name, tally)} | {share} |"
+
+
+def _wrong(name: str, tally: Tally) -> str:
+    if name != GOOD:
+        return f"{100 * tally.share('PASS'):.1f}"
+    return f"{100 * tally.share('FAIL', 'ERROR'):.1f} + {100 * tally.share('INCONCLUSIVE'):.1f}"
+
+
+def _stops(title: str, tally: Tally) -> str:
+    rows = ", ".join(f"{row} {100 * n / tally.ends.total():.1f}" for row, n in tally.stopped.most_common())
+    return f"- {title}: {rows or 'none'}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--gates", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--store", type=Path, default=Path(".lora_checks"))
+    options = parser.parse_args()
+    workbench, runs = bench(options.store), (options.gates, options.seed)
+    rows, measure = workbench.policy.thresholds, workbench.measure_row
+    pools = {name: pool_of(workbench, name) for name in LADDER}
+    script = plain_script(workbench, rows)
+    tallies = {
+        (name, shape): fixed(pool, rows, shape, runs, measure, script)
+        for name, pool in pools.items()
+        for shape in SHAPES
+    }
+    looked = {
+        (name, rule): sequential(pool, [RULES[rule](row) for row in rows], (OWN, MOST), runs, measure)
+        for name, pool in pools.items()
+        for rule in ("bound", "bound, missing by count")
+    }
+    print(f"Wrong in % of {options.gates} gates; of the good LoRA, FAIL or ERROR + INCONCLUSIVE\n")
+    print("\n".join(of_fixed(tallies, LADDER)))
+    print(f"\nThe same with --until-decided {MOST}, policy of {OWN[0]} x {OWN[1]}\n")
+    print("\n".join(of_sequential(looked)))
+    print("\nRows that the good LoRA did not pass, in % of gates\n")
+    for shape in SHAPES:
+        for rule in RULES:
+            print(_stops(f"{shape[0]} x {shape[1]}, {rule}", tallies[GOOD, shape][rule]))
+    for rule in ("bound", "bound, missing by count"):
+        print(_stops(f"--until-decided {MOST}, {rule}", looked[GOOD, rule]))
+
+
+if __name__ == "__main__":
+    main()
