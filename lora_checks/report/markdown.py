@@ -52,8 +52,8 @@ def _odds(loras: Sequence[Row]) -> str:
     if "bound" not in rules:
         return ""
     return (
-        "\nEach row of bounds passes a LoRA that is beyond its limit in about 5 % of runs at most. All required "
-        "rows must pass, so a LoRA beyond any of these limits passes at most as often.\n"
+        "\nEach row of bounds passes a LoRA that is beyond its limit in about 5 % of runs at most. All "
+        "required rows must pass, so a LoRA beyond any of these limits passes at most as often.\n"
     )
 
 
