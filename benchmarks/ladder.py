@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lora_checks import config
 from lora_checks.errors import LoraChecksError, LoraFileError
-from lora_checks.lora_file import inspect
+from lora_checks.lora.file import inspect
 from lora_checks.records import ImageSet, Lora, Outcome, Threshold
 from lora_checks.store import Advance
 from lora_checks.verdict import judge

@@ -19,7 +19,7 @@ import torch
 import transformers
 
 from lora_checks import apply, proof
-from lora_checks.lora_file import inspect
+from lora_checks.lora.file import inspect
 
 ROOT = Path(__file__).parents[1]
 MINIATURE = ROOT / "examples" / "miniature"

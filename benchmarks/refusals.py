@@ -24,7 +24,7 @@ from corpus import ENTRIES
 from safetensors.numpy import save_file
 
 from lora_checks.errors import LoraFileError
-from lora_checks.lora_file import inspect
+from lora_checks.lora.file import inspect
 
 RANK = 64
 WIDTHS = {640: 10, 1280: 24}  # of some blocks of SDXL's UNet, and their number

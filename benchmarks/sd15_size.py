@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from transformers import AutoTokenizer, CLIPTextConfig, CLIPTextModel
 
 from lora_checks import apply, proof
-from lora_checks.lora_file import inspect
+from lora_checks.lora.file import inspect
 
 MINIATURE = Path(__file__).parents[1] / "examples" / "miniature"
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")

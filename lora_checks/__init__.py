@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lora_checks.arms import with_tag as with_tag
     from lora_checks.errors import ConfigError as ConfigError
     from lora_checks.errors import GenerationError as GenerationError
     from lora_checks.errors import LoraChecksError as LoraChecksError
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from lora_checks.errors import MeasureError as MeasureError
     from lora_checks.errors import PrerequisiteError as PrerequisiteError
     from lora_checks.errors import StoreError as StoreError
-    from lora_checks.images import with_tag as with_tag
     from lora_checks.metrics import metric as metric
     from lora_checks.records import ImageFile as ImageFile
     from lora_checks.records import ImageSet as ImageSet
@@ -34,7 +34,7 @@ _HOMES = {
         "ConfigError", "GenerationError", "LoraChecksError", "LoraFileError", "MeasureError",
         "PrerequisiteError", "StoreError",
     ),
-    "images": ("with_tag",),
+    "arms": ("with_tag",),
     "metrics": ("metric",),
     "records": (
         "ImageFile", "ImageSet", "ImageSpec", "Lora", "Measurement", "Metric", "Outcome", "Policy", "Prompt",

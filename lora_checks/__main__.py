@@ -15,7 +15,7 @@ from lora_checks.errors import LoraChecksError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0, or 1 where a file is bad, or 2 where the command itself is."""
+    """0, or 1 where a file is bad or a row not calibrated, or 2 where the command itself is wrong."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -45,7 +45,21 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--details", action="store_true", help="everything of each file, not a line each")
     show.add_argument("--json", action="store_true", help="for machines: everything, each layer too")
     show.set_defaults(run=_inspect)
+    _add_calibrate(
+        commands.add_parser("calibrate", help="propose limits from LoRAs known to be good and bad")
+    )
     return parser
+
+
+def _add_calibrate(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--policy", type=Path, default=Path(), help="folder with thresholds.yaml and prompts.yaml")
+    add("--good", nargs="+", required=True, metavar="LORA", help="LoRAs that should pass")
+    add("--bad", nargs="+", required=True, metavar="LORA", help="LoRAs that should not, each for any reason")
+    add("--store", type=Path, default=Path(".lora_checks"), help="where images and measurements are kept")
+    add("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    add("--seeds", type=int, metavar="N", help="images per prompt (default: the policy's)")
+    parser.set_defaults(run=_calibrate)
 
 
 def _stats(options: argparse.Namespace) -> int:
@@ -60,7 +74,7 @@ def _stats(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from lora_checks import inspection, inspection_text
+    from lora_checks.lora import inspection, inspection_text
 
     found = inspection.inspect_all(options.loras, Path())
     if options.json:
@@ -70,6 +84,16 @@ def _inspect(options: argparse.Namespace) -> int:
     else:
         print(inspection_text.table(found))
     return int(any(one.error for one in found))
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from lora_checks import calibrate
+
+    found = calibrate.run(
+        options.policy, options.good, options.bad, options.store, options.device, options.seeds
+    )
+    print(found.text)
+    return int(not found.sound)
 
 
 if __name__ == "__main__":

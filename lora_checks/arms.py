@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lora_checks.errors import ConfigError
-from lora_checks.images import with_tag
 from lora_checks.records import ImageSet, Prompt
 
 NO_TRIGGER = "no-trigger"  # the subject's scenes without the trigger: does the LoRA leak into them?
@@ -27,4 +26,12 @@ def chosen(images: ImageSet, on: str) -> ImageSet:
     found = tuple(image for image in images.images if image.prompt is None or not arm(image.prompt))
     if not found:
         raise ConfigError(f"every prompt is in an arm ({', '.join(ARMS)}); say which with `tagged:`")
+    return ImageSet(images.name, found)
+
+
+def with_tag(images: ImageSet, tag: str) -> ImageSet:
+    """The images whose prompt carries ``tag``; `ConfigError` if there is none, as nothing is no result."""
+    found = tuple(image for image in images.images if image.prompt and tag in image.prompt.tags)
+    if not found:
+        raise ConfigError(f"no prompt of these images is tagged '{tag}'")
     return ImageSet(images.name, found)

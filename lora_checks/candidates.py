@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lora_checks.errors import ConfigError, LoraFileError
-from lora_checks.lora_file import find_loras, inspect, lora_names
+from lora_checks.lora.file import find_loras, inspect, lora_names
 from lora_checks.records import Lora
 
 MOST = 10.0  # no trainer or user interface goes there; 80 for 0.8 is a slip

@@ -5,7 +5,7 @@ A check of your own is an ordinary test; give its folder after the gate's option
     pytest --lora person.safetensors my_checks/
 
     def test_glasses_keep_the_identity(images, measure):
-        with_glasses = with_tag(images, "glasses=yes")  # from lora_checks.images
+        with_glasses = with_tag(images, "glasses=yes")  # from lora_checks
         assert measure("arcface", with_glasses).value > 0.4
 """
 

@@ -11,8 +11,8 @@ from typing import Any
 from lora_checks import apply, proof
 from lora_checks.apply import Adapter
 from lora_checks.base import ResolvedBase
-from lora_checks.memory import Memory, fetch_back, place
-from lora_checks.pipeline import load_pipeline
+from lora_checks.base.memory import Memory, fetch_back, place
+from lora_checks.base.pipeline import load_pipeline
 from lora_checks.png import to_png, to_uint8
 from lora_checks.records import ImageSpec, Lora, PromptSet, Proof
 from lora_checks.sampling import Limits, Say, free, sample

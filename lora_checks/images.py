@@ -133,11 +133,3 @@ class Decoded(Sequence[Pixels]):
         if isinstance(index, slice):
             return Decoded(self._images[index])
         return decode(self._images[index].path)
-
-
-def with_tag(images: ImageSet, tag: str) -> ImageSet:
-    """The images whose prompt carries ``tag``; `ConfigError` if there is none, as nothing is no result."""
-    found = tuple(image for image in images.images if image.prompt and tag in image.prompt.tags)
-    if not found:
-        raise ConfigError(f"no prompt of these images is tagged '{tag}'")
-    return ImageSet(images.name, found)

@@ -7,6 +7,9 @@ from lora_checks.words import number
 BASELINE = "baseline"  # the set of images made without the LoRA
 WORST = "worst_prompt"
 SHARES: tuple[str, ...] = ("share_at_least", "share_at_most")
+# The jackknife is inconsistent for order statistics, the worst prompt among them: those rows are judged by
+# their value.
+STATS_WITH_INTERVAL = frozenset({"mean", "missing", "share_at_least", "share_at_most"})
 
 
 def sentence(metric: str, stat: str, at: float | None, gain: bool, on: str, of_set: bool) -> str:

@@ -129,7 +129,7 @@ class Calibration:
     identity: str  # `Measurement.network` of the values that were looked at
     good: tuple[str, ...]  # LoRAs that people call good, and bad
     bad: tuple[str, ...] = ()
-    margin: float | None = None  # between the worst good and the best bad value, in the metric's unit
+    margin: float | None = None  # between the worst good and the best bad bound, in the metric's unit
     n: int | None = None  # images of each
 
 

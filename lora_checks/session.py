@@ -20,8 +20,8 @@ from lora_checks.candidates import Candidate, candidates, companions
 from lora_checks.device import library_versions
 from lora_checks.errors import ConfigError, LoraChecksError, StoreError
 from lora_checks.gallery import shown
-from lora_checks.given_bench import GivenBench, given_candidates, open_given
-from lora_checks.lora_open import refused_sha256
+from lora_checks.given.bench import GivenBench, given_candidates, open_given
+from lora_checks.lora.opening import refused_sha256
 from lora_checks.progress import Progress
 from lora_checks.records import Lora, Policy, Threshold, Verdict
 from lora_checks.report import junit, terminal

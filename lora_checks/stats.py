@@ -24,9 +24,6 @@ from numpy.typing import NDArray
 
 MIN_PROMPTS = 8  # below this, simulated coverage is visibly short of nominal for skewed values
 CONFIDENCE = 0.95
-# The jackknife is inconsistent for order statistics, the worst prompt among them: those rows are judged by
-# their value.
-STATS_WITH_INTERVAL = frozenset({"mean", "missing", "share_at_least", "share_at_most"})
 
 
 class Interval(NamedTuple):

@@ -213,7 +213,7 @@ def _by_prompt(m: Measurement) -> list[list[float]]:
 
 
 def _no_interval(m: Measurement) -> str:
-    if m.stat in stats.STATS_WITH_INTERVAL:
+    if m.stat in quantity.STATS_WITH_INTERVAL:
         return f"that takes values from at least {stats.MIN_PROMPTS} prompts ({m.prompts} in this run)"
     return f"{_name(m)} has none: use 'rule: estimate'"
 

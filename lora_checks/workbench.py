@@ -27,19 +27,19 @@ from lora_checks import (
     overlap,
     plan,
     png,
-    proofs,
     row_fit,
     stats,
     until_decided,
 )
+from lora_checks.base.family import has, index_of
+from lora_checks.base.memory import Memory, choose_memory
+from lora_checks.base.pipeline import preflight
 from lora_checks.device import choose_device, choose_dtype, library_versions
 from lora_checks.errors import ConfigError, GenerationError, LoraChecksError
 from lora_checks.extractors import Extractor, ImageExtractor
-from lora_checks.family import has, index_of
 from lora_checks.features import image_features
 from lora_checks.measure import Task, measure
-from lora_checks.memory import Memory, choose_memory
-from lora_checks.pipeline import preflight
+from lora_checks.proof import kept as proofs
 from lora_checks.quantity import BASELINE
 from lora_checks.records import (
     ImageSet,

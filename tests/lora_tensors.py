@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from lora_checks.lora_file import inspect
+from lora_checks.lora.file import inspect
 from lora_checks.records import Lora
 
 Array = NDArray[Any]

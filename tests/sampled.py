@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.base import ResolvedBase, resolve
-from lora_checks.memory import Memory
-from lora_checks.pipeline import load_pipeline, preflight
+from lora_checks.base.memory import Memory
+from lora_checks.base.pipeline import load_pipeline, preflight
 from lora_checks.records import Base, ImageSpec, Prompt, PromptSet, Sampler
 from lora_checks.sampling import Limits, Sampled, sample
 

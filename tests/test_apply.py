@@ -23,7 +23,7 @@ from world import MINIATURE
 
 from lora_checks import apply
 from lora_checks.errors import GenerationError, LoraChecksError, LoraFileError
-from lora_checks.lora_file import inspect
+from lora_checks.lora.file import inspect
 from lora_checks.records import LoraLayer
 
 BLOCK = "unet.mid_block.attentions.0.transformer_blocks.0"

@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from sampled import FolderOf, copied, images, loaded, prompts
 
 from lora_checks.base import resolve
+from lora_checks.base.memory import Memory
+from lora_checks.base.pipeline import preflight
 from lora_checks.errors import ConfigError, GenerationError
-from lora_checks.memory import Memory
-from lora_checks.pipeline import preflight
 from lora_checks.records import Base
 
 

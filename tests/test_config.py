@@ -322,7 +322,7 @@ def test_the_root_policy_loads(tmp_path: Path) -> None:
     policy = load_policy(root, references=tmp_path)
     limits = {row.metric + "." + row.stat: (row.min, row.max) for row in policy.thresholds}
     assert limits["lpips.mean"] == (None, 0.25)
-    assert limits["fid.mean"] == (None, 30)
+    assert limits["kid.mean"] == (None, 0.05)
     assert limits["arcface.mean"] == (0.5, None)
     assert len(policy.prompts.prompts) * len(policy.prompts.seeds) >= 40
     with pytest.raises(ConfigError, match=r"references does not exist.*--references FOLDER"):

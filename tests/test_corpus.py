@@ -24,8 +24,8 @@ from world import MINIATURE, Gate, environment
 
 from lora_checks import apply
 from lora_checks.errors import LoraChecksError, LoraFileError
-from lora_checks.lora_file import inspect
-from lora_checks.lora_open import open_regular
+from lora_checks.lora.file import inspect
+from lora_checks.lora.opening import open_regular
 from lora_checks.proof import prove
 from lora_checks.records import Lora
 
@@ -86,7 +86,7 @@ def test_no_memory_is_taken_behind_pythons_back(tmp_path: Path) -> None:
         entry.build(tmp_path / str(number))
     code = """
 import pathlib, resource, sys, numpy
-from lora_checks.lora_file import LoraFileError, inspect
+from lora_checks.lora.file import LoraFileError, inspect
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 before = peak()
 for path in pathlib.Path(sys.argv[1]).glob("*/*"):
@@ -272,7 +272,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     code = """
 import os, pathlib, sys
-from lora_checks.lora_open import LoraFileError, open_regular
+from lora_checks.lora.opening import LoraFileError, open_regular
 os.chdir(sys.argv[1])
 if os.geteuid() == 0:
     os.setuid(65534)

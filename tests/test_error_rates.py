@@ -97,7 +97,7 @@ def test_at_the_limit_a_bound_is_wrong_in_five_percent_a_side_and_an_estimate_in
     for end in ("PASS", "FAIL"):
         assert 0.02 <= found["bound"].share(end) <= 0.09
     looked = rates.sequential(
-        of, [replace(ROW, rule="bound")], ((16, 2), 32), (GATES, 0), measured(normal(0.5))
+        of, [replace(ROW, rule="bound")], ((16, 2), 32), (GATES // 2, 0), measured(normal(0.5))
     )
     assert looked.share("PASS") <= 0.08
     assert looked.share("FAIL") <= 0.08

@@ -11,7 +11,7 @@ import torch
 from lycoris.functional import general, locon, loha, lokr
 from torch import nn
 
-from lora_checks.formulas import bias_change, weight_change
+from lora_checks.proof.formulas import bias_change, weight_change
 from lora_checks.records import LoraLayer
 
 OUT, IN, RANK, SCALING = 12, 8, 3, 0.75

@@ -21,7 +21,7 @@ from lora_checks.base import resolve
 from lora_checks.config import load_policy
 from lora_checks.errors import GenerationError, LoraFileError
 from lora_checks.generate import Studio
-from lora_checks.lora_file import inspect
+from lora_checks.lora.file import inspect
 from lora_checks.records import ImageSpec, Lora, Policy
 
 

@@ -17,9 +17,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from lora_checks import plan
 from lora_checks.errors import ConfigError, MeasureError
-from lora_checks.given_images import Found, GivenImages, read
-from lora_checks.origin import Origin, read_origin
-from lora_checks.picture_names import read_names
+from lora_checks.given.images import Found, GivenImages, read
+from lora_checks.given.origin import Origin, read_origin
+from lora_checks.given.picture_names import read_names
 from lora_checks.png import METADATA_KEY
 from lora_checks.records import Base, Lora, Prompt, PromptSet, Sampler
 

@@ -13,10 +13,10 @@ from lora_tensors import ALGORITHMS, Q, Tensors, named, parts, read
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from lora_checks import inspection, inspection_text
 from lora_checks.__main__ import main
-from lora_checks.lora_file import inspect_tensors
-from lora_checks.lora_norms import norms_of
+from lora_checks.lora import inspection, inspection_text
+from lora_checks.lora.file import inspect_tensors
+from lora_checks.lora.norms import norms_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "miniature" / "loras"
 K = Q.replace("_to_q", "_to_k")
@@ -59,7 +59,7 @@ def test_the_norm_is_that_of_the_change_itself(tmp_path: Path, algorithm: str) -
 
 
 def test_a_large_loha_is_built_some_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lora_checks.lora_norms._VALUES", 13)
+    monkeypatch.setattr("lora_checks.lora.norms._VALUES", 13)
     made = parts("loha")
     lora = read(tmp_path, named(Q, made))
     norm = np.linalg.norm(built("loha", made))

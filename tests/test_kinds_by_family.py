@@ -23,7 +23,7 @@ from test_families import load, paint
 
 from lora_checks import apply
 from lora_checks.errors import GenerationError, LoraFileError
-from lora_checks.lora_file import inspect
+from lora_checks.lora.file import inspect
 
 FolderOf = Callable[[str], Path]
 PROMPT = "a red shirt"

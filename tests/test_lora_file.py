@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save, save_file
 
 from lora_checks.errors import LoraFileError
-from lora_checks.lora_file import inspect
+from lora_checks.lora.file import inspect
 
 Tensors = dict[str, NDArray[Any]]
 Make = Callable[[Path], object]
@@ -212,7 +212,7 @@ def test_faults_are_told_in_one_sentence(tmp_path: Path, name: str) -> None:
 
 
 def test_a_fault_beyond_the_first_chunk_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lora_checks.lora_values.CHUNK", 8)
+    monkeypatch.setattr("lora_checks.lora.values.CHUNK", 8)
     tensors = layer()
     tensors["unet.mid.to_q.lora_B.weight"][-1, -1] = np.inf
     save_file(tensors, tmp_path / "a.safetensors")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lora_checks.errors import ConfigError
-from lora_checks.lora_file import find_loras, lora_names
+from lora_checks.lora.file import find_loras, lora_names
 
 
 @pytest.fixture

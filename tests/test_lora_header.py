@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError
 from safetensors.numpy import save
 
-from lora_checks import lora_header, lora_json
 from lora_checks.errors import LoraFileError
-from lora_checks.lora_header import DTYPES, Header, read_header
+from lora_checks.lora import header as lora_header
+from lora_checks.lora import header_json as lora_json
+from lora_checks.lora.header import DTYPES, Header, read_header
 
 
 def read(data: bytes) -> Header | None:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from lora_tensors import ALGORITHMS, COLUMNS, ROWS, Q, Tensors, named, parts, read
 
 from lora_checks.errors import LoraFileError
-from lora_checks.lora_algorithms import anatomy
-from lora_checks.lora_header import Tensor
-from lora_checks.lora_words import described
+from lora_checks.lora.algorithms import anatomy
+from lora_checks.lora.header import Tensor
+from lora_checks.lora.words import described
 from lora_checks.records import LoraLayer
 
 UNET = (

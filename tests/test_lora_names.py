@@ -12,8 +12,8 @@ from families import FAMILIES
 from test_families import load
 
 from lora_checks.errors import LoraFileError
-from lora_checks.lora_header import Tensor
-from lora_checks.lora_layers import Layer, layers_of
+from lora_checks.lora.header import Tensor
+from lora_checks.lora.layers import Layer, layers_of
 
 FolderOf = Callable[[str], Path]
 RANK = 2

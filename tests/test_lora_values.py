@@ -12,7 +12,7 @@ import pytest
 from lora_tensors import Q, Tensors, named, parts, read
 
 from lora_checks.errors import LoraFileError
-from lora_checks.lora_facts import MAX_TEXT, facts_of
+from lora_checks.lora.facts import MAX_TEXT, facts_of
 from lora_checks.words import printable
 
 K = Q.replace("_to_q", "_to_k")

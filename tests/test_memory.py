@@ -9,8 +9,8 @@ import pytest
 import torch
 from sampled import FolderOf, checked, images, loaded, prompts
 
+from lora_checks.base.memory import Memory, fetch_back, place, save_memory
 from lora_checks.errors import ConfigError, GenerationError
-from lora_checks.memory import Memory, fetch_back, place, save_memory
 
 
 @pytest.mark.parametrize("family", ["SD 1.x", "FLUX"])

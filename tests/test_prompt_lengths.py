@@ -14,8 +14,8 @@ import transformers
 from sampled import FolderOf, copied, prompts
 
 from lora_checks.base import ResolvedBase
+from lora_checks.base.prompt_lengths import check_prompt_lengths, counter, readers
 from lora_checks.errors import ConfigError
-from lora_checks.prompt_lengths import check_prompt_lengths, counter, readers
 
 TEXTS = (
     "photo of  sks person, 50%",
@@ -114,7 +114,7 @@ def test_a_tokenizer_that_is_damaged(family_folder: FolderOf, tmp_path: Path) ->
 def test_neither_torch_nor_transformers_is_needed(family_folder: FolderOf, family: str) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
-        "from lora_checks.memory import Memory; from lora_checks.pipeline import preflight\n"
+        "from lora_checks.base.memory import Memory; from lora_checks.base.pipeline import preflight\n"
         "from lora_checks.base import ResolvedBase\n"
         "from lora_checks.records import *\n"
         "said = PromptSet(Base('x'), Sampler(2, 3.0, 32, 32), (Prompt('p', 'a'),), (1,), 't', 'c')\n"

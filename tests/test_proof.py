@@ -16,9 +16,9 @@ from world import MINIATURE
 
 from lora_checks import apply
 from lora_checks.errors import GenerationError, LoraFileError
-from lora_checks.lora_file import inspect
+from lora_checks.lora.file import inspect
 from lora_checks.proof import prove
-from lora_checks.proof_module import tuner_layers
+from lora_checks.proof.module import tuner_layers
 
 GOOD = MINIATURE / "loras" / "good.safetensors"
 UNDERFIT = MINIATURE / "loras" / "underfit.safetensors"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lora_checks import proofs
 from lora_checks.errors import StoreError
 from lora_checks.plan import Machine
+from lora_checks.proof import kept as proofs
 from lora_checks.records import Lora, Proof
 from lora_checks.store import Store
 from lora_checks.words import proven

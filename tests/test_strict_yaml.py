@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lora_checks.config.strict_yaml import MAX_BYTES, Value, load
 from lora_checks.errors import ConfigError
-from lora_checks.strict_yaml import MAX_BYTES, Value, load
 
 
 def read(folder: Path, text: str | bytes) -> Value:
@@ -174,6 +174,6 @@ def test_any_text_is_read_or_refused(tmp_path: Path, text: str) -> None:
 
 def test_reading_a_policy_needs_no_numpy() -> None:
     """Errors of a policy are shown at once, so its reader stays light."""
-    code = "import sys, lora_checks.config, lora_checks.lora_file; print('numpy' in sys.modules)"
+    code = "import sys, lora_checks.config, lora_checks.lora.file; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

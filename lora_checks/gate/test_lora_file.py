@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from lora_checks.lora_words import described
+from lora_checks.lora.words import described
 from lora_checks.records import Lora, Outcome, Verdict
 from lora_checks.session import FILE_CHECK
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lora_checks.given_bench import GivenBench
+from lora_checks.given.bench import GivenBench
 from lora_checks.records import ImageSet, Lora, Outcome, Verdict
 from lora_checks.session import IMAGES_CHECK
 

@@ -42,9 +42,9 @@ def child(folder: str, arguments: list[str]) -> None:
 
     sys.path.insert(0, str(TESTS))
     # Not `errors`: `except` compares classes, and an instrumented module would be another one.
-    names = ["lora_checks.lora_header", "lora_checks.lora_json", "lora_checks.lora_format"]
-    with atheris.instrument_imports(include=[*names, "json.decoder", "lora_checks.lora_file"]):
-        import lora_checks.lora_file
+    names = ["lora_checks.lora.header", "lora_checks.lora.header_json", "lora_checks.lora.format"]
+    with atheris.instrument_imports(include=[*names, "json.decoder", "lora_checks.lora.file"]):
+        import lora_checks.lora.file
     from test_lora_header import compare
 
     from lora_checks.errors import LoraFileError
@@ -55,7 +55,7 @@ def child(folder: str, arguments: list[str]) -> None:
         compare(data)
         path.write_bytes(data)
         try:
-            lora_checks.lora_file.inspect(path, "a")
+            lora_checks.lora.file.inspect(path, "a")
         except LoraFileError:
             return
 

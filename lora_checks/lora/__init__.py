@@ -1,0 +1,1 @@
+"""Reading LoRA files: no torch, no model, nothing trusted."""

@@ -1,0 +1,95 @@
+"""What ``python -m lora_checks inspect`` says of each file, as a record and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lora_checks.errors import ConfigError, LoraFileError
+from lora_checks.lora.file import find_loras, inspect_tensors, lora_names
+from lora_checks.lora.norms import norms_of
+from lora_checks.records import Lora, LoraLayer
+
+_BLOCK = re.compile(
+    r"(?:down_blocks|up_blocks|(?:single_)?transformer_blocks|encoder_(?:layers|block))_\d+|mid_block"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A file and what it is, or why it cannot be gated."""
+
+    path: Path
+    size: int  # bytes; 0 where there is none
+    lora: Lora | None = None
+    norms: Mapping[str, float] = field(default_factory=dict)  # layer -> norm of what it adds
+    error: str = ""
+
+    @property
+    def norm(self) -> float:
+        return math.hypot(*self.norms.values())
+
+
+def inspect_all(arguments: Sequence[str], root: Path) -> list[Inspected]:
+    """Every file that the arguments name; a bad one does not stop the others.
+
+    Raises `ConfigError` for an argument that names nothing.
+    """
+    try:
+        paths = find_loras(arguments, root)
+    except ConfigError as error:
+        raise ConfigError(str(error).removeprefix("--lora: ")) from None
+    return [_inspected(path, name) for path, name in zip(paths, lora_names(paths), strict=True)]
+
+
+def _inspected(path: Path, name: str) -> Inspected:
+    size = path.stat().st_size if path.is_file() else 0
+    try:
+        lora, tensors = inspect_tensors(path, name)
+        return Inspected(path, size, lora, norms_of(lora, tensors))
+    except LoraFileError as error:
+        return Inspected(path, size, error=str(error))
+
+
+def block_of(layer: LoraLayer) -> str:
+    """The block of the base that a layer is in, "" for layers outside the blocks."""
+    match = _BLOCK.match(layer.targets[0])
+    return match.group() if match else ""
+
+
+def block_norms(found: Inspected) -> dict[tuple[str, str], float]:
+    """(component, block) -> norm of all that is added there, in the order of the model."""
+    squares: dict[tuple[str, str], float] = defaultdict(float)
+    for layer in found.lora.layers if found.lora else ():
+        squares[layer.component, block_of(layer)] += found.norms[layer.name] ** 2
+    return {key: math.sqrt(squares[key]) for key in sorted(squares, key=_model_order)}
+
+
+def _model_order(key: tuple[str, str]) -> tuple[str, int, str, int]:
+    component, block = key
+    name, _, number = block.rpartition("_")
+    place = ("down", "mid", "up").index(block.split("_")[0]) if block[:2] in ("do", "mi", "up") else 3
+    return component, place, name, int(number) if number.isdigit() else -1
+
+
+def as_json(found: Sequence[Inspected]) -> dict[str, Any]:
+    return {"files": [_entry(one) for one in found]}
+
+
+def _entry(found: Inspected) -> dict[str, Any]:
+    if found.lora is None:
+        return {"path": str(found.path), "size": found.size, "error": found.error}
+    entry = dataclasses.asdict(found.lora) | {"path": str(found.path), "size": found.size}
+    for layer in entry["layers"]:
+        layer["norm"] = found.norms[layer["name"]]
+    blocks = [
+        {"component": component, "block": block, "norm": norm}
+        for (component, block), norm in block_norms(found).items()
+    ]
+    return entry | {"norm": found.norm, "blocks": blocks}

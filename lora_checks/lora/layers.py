@@ -1,0 +1,133 @@
+"""What the tensor names and shapes of a LoRA file mean: layers with their place on the base."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from lora_checks.errors import LoraFileError
+from lora_checks.lora.algorithms import LABELS, Anatomy, algorithm_of, anatomy
+from lora_checks.lora.header import Tensor, shown
+from lora_checks.lora.names import place
+from lora_checks.lora.place import Place
+from lora_checks.lora.refused import check_algorithm, check_peft, no_lora, unknown_name
+from lora_checks.lora.spelling import Spelt, split_part, split_prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer as the header describes it; its numbers are not read yet."""
+
+    name: str
+    kind: str
+    place: Place
+    parts: Mapping[str, Tensor]
+    anatomy: Anatomy
+    path: str  # inside its component, dotted as far as the file spells it so; what PEFT's patterns match
+
+    @property
+    def swapped(self) -> bool:
+        """Whether diffusers has the halves of the rows in the other order."""
+        pair = self.anatomy.rows == 2 * self.anatomy.columns
+        return self.place.swapped or (self.place.swapped_if_pair and pair)
+
+
+def layers_of(tensors: Mapping[str, Tensor], flux: bool = False) -> tuple[Layer, ...]:
+    """The file's layers; `LoraFileError` unless every tensor has its place.
+
+    ``flux``: the metadata says that the base is FLUX, whose second text encoder is the T5.
+    """
+    if not tensors:
+        raise LoraFileError("holds no tensors")
+    grouped = _grouped(tensors)
+    layers = tuple(_layer(name, parts) for name, parts in grouped.items())
+    t5 = "text_encoder_2" if flux or any(_is_flux(layer) for layer in layers) else "text_encoder_3"
+    layers = tuple(_with_t5(layer, t5) for layer in layers)
+    _check_unique(layers)
+    return layers
+
+
+def kinds_of(layers: Iterable[Layer]) -> str:
+    """How the names are spelt, the most frequent spelling first: "kohya", "diffusers + kohya"."""
+    counts = Counter(layer.kind for layer in layers)
+    if "OneTrainer" in counts:  # whose text encoders are spelt as kohya spells them
+        del counts["kohya"]
+    return " + ".join(kind for kind, _ in counts.most_common() if kind) or "original names"
+
+
+def _grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Layer name -> part -> tensor."""
+    split = {name: split_part(name, tensors) for name in tensors}
+    if all(found is None or found[1] == "alpha" for found in split.values()):
+        raise no_lora(tensors)
+    grouped: dict[str, dict[str, Tensor]] = {}
+    for name, found in split.items():
+        if found is None:
+            raise unknown_name(name)
+        layer, part = found
+        if part in grouped.setdefault(layer, {}):
+            raise LoraFileError(
+                f"has two {LABELS.get(part, part)} for layer {shown(layer)}, in two spellings"
+            )
+        grouped[layer][part] = tensors[name]
+    return grouped
+
+
+def _layer(name: str, parts: Mapping[str, Tensor]) -> Layer:
+    spelt = split_prefix(name)
+    found = place(spelt.module, spelt.component) or _otherwise(spelt)
+    kind = _kind(spelt.kind, spelt.module, found)
+    algorithm = algorithm_of(name, parts)
+    check_algorithm(algorithm, name)
+    if kind == "PEFT":
+        check_peft(name)
+    if found is None:
+        raise LoraFileError(
+            f"has LoRA keys of no known kind, such as {shown(name)}: nothing tells which part of the base "
+            "they are of; export it with diffusers' prefixes (unet.) or kohya's (lora_unet_)"
+        )
+    path = spelt.module.replace(".processor.", ".")
+    return Layer(name, kind, found, parts, anatomy(name, parts, algorithm), path)
+
+
+def _otherwise(spelt: Spelt) -> Place | None:
+    """kohya's scripts call everything that is no text encoder ``lora_unet``."""
+    flat = spelt.module.replace(".", "_")
+    return Place("unet", (flat,)) if spelt.kind == "kohya" and not spelt.component else None
+
+
+def _kind(kind: str, module: str, found: Place | None) -> str:
+    """ "" for names that FLUX and SD3 share: the other layers tell."""
+    original = found.original if found else ""
+    if original == "FLUX" and not kind.startswith(("kohya", "LyCORIS")):
+        if "_blocks." in module and ".processor." in module:
+            return "XLabs"
+        return {"PEFT": "fal", "ComfyUI": kind}.get(kind, "BFL")
+    if kind:
+        return kind
+    return "" if " or " in original else f"original {original}" if original else "diffusers"
+
+
+def _is_flux(layer: Layer) -> bool:
+    targets = layer.place.targets
+    return layer.place.original == "FLUX" or targets[0].startswith("single_transformer_blocks_")
+
+
+def _with_t5(layer: Layer, component: str) -> Layer:
+    """The T5 is FLUX's second and SD3's third text encoder; kohya and ComfyUI call both by one name."""
+    if layer.place.component != "T5":
+        return layer
+    return replace(layer, place=replace(layer.place, component=component))
+
+
+def _check_unique(layers: Iterable[Layer]) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for layer in layers:
+        for target in layer.place.targets:
+            other = seen.setdefault((layer.place.component, target), layer.name)
+            if other != layer.name:
+                raise LoraFileError(
+                    f"names one layer twice: {shown(other)} and {shown(layer.name)} both change "
+                    f"{layer.place.component} {shown(target)}; keep one of the two"
+                )

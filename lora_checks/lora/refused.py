@@ -1,0 +1,78 @@
+"""What is read but applied nowhere, and files that are no LoRA at all: refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lora_checks.errors import LoraFileError
+from lora_checks.lora.header import Tensor, shown
+
+# Algorithm -> what it is and why it is not applied. Without its row an algorithm is read like any other.
+REFUSED: Mapping[str, str] = {
+    "norm": "a difference of a normalisation layer, which is no matrix",
+    "oft": "an OFT layer, which rotates the base's weight instead of adding to it",
+    "boft": "a BOFT layer, which rotates the base's weight instead of adding to it",
+    "ia3": "an (IA)^3 layer, which scales the base's weight instead of adding to it",
+    "glora": "a GLoRA layer, which changes the base's weight and input together",
+    "tlora": "a T-LoRA layer, whose rank depends on the time step",
+}
+
+# Part of a tensor's name -> what the file then is.
+_OTHER = {
+    "emb_params": "a textual inversion",
+    "bundle_emb.": "a LoRA bundled with a textual inversion (bundle_emb), which no base can hold",
+    "lora_controlnet": "a Control-LoRA, which adapts a ControlNet and not the base",
+    ".set_weight": "a ComfyUI patch that replaces whole weights (set_weight)",
+    ".reshape_weight": "a ComfyUI patch that reshapes the base's weights (reshape_weight)",
+}
+_CHECKPOINT = (
+    "model.diffusion_model.",
+    "first_stage_model.",
+    "cond_stage_model.",
+    "conditioner.embedders.",
+    "conv_in.weight",
+    "down_blocks.",
+    "double_blocks.",
+    "joint_blocks.",
+    "transformer_blocks.",
+)
+
+
+def check_algorithm(algorithm: str, layer: str) -> None:
+    if algorithm in REFUSED:
+        raise LoraFileError(
+            f"holds {REFUSED[algorithm]} ({shown(layer)}); it cannot be applied here: "
+            "train a LoRA, DoRA, LoHa or LoKr"
+        )
+
+
+def check_peft(layer: str) -> None:
+    raise LoraFileError(
+        f"is a PEFT adapter ({shown(layer)}) whose alpha stands in adapter_config.json and not in the file: "
+        "load it with PEFT and save it with diffusers' save_lora_weights"
+    )
+
+
+def unknown_name(name: str) -> LoraFileError:
+    """For a tensor of no known ending in a file that has LoRA layers."""
+    for sign, what in _OTHER.items():
+        if sign in name:
+            return LoraFileError(f"is {what} ({shown(name)}); only LoRAs are gated")
+    return LoraFileError(f"holds tensor {shown(name)}, which is no part of any known kind of LoRA")
+
+
+def no_lora(tensors: Mapping[str, Tensor]) -> LoraFileError:
+    """For a file none of whose tensors belongs to a LoRA layer."""
+    for name in tensors:
+        for sign, what in _OTHER.items():
+            if sign in name:
+                return LoraFileError(f"is {what} ({shown(name)}); only LoRAs are gated")
+    sample = shown(next(iter(tensors)))
+    if any(name.startswith(_CHECKPOINT) and "lora" not in name.lower() for name in tensors):
+        return LoraFileError(f"is a full checkpoint ({len(tensors)} tensors such as {sample}), not a LoRA")
+    if any("lora" in name.lower() for name in tensors):
+        return LoraFileError(
+            f"has LoRA keys of no known kind, such as {sample}; known are diffusers "
+            "(unet.*.lora_A.weight) and kohya (lora_unet_*.lora_down.weight)"
+        )
+    return LoraFileError(f"has no LoRA keys among its {len(tensors)} tensors, such as {sample}")
