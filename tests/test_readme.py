@@ -41,10 +41,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_readme_has_the_two_commands() -> None:
     assert f"pytest --policy {MINIATURE} --lora {MINIATURE}/loras/good.safetensors" in commands("sh")
     assert "pip install -e . && pytest --policy" in README
-    assert "pip install -e '.[dev]' && pytest" in README
+    assert "pip install -e '.[dev]' && pytest -n auto --dist loadfile" in README
 
 
-@pytest.mark.parametrize("command", [c for c in commands("sh") if c != "pytest"])
+@pytest.mark.parametrize("command", [c for c in commands("sh") if "--lora" in c])
 def test_commands_on_the_miniature(command: str, store: Path) -> None:
     done = run(command, "--store", str(store))
     expected = 1 if "overfit" in command else 0
