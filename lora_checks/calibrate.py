@@ -157,10 +157,12 @@ def _keys(policy: Policy) -> list[dict[str, object]]:
 
 def _heading(policy: Policy, good: Sequence[Arm], bad: Sequence[Arm]) -> list[str]:
     prompts, seeds = len(policy.prompts.prompts), len(policy.prompts.seeds)
+    alone = ["One good LoRA does not tell how far good ones differ: label more."] if len(good) == 1 else []
     return [
         f"Limits for {policy.directory / 'thresholds.yaml'}, from {count(len(good), 'good LoRA')} and "
         f"{count(len(bad), 'bad LoRA')}, {count(prompts, 'prompt')} x {count(seeds, 'seed')} each.",
         RULE,
+        *alone,
     ]
 
 

@@ -43,7 +43,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A bad LoRA that is worse than the good ones, but not for sure."""
+    """A bad LoRA that is worse than the good ones, or is stopped today, but not for sure."""
 
     good: Seen
     bad: Seen
@@ -63,36 +63,55 @@ def span(one: Seen) -> str:
 
 
 def propose(
-    side: Side, good: Sequence[Seen], again: Sequence[Seen], bad: Sequence[Seen]
+    side: Side,
+    good: Sequence[Seen],
+    again: Sequence[Seen],
+    bad: Sequence[Seen],
+    today: float | None = None,
 ) -> Proposal | Overlap | None:
     """The limit between good and bad; None where no bad LoRA is worse than the good ones may be.
 
     ``again`` are the good LoRAs with other seeds, in the order of ``good``. The worst end of all their
     intervals is what a good LoRA may come to. A bad LoRA whose value is no worse is not what the row is
-    about. One whose value is worse must lie beyond with its whole interval: the limit is midway between the
-    two ends. A value without an interval reaches as far as the good LoRAs' values moved with the seeds.
+    about, unless ``today``'s limit stands between them, which is luck. One whose value is worse must lie
+    beyond with its whole interval: the limit is midway between the two ends. A value without an interval
+    reaches as far as the good LoRAs' values moved with the seeds.
     """
     if not good:
         raise ValueError("no good LoRA")
     up, moved = (1 if side == "min" else -1), chance(good, again)
-
-    def ends(one: Seen) -> tuple[float, float]:
-        low = one.value - moved if one.low is None else one.low
-        high = one.value + moved if one.high is None else one.high
-        mirrored = sorted(up * end for end in (one.value, low, high))
-        return mirrored[0], mirrored[-1]
-
-    weakest = min((*good, *again), key=lambda one: ends(one)[0])
-    worst = ends(weakest)[0]
+    weakest = min((*good, *again), key=lambda one: _ends(one, up, moved)[0])
+    worst = _ends(weakest, up, moved)[0]
+    lucky = _stopped_by_luck(up, [*good, *again], [one for one in bad if up * one.value >= worst], today)
+    if lucky is not None:
+        return Overlap(weakest, lucky)
     beyond = [one for one in bad if up * one.value < worst]
     if not beyond:
         return None
-    nearest = max(beyond, key=lambda one: ends(one)[1])
-    best = ends(nearest)[1]
+    nearest = max(beyond, key=lambda one: _ends(one, up, moved)[1])
+    best = _ends(nearest, up, moved)[1]
     limit = _rounded((worst + best) / 2, worst - best)
     if not best < limit < worst:
         return Overlap(weakest, nearest)
-    return Proposal(up * limit, up * worst, up * best, weakest, nearest, tuple(one.lora for one in beyond))
+    stopped = tuple(one.lora for one in beyond)
+    return Proposal(up * limit + 0.0, up * worst, up * best, weakest, nearest, stopped)
+
+
+def _ends(one: Seen, up: int, moved: float) -> tuple[float, float]:
+    """The worse and the better end, turned so that more is better."""
+    low = one.value - moved if one.low is None else one.low
+    high = one.value + moved if one.high is None else one.high
+    ends = sorted(up * end for end in (one.value, low, high))
+    return ends[0], ends[-1]
+
+
+def _stopped_by_luck(
+    up: int, good: Sequence[Seen], alike: Sequence[Seen], today: float | None
+) -> Seen | None:
+    """A bad LoRA that the limit of today stops, although it is where a good one may come to."""
+    if today is None or any(up * one.value < up * today for one in good):
+        return None
+    return next((one for one in alike if up * one.value < up * today), None)
 
 
 def chance(good: Sequence[Seen], again: Sequence[Seen]) -> float:
@@ -155,7 +174,10 @@ def _proposals(
     """For each limit that the row has."""
     own, wrong = ([one.seen for one in arm] for arm in (good, bad))
     others = [replace(one.seen, lora=f"{one.lora.name} with other seeds") for one in again]
-    return {side: propose(side, own, others, wrong) for side in SIDES if getattr(row, side) is not None}
+    limits = {side: getattr(row, side) for side in SIDES}
+    return {
+        side: propose(side, own, others, wrong, limit) for side, limit in limits.items() if limit is not None
+    }
 
 
 def _left_out(bad: Sequence[Labelled], judged: Sequence[Labelled], stopped: Sequence[str]) -> list[str]:

@@ -63,8 +63,9 @@ def _calibration(said: Calibration) -> dict[str, Any]:
 
 def _measured(row: Found) -> list[str]:
     lines = [
-        f"{label}: {', '.join(_one(one) for one in found)}"
+        f"{label}: {_one(one)}"
         for label, found in (("good", row.good), ("good, other seeds", row.again), ("bad", row.bad))
+        for one in found
     ]
     if all(one.found is not None for one in (*row.good, *row.again)):
         moved = chance([one.seen for one in row.good], [one.seen for one in row.again])

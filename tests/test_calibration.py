@@ -73,6 +73,14 @@ def test_a_bad_lora_as_good_as_the_good_ones_sets_no_limit() -> None:
     assert (found.limit, found.stopped) == (0.4, ("d",))
 
 
+def test_a_limit_that_stops_a_bad_lora_where_a_good_one_may_come_to_is_luck() -> None:
+    alike = seen("b", 0.55, 0.45, 0.6)
+    assert isinstance(propose("min", [GOOD], [AGAIN], [alike], 0.57), Overlap)
+    assert isinstance(propose("max", *[[mirrored(one)] for one in (GOOD, AGAIN, alike)], -0.57), Overlap)
+    assert propose("min", [GOOD], [AGAIN], [alike], 0.5) is None  # it passes
+    assert propose("min", [GOOD], [AGAIN], [alike], 0.9) is None  # stops the good as well: a placeholder
+
+
 def test_without_intervals_a_value_reaches_as_far_as_the_seeds_moved_the_good_ones() -> None:
     good, again = [seen("g", 0.7), seen("h", 0.8)], [seen("g", 0.6), seen("h", 0.8)]
     assert chance(good, again) == pytest.approx(0.1)
