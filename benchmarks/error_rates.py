@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/error_rates.py [--gates 500] [--seed 0] [--store DIR]
 
 For each LoRA a pool of images (128 prompts x 2 seeds, on which nothing was calibrated) is made through the
-real workbench; 1,280 images in all, about 8 minutes of one core, resumable. Each simulated gate draws
+real workbench; 1,536 images in all, about 10 minutes of one core, resumable. Each simulated gate draws
 prompts from the pool without replacement, and for each of them seeds; the gate's own functions measure,
 judge and decide. Beside them the usual script: sorted pairs, a Frechet distance and the mean of ArcFace,
 each against a constant. Rates are of the pool: where a gate takes 32 of its 128 prompts, with
@@ -35,7 +35,9 @@ from lora_checks.workbench import Workbench, open_workbench
 
 MINIATURE = Path(__file__).parents[1] / "examples" / "miniature"
 GOOD = "good"
-LADDER = (GOOD, "underfit", "overfit", "overcooked", "wrong-identity")  # "untrained" is refused by its file
+# "untrained" is refused by its file. "run/step-0025" is close to a limit: its identity is just below it.
+LADDER = (GOOD, "underfit", "overfit", "overcooked", "wrong-identity", "run/step-0025")
+CLEAR = LADDER[:5]
 SHIRTS = ("red", "blue", "green", "yellow", "purple", "orange", "white", "black")
 BACKGROUNDS = ("grey", "pink", "mint", "sky", "cream", "teal")
 OPENINGS = ("photo", "picture", "portrait")
@@ -62,9 +64,14 @@ class Script:
     identity: float  # at least: mean cosine to the nearest reference, images without a face skipped
 
 
-# With the policy's own limits, and pairs halfway between the good LoRA and the nearest bad one on the
-# policy's own prompts; and with the constants that are pasted for LPIPS, FID and ArcFace.
-SCRIPTS = {"script, calibrated": Script(0.5, 700, 0.45), "script, pasted": Script(0.25, 30, 0.5)}
+# With the policy's own limits, and pairs halfway between the good LoRA (0.44 on the policy's own prompts) and
+# the nearest bad one beyond it (underfit, 0.64); overcooked has 0.43 and overfit 0.34, so pairs stop neither.
+# The same without the Frechet distance, and with the constants that are pasted for LPIPS, FID and ArcFace.
+SCRIPTS = {
+    "script, calibrated": Script(0.54, 700, 0.45),
+    "script, no FID": Script(0.54, float("inf"), 0.45),
+    "script, pasted": Script(0.25, 30, 0.5),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +264,8 @@ def quiet(_what: str) -> Callable[[int], AbstractContextManager[Advance]]:
 
 def pool_of(workbench: Workbench, name: str) -> Pool:
     """The LoRA's images and, so that gates only read them, everything that is measured on them."""
-    lora = inspect(MINIATURE / "loras" / f"{name}.safetensors", name)
+    path = MINIATURE / "loras" / f"{name}.safetensors"
+    lora = inspect(path, path.stem)
     made = workbench.candidate(lora)
     _measured(workbench.policy.thresholds, made, workbench.measure_row)
     sorted_pairs(workbench, made)
@@ -303,28 +311,23 @@ def promises(
     looked: Mapping[tuple[str, str], Tally],
 ) -> Iterator[str]:
     """What the gate is held to, and whether it was so."""
-    bad = [name for name in LADDER if name != GOOD]
     for rule in RULES:
-        worst = max(tallies[name, SHAPES[-1]][rule].share("PASS") for name in bad)
-        lost = 1 - tallies[GOOD, SHAPES[-1]][rule].share("PASS")
-        yield _said(f"{MOST} images, {rule}: 5 % wrong at most", worst <= 0.05 and lost <= 0.05)
+        most = max(share_wrong(name, tallies[name, SHAPES[-1]][rule]) for name in LADDER)
+        yield _said(f"{MOST} images, {rule}: wrong in 5 % at most", most <= 0.05)
         for peer in SCRIPTS:
             pairs = [
-                (share_wrong(name, found[rule]), share_wrong(name, found[peer]))
-                for (name, _), found in tallies.items()
+                (share_wrong(name, t[rule]), share_wrong(name, t[peer])) for (name, _), t in tallies.items()
             ]
-            words = ", ".join(
-                f"{sum(test)} {word}"
-                for word, test in (
-                    ("fewer", [a < b for a, b in pairs]),
-                    ("equal", [a == b for a, b in pairs]),
-                    ("more", [a > b for a, b in pairs]),
-                )
-            )
-            yield f"- {rule} beside {peer}: wrong in {words} of {len(pairs)} rows"
+            yield f"- {rule} beside {peer}: wrong in {_compared(pairs)} of {len(pairs)} rows"
     for (name, rule), tally in looked.items():
-        ok = tally.spent <= MOST / 2 and share_wrong(name, tally) <= 0.05
-        yield _said(f"--until-decided, {rule}, {name}: half of the images and 5 % wrong at most", ok)
+        if name in CLEAR:
+            ok = tally.spent <= MOST / 2 and share_wrong(name, tally) <= 0.05
+            yield _said(f"--until-decided, {rule}, {name}: half of the images, wrong in 5 % at most", ok)
+
+
+def _compared(pairs: Sequence[tuple[float, float]]) -> str:
+    fewer, more = sum(a < b for a, b in pairs), sum(a > b for a, b in pairs)
+    return f"{fewer} fewer, {len(pairs) - fewer - more} equal, {more} more"
 
 
 def share_wrong(name: str, tally: Tally) -> float:
