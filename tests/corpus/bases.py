@@ -73,7 +73,7 @@ ENTRIES = tuple(
         ("three axes", lambda path: save_file(linear(96, 128, (3,)), path), MISFIT.format("96x128x3", "96x128", "")),
         ("five axes", lambda path: save_file(linear(96, 128, (3, 3, 3)), path), MISFIT.format("96x128x3x3x3", "96x128", "")),
         ("a folded kernel that is none", lambda path: save_file(linear(96, 64, (2,)), path), MISFIT.format("96x64x2", "96x128", "")),
-        ("weights of 3e38", lambda path: save_file(filled(3e38), path), "a.safetensors: layer '…' on unet … does not do what the file's numbers for it give: …"),
+        ("weights of 3e38", lambda path: save_file(filled(3e38), path), "a.safetensors: layer '…' on unet … gives numbers that are not finite (NaN)"),
         ("weights of 1e-30", lambda path: save_file(filled(1e-30), path), "a.safetensors: layer '…' on unet … adds nothing, though the file's numbers for it are not zero"),
     )
 )  # fmt: skip

@@ -41,4 +41,4 @@ def test_the_record_says_what_was_gated(gate: Gate) -> None:
     assert len(facts["policy"]["digest"]) == 64
     assert {version.split()[0] for version in facts["versions"]} >= {"torch", "diffusers"}
     network = run.row("identity")["measurement"]["network"]
-    assert network.startswith("arcface/1 arcface/1 ")
+    assert network.startswith("arcface/1 arcface/2 ")
