@@ -246,9 +246,12 @@ def sd_scripts_oft(module: nn.Module, generator: torch.Generator, _index: int) -
 
 
 def _by_diffusers(recipe: Peft, pipe: Any, path: Path, generator: torch.Generator) -> Path:
-    """As diffusers' examples/dreambooth scripts: `add_adapter`, `get_peft_model_state_dict`, and save."""
+    """As diffusers' examples/dreambooth scripts: add an adapter, `get_peft_model_state_dict`, and save.
+
+    The scripts' `add_adapter` is this call of peft's, behind transformers' check of peft's version.
+    """
     from diffusers.training_utils import _collate_lora_metadata
-    from peft import LoraConfig, get_peft_model_state_dict
+    from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
 
     layers, adapted = {}, {}
     for component in [name for name in layouts.parts(pipe) if _is_saved(pipe, name)]:
@@ -258,7 +261,8 @@ def _by_diffusers(recipe: Peft, pipe: Any, path: Path, generator: torch.Generato
             for name in layouts.paths_of(model)
             if every_layer(Spot(component, (name,)), model.get_submodule(name))
         ]
-        model.add_adapter(LoraConfig(target_modules=targets, **recipe.settings), adapter_name="default")
+        config = LoraConfig(target_modules=targets, **recipe.settings)
+        inject_adapter_in_model(config, model, adapter_name="default")
         _fill_peft(model, generator)
         layers[f"{component}_lora_layers"] = get_peft_model_state_dict(model)
         adapted[component] = model
