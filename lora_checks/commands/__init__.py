@@ -1,0 +1,1 @@
+"""``python -m lora_checks COMMAND``: one command a module, each with HELP, `add` and `run`."""

@@ -1,0 +1,28 @@
+"""``calibrate``: limits from LoRAs that people call good and bad."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "propose limits from LoRAs known to be good and bad"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--policy", type=Path, default=Path(), help="folder with thresholds.yaml and prompts.yaml")
+    add("--good", nargs="+", required=True, metavar="LORA", help="LoRAs that should pass")
+    add("--bad", nargs="+", required=True, metavar="LORA", help="LoRAs that should not, each for any reason")
+    add("--store", type=Path, default=Path(".lora_checks"), help="where images and measurements are kept")
+    add("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    add("--seeds", type=int, metavar="N", help="images per prompt (default: the policy's)")
+
+
+def run(options: argparse.Namespace) -> int:
+    from lora_checks import calibrate
+
+    found = calibrate.run(
+        options.policy, options.good, options.bad, options.store, options.device, options.seeds
+    )
+    print(found.text)
+    return int(not found.sound)

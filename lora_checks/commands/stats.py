@@ -1,0 +1,31 @@
+"""``stats``: the mean and covariance of a folder of reference pictures, measured once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import cast
+
+from lora_checks.device import choose_device
+
+HELP = "measure a folder of reference pictures once; use the file with --references"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="reference pictures")
+    parser.add_argument(
+        "out", type=Path, metavar="OUT.npz", help="mean and covariance, as pytorch-fid has them"
+    )
+    parser.add_argument("--weights", type=Path, help="Inception weights, if not in torch's cache")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+
+
+def run(options: argparse.Namespace) -> int:
+    from lora_checks import extractors
+    from lora_checks.statistics_file import write_statistics
+
+    settings = {"file": str(options.weights.resolve())} if options.weights else {}
+    inception = extractors.build("inception", settings, choose_device(options.device))
+    write_statistics(options.folder, options.out, cast(extractors.ImageExtractor, inception))
+    print(f"wrote {options.out}")
+    return 0
