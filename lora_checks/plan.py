@@ -9,6 +9,10 @@ from dataclasses import dataclass, replace
 from lora_checks.errors import ConfigError
 from lora_checks.records import ImageSpec, Lora, Prompt, PromptSet
 
+# Of our own code that decides pixels: applying a LoRA, noise, sampling, decoding. Raise it where one of them
+# changes what is painted, so that images of before are made anew and not taken for those of now.
+OWN_CODE = "lora_checks.pixels 1"
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:

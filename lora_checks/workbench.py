@@ -94,7 +94,7 @@ class Workbench:
             self.base.identity,
             self.device,
             self.dtype,
-            library_versions(),
+            (*library_versions(), plan.OWN_CODE),
             companions=self.companions,
             memory=self.memory.pixels,
         )

@@ -1,0 +1,30 @@
+"""The recipe of an image names what painted it, our own code too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import MINIATURE
+
+from lora_checks import config, plan
+from lora_checks.store import Progress
+from lora_checks.workbench import Workbench, open_workbench
+
+
+def bench(folder: Path) -> Workbench:
+    def silent(_what: str) -> Progress:
+        raise AssertionError("nothing is made here")
+
+    return open_workbench(config.load_policy(MINIATURE), folder, "cpu", "auto", None, silent)
+
+
+def test_images_that_an_earlier_version_of_our_own_code_painted_are_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = bench(tmp_path)
+    monkeypatch.setattr(plan, "OWN_CODE", "lora_checks.pixels 0")
+    before = bench(tmp_path)
+    new, old = (plan.baseline(one.policy.prompts, one.machine)[0] for one in (now, before))
+    assert new.digest != old.digest
+    assert set(new.versions) - set(old.versions) == {"lora_checks.pixels 1"}
