@@ -159,12 +159,13 @@ def _of_set(task: Task, arrays: list[tuple[Any, ...]], network: Extractor | None
 
     n, ask = len(task.images.images), task.ask
     value = value_of(np.ones(n, dtype=bool))
-    if task.metric.unbiased:  # of independent images; the correction is for those of one prompt
-        found = stats.jackknife(value_of, _groups(task), confidence=ask.confidence, sides=ask.sides)
-        value, low, high = found or (value, None, None)
-    else:
-        low, high = summary.around(ask, value_of, _groups(task), value)
-    return _measurement(task, network, value=value, low=low, high=high, n=n, floor=_floor(task, arrays[0]))
+    pseudo = stats.pseudo_values(value_of, _groups(task)) or {}
+    found = stats.mean_interval(np.array(list(pseudo.values())), ask.tail) if pseudo else None
+    if task.metric.unbiased and found:  # of independent images; the correction is for those of one prompt
+        value = found.estimate
+    low, high = summary.shifted(found, value)
+    rest = {"by_prompt": tuple(pseudo.items()), "floor": _floor(task, arrays[0])}
+    return _measurement(task, network, value=value, low=low, high=high, n=n, **rest)
 
 
 def _floor(task: Task, arrays: tuple[Any, ...]) -> float | None:

@@ -266,6 +266,7 @@ class Measurement:
     confidence: float = 0.95
     prompts: int = 0
     per_image: tuple[tuple[str, float | None], ...] = ()  # image name -> value; None is missing
+    by_prompt: tuple[tuple[str, float], ...] = ()  # of a set: prompt -> pseudo-value; see `stats`
     worst: tuple[str, float] | None = None  # the prompt with the worst mean
     nearest: tuple[tuple[str, int], ...] = ()  # reference name -> images it is nearest to
     extremes: tuple[float, float] | None = None  # smallest and largest value over images

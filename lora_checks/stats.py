@@ -50,6 +50,19 @@ def jackknife(
     The correction removes bias of order 1/N. A Frechet distance over fewer images than dimensions has
     another kind: there only the interval's width means something, laid around the plain value.
     """
+    pseudo = pseudo_values(value_of, groups)
+    if pseudo is None:
+        return None
+    return mean_interval(np.array(list(pseudo.values())), (1 - confidence) / sides)
+
+
+def pseudo_values(
+    value_of: Callable[[NDArray[np.bool_]], float], groups: Sequence[str]
+) -> dict[str, float] | None:
+    """Prompt -> what it contributes to ``value_of``, as in `jackknife`, which takes their mean and spread.
+
+    Of two runs on the same prompts they are joined by prompt: the differences are as good as independent.
+    """
     names, index = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
     k = len(names)
     if k < MIN_PROMPTS:
@@ -59,7 +72,7 @@ def jackknife(
     pseudo = k * whole - (k - 1) * without
     if not np.isfinite(pseudo).all():
         return None
-    return mean_interval(pseudo, (1 - confidence) / sides)
+    return dict(zip(names.tolist(), pseudo.tolist(), strict=True))
 
 
 def mean_interval(values: NDArray[np.float64], tail: float) -> Interval:

@@ -32,6 +32,11 @@ class Ask:
     sides: Literal[1, 2] = 2
     confidence: float = stats.CONFIDENCE  # of the interval's level; stricter at a look among several
 
+    @property
+    def tail(self) -> float:
+        """The chance that an end of the interval is wrong."""
+        return (1 - self.confidence) / self.sides
+
 
 def of_images(ask: Ask, values: Floats, groups: Sequence[str]) -> dict[str, Any]:
     """``values`` (N,) without missing ones, ``groups`` (N,) their prompts -> fields of a Measurement."""
@@ -63,7 +68,11 @@ def around(
     A Frechet distance of few images is far above that of many, and thresholds are set on the plain value
     at the policy's own number of images; what the interval tells is how far another draw would lie.
     """
-    found = stats.jackknife(value_of, groups, confidence=ask.confidence, sides=ask.sides)
+    return shifted(stats.jackknife(value_of, groups, confidence=ask.confidence, sides=ask.sides), value)
+
+
+def shifted(found: stats.Interval | None, value: float) -> Bounds:
+    """The interval's ends where it stands around ``value`` instead."""
     if found is None:
         return None, None
     return found.low - found.estimate + value, found.high - found.estimate + value
