@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import MINIATURE
+from world import MINIATURE
 
 from lora_checks import config, plan
 from lora_checks.store import Progress
@@ -22,9 +22,9 @@ def bench(folder: Path) -> Workbench:
 def test_images_that_an_earlier_version_of_our_own_code_painted_are_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = bench(tmp_path)
+    now, before = bench(tmp_path), bench(tmp_path)
+    new = plan.baseline(now.policy.prompts, now.machine)[0]
     monkeypatch.setattr(plan, "OWN_CODE", "lora_checks.pixels 0")
-    before = bench(tmp_path)
-    new, old = (plan.baseline(one.policy.prompts, one.machine)[0] for one in (now, before))
+    old = plan.baseline(before.policy.prompts, before.machine)[0]
     assert new.digest != old.digest
     assert set(new.versions) - set(old.versions) == {"lora_checks.pixels 1"}
