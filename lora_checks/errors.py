@@ -6,7 +6,8 @@ LoraChecksError
 ├── LoraFileError        the LoRA file itself is unusable: train or export it again
 ├── GenerationError      the pipeline could not make the images: base, LoRA and device do not fit
 ├── StoreError           the store cannot be read or written: free the disk or choose another folder
-└── MeasureError         an image or a network gave no usable number
+├── MeasureError         an image or a network gave no usable number
+└── ReleaseError         an attestation or a report does not release this LoRA: gate it again
 
 Every message is one sentence a person can act on: what is wrong, where, and what to do next.
 """
@@ -42,6 +43,10 @@ class StoreError(LoraChecksError):
 
 class MeasureError(LoraChecksError):
     """A value could not be computed; the row becomes ERROR, never PASS."""
+
+
+class ReleaseError(LoraChecksError):
+    """An attestation or a report is not believed, or does not release what it is held against."""
 
 
 def first_line(error: BaseException) -> str:
