@@ -159,6 +159,20 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """One entry of ``regression:`` = one check against the last approved release."""
+
+    row: str  # name of the `Threshold`
+    allowed: float  # worsening, in the row's own unit, 0 or more
+    rule: Rule  # "bound": surely no worse than that; "estimate": by the difference found
+    source: str = ""  # "thresholds.yaml:40"
+
+    @property
+    def check(self) -> str:
+        return f"regression-{self.row}"
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A policy directory, read and checked."""
 
@@ -168,6 +182,7 @@ class Policy:
     folders: Mapping[str, Path]  # "references", "train" -> folder of pictures, or an .npz of statistics
     directory: Path
     unused_tensors: Mapping[str, str] = field(default_factory=dict)  # pattern of tensor names -> why
+    regression: tuple[Allowance, ...] = ()  # against the last approved release
 
     @property
     def digest(self) -> str:
@@ -177,7 +192,8 @@ class Policy:
         rows = [dataclasses.replace(row, source="") for row in self.thresholds]
         networks = {slot: _unplaced(settings) for slot, settings in self.networks.items()}
         decisive = [prompts, said.sampler, said.seeds, said.trigger, said.class_words, rows, networks]
-        return digest([*decisive, sorted(self.unused_tensors)])
+        allowed = [dataclasses.replace(one, source="") for one in self.regression]
+        return digest([*decisive, sorted(self.unused_tensors), allowed])
 
 
 def _unplaced(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.arms import ARMS, CLASS_ONLY, NO_TRIGGER, UNRELATED
+from lora_checks.config.regression import allowances
 from lora_checks.config.rows import check_name, check_prompts, checks
 from lora_checks.config.sampling import base_of, path_of, sampler_of
 from lora_checks.config.strict_yaml import Value, load
@@ -38,7 +39,9 @@ def load_policy(
 ) -> Policy:
     """Read a policy directory; each keyword stands for the command-line option of its name."""
     path = _policy_file(directory, "thresholds.yaml", thresholds, "--thresholds")
-    top = load(path).table(required=["checks"], optional=["folders", "networks", "unused_tensors"])
+    top = load(path).table(
+        required=["checks"], optional=["folders", "networks", "unused_tensors", "regression"]
+    )
     folders = _folders(top.get("folders"), path.parent, references)
     rows = checks(top["checks"], folders)
     said = _prompt_set(_policy_file(directory, "prompts.yaml", prompts, "--prompts"), base, seeds)
@@ -51,6 +54,7 @@ def load_policy(
         folders=_present(folders, {row.against for row in rows}),
         directory=directory.absolute(),
         unused_tensors=_unused(top["unused_tensors"]) if "unused_tensors" in top else {},
+        regression=allowances(top["regression"], rows) if "regression" in top else (),
     )
 
 
