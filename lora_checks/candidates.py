@@ -33,7 +33,7 @@ def candidates(arguments: Sequence[str], scales: str | None, root: Path) -> dict
     named = list(zip(lora_names(paths), paths, strict=True))
     if scales is None:
         return {name: Candidate(name, path) for name, path in named}
-    found = [Candidate(f"{name}:{scale:g}", path, scale) for name, path in named for scale in _scales(scales)]
+    found = [Candidate(f"{name}:{scale:g}", path, scale) for name, path in named for scale in strengths(scales)]
     return {candidate.name: candidate for candidate in found}
 
 
@@ -61,7 +61,8 @@ def _companion(argument: str, root: Path) -> Lora:
         raise ConfigError(f"--with-lora: {str(error).removeprefix('--lora: ')}") from None
 
 
-def _scales(text: str) -> tuple[float, ...]:
+def strengths(text: str) -> tuple[float, ...]:
+    """ "0.6,0.8" -> (0.6, 0.8). Raises `ConfigError`."""
     try:
         found = tuple(_scale(part) for part in text.split(","))
     except ConfigError as error:
