@@ -7,7 +7,8 @@ LoraChecksError
 ├── GenerationError      the pipeline could not make the images: base, LoRA and device do not fit
 ├── StoreError           the store cannot be read or written: free the disk or choose another folder
 ├── MeasureError         an image or a network gave no usable number
-└── ReleaseError         an attestation or a report does not release this LoRA: gate it again
+├── ReleaseError         an attestation or a report does not release this LoRA: gate it again
+└── TrackerError         a tracker did not take the report, which is whole on disk: log it again later
 
 Every message is one sentence a person can act on: what is wrong, where, and what to do next.
 """
@@ -47,6 +48,10 @@ class MeasureError(LoraChecksError):
 
 class ReleaseError(LoraChecksError):
     """An attestation or a report is not believed, or does not release what it is held against."""
+
+
+class TrackerError(LoraChecksError):
+    """An experiment tracker did not take a report; neither the report nor its verdict depends on that."""
 
 
 def first_line(error: BaseException) -> str:
