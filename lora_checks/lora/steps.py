@@ -1,0 +1,77 @@
+"""How far a checkpoint was trained: its step or its epoch, from what its metadata says or its name does.
+
+The names are those that trainers give: sd-scripts and musubi-tuner (``-step00000100``, and ``-000010`` for
+an epoch), ai-toolkit (``_000000500``), OneTrainer (``-save-STEP-EPOCH-STEP``, the last within the epoch),
+diffusers, SimpleTuner and XLabs (folder ``checkpoint-500``), diffusion-pipe (folders ``step500`` and
+``epoch5``) and cloneofsimo's lora (``_e3_s500``). A number that no trainer means as a step is not called one:
+``person_500``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+
+_START, _END = r"(?:^|[-_. ])", r"(?=$|[-_. ])"
+_NUMBER = r"0*([0-9]{1,12})"
+
+
+def _patterns(*texts: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(text, re.IGNORECASE | re.ASCII) for text in texts)
+
+
+_STEP = _patterns(
+    rf"-save-{_NUMBER}-[0-9]+-[0-9]+$",
+    rf"{_START}(?:global[-_]?)?(?:steps?|gs|iter(?:ation)?s?|checkpoint|ckpt)[-_= ]?{_NUMBER}{_END}",
+    rf"{_START}{_NUMBER}[-_ ]?(?:steps?|its|iter(?:ation)?s?){_END}",
+    rf"{_START}e[0-9]+_s{_NUMBER}{_END}",
+    r"_0*([0-9]{1,9})(?<=_[0-9]{9})$",
+)
+_EPOCH = _patterns(
+    rf"-save-[0-9]+-{_NUMBER}-[0-9]+$",
+    rf"{_START}(?:epochs?|ep|e)[-_= ]?{_NUMBER}{_END}",
+    r"(?<![0-9]{8})-0*([0-9]{1,6})(?<=-[0-9]{6})$",  # not the time behind a date
+)
+
+
+def step_of(path: str | PurePath, facts: Mapping[str, str]) -> int | None:
+    """Training steps behind the file: ``facts["steps"]`` where stated, else from the file's or folder's name.
+
+    None where neither says so; an epoch is not a step.
+    """
+    return _said(facts, "steps") if "steps" in facts else _named(PurePath(path), _STEP)
+
+
+def epoch_of(path: str | PurePath, facts: Mapping[str, str]) -> int | None:
+    """Epochs behind the file, likewise."""
+    return _said(facts, "epoch") if "epoch" in facts else _named(PurePath(path), _EPOCH)
+
+
+def run_of(path: str | PurePath) -> str:
+    """What the checkpoints of one run have in common: the name without the step and the epoch.
+
+    "" where the name is nothing but those, or is the folder's: the same for ``checkpoint-500`` and -1000.
+    """
+    name = _told_by(PurePath(path))
+    for pattern in (*_STEP, *_EPOCH):
+        name = pattern.sub("", name)
+    return re.sub(r"[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9]{2}-[0-9]{2}-[0-9]{2}", "", name).strip("-_. ")
+
+
+def _said(facts: Mapping[str, str], key: str) -> int | None:
+    text = facts[key].strip()
+    return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else None
+
+
+def _named(path: PurePath, patterns: tuple[re.Pattern[str], ...]) -> int | None:
+    name = _told_by(path)
+    found = (pattern.search(name) for pattern in patterns)
+    return next((int(match[1]) for match in found if match), None)
+
+
+def _told_by(path: PurePath) -> str:
+    """The file's name, or its folder's where only that tells: ``checkpoint-500/pytorch_lora_weights``."""
+    names = (path.stem, path.parent.name)
+    telling = (name for name in names if any(pattern.search(name) for pattern in (*_STEP, *_EPOCH)))
+    return next(telling, path.stem)
