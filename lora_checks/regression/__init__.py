@@ -10,7 +10,7 @@ with ``regression:``::
     {"path": "gate/approved.json", "sha256": "...",        # the file of --baseline; "" for `--baseline none`
      "lora": "good", "lora_sha256": "...", "scale": 1.0,   # the approved LoRA in it; scale null: not known
      "finished": "2026-11-02T10:00:00+00:00", "policy": "...",  # when it was judged, digest of its policy
-     "note": "",                     # why nothing was compared, a sentence; "" where something was
+     "note": "",                     # what to know first, such as that nothing was compared; often ""
      "policy_differences": ["identity: min 0.450 -> 0.400, looser", "prompts changed", ...],
      "notes": ["made with torch 2.13.0, now torch 2.14.1", ...],  # no obstacle, and worth knowing
      "pictures": [{"name": "red/1", "prompt": "red", "seed": 1, "sha256": "...", "file": "..."}, ...],

@@ -65,7 +65,7 @@ def change(before: Measurement, now: Measurement, *, sides: Sides = 2, same: boo
     better = direction(now)
     label = quantity.label(now.metric, now.stat, now.at, now.gain, now.on)
     if not now.per_image:
-        return _of_sets(before, now, Frame(label, better, sides))
+        return _of_sets(before, now, label, better, sides)
     pairs = paired(before, now)
     if not pairs.names:
         return None
@@ -79,12 +79,12 @@ def change(before: Measurement, now: Measurement, *, sides: Sides = 2, same: boo
 class Pairs:
     """The images that both runs have a value of, in the order of the later run."""
 
-    names: tuple[str, ...] = ()
-    before: Floats = np.empty(0)  # noqa: RUF009  # of an immutable size
-    now: Floats = np.empty(0)  # noqa: RUF009
-    lost: int = 0
-    found: int = 0
-    absent: int = 0
+    names: tuple[str, ...]
+    before: Floats
+    now: Floats
+    lost: int
+    found: int
+    absent: int
 
     @property
     def groups(self) -> list[str]:
@@ -132,7 +132,7 @@ class Frame:
     label: str
     better: Better
     sides: Sides
-    pairs: Pairs = Pairs()
+    pairs: Pairs
 
     def change(self, kind: Kind, before: float, now: float, bounds: summary.Bounds) -> Change:
         x, y = self.pairs.before, self.pairs.now
@@ -182,26 +182,26 @@ def _of_shares(moved: Floats, groups: Sequence[str], sides: Sides) -> summary.Bo
     return came.low - went.high, came.high - went.low
 
 
-def _of_sets(before: Measurement, now: Measurement, frame: Frame) -> Change:
+def _of_sets(before: Measurement, now: Measurement, label: str, better: Better, sides: Sides) -> Change:
     """By what each prompt contributes to either set: the jackknife's pseudo-values, joined by prompt."""
     was, is_now = dict(before.by_prompt), dict(now.by_prompt)
     difference = now.value - before.value
     bounds: summary.Bounds = (None, None)
     if was.keys() == is_now.keys() and len(was) >= stats.MIN_PROMPTS:
         moved = np.array([is_now[prompt] - was[prompt] for prompt in is_now])
-        found = stats.mean_interval(moved, (1 - stats.CONFIDENCE) / frame.sides)
+        found = stats.mean_interval(moved, (1 - stats.CONFIDENCE) / sides)
         bounds = summary.shifted(found, difference)
     return Change(
-        frame.label,
-        frame.better,
+        label,
+        better,
         "set",
         before.value,
         now.value,
         difference,
         *bounds,
-        frame.sides,
+        sides,
         min(before.n, now.n),
-        prompts=worst_first(was, is_now, frame.better),
+        prompts=worst_first(was, is_now, better),
     )
 
 

@@ -1,0 +1,60 @@
+"""One test for each LoRA and entry of ``regression:``, with ``--baseline``: no worse than what is released.
+
+What is compared is found in the fixture, where trouble is a JUnit error; only worsening fails in the body.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from lora_checks.gallery import shown
+from lora_checks.records import Allowance, ImageSet, Lora, Measurement, Outcome, Threshold, Verdict
+from lora_checks.regression.against import Against
+from lora_checks.regression.changes import Change
+from lora_checks.session import Session
+from lora_checks.workbench import Workbench
+
+
+@pytest.fixture
+def against(gate_session: Session) -> Against:
+    assert gate_session.against is not None
+    return gate_session.against
+
+
+@pytest.fixture
+def limited(allowance: Allowance, gate_session: Session) -> Threshold:
+    """The row of thresholds.yaml that the allowance is about."""
+    return next(row for row in gate_session.policy.thresholds if row.name == allowance.row)
+
+
+@pytest.fixture
+def now(limited: Threshold, lora: Lora, images: ImageSet, workbench: Workbench) -> Measurement:
+    return workbench.found(limited, lora, images)
+
+
+@pytest.fixture
+def change(
+    allowance: Allowance,
+    limited: Threshold,
+    now: Measurement,
+    lora: Lora,
+    against: Against,
+    gate_session: Session,
+) -> Change:
+    return against.change(allowance, limited, now, lora, gate_session.facts)
+
+
+def test_lora_regression(
+    lora: Lora,
+    allowance: Allowance,
+    limited: Threshold,
+    now: Measurement,
+    change: Change,
+    against: Against,
+    workbench: Workbench,
+    record_verdict: Callable[[Verdict], None],
+) -> None:
+    verdict = against.judge(change, allowance, limited, now, lora, shown(workbench.folder(lora)))
+    record_verdict(verdict)
+    if verdict.outcome is not Outcome.PASS:
+        pytest.fail(verdict.reason, pytrace=False)
