@@ -19,19 +19,19 @@ NAMES = {  # file -> step, epoch, run
     # ai-toolkit: f"_{str(step).zfill(9)}"
     "my_person_000000500.safetensors": (500, None, "my_person"),
     # OneTrainer: prefix, timestamp, "-save-", f"{global_step}-{epoch}-{epoch_step}"
-    "2026-11-24_18-44-25-save-1200-10-0.safetensors": (1200, 10, ""),
+    "2026-11-24_18-44-25-save-1200-10-0.safetensors": (1200, 10, "."),
     "sks2026-11-24_18-44-25-save-1200-10-20.safetensors": (1200, 10, "sks"),
     # diffusers, SimpleTuner, XLabs: a folder for each
-    "out/checkpoint-500/pytorch_lora_weights.safetensors": (500, None, ""),
-    "out/checkpoint-5000/lora.safetensors": (5000, None, ""),
+    "out/checkpoint-500/pytorch_lora_weights.safetensors": (500, None, "out"),
+    "out/checkpoint-5000/lora.safetensors": (5000, None, "out"),
     # diffusion-pipe
-    "20260101_10-00-00/step750/adapter_model.safetensors": (750, None, ""),
-    "20260101_10-00-00/epoch5/adapter_model.safetensors": (None, 5, ""),
+    "20260101_10-00-00/step750/adapter_model.safetensors": (750, None, "20260101_10-00-00"),
+    "20260101_10-00-00/epoch5/adapter_model.safetensors": (None, 5, "20260101_10-00-00"),
     # cloneofsimo's lora
     "lora_weight_e3_s700.safetensors": (700, 3, "lora_weight"),
     # by hand
-    "step-0100.safetensors": (100, None, ""),
-    "step_100.safetensors": (100, None, ""),
+    "step-0100.safetensors": (100, None, "."),
+    "step_100.safetensors": (100, None, "."),
     "person-500steps.safetensors": (500, None, "person"),
     "person_1500_steps.safetensors": (1500, None, "person"),
     "person-epoch-10-step-500.safetensors": (500, 10, "person"),

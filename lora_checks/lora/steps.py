@@ -34,6 +34,8 @@ _EPOCH = _patterns(
     r"(?<![0-9]{8})-0*([0-9]{1,6})(?<=-[0-9]{6})$",  # not the time behind a date
 )
 
+_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9]{2}-[0-9]{2}-[0-9]{2}")  # OneTrainer's
+
 
 def step_of(path: str | PurePath, facts: Mapping[str, str]) -> int | None:
     """Training steps behind the file: ``facts["steps"]`` where stated, else from the file's or folder's name.
@@ -49,14 +51,17 @@ def epoch_of(path: str | PurePath, facts: Mapping[str, str]) -> int | None:
 
 
 def run_of(path: str | PurePath) -> str:
-    """What the checkpoints of one run have in common: the name without the step and the epoch.
+    """What the checkpoints of one run have in common: the path without the step and the epoch.
 
-    "" where the name is nothing but those, or is the folder's: the same for ``checkpoint-500`` and -1000.
+    ``out`` for ``out/checkpoint-500/pytorch_lora_weights.safetensors``, ``runs/person`` for
+    ``runs/person-step00000100.safetensors``.
     """
-    name = _told_by(PurePath(path))
-    for pattern in (*_STEP, *_EPOCH):
+    path = PurePath(path)
+    name = _told_by(path)
+    folder = path.parent if name == path.stem else path.parent.parent
+    for pattern in (*_STEP, *_EPOCH, _TIMESTAMP):
         name = pattern.sub("", name)
-    return re.sub(r"[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9]{2}-[0-9]{2}-[0-9]{2}", "", name).strip("-_. ")
+    return str(folder / name.strip("-_. "))
 
 
 def _said(facts: Mapping[str, str], key: str) -> int | None:

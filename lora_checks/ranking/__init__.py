@@ -1,16 +1,16 @@
-"""Several LoRAs of one run beside each other: a leaderboard, curves, the best checkpoint, what a run did to it.
+"""Several LoRAs of one run beside each other: a leaderboard, curves, the best checkpoint, and notes in words.
 
 ``document["ranking"]``; null for a run of one LoRA::
 
-    {"by": "policy" | "margins",     # utility as `ranking:` of thresholds.yaml declares it, or from the limits
+    {"by": "policy" | "margins",     # utility as `ranking:` of the policy declares it, or from the limits
      "rule": "...",                  # in words: how the utility is made and how the best was chosen
      "weights": [{"check": "identity", "weight": 2.0, "from": 0.2, "to": 0.8}],  # rows with a part in utility
      "gate_only": ["distribution"],  # rows without: sets have no halves, optional rows without a weight
-     "split": {"choose": ["red-mint", ...], "judge": ["blue-sky", ...]} | null,  # ids of prompts; null: too few
+     "split": {"choose": ["red-mint", ...], "judge": ["blue-sky", ...]} | null,  # prompt ids; null: too few
      "axis": "step" | "epoch" | "scale" | "rank" | null,  # what the curves are over; null: nothing varies
      "leaderboard": [                # best first; a LoRA that fails is never above one that passes
-        {"place": 1, "lora": "step-0300", "series": "", "step": 300 | null, "epoch": null, "scale": 1.0 | null,
-         "rank": 4 | null, "outcome": "PASS", "stopped_by": ["check", ...],
+        {"place": 1, "lora": "step-0300", "series": "", "step": 300 | null, "epoch": null,
+         "scale": 1.0 | null, "rank": 4 | null, "outcome": "PASS", "stopped_by": ["check", ...],
          "utility": 0.71 | null,     # 0 to 1, on the choosing half (all prompts where there is no split)
          "judged": 0.69 | null,      # the same on the judging half
          "values": {"identity": 0.61 | null, ...}}],  # whole value of every row, by check
@@ -31,3 +31,91 @@
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lora_checks.ranking import notes
+from lora_checks.ranking.best import best, leaderboard, sentence
+from lora_checks.ranking.curves import Axis, axis_of, curves, series_names
+from lora_checks.ranking.entry import Entry, entry
+from lora_checks.ranking.halves import Split, split
+from lora_checks.ranking.utility import Worth, declared, from_limits
+
+__all__ = ["rank"]
+
+Json = dict[str, Any]
+
+
+def rank(document: Mapping[str, Any]) -> Json | None:
+    """``document["ranking"]``; None for fewer than two LoRAs."""
+    entries = [entry(lora) for lora in document["loras"]]
+    if len(entries) < 2:
+        return None
+    said = document["run"].get("ranking") or []
+    halves = split(entries)
+    choose = halves.choose if halves else None
+    worths = declared(said, entries) if said else from_limits(entries, choose)
+    axis = axis_of(entries)
+    names = series_names(entries, axis)
+    board = leaderboard(entries, worths, halves, names)
+    by_name = {one.name: one for one in entries}
+    first = by_name[board[0]["lora"]]
+    winner = best(board[0], first, worths, halves)
+    return {
+        "by": "policy" if said else "margins",
+        "rule": _rule(bool(said), halves),
+        "weights": [worth.plain() for worth in worths],
+        "gate_only": _gate_only(entries, worths),
+        "split": halves._asdict() if halves else None,
+        "axis": axis,
+        "leaderboard": board,
+        "curves": curves(entries, axis, names),
+        "best": winner,
+        "sentence": sentence(board[0], winner, entries, halves),
+        "notes": _notes(entries, board, winner, axis, names, worths),
+    }
+
+
+def _rule(by_policy: bool, halves: Split | None) -> str:
+    utility = (
+        "utility is the weighted mean of the rows under 'ranking:', each 0 at its 'from' and 1 at its 'to'"
+        if by_policy
+        else "utility is the mean of the required rows, each 0 at its limit and 1 at this run's best"
+    )
+    chosen = (
+        "chosen by its utility on one half of the prompts and judged on the other half"
+        if halves
+        else "chosen by its utility on all prompts, which are too few to halve"
+    )
+    return (
+        f"{utility}; the best passes every required row and is {chosen}; "
+        "a LoRA that fails is never above one that passes"
+    )
+
+
+def _gate_only(entries: Sequence[Entry], worths: Sequence[Worth]) -> list[str]:
+    """Rows of the policy that have no part in utility."""
+    rows = {check: row for one in entries for check, row in one.rows.items() if row.get("threshold")}
+    return [check for check in rows if check not in {worth.check for worth in worths}]
+
+
+def _notes(
+    entries: Sequence[Entry],
+    board: Sequence[Json],
+    winner: Json | None,
+    axis: Axis | None,
+    names: Mapping[str, str],
+    worths: Sequence[Worth],
+) -> list[str]:
+    by_name = {one.name: one for one in entries}
+    found = notes.luck(winner, board, by_name[winner["lora"]]) if winner else []
+    if axis in ("step", "epoch"):
+        for series in dict.fromkeys(names.values()):
+            line = [one for one in entries if names[one.name] == series and one.along(axis) is not None]
+            peak = next((by_name[this["lora"]] for this in board if by_name[this["lora"]] in line), None)
+            if peak is not None and worths:
+                line.sort(key=lambda one: one.along(axis) or 0)
+                said = [notes.overfitting(line, peak, axis), notes.too_short(line, peak, axis)]
+                found += [f"{series}: {text}" if series else text for text in said if text]
+    return [text for text in (*found, notes.unplaced(entries, axis)) if text]

@@ -1,0 +1,35 @@
+"""Whether a row changed between two LoRAs by more than the prompts make it vary. Paired by prompt."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lora_checks import stats
+from lora_checks.ranking.entry import Entry
+from lora_checks.ranking.values import better, by_prompt, whole
+
+
+class Change(NamedTuple):
+    check: str
+    before: float
+    after: float
+    sign: int  # 1: better, surely; -1: worse, surely; 0: neither
+
+
+def change(check: str, before: Entry, after: Entry, tail: float) -> Change | None:
+    """None where either lacks a value, or fewer than `stats.MIN_PROMPTS` prompts have one in both.
+
+    ``tail`` is the chance of a wrong "worse", and of a wrong "better".
+    """
+    rows = before.rows.get(check), after.rows.get(check)
+    wholes, parts = [whole(row) for row in rows], [by_prompt(row) for row in rows]
+    shared = sorted(parts[0].keys() & parts[1].keys())
+    if rows[0] is None or wholes[0] is None or wholes[1] is None or len(shared) < stats.MIN_PROMPTS:
+        return None
+    differences = np.array([parts[1][prompt] - parts[0][prompt] for prompt in shared])
+    found = stats.mean_interval(differences, tail)
+    upwards = {"higher": 1, "lower": -1}.get(better(rows[0]), 0)
+    sign = upwards * ((found.low > 0) - (found.high < 0))
+    return Change(check, wholes[0].value, wholes[1].value, sign)

@@ -1,0 +1,115 @@
+"""What a training run did, in words: overfitting, and a run that ended too early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lora_checks.ranking.changes import Change, change
+from lora_checks.ranking.curves import Axis
+from lora_checks.ranking.entry import Entry
+from lora_checks.ranking.roles import role
+from lora_checks.ranking.utility import distance
+from lora_checks.words import count, number
+
+CHANCE = 0.05  # that a note on a run is wrong, over all its comparisons
+
+
+def overfitting(line: Sequence[Entry], peak: Entry, axis: Axis) -> str:
+    """ "after step 300 ... it overfits"; "" where it does not.
+
+    The rule: beside the best checkpoint, at a later one, no likeness is surely worse and at least one row of
+    freedom (adherence, diversity, distance from the training pictures) surely is. Surely: the interval of the
+    paired differences over prompts is on one side of 0, at a level that keeps the chance of a wrong note at
+    `CHANCE` over all checkpoints and rows.
+    """
+    later = [one for one in line if _x(one, axis) > _x(peak, axis)]
+    free, like = (_checks(peak, wanted) for wanted in ("freedom", "likeness"))
+    if not (later and free and like):
+        return ""
+    tail = CHANCE / (len(later) * len(free))
+    held = [one for one in later if _overfits(peak, one, free, like, tail)]
+    if not held:
+        return ""
+    first, last = held[0], held[-1]
+    fallen = [c for c in _changes(free, peak, last, tail) if c.sign < 0]
+    kept = _changes(like, peak, last, tail)
+    there = f"at {axis} {_x(last, axis):g}" + (
+        "" if first is last else f" (from {axis} {_x(first, axis):g} on)"
+    )
+    return (
+        f"after {axis} {_x(peak, axis):g} it overfits: {there} {_listed(kept, 'improves', 'holds')}, "
+        f"while {_listed(fallen, 'worsens', 'worsens')}"
+    )
+
+
+def too_short(line: Sequence[Entry], peak: Entry, axis: Axis) -> str:
+    """The best checkpoint is the last one, and likeness was still rising into it; "" where that is not so."""
+    before = [one for one in line if _x(one, axis) < _x(peak, axis)]
+    like = _checks(peak, "likeness")
+    if line[-1] is not peak or not before or not like:
+        return ""
+    rising = [c for c in _changes(like, before[-1], peak, CHANCE / len(like)) if c.sign > 0]
+    if not rising:
+        return ""
+    said = f"{_listed(rising, 'improved', 'improved')} since {axis} {_x(before[-1], axis):g}"
+    return (
+        f"the best is the last checkpoint, {axis} {_x(peak, axis):g}, and {said}: a longer run may be better"
+    )
+
+
+def luck(found: Mapping[str, Any], board: Sequence[Mapping[str, Any]], one: Entry) -> list[str]:
+    """Where the half that the best was not chosen by says something else."""
+    notes = []
+    above = [other for other in board if other["outcome"] == "PASS" and _judged(other) > _judged(found)]
+    if found["judged"] is not None and above:
+        said = ", ".join(f"{other['lora']} {other['judged']:.3f}" for other in above[:3])
+        notes.append(
+            f"on the judging half {said} is above {found['lora']} {found['judged']:.3f}: they are close"
+        )
+    for row in found["rows"]:
+        limited = one.rows[row["check"]]
+        if row["judge"] and limited["required"] and limited["threshold"]:
+            outside = distance(limited, row["judge"]["value"])
+            if outside < 0:
+                told = f"{row['check']} of {found['lora']} is {number(row['judge']['value'])}"
+                notes.append(f"{told} on the judging half alone, outside its limit")
+    return notes
+
+
+def unplaced(entries: Sequence[Entry], axis: Axis | None) -> str:
+    """LoRAs that are in no curve, as nothing tells where they stand."""
+    absent = [one.name for one in entries if axis and one.along(axis) is None]
+    if not absent:
+        return ""
+    names = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
+    return f"of {count(len(absent), 'LoRA')} nothing tells the {axis}, so no curve has {names}"
+
+
+def _judged(found: Mapping[str, Any]) -> float:
+    return -1.0 if found["judged"] is None else float(found["judged"])
+
+
+def _overfits(peak: Entry, later: Entry, free: list[str], like: list[str], tail: float) -> bool:
+    kept, fallen = _changes(like, peak, later, tail), _changes(free, peak, later, tail)
+    return bool(kept) and all(c.sign >= 0 for c in kept) and any(c.sign < 0 for c in fallen)
+
+
+def _changes(checks: Sequence[str], before: Entry, after: Entry, tail: float) -> list[Change]:
+    found = (change(check, before, after, tail) for check in checks)
+    return [one for one in found if one is not None]
+
+
+def _checks(peak: Entry, wanted: str) -> list[str]:
+    return [check for check, row in peak.rows.items() if role(row) == wanted]
+
+
+def _listed(changes: Sequence[Change], moved: str, stayed: str) -> str:
+    said = [
+        f"{c.check} {moved if c.sign else stayed} ({number(c.before)} to {number(c.after)})" for c in changes
+    ]
+    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+
+
+def _x(one: Entry, axis: Axis) -> float:
+    return one.along(axis) or 0.0
