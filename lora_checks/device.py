@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import sys
 from collections.abc import Callable
@@ -54,6 +55,17 @@ def _has_bfloat16() -> bool:
     import torch
 
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def hardware(device: str) -> str:
+    """The class of the machine, "cpu" or "cuda NVIDIA A10G": values of two classes may differ in rounding."""
+    if device == "cpu":
+        return device
+    if device == "mps":
+        return f"mps {platform.machine()}"
+    import torch
+
+    return f"cuda {torch.cuda.get_device_name(device)}"
 
 
 def library_versions() -> tuple[str, ...]:

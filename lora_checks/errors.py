@@ -3,12 +3,15 @@
 LoraChecksError
 ├── ConfigError          the policy or an option is wrong: fix the named file and line
 ├── PrerequisiteError    something the policy needs is not on this machine: install or download it
+│   └── SelfTestError    a network that measures is not what it was: put its weights or libraries back
 ├── LoraFileError        the LoRA file itself is unusable: train or export it again
 ├── GenerationError      the pipeline could not make the images: base, LoRA and device do not fit
 ├── StoreError           the store cannot be read or written: free the disk or choose another folder
 ├── MeasureError         an image or a network gave no usable number
+├── ReportError          there is no report where one was named, or another version wrote it
 ├── ReleaseError         an attestation or a report does not release this LoRA: gate it again
-└── TrackerError         a tracker did not take the report, which is whole on disk: log it again later
+├── TrackerError         a tracker did not take the report, which is whole on disk: log it again later
+└── CardError            a model card cannot be written: choose another LoRA or file, or mend the one there
 
 Every message is one sentence a person can act on: what is wrong, where, and what to do next.
 """
@@ -30,6 +33,10 @@ class PrerequisiteError(LoraChecksError):
     """A package, weights file or folder that the policy names is missing on this machine."""
 
 
+class SelfTestError(PrerequisiteError):
+    """A network contradicts itself, or does not say of known pictures what it should."""
+
+
 class LoraFileError(LoraChecksError):
     """A LoRA file cannot be gated: not safetensors, damaged, never trained, or of an unsupported kind."""
 
@@ -46,12 +53,20 @@ class MeasureError(LoraChecksError):
     """A value could not be computed; the row becomes ERROR, never PASS."""
 
 
+class ReportError(LoraChecksError):
+    """A report cannot be read, or is not one of this version."""
+
+
 class ReleaseError(LoraChecksError):
     """An attestation or a report is not believed, or does not release what it is held against."""
 
 
 class TrackerError(LoraChecksError):
     """An experiment tracker did not take a report; neither the report nor its verdict depends on that."""
+
+
+class CardError(LoraChecksError):
+    """A model card cannot be written from this report or merged into the file that is there."""
 
 
 def first_line(error: BaseException) -> str:

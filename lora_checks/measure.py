@@ -203,7 +203,7 @@ def _of_images(
         "n": int(there.sum()),
         "missing": int((~there).sum()),
         "per_image": _per_image(task, values),
-        "nearest": _count(task, nearest, there),
+        **_nearest(task, nearest, there),
     }
     if task.stat == "missing":
         return _measurement(task, network, **summary.of_hits(task.ask, ~there, _groups(task)), **facts)
@@ -303,13 +303,16 @@ def _per_image(task: Task, values: Floats) -> tuple[tuple[str, float | None], ..
     return tuple((image.name, None if np.isnan(value) else float(value)) for image, value in pairs)
 
 
-def _count(
-    task: Task, nearest: NDArray[np.int_] | None, found: NDArray[np.bool_]
-) -> tuple[tuple[str, int], ...]:
+def _nearest(task: Task, nearest: NDArray[np.int_] | None, found: NDArray[np.bool_]) -> dict[str, Any]:
+    """Which picture each image is most like, and how often each picture is that."""
     if nearest is None or task.other is None:
-        return ()
-    names = [f"{task.other.name}/{task.other.images[i].name}" for i in nearest[found]]
-    return tuple(Counter(names).most_common())
+        return {}
+    names = [image.name for image, there in zip(task.images.images, found, strict=True) if there]
+    pictures = [f"{task.other.name}/{task.other.images[i].name}" for i in nearest[found]]
+    return {
+        "nearest": tuple(Counter(pictures).most_common()),
+        "matches": tuple(zip(names, pictures, strict=True)),
+    }
 
 
 def _measurement(task: Task, network: Extractor | None, *, value: float, n: int, **rest: Any) -> Measurement:

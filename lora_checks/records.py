@@ -187,13 +187,20 @@ class Policy:
     @property
     def digest(self) -> str:
         """Of what decides the verdict; not of where the files lie, nor in which line a row stands."""
+        return digest(self.parts)
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Digests of what `digest` is of, so that a reader can say which part differs."""
         said = self.prompts
         prompts = [dataclasses.replace(prompt, source="") for prompt in said.prompts]
-        rows = [dataclasses.replace(row, source="") for row in self.thresholds]
-        networks = {slot: _unplaced(settings) for slot, settings in self.networks.items()}
-        decisive = [prompts, said.sampler, said.seeds, said.trigger, said.class_words, rows, networks]
-        allowed = [dataclasses.replace(one, source="") for one in self.regression]
-        return digest([*decisive, sorted(self.unused_tensors), allowed])
+        return {
+            "thresholds": digest([dataclasses.replace(row, source="") for row in self.thresholds]),
+            "prompts": digest([prompts, said.sampler, said.seeds, said.trigger, said.class_words]),
+            "networks": digest({slot: _unplaced(settings) for slot, settings in self.networks.items()}),
+            "unused_tensors": digest(sorted(self.unused_tensors)),
+            "regression": digest([dataclasses.replace(one, source="") for one in self.regression]),
+        }
 
 
 def _unplaced(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -285,6 +292,7 @@ class Measurement:
     by_prompt: tuple[tuple[str, float], ...] = ()  # of a set: prompt -> pseudo-value; see `stats`
     worst: tuple[str, float] | None = None  # the prompt with the worst mean
     nearest: tuple[tuple[str, int], ...] = ()  # reference name -> images it is nearest to
+    matches: tuple[tuple[str, str], ...] = ()  # image name -> the reference it is nearest to
     extremes: tuple[float, float] | None = None  # smallest and largest value over images
     at: float | None = None
     gain: bool = False

@@ -6,25 +6,27 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lora_checks import config as policies
-from lora_checks import report, verdict
+from lora_checks import outputs, report, run_record, verdict
 from lora_checks.candidates import Candidate, candidates, companions
-from lora_checks.device import library_versions
 from lora_checks.errors import ConfigError, LoraChecksError, StoreError
 from lora_checks.gallery import shown
 from lora_checks.given.bench import GivenBench, given_candidates, open_given
 from lora_checks.lora.opening import refused_sha256
 from lora_checks.progress import Progress
-from lora_checks.records import Lora, Policy, Threshold, Verdict
-from lora_checks.report import junit, terminal
+from lora_checks.records import Allowance, Lora, Policy, Threshold, Verdict
+from lora_checks.regression.against import Against, open_against
+from lora_checks.report import journal, junit, terminal
 from lora_checks.store import Advance
 from lora_checks.words import printable
 from lora_checks.workbench import Workbench, open_workbench
@@ -38,22 +40,28 @@ OWN_CHECKS = {
     "test_lora_images.py": IMAGES_CHECK,
 }
 PROPERTY = "lora_checks.verdict"  # how a verdict travels: one JSON line in item.user_properties
-JOURNAL = "verdicts.jsonl"  # in the report folder: verdicts as they come, for a run that is killed
 
 
 class Session:
     """The plugin of a gating run. In an xdist worker it makes verdicts, in the controller it counts them."""
 
     def __init__(
-        self, config: pytest.Config, policy: Policy, loras: dict[str, Candidate], bench: Workbench
+        self,
+        config: pytest.Config,
+        policy: Policy,
+        loras: dict[str, Candidate],
+        bench: Workbench,
+        against: Against | None = None,
     ) -> None:
         here = config.invocation_params.dir
         self.config, self.policy, self.loras, self.bench = config, policy, loras, bench
+        self.against = against  # the last approved release, where --baseline names it
         self.report_folder = _path(here, config.option.lora_report) or bench.store.root / "report"
         self.worker = hasattr(config, "workerinput")
-        self.started = _now()
+        self.started, self.clock = _now(), time.monotonic()
         self.verdicts: dict[tuple[str, str], Verdict] = {}
         self.document: dict[str, Any] = {}
+        self.shown: set[str] = set()  # LoRAs whose pictures the journal names
         self.unexplained = False  # a failure that no verdict tells of: it has to be shown
 
     @property
@@ -63,7 +71,13 @@ class Session:
         own = [FILE_CHECK, APPLIED_CHECK]
         if self.config.option.lora_images is not None:
             own = [*([FILE_CHECK] if self.config.option.lora else []), IMAGES_CHECK]
-        return [(name, check) for name in self.loras for check in (*own, *rows)]
+        no_worse = [one.check for one in self.allowances]
+        return [(name, check) for name in self.loras for check in (*own, *rows, *no_worse)]
+
+    @property
+    def allowances(self) -> tuple[Allowance, ...]:
+        """How much worse than the last approved release each row may be, a check each."""
+        return () if self.against is None else self.against.checks
 
     @property
     def passed(self) -> bool:
@@ -80,6 +94,8 @@ class Session:
         if "threshold" in metafunc.fixturenames:
             rows = self.policy.thresholds
             metafunc.parametrize("threshold", rows, ids=[row.name for row in rows])
+        if "allowance" in metafunc.fixturenames:
+            metafunc.parametrize("allowance", self.allowances, ids=[one.check for one in self.allowances])
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -107,7 +123,7 @@ class Session:
         name, row, lora = params["lora"], params.get("threshold"), item.funcargs.get("lora")
         sha256 = lora.sha256 if isinstance(lora, Lora) else refused_sha256(self.loras[name].path)
         reason = str(error) if isinstance(error, LoraChecksError) else f"{type(error).__name__}: {error}"
-        check = row.name if isinstance(row, Threshold) else OWN_CHECKS[item.path.name]
+        check = row.name if isinstance(row, Threshold) else _check_of(item)
         return verdict.error(name, sha256, check, row, reason)
 
     # -- counting them
@@ -133,12 +149,20 @@ class Session:
         if key in self.verdicts:  # each phase of a test reports the same properties again
             return
         self.verdicts[key] = found
-        try:
-            self.bench.store.append(self.report_folder / JOURNAL, {"at": _now(), "verdict": text})
-        except LoraChecksError as error:
-            pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
+        if len(self.verdicts) == 1:
+            self._journal(run=report.plain(self._beginning))
+        self._journal(verdict=text)
+        if found.measurement is not None and found.lora not in self.shown:
+            self.shown.add(found.lora)
+            self._journal(lora=report.plain(self._lora(found.lora, [found])))
         for name, value in junit.properties(report.row(found)):
             self._suite_property(f"lora_checks.{printable(found.lora)}.{found.check}.{name}", value)
+
+    def _journal(self, **entry: Any) -> None:
+        try:
+            self.bench.store.append(self.report_folder / journal.NAME, {"at": _now(), **entry})
+        except LoraChecksError as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
 
     def _suite_property(self, name: str, value: str) -> None:
         for plugin in self.config.pluginmanager.get_plugins():
@@ -162,9 +186,11 @@ class Session:
         ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self.document = report.build(self._facts(), found)
+        if self.against is not None:
+            self.document["baseline"] = self.against.section(self.document)
         if not self.config.option.collectonly:
             try:
-                report.write(self.document, self.report_folder)
+                outputs.write(self.document, self.report_folder)
             except LoraChecksError as error:
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
                 raise pytest.UsageError(str(error)) from None
@@ -191,50 +217,42 @@ class Session:
             terminalreporter.write_line(line)
         terminalreporter.write_line(f"report: {shown(self.report_folder / 'report.md')}")
 
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The run as a report has it, before any verdict."""
+        run: dict[str, Any] = report.plain(self._beginning)
+        return run
+
     def _facts(self) -> dict[str, Any]:
-        """What the record says of the run as a whole."""
-        prompts, bench = self.policy.prompts, self.bench
-        loras = {v.lora: v.lora_sha256 for v in self.verdicts.values()}
-        return {
-            **self._making(),
-            "policy": {"directory": str(self.policy.directory), "digest": self.policy.digest},
-            "prompts": len(prompts.prompts),
-            "seeds": list(prompts.seeds),
-            "until_decided": bench.most,
-            "device": bench.device,
-            "warnings": list(bench.warnings),
-            "versions": list(library_versions()),
-            "networks": {name: dict(settings) for name, settings in self.policy.networks.items()},
-            "started": self.started,
+        """What the record says of the run as a whole, once it has ended."""
+        found = {name: [v for v in self.verdicts.values() if v.lora == name] for name in self.loras}
+        return self._beginning | {
+            "made": self.bench.made(),
             "finished": _now(),
-            "store": str(bench.store.root),
-            "report": str(self.report_folder),
+            "seconds": round(time.monotonic() - self.clock, 2),
+            "loras": [self._lora(name, found[name]) for name in self.loras],
+        }
+
+    @cached_property
+    def _beginning(self) -> dict[str, Any]:
+        """What the journal says before the first verdict."""
+        return run_record.of_run(self.policy, self.bench) | {
+            "started": self.started,
+            "report": str(self.report_folder.resolve()),
             "command": shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
-            "loras": [
-                {"name": name, "path": str(lora.path), "sha256": loras.get(name, "")}
-                | ({} if isinstance(bench, GivenBench) else {"scale": lora.scale})
-                for name, lora in self.loras.items()
-            ],
-            "companions": [
-                {"name": lora.name, "path": str(lora.path), "scale": lora.scale, "sha256": lora.sha256}
-                for lora in bench.companions
-            ],
+            "loras": [run_record.of_candidate(lora, self.bench) for lora in self.loras.values()],
             "required": self.required,
         }
 
-    def _making(self) -> dict[str, Any]:
-        """How the images came about, as far as this run knows."""
-        bench, base = self.bench, self.policy.prompts.base
-        if isinstance(bench, GivenBench):
-            return {"elsewhere": bench.about}
-        return {
-            "base": {"model": base.model, "digest": bench.base.identity, "label": bench.base.label},
-            "dtype": bench.dtype,
-            "batch_size": bench.batch_size,
-            "offload": bench.memory.offload,
-            "save_memory": list(bench.memory.save),
-            "made": bench.made(),
-        }
+    def _lora(self, name: str, found: Sequence[Verdict]) -> dict[str, Any]:
+        candidate = self.loras[name]
+        about = run_record.of_candidate(candidate, self.bench) | run_record.of_file(candidate)
+        sha256 = next((v.lora_sha256 for v in found), "")
+        try:
+            shown = run_record.pictures(candidate, found, self.bench)
+        except LoraChecksError:  # they are gone or cannot be read; the verdicts stand
+            shown = []
+        return about | {"sha256": sha256, "pictures": shown}
 
 
 SESSION = pytest.StashKey[Session]()
@@ -260,7 +278,9 @@ def start(config: pytest.Config) -> Session:
         bench.preflight()
         for warning in bench.warnings:
             console.say_once(warning)
-        session = Session(config, policy, loras, bench)
+        against = open_against(option.lora_baseline, here, policy, option.lora_until_decided)
+        session = Session(config, policy, loras, bench, against)
+        _warn_of_another_setting(session, console)
         if not option.collectonly:
             _check_writable(session.report_folder)
     except LoraChecksError as error:
@@ -280,6 +300,13 @@ def _refuse_own_names(policy: Policy) -> None:
     for row in policy.thresholds:
         if row.name in OWN_CHECKS.values():
             raise ConfigError(f"{row.source}: '{row.name}' is a row of the gate itself; choose another name")
+
+
+def _warn_of_another_setting(session: Session, console: _Console) -> None:
+    """That a comparison must end in ERROR is known before an hour of generation; the other rows are not."""
+    obstacles = [] if session.against is None else session.against.obstacles(session.facts)
+    if obstacles:
+        console.say_once(f"--baseline: cannot be compared with this run: {'; '.join(obstacles)}")
 
 
 def _bench(option: Any, here: Path, policy: Policy, console: _Console) -> Workbench:
@@ -331,6 +358,12 @@ def _share_cores() -> None:
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
+
+def _check_of(item: pytest.Function) -> str:
+    """The name of a check that is no row of thresholds.yaml."""
+    allowance = item.callspec.params.get("allowance")
+    return allowance.check if isinstance(allowance, Allowance) else OWN_CHECKS[item.path.name]
 
 
 def _is_gate(item: pytest.Item) -> bool:

@@ -1,19 +1,6 @@
 """Verdicts -> one JSON document -> everything else. Each renderer reads the document and nothing more.
 
-The document, schema 1::
-
-    {"schema": 1, "outcome": "FAIL",
-     "run": {"base": {"model": "...", "digest": "...", "label": "..."},
-             "policy": {"directory": "...", "digest": "..."},
-             "prompts": 16, "seeds": [0, 1], "device": "cpu", "dtype": "float32", "batch_size": 8,
-             "versions": {...}, "networks": {...}, "started": "...", "finished": "...",
-             "store": "...", "report": "...", "command": "...",
-             "companions": [{"name": "style", "path": "...", "sha256": "...", "scale": 0.7}],
-             # of pictures made elsewhere, "elsewhere" in place of base, dtype, batch_size and scale:
-             "elsewhere": {"images": "folder", "images_from": "", "baseline_images": "", "caveat": "..."}},
-     "loras": [{"name": "overfit", "path": "...", "sha256": "...", "scale": 1.0, "outcome": "FAIL",
-                "images": ["folder", ...], "missing": ["check without a verdict", ...],
-                "rows": [a verdict's fields, band, direction, margin; worst first]}]}
+The document is described and checked by ``schema.json`` beside this file (JSON Schema 2020-12), version 2.
 """
 
 from __future__ import annotations
@@ -23,17 +10,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lora_checks.errors import StoreError
-from lora_checks.files import write_atomically
+from lora_checks.errors import ReportError
+from lora_checks.lora.steps import step_of
 from lora_checks.records import Verdict
-from lora_checks.report import markdown
+from lora_checks.report import journal
 from lora_checks.report.codec import Row, plain, row, verdict_from_json, verdict_to_json
+from lora_checks.report.files import write_text
 from lora_checks.report.rows import urgency
 from lora_checks.verdict import passed
 
-__all__ = ["build", "row", "verdict_from_json", "verdict_to_json", "write"]
+__all__ = ["build", "plain", "read", "row", "verdict_from_json", "verdict_to_json", "write"]
 
-SCHEMA = 1
+SCHEMA = 2
+NAME = "report.json"
 Document = dict[str, Any]
 Pairs = Sequence[tuple[str, str]]
 
@@ -66,6 +55,7 @@ def _lora(lora: Mapping[str, Any], verdicts: Sequence[Verdict], required: Pairs)
     rows: list[Row] = sorted((row(v) for v in own), key=urgency)
     return {
         **lora,
+        "step": step_of(Path(lora["path"]), lora.get("facts", {})),
         "outcome": result.outcome,
         "images": list(dict.fromkeys(v.images for v in own if v.images)),
         "missing": [check for _, check in result.missing],
@@ -73,19 +63,43 @@ def _lora(lora: Mapping[str, Any], verdicts: Sequence[Verdict], required: Pairs)
     }
 
 
-def write(document: Mapping[str, Any], directory: Path) -> Path:
-    """Writes report.md, then report.json, whose path is returned; a reader never sees half a file."""
-    _replace(directory / "report.md", markdown.render(document))
-    text = json.dumps(document, indent=1, allow_nan=False)  # ASCII: lone surrogates stay escaped
-    return _replace(directory / "report.json", text + "\n")
+def read(directory: Path) -> Document:
+    """The report of a folder, or, while its run has not finished, what the journal tells of it.
+
+    Raises `ReportError`.
+    """
+    path, unfinished = directory / NAME, directory / journal.NAME
+    if unfinished.is_file() and not (path.is_file() and _is_of_last_run(path, unfinished)):
+        run, found = journal.read(unfinished)
+        if run:
+            return build(run, found)
+    return read_file(path)
 
 
-def _replace(path: Path, text: str) -> Path:
+def _is_of_last_run(path: Path, unfinished: Path) -> bool:
+    run, _ = journal.read(unfinished)
+    return not run or bool(read_file(path)["run"].get("started") == run["started"])
+
+
+def read_file(path: Path) -> Document:
+    """Raises `ReportError` unless it is a whole report of this version."""
     try:
-        write_atomically(path, text.encode())
-    except OSError as trouble:
-        raise StoreError(
-            f"the report {path} could not be written ({trouble.strerror or trouble}): "
-            "free the disk or choose another folder with --report"
-        ) from trouble
-    return path
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ReportError(
+            f"{path}: cannot be read ({error.strerror}); name the folder of a report"
+        ) from error
+    except ValueError as error:
+        raise ReportError(f"{path} is no report: {error}") from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        found = document.get("schema") if isinstance(document, dict) else None
+        raise ReportError(
+            f"{path} is a report of schema {found}, and this version reads {SCHEMA}; run the gate again"
+        )
+    return document
+
+
+def write(document: Mapping[str, Any], directory: Path) -> Path:
+    """Writes report.json; a reader never sees half a file."""
+    text = json.dumps(document, indent=1, allow_nan=False)  # ASCII: lone surrogates stay escaped
+    return write_text(directory / NAME, text + "\n")

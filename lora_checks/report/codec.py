@@ -57,8 +57,8 @@ def _threshold(data: Mapping[str, Any]) -> Threshold:
 
 
 def _measurement(data: Mapping[str, Any]) -> Measurement:
-    pairs = {name: _pairs(data[name]) for name in ("per_image", "nearest")}
-    pairs["by_prompt"] = _pairs(data.get("by_prompt", []))
+    named = ("per_image", "nearest", "matches", "by_prompt")
+    pairs = {name: _pairs(data.get(name, [])) for name in named}
     optional = {name: _tuple(data[name]) for name in ("worst", "extremes")}
     value = math.nan if data["value"] is None else data["value"]
     return Measurement(**(dict(data) | pairs | optional | {"value": value}))

@@ -129,7 +129,7 @@ def setting(run: Row) -> str:
     parts = [f"base {base['label']}"] if base.get("label") else []
     if run.get("prompts") is not None and seeds is not None:
         number_of_seeds = seeds if isinstance(seeds, int) else len(seeds)
-        parts.append(f"{count(run['prompts'], 'prompt')} x {count(number_of_seeds, 'seed')}")
+        parts.append(f"{count(len(run['prompts']), 'prompt')} x {count(number_of_seeds, 'seed')}")
     if run.get("until_decided") is not None:
         parts.append(f"up to {count(run['until_decided'], 'image')}")
     parts += [f"with {lora['name']}:{lora['scale']:g}" for lora in run.get("companions", ())]

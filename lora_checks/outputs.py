@@ -1,0 +1,22 @@
+"""Everything that is made of a report, from its document and the store alone: no model, no GPU, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lora_checks import report
+from lora_checks.report import markdown, tables
+from lora_checks.report.files import write_text
+
+
+def write(document: Mapping[str, Any], directory: Path) -> list[Path]:
+    """report.json first, since the others can be made of it again. Raises `StoreError`."""
+    written = [
+        report.write(document, directory),
+        write_text(directory / "report.md", markdown.render(document)),
+        tables.write_csv(document, directory),
+        tables.write_parquet(document, directory),
+    ]
+    return [path for path in written if path is not None]

@@ -1,0 +1,24 @@
+"""Files of a report: whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lora_checks.errors import StoreError
+from lora_checks.files import write_atomically
+
+
+def write_text(path: Path, text: str) -> Path:
+    return write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Raises `StoreError`."""
+    try:
+        write_atomically(path, content)
+    except OSError as trouble:
+        raise StoreError(
+            f"the report {path} could not be written ({trouble.strerror or trouble}): "
+            "free the disk or choose another folder with --report"
+        ) from trouble
+    return path

@@ -1,0 +1,73 @@
+"""Every value of every image as one tidy table: ``values.csv``, and ``values.parquet`` with pyarrow."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lora_checks.report.files import write_bytes, write_text
+
+COLUMNS = ("lora", "step", "scale", "prompt", "seed", "metric", "check", "value", "nearest", "image")
+CSV, PARQUET = "values.csv", "values.parquet"
+Line = dict[str, Any]
+
+
+def lines(document: Mapping[str, Any]) -> Iterator[Line]:
+    """A line for each LoRA, row of the policy and image; ``value`` is None where there is none (no face).
+
+    ``image`` is the SHA-256 of the picture, "" where it is not known.
+    """
+    for lora in document["loras"]:
+        pictures = {picture["name"]: picture for picture in lora.get("pictures", ())}
+        about = {"lora": lora["name"], "step": lora.get("step"), "scale": lora.get("scale")}
+        for row in lora["rows"]:
+            measured = row["measurement"] or {}
+            matches = dict(measured.get("matches", ()))
+            for name, value in measured.get("per_image", ()):
+                prompt, _, seed = name.rpartition("/")
+                picture = pictures.get(name, {})
+                yield about | {
+                    "prompt": picture.get("prompt", prompt),
+                    "seed": picture.get("seed", int(seed) if seed.isdecimal() else None),
+                    "metric": measured["metric"],
+                    "check": row["check"],
+                    "value": value,
+                    "nearest": matches.get(name, ""),
+                    "image": picture.get("sha256", ""),
+                }
+
+
+def write_csv(document: Mapping[str, Any], directory: Path) -> Path:
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    table.writeheader()
+    table.writerows(_clean(line) for line in lines(document))
+    return write_text(directory / CSV, text.getvalue())
+
+
+def write_parquet(document: Mapping[str, Any], directory: Path) -> Path | None:
+    """None without pyarrow, which is optional."""
+    if importlib.util.find_spec("pyarrow") is None:
+        return None
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    text, number, whole = pa.string(), pa.float64(), pa.int64()
+    kinds = (text, whole, number, text, whole, text, text, number, text, text)
+    schema = pa.schema(list(zip(COLUMNS, kinds, strict=True)))
+    found = pa.Table.from_pylist([_clean(line) for line in lines(document)], schema=schema)
+    sink = pa.BufferOutputStream()
+    parquet.write_table(found, sink, compression="zstd")
+    return write_bytes(directory / PARQUET, sink.getvalue().to_pybytes())
+
+
+def _clean(line: Line) -> Line:
+    """Text that every encoding can carry: a file name may hold half a character."""
+    return {
+        name: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+        for name, value in line.items()
+    }
