@@ -13,10 +13,12 @@ import pytest
 
 GATE = Path(__file__).parent / "gate"
 CHECKS = ("test_lora_file.py", "test_lora_applied.py", "test_lora_thresholds.py")
+CHECKS_AGAINST = "test_lora_regression.py"  # with --baseline, where the policy limits a worsening
 CHECKS_OF_IMAGES = ("test_lora_images.py", "test_lora_thresholds.py")  # made elsewhere
 NEEDS_LORA = (
     *("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds", "scale"),
     "until_decided",
+    "baseline",
 )
 NEEDS_IMAGES = ("images_from", "baseline_images")
 
@@ -105,6 +107,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="look after every batch, and go on until every row is decided or MAX images of a LoRA are made",
     )
     add(
+        "--baseline",
+        dest="lora_baseline",
+        metavar="REPORT",
+        help="report.json of the last approved release, to be no worse than; none where there is none yet",
+    )
+    add(
         "--device",
         dest="lora_device",
         default="auto",
@@ -157,10 +165,13 @@ def pytest_configure(config: pytest.Config) -> None:
                 "or which pictures with --images DIR"
             )
         return
-    config.args = [*(str(GATE / name) for name in _checks(config)), *_own_arguments(config)]
     from lora_checks import fixtures, session
 
-    config.pluginmanager.register(session.start(config), "lora_checks.session")
+    own = _own_arguments(config)
+    gating = session.start(config)
+    checks = [*_checks(config), *([CHECKS_AGAINST] if gating.allowances else [])]
+    config.args = [*(str(GATE / name) for name in checks), *own]
+    config.pluginmanager.register(gating, "lora_checks.session")
     config.pluginmanager.register(fixtures, "lora_checks.fixtures")
 
 

@@ -23,6 +23,7 @@ OPTIONS = [
     "--report",
     "--seeds",
     "--until-decided",
+    "--baseline",
     "--device",
     "--dtype",
     "--batch-size",
