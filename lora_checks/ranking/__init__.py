@@ -41,6 +41,7 @@ from lora_checks.ranking.curves import Axis, axis_of, curves, series_names
 from lora_checks.ranking.entry import Entry, entry
 from lora_checks.ranking.halves import Split, split
 from lora_checks.ranking.utility import Worth, declared, from_limits
+from lora_checks.stats import MIN_PROMPTS
 
 __all__ = ["rank"]
 
@@ -73,7 +74,7 @@ def rank(document: Mapping[str, Any]) -> Json | None:
         "curves": curves(entries, axis, names),
         "best": winner,
         "sentence": sentence(board[0], winner, entries, halves),
-        "notes": _notes(entries, board, winner, axis, names, worths),
+        "notes": _notes(entries, board, winner, axis, names, halves),
     }
 
 
@@ -106,16 +107,17 @@ def _notes(
     winner: Json | None,
     axis: Axis | None,
     names: Mapping[str, str],
-    worths: Sequence[Worth],
+    halves: Split | None,
 ) -> list[str]:
     by_name = {one.name: one for one in entries}
     found = notes.luck(winner, board, by_name[winner["lora"]]) if winner else []
+    fresh = halves.judge if halves and len(halves.judge) >= MIN_PROMPTS else None
     if axis in ("step", "epoch"):
         for series in dict.fromkeys(names.values()):
             line = [one for one in entries if names[one.name] == series and one.along(axis) is not None]
             peak = next((by_name[this["lora"]] for this in board if by_name[this["lora"]] in line), None)
-            if peak is not None and worths:
+            if peak is not None:
                 line.sort(key=lambda one: one.along(axis) or 0)
-                said = [notes.overfitting(line, peak, axis), notes.too_short(line, peak, axis)]
+                said = [tell(line, peak, axis, fresh) for tell in (notes.overfitting, notes.too_short)]
                 found += [f"{series}: {text}" if series else text for text in said if text]
     return [text for text in (*found, notes.unplaced(entries, axis)) if text]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -18,14 +19,17 @@ class Change(NamedTuple):
     sign: int  # 1: better, surely; -1: worse, surely; 0: neither
 
 
-def change(check: str, before: Entry, after: Entry, tail: float) -> Change | None:
+def change(
+    check: str, before: Entry, after: Entry, tail: float, prompts: Collection[str] | None
+) -> Change | None:
     """None where either lacks a value, or fewer than `stats.MIN_PROMPTS` prompts have one in both.
 
-    ``tail`` is the chance of a wrong "worse", and of a wrong "better".
+    ``tail`` is the chance of a wrong "worse", and of a wrong "better". ``prompts`` are those to look at: of
+    LoRAs that were chosen by some, the others are unbiased.
     """
     rows = before.rows.get(check), after.rows.get(check)
     wholes, parts = [whole(row) for row in rows], [by_prompt(row) for row in rows]
-    shared = sorted(parts[0].keys() & parts[1].keys())
+    shared = sorted(p for p in parts[0].keys() & parts[1].keys() if prompts is None or p in prompts)
     if rows[0] is None or wholes[0] is None or wholes[1] is None or len(shared) < stats.MIN_PROMPTS:
         return None
     differences = np.array([parts[1][prompt] - parts[0][prompt] for prompt in shared])

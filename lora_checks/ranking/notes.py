@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lora_checks.ranking.changes import Change, change
@@ -13,27 +13,28 @@ from lora_checks.ranking.utility import distance
 from lora_checks.words import count, number
 
 CHANCE = 0.05  # that a note on a run is wrong, over all its comparisons
+Prompts = Collection[str] | None
 
 
-def overfitting(line: Sequence[Entry], peak: Entry, axis: Axis) -> str:
+def overfitting(line: Sequence[Entry], peak: Entry, axis: Axis, prompts: Prompts) -> str:
     """ "after step 300 ... it overfits"; "" where it does not.
 
     The rule: beside the best checkpoint, at a later one, no likeness is surely worse and at least one row of
     freedom (adherence, diversity, distance from the training pictures) surely is. Surely: the interval of the
     paired differences over prompts is on one side of 0, at a level that keeps the chance of a wrong note at
-    `CHANCE` over all checkpoints and rows.
+    `CHANCE` over all checkpoints and rows. ``prompts`` are those that the best was not chosen by.
     """
     later = [one for one in line if _x(one, axis) > _x(peak, axis)]
     free, like = (_checks(peak, wanted) for wanted in ("freedom", "likeness"))
     if not (later and free and like):
         return ""
     tail = CHANCE / (len(later) * len(free))
-    held = [one for one in later if _overfits(peak, one, free, like, tail)]
+    held = [one for one in later if _overfits(peak, one, free, like, tail, prompts)]
     if not held:
         return ""
     first, last = held[0], held[-1]
-    fallen = [c for c in _changes(free, peak, last, tail) if c.sign < 0]
-    kept = _changes(like, peak, last, tail)
+    fallen = [c for c in _changes(free, peak, last, tail, prompts) if c.sign < 0]
+    kept = _changes(like, peak, last, tail, prompts)
     there = f"at {axis} {_x(last, axis):g}" + (
         "" if first is last else f" (from {axis} {_x(first, axis):g} on)"
     )
@@ -43,13 +44,13 @@ def overfitting(line: Sequence[Entry], peak: Entry, axis: Axis) -> str:
     )
 
 
-def too_short(line: Sequence[Entry], peak: Entry, axis: Axis) -> str:
+def too_short(line: Sequence[Entry], peak: Entry, axis: Axis, prompts: Prompts) -> str:
     """The best checkpoint is the last one, and likeness was still rising into it; "" where that is not so."""
     before = [one for one in line if _x(one, axis) < _x(peak, axis)]
     like = _checks(peak, "likeness")
     if line[-1] is not peak or not before or not like:
         return ""
-    rising = [c for c in _changes(like, before[-1], peak, CHANCE / len(like)) if c.sign > 0]
+    rising = [c for c in _changes(like, before[-1], peak, CHANCE / len(like), prompts) if c.sign > 0]
     if not rising:
         return ""
     said = f"{_listed(rising, 'improved', 'improved')} since {axis} {_x(before[-1], axis):g}"
@@ -90,13 +91,17 @@ def _judged(found: Mapping[str, Any]) -> float:
     return -1.0 if found["judged"] is None else float(found["judged"])
 
 
-def _overfits(peak: Entry, later: Entry, free: list[str], like: list[str], tail: float) -> bool:
-    kept, fallen = _changes(like, peak, later, tail), _changes(free, peak, later, tail)
+def _overfits(
+    peak: Entry, later: Entry, free: list[str], like: list[str], tail: float, prompts: Prompts
+) -> bool:
+    kept, fallen = (_changes(checks, peak, later, tail, prompts) for checks in (like, free))
     return bool(kept) and all(c.sign >= 0 for c in kept) and any(c.sign < 0 for c in fallen)
 
 
-def _changes(checks: Sequence[str], before: Entry, after: Entry, tail: float) -> list[Change]:
-    found = (change(check, before, after, tail) for check in checks)
+def _changes(
+    checks: Sequence[str], before: Entry, after: Entry, tail: float, prompts: Prompts
+) -> list[Change]:
+    found = (change(check, before, after, tail, prompts) for check in checks)
     return [one for one in found if one is not None]
 
 
