@@ -1,0 +1,69 @@
+"""The document as one page: it opens from disk, asks no network, and holds its pictures inside.
+
+Beside it, in ``images/``, lie the pictures in full size. Everything is made from the document and the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lora_checks.errors import StoreError
+from lora_checks.files import write_atomically
+from lora_checks.report.html import page, ranking, sheet, spectra
+from lora_checks.report.html.album import collect
+from lora_checks.report.html.cache import open_cache
+from lora_checks.report.html.matrices import matrices
+from lora_checks.report.html.prints import Prints, data_uri
+from lora_checks.report.html.template import render
+
+NAME = "report.html"
+Document = Mapping[str, Any]
+
+
+def write(document: Document, directory: Path) -> Path:
+    """Writes ``report.html`` and the pictures beside it; returns the page's path.
+
+    A picture that is not on this machine, or is not the one that was judged, is shown as missing. Raises
+    `StoreError` if the folder cannot be written.
+    """
+    path = directory / NAME
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, html(document, directory).encode())
+    except OSError as trouble:
+        raise StoreError(
+            f"the page {path} could not be written ({trouble.strerror or trouble}): "
+            "free the disk or choose another folder with --report"
+        ) from trouble
+    return path
+
+
+def html(document: Document, directory: Path, live: Mapping[str, Any] | None = None) -> str:
+    """The page as text; the pictures in full size are put beside it.
+
+    ``live`` are facts of a run that goes on: such a page asks its server for changes and reloads itself.
+    """
+    run = document["run"]
+    album = collect(document)
+    prints = Prints(album, open_cache(run), directory)
+    checks = sheet.checks(document)
+    loras = sheet.loras(document, album, checks)
+    chosen = spectra.sets(run, loras, prints)
+    side = spectra.side_of(chosen, prints)
+    thumbs = prints.thumbnails([number for _, _, numbers in chosen for number in numbers], side)
+    links = prints.hang()
+    data = {
+        "checks": checks,
+        "loras": loras,
+        "prompts": sheet.prompts(run),
+        "links": links,
+        "names": [picture.name for picture in album.pictures],
+        "curves": ranking.curves(document),
+        "matrices": matrices(document, album),
+        "spectrum": spectra.curves(chosen, prints, side),
+        "live": live,
+    }
+    pictures = [data_uri(thumbs[i]) if i in thumbs else "" for i in range(len(album))]
+    return render(page.context(document), data, pictures, live)

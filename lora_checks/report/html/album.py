@@ -1,0 +1,74 @@
+"""The pictures that a page shows: each once, whatever it is shown beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A file on disk as the document names it; ``sha256`` is of its bytes."""
+
+    sha256: str
+    file: str  # "" where the document does not say where it lies
+    name: str  # for people: "green-shirt/1", "base green-shirt/1", "references/07.png"
+
+
+@dataclass(slots=True)
+class Album:
+    """Pictures by number; the same bytes have one number."""
+
+    pictures: list[Picture] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _named: dict[str, int] = field(default_factory=dict)
+
+    def add(self, sha256: str, file: str, name: str) -> int:
+        key = sha256 or file
+        if key not in self._numbers:
+            self._numbers[key] = len(self.pictures)
+            self.pictures.append(Picture(sha256, file, name))
+        self._named.setdefault(name, self._numbers[key])
+        return self._numbers[key]
+
+    def number(self, sha256: str) -> int | None:
+        return self._numbers.get(sha256)
+
+    def named(self, name: str) -> int | None:
+        """Of a reference or training picture: "references/07.png"."""
+        return self._named.get(name)
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+def collect(document: Row) -> Album:
+    """Every picture of the document: the LoRAs' images, the base's, and the folders of the policy."""
+    album = Album()
+    for lora in document["loras"]:
+        for picture in lora.get("pictures") or ():
+            album.add(picture["sha256"], picture["file"], picture["name"])
+    for lora in document["loras"]:
+        for picture in lora.get("pictures") or ():
+            base = picture.get("base")
+            if base:
+                album.add(base["sha256"], base["file"], f"base {picture['name']}")
+    for name, image in folder_images(document["run"]):
+        album.add(image["sha256"], image["file"], f"{name}/{image['name']}")
+    return album
+
+
+def folder_images(run: Row) -> Iterator[tuple[str, Row]]:
+    """("references", {"name", "sha256", "file"}) of each picture in a folder of the policy."""
+    for name in run.get("folders") or {}:
+        for image in pictures_of(run, name):
+            yield name, image
+
+
+def pictures_of(run: Row, folder: str) -> Sequence[Row]:
+    """The pictures of one folder of the policy, in the order in which they were measured."""
+    found: Sequence[Row] = ((run.get("folders") or {}).get(folder) or {}).get("images") or ()
+    return found

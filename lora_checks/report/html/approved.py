@@ -1,0 +1,64 @@
+"""``document["baseline"]`` as the page shows it: each row against that of the last approved release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lora_checks.report.html.facts import moment
+from lora_checks.words import number, printable
+
+Row = Mapping[str, Any]
+
+
+def context(document: Row) -> dict[str, Any] | None:
+    """None for a run without ``--baseline``."""
+    found = document.get("baseline")
+    if not found:
+        return None
+    parts = [found["lora"] and f"{found['lora']} {found['lora_sha256'][:6]}", moment(found["finished"])]
+    parts.append(found["path"])
+    notes = [found["note"], *(f"policy: {text}" for text in found["policy_differences"]), *found["notes"]]
+    return {
+        "about": printable(", ".join(part for part in parts if part)),
+        "notes": [printable(note) for note in notes if note],
+        "several": len({row["lora"] for row in found["rows"]}) > 1,
+        "rows": [_row(row) for row in found["rows"]],
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    low, high = row["low"], row["high"]
+    return {
+        "lora": printable(row["lora"]),
+        "check": printable(row["check"]),
+        "label": printable(row["label"]),
+        "outcome": row["outcome"],
+        "before": _number(row["before"]),
+        "value": _number(row["value"]),
+        "difference": _signed(row["difference"]),
+        "way": _way(row),
+        "interval": "" if low is None or high is None else f"[{_signed(low)}, {_signed(high)}]",
+        "allowed": _number(row["allowed"]),
+        "words": printable(row["not_compared"] or row["reason"]),
+        "prompts": [
+            (printable(name), _number(before), _number(now), _signed(difference))
+            for name, before, now, difference in row["prompts"]
+        ],
+    }
+
+
+def _way(row: Row) -> str:
+    """ "better" or "worse": which sign that is depends on the metric."""
+    difference = row["difference"]
+    if not difference:
+        return ""
+    return "better" if (difference > 0) == (row["better"] == "higher") else "worse"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else number(value)
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{'+' if value > 0 else ''}{number(value)}"

@@ -1,0 +1,52 @@
+"""What was made of a picture for a page, kept in the store, so that a second page takes a moment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+VERSION = "1"  # raise it when thumbnails or spectra change
+
+
+class Cache:
+    """Bytes by kind and SHA-256 of the picture. Without a folder that can be written, it keeps nothing."""
+
+    def __init__(self, root: Path | None) -> None:
+        self.root = root
+
+    def get(self, kind: str, sha256: str) -> bytes | None:
+        """None where nothing is kept, or only half of it."""
+        if self.root is None or not sha256:
+            return None
+        try:
+            kept = self._path(kind, sha256).read_bytes()
+        except OSError:
+            return None
+        size = int.from_bytes(kept[:4], "big")
+        return kept[4:] if len(kept) == size + 4 and size else None
+
+    def put(self, kind: str, sha256: str, content: bytes) -> None:
+        """A full disk or a folder that is only read costs time at the next page, nothing else."""
+        if self.root is None or not sha256:
+            return
+        path = self._path(kind, sha256)
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+            with os.fdopen(handle, "wb") as file:
+                file.write(len(content).to_bytes(4, "big") + content)
+            Path(name).replace(path)
+
+    def _path(self, kind: str, sha256: str) -> Path:
+        assert self.root is not None
+        return self.root / VERSION / kind / sha256[:2] / sha256[2:]
+
+
+def open_cache(run: Mapping[str, Any]) -> Cache:
+    """In the store of the run, if that is on this machine."""
+    store = Path(run["store"]) if run.get("store") else None
+    return Cache(store / "page" if store is not None and store.is_dir() else None)

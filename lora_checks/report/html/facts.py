@@ -1,0 +1,93 @@
+"""The record of a run in sections of names and values: what it takes to check or repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from lora_checks.words import count, printable
+
+RUN = (
+    "command", "started", "finished", "seconds", "device", "hardware", "dtype", "batch_size", "offload",
+    "save_memory", "until_decided", "made", "store", "report",
+)  # fmt: skip
+Row = Mapping[str, Any]
+Pairs = list[tuple[str, str]]
+Section = tuple[str, Pairs]
+
+
+def sections(document: Row) -> list[Section]:
+    """Titles, and under each the facts that the document has."""
+    run = document["run"]
+    found = [
+        ("Run", _run(run)),
+        ("Base", _flat(run.get("base") or run.get("elsewhere"))),
+        ("Sampling", _sampling(run)),
+        ("Policy", _policy(run)),
+        ("Versions", [_version(text) for text in run.get("versions") or ()]),
+        *((f"Network {slot}", _flat(settings)) for slot, settings in (run.get("networks") or {}).items()),
+        *((f"Stacked on {one['name']}", _flat(one)) for one in run.get("companions") or ()),
+        *((f"LoRA {lora['name']}", _lora(lora)) for lora in document["loras"]),
+    ]
+    return [(printable(title), pairs) for title, pairs in found if pairs]
+
+
+def _run(run: Row) -> Pairs:
+    return _flat({key: run.get(key) for key in RUN})
+
+
+def _sampling(run: Row) -> Pairs:
+    asked = {key: run.get(key) for key in ("trigger", "class_words", "seeds")}
+    prompts = run.get("prompts")
+    asked["prompts"] = len(prompts) if isinstance(prompts, list) else prompts
+    return _flat({**asked, **(run.get("sampler") or {})})
+
+
+def _policy(run: Row) -> Pairs:
+    pairs = _flat(run.get("policy"))
+    for name, folder in (run.get("folders") or {}).items():
+        images = folder.get("images") or ()
+        words = f"{count(len(images), 'picture')}, {folder.get('digest') or ''}"
+        pairs.append((printable(f"folder {name}"), printable(words)))
+    return pairs
+
+
+def _lora(lora: Row) -> Pairs:
+    keys = ("path", "sha256", "scale", "step", "ranks", "images")
+    return _flat({key: lora.get(key) for key in keys}) + _flat(lora.get("facts"))
+
+
+def _version(text: object) -> tuple[str, str]:
+    name, _, number = printable(str(text)).rpartition(" ")
+    return (name, number) if name else (number, "")
+
+
+def _flat(value: object, before: str = "") -> Pairs:
+    """Nested names as "policy parts thresholds"; what is absent or empty is left out."""
+    if not isinstance(value, Mapping):
+        return []
+    found: Pairs = []
+    for key, item in value.items():
+        name = printable(f"{before} {key}".strip().replace("_", " "))
+        if isinstance(item, Mapping):
+            found += _flat(item, name)
+        elif item not in (None, "", [], ()):
+            found.append((name, _text(item)))
+    return found
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return printable(f"{value:g}" if isinstance(value, float) else str(value))
+
+
+def moment(text: object) -> str:
+    """ "24 Nov 2026, 18:57 UTC" of an ISO time; "" of anything else."""
+    try:
+        return datetime.fromisoformat(str(text)).strftime("%-d %b %Y, %H:%M UTC")
+    except ValueError:
+        return ""

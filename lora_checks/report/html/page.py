@@ -1,0 +1,147 @@
+"""The document -> what the templates write: plain values, each text printable and none of it markup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lora_checks.report import rows
+from lora_checks.report.html import approved, facts, ranking, scale
+from lora_checks.report.rows import caveat, headline, tally, title
+from lora_checks.words import count, number, printable
+
+Row = Mapping[str, Any]
+# A symbol beside each word, so that neither colour nor language alone carries the verdict.
+SYMBOLS = {
+    "PASS": "✓", "FAIL": "✕", "ERROR": "!", "INCONCLUSIVE": "≈", "INCOMPLETE": "…", "NOT RUN": "…",
+}  # fmt: skip
+MANY = 3  # LoRAs above which those that passed are folded
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row as the page shows it."""
+
+    outcome: str
+    check: str
+    metric: str
+    value: str
+    interval: str
+    limits: str
+    note: str
+    reason: str  # "" where the row passed: then the numbers say it
+    why: str  # of the policy
+    network: str
+    drawing: scale.Drawing | None
+    sheet: bool  # whether the images can be sorted by it
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A LoRA as the page shows it."""
+
+    number: int
+    name: str
+    outcome: str
+    tally: str
+    lines: tuple[Line, ...]
+    folders: tuple[str, ...]
+    sha256: str
+    open: bool
+
+
+def context(document: Row) -> dict[str, Any]:
+    """Everything of the page that is no picture and no chart."""
+    run, loras = document["run"], document["loras"]
+    return {
+        "outcome": document["outcome"],
+        "symbols": SYMBOLS,
+        "headline": printable(headline(document).partition(": ")[2]),
+        "heading": printable(headline(document)),
+        "setting": [printable(part) for part in setting(run)],
+        "caveat": printable(caveat(run)),
+        "warnings": [printable(str(warning)) for warning in run.get("warnings") or ()],
+        "blocks": [block(i, lora, len(loras)) for i, lora in enumerate(loras)],
+        "overview": overview(document) if len(loras) > 1 else None,
+        "facts": facts.sections(document),
+        "loras": len(loras),
+        "ranking": ranking.context(document),
+        "baseline": approved.context(document),
+    }
+
+
+def setting(run: Row) -> list[str]:
+    """ "base miniature-sd 3f2a91", "16 prompts x 2 seeds", ...: the run in a line."""
+    base, prompts, seeds = run.get("base") or {}, run.get("prompts"), run.get("seeds")
+    parts = [f"base {base['label']}"] if base.get("label") else []
+    if prompts is not None and seeds is not None:
+        many = [len(found) if isinstance(found, list) else int(found) for found in (prompts, seeds)]
+        parts.append(f"{count(many[0], 'prompt')} × {count(many[1], 'seed')}")
+    if run.get("until_decided") is not None:
+        parts.append(f"up to {count(run['until_decided'], 'image')}")
+    parts += [f"with {lora['name']} at {lora['scale']:g}" for lora in run.get("companions") or ()]
+    parts += [" ".join(str(run[key]) for key in ("device", "dtype") if run.get(key))]
+    parts.append(facts.moment(run.get("finished") or run.get("started")))
+    return [part for part in parts if part]
+
+
+def block(i: int, lora: Row, loras: int) -> Block:
+    lines = [line(row) for row in lora["rows"]]
+    lines += [_not_run(check) for check in lora["missing"]]
+    return Block(
+        number=i,
+        name=printable(title(lora)),
+        outcome=lora["outcome"],
+        tally=printable(tally(lora)),
+        lines=tuple(lines),
+        folders=tuple(printable(folder) for folder in lora["images"]),
+        sha256=printable(lora["sha256"] or ""),
+        open=loras <= MANY or lora["outcome"] != "PASS",
+    )
+
+
+def line(row: Row) -> Line:
+    outcome, check, metric, value, interval, limits, note = map(printable, rows.columns(row))
+    m, threshold = row["measurement"], row["threshold"] or {}
+    return Line(
+        outcome=outcome,
+        check=check,
+        metric=metric,
+        value=value,
+        interval=interval,
+        limits=limits,
+        note="" if m is None and outcome != "PASS" else note,
+        reason="" if outcome == "PASS" else printable(rows.reason(row)),
+        why=printable(threshold.get("why") or ""),
+        network=printable(", ".join(filter(None, (m["label"], m["against"])))) if m else "",
+        drawing=scale.drawing(row),
+        sheet=bool(m and m["per_image"]),
+    )
+
+
+def _not_run(check: str) -> Line:
+    return Line("NOT RUN", printable(check), "", "", "", "", "", "it has no verdict yet", "", "", None, False)
+
+
+def overview(document: Row) -> dict[str, Any]:
+    """LoRAs against checks: an outcome and a value in each cell."""
+    loras = document["loras"]
+    names = [row["check"] for lora in loras for row in lora["rows"]]
+    names += [check for lora in loras for check in lora["missing"]]
+    checks = list(dict.fromkeys(names))
+    found = []
+    for i, lora in enumerate(loras):
+        own = {row["check"]: row for row in lora["rows"]}
+        cells = [_cell(own.get(check)) for check in checks]
+        name = printable(title(lora))
+        found.append({"number": i, "name": name, "outcome": lora["outcome"], "cells": cells})
+    return {"checks": [printable(check) for check in checks], "loras": found}
+
+
+def _cell(row: Row | None) -> tuple[str, str]:
+    if row is None:
+        return "NOT RUN", ""
+    m, threshold = row["measurement"], row["threshold"] or {}
+    shown = number(m["value"], (threshold.get("min"), threshold.get("max"))) if m else ""
+    return row["outcome"], shown

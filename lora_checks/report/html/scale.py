@@ -1,0 +1,125 @@
+"""A row as one drawing: value, interval, limits, floor and the images' own values on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lora_checks.quantity import SHARES
+from lora_checks.verdict import limits
+from lora_checks.words import number
+
+Row = Mapping[str, Any]
+WIDTH, EDGE = 280.0, 6.0  # of the drawing, and what stays free on either side, in px
+CLOSE = 46.0  # px between two labels, below which the lesser of them is left out
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    x: float
+    text: str
+    anchor: str  # of the text: "start", "middle" or "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Positions in px from the left, within ``width``; None where the row has no such thing."""
+
+    value: float
+    interval: tuple[float, float] | None
+    forbidden: tuple[tuple[float, float], ...]  # left end and width of what lies outside the limits
+    limits: tuple[Mark, ...]
+    spread: tuple[float, float] | None  # the smallest and the largest value over the images
+    ticks: str  # SVG path: a stroke an image
+    references: tuple[Mark, ...]  # what the references measure against themselves
+    ends: tuple[Mark, ...]  # the ends of the scale
+    words: str  # all of it as a sentence
+    width: float = WIDTH
+
+
+def drawing(row: Row) -> Drawing | None:
+    """None for a row without a value, such as that of the file."""
+    m, threshold = row["measurement"], row["threshold"] or {}
+    if not m or m["value"] is None:
+        return None
+    least, most = threshold.get("min"), threshold.get("max")
+    own = _own_values(m)
+    marks = references(m)
+    known = [m["value"], m["low"], m["high"], least, most, *own, *(value for value, _ in marks)]
+    place = _Place([value for value in known if value is not None])
+    labels = [
+        _mark(place, limit, number(limit, (m["value"],))) for limit in (least, most) if limit is not None
+    ]
+    return Drawing(
+        value=place(m["value"]),
+        interval=None if m["low"] is None or m["high"] is None else (place(m["low"]), place(m["high"])),
+        forbidden=_forbidden(place, least, most),
+        limits=tuple(labels),
+        spread=(place(min(own)), place(max(own))) if own else None,
+        ticks="".join(f"M{place(value):.1f} 0v5" for value in own),
+        references=tuple(_mark(place, value, text) for value, text in marks),
+        ends=_ends(place, labels),
+        words=_words(row, own),
+    )
+
+
+def references(m: Row) -> list[tuple[float, str]]:
+    """What the references measure against themselves, and what the mark is called."""
+    found = [(m["floor"], "floor")] if m.get("floor") is not None else []
+    again = m.get("reseeded")
+    if isinstance(again, list | tuple):
+        found += [(value, "reseeded") for value in again if isinstance(value, int | float)]
+    return found
+
+
+def _own_values(m: Row) -> list[float]:
+    """The images' own, where they are on the same scale as the row's value."""
+    if m["stat"] == "missing" or m["stat"] in SHARES:
+        return []
+    return [value for _, value in m["per_image"] if value is not None]
+
+
+class _Place:
+    """Value -> px."""
+
+    def __init__(self, values: list[float]) -> None:
+        self.low, self.high = min(values), max(values)
+        if self.low == self.high:
+            self.low, self.high = self.low - 0.5, self.high + 0.5
+        spare = 0.04 * (self.high - self.low)
+        if not 0 <= self.low < spare:  # zero is an end that many scales have
+            self.low -= spare
+        self.high += spare
+
+    def __call__(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return round(EDGE + share * (WIDTH - 2 * EDGE), 1)
+
+
+def _forbidden(place: _Place, least: float | None, most: float | None) -> tuple[tuple[float, float], ...]:
+    found = [(0.0, place(least))] if least is not None else []
+    found += [(place(most), round(WIDTH - place(most), 1))] if most is not None else []
+    return tuple(found)
+
+
+def _mark(place: _Place, value: float, text: str) -> Mark:
+    x = place(value)
+    return Mark(x, text, "start" if x < 24 else "end" if x > WIDTH - 24 else "middle")
+
+
+def _ends(place: _Place, labels: list[Mark]) -> tuple[Mark, ...]:
+    ends = (Mark(0.0, number(place.low), "start"), Mark(WIDTH, number(place.high), "end"))
+    return tuple(end for end in ends if all(abs(end.x - label.x) > CLOSE for label in labels))
+
+
+def _words(row: Row, own: list[float]) -> str:
+    m, threshold = row["measurement"], row["threshold"] or {}
+    parts = [f"value {number(m['value'])}"]
+    if m["low"] is not None and m["high"] is not None:
+        parts.append(f"interval {number(m['low'])} to {number(m['high'])}")
+    parts.append(limits(threshold.get("min"), threshold.get("max"), m["value"]))
+    if own:
+        parts.append(f"images {number(min(own))} to {number(max(own))}")
+    parts += [f"{text} {number(value)}" for value, text in references(m)]
+    return ", ".join(part for part in parts if part)

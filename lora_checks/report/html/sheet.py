@@ -1,0 +1,107 @@
+"""What the contact sheets, the distributions and the side-by-side view read: images, values, marks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lora_checks.report.html import marks
+from lora_checks.report.html.album import Album
+from lora_checks.report.rows import title
+from lora_checks.words import number, printable
+
+Row = Mapping[str, Any]
+Data = dict[str, Any]
+
+
+def checks(document: Row) -> list[Data]:
+    """Each row that has a value for each image, once, in the order of the first LoRA that has it."""
+    found: dict[str, Data] = {}
+    for lora in document["loras"]:
+        for row in measured(lora):
+            found.setdefault(row["check"], _check(row))
+    return list(found.values())
+
+
+def measured(lora: Row) -> list[Row]:
+    """The rows of a LoRA that say something of each image."""
+    return [row for row in lora["rows"] if row["measurement"] and row["measurement"]["per_image"]]
+
+
+def _check(row: Row) -> Data:
+    least, most = marks.limits_of(row)
+    m = row["measurement"]
+    return {
+        "name": printable(row["check"]),
+        "label": printable(marks.label_of(row)),
+        "metric": printable(m["metric"]),
+        "network": printable(m["label"]),
+        "against": printable(m["against"]),
+        "better": m["better"],
+        "min": least,
+        "max": most,
+    }
+
+
+def loras(document: Row, album: Album, order: Sequence[Data]) -> list[Data]:
+    """Of each LoRA its name, outcome and images; values are in the order of the checks."""
+    prompts = {prompt["id"]: i for i, prompt in enumerate(_prompts(document["run"]))}
+    return [
+        {
+            "title": printable(title(lora)),
+            "outcome": lora["outcome"],
+            "images": _images(lora, album, [check["name"] for check in order], prompts),
+        }
+        for lora in document["loras"]
+    ]
+
+
+def prompts(run: Row) -> list[Data]:
+    return [
+        {
+            "id": printable(prompt["id"]),
+            "text": printable(prompt["text"]),
+            "tags": [printable(tag) for tag in prompt["tags"]],
+        }
+        for prompt in _prompts(run)
+    ]
+
+
+def _prompts(run: Row) -> Sequence[Row]:
+    found = run.get("prompts")
+    return found if isinstance(found, list) else ()
+
+
+def _images(lora: Row, album: Album, order: Sequence[str], prompts: Mapping[str, int]) -> list[Data]:
+    rows = {printable(row["check"]): row for row in measured(lora)}
+    values = {check: dict(row["measurement"]["per_image"]) for check, row in rows.items()}
+    matches = {check: dict(row["measurement"].get("matches") or ()) for check, row in rows.items()}
+    reasons = {check: marks.why(row) for check, row in rows.items()}
+    depths = {check: marks.distance(row) for check, row in rows.items()}
+    found = []
+    for picture in lora.get("pictures") or ():
+        name, base = picture["name"], picture.get("base")
+        own = {check: values[check][name] for check in rows if name in values[check]}
+        bad = {check: reasons[check](value) for check, value in own.items()}
+        depth = [d for d in (depths[check](value) for check, value in own.items()) if d is not None]
+        found.append(
+            {
+                "name": printable(name),
+                "prompt": prompts.get(picture["prompt"], -1),
+                "seed": picture["seed"],
+                "picture": album.add(picture["sha256"], picture["file"], name),
+                "base": album.number(base["sha256"]) if base else None,
+                "recipe": picture.get("recipe") or "",
+                "values": [own.get(check) for check in order],
+                "shown": [number(own[check]) if check in own else "" for check in order],
+                "nearest": [_nearest(album, matches.get(check, {}).get(name)) for check in order],
+                "marks": [[check, reason] for check, reason in bad.items() if reason],
+                "depth": min(depth, default=None),
+            }
+        )
+    return found
+
+
+def _nearest(album: Album, name: str | None) -> list[Any] | None:
+    """[number of the picture or null, its name] of the nearest reference."""
+    return None if name is None else [album.named(name), printable(name)]

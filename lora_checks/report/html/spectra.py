@@ -1,0 +1,76 @@
+"""The curves of the page's spectrum: each LoRA's images, the base's, and the references'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lora_checks.report.html import spectrum
+from lora_checks.report.html.album import pictures_of
+from lora_checks.report.html.prints import Prints, numbers_of
+from lora_checks.report.html.thumbnails import spread
+
+Row = Mapping[str, Any]
+REFERENCES = "references"
+
+
+def sets(run: Row, loras: Sequence[Mapping[str, Any]], prints: Prints) -> list[tuple[str, str, list[int]]]:
+    """Kind ("lora", "base" or "references"), name and pictures of each curve; of many, some evenly chosen."""
+    found = [("lora", lora["title"], numbers_of(lora["images"], "picture")) for lora in loras]
+    bases = {number for lora in loras for number in numbers_of(lora["images"], "base")}
+    found.append(("base", "base", sorted(bases)))
+    theirs = (prints.album.number(image["sha256"]) for image in pictures_of(run, REFERENCES))
+    found.append((REFERENCES, REFERENCES, [number for number in theirs if number is not None]))
+    return [(kind, name, _some(numbers)) for kind, name, numbers in found if numbers]
+
+
+def _some(numbers: Sequence[int]) -> list[int]:
+    return [numbers[i] for i in spread(len(numbers), spectrum.MOST)]
+
+
+def side_of(chosen: Sequence[tuple[str, str, list[int]]], prints: Prints) -> int:
+    """px to which every picture is brought: the shorter side of the LoRAs' images. 0 where there are none."""
+    sides = (prints.side(number) for kind, _, numbers in chosen if kind == "lora" for number in numbers)
+    return next((side for side in sides if side), 0)
+
+
+def curves(chosen: Sequence[tuple[str, str, list[int]]], prints: Prints, side: int) -> dict[str, Any] | None:
+    """None where no picture of a LoRA could be read, or is too small to have a spectrum."""
+    if side < 16:
+        return None
+    lines = [line for line in (_line(*one, prints, side) for one in chosen) if line is not None]
+    if not any(line["kind"] == "lora" for line in lines):
+        return None
+    return {
+        "side": side,
+        "most": spectrum.MOST,
+        "frequency": _rounded(spectrum.frequencies(side)),
+        "lines": lines,
+        "differences": [words for words in (_difference(line, lines) for line in lines) if words],
+    }
+
+
+def _line(kind: str, name: str, numbers: list[int], prints: Prints, side: int) -> dict[str, Any] | None:
+    found = [curve for curve in (prints.spectrum(number, side) for number in numbers) if curve is not None]
+    if not found:
+        return None
+    mean, low, high = (_rounded(curve) for curve in spectrum.mean_and_spread(found))
+    about = {"kind": kind, "name": name, "count": len(found), "smaller": len(numbers) - len(found)}
+    return about | {"mean": mean, "low": low, "high": high}
+
+
+def _difference(line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:
+    """ "overcooked: 4.2 times the references' power in the finest octave"."""
+    theirs = next((other for other in lines if other["kind"] == REFERENCES), None)
+    if line["kind"] != "lora" or theirs is None:
+        return ""
+    octave = len(line["mean"]) // 5 or 1  # the last fifth or so of the rings: about one octave
+    ratio = 10 ** float(np.mean(line["mean"][-octave:]) - np.mean(theirs["mean"][-octave:]))
+    amount = f"{ratio:.1f} times" if ratio >= 1.05 else f"{100 * ratio:.0f} % of"
+    return f"{line['name']}: {amount} the references' power in the finest detail"
+
+
+def _rounded(curve: Any) -> list[float]:
+    return [round(float(value), 4) for value in curve]

@@ -1,0 +1,46 @@
+// Of several checkpoints or strengths: each row's value over what varies, with the row's limits.
+function curveChart(curve, axis) {
+  const points = curve.series.flatMap((series) => series.points.filter((point) => point.value !== null).map((point) => ({ ...point, series: series.name })));
+  if (!points.length) return null;
+  const names = curve.series.map((series) => series.name);
+  const colour = (name) => SERIES[names.indexOf(name) % SERIES.length];
+  const known = [...points.flatMap((point) => [point.value, point.low, point.high]), curve.min, curve.max].filter((value) => value !== null);
+  const [low, high] = d3.extent(known), spare = (high - low || 1) * 0.05;
+  const outside = [curve.min === null ? null : { from: low - spare, to: curve.min }, curve.max === null ? null : { from: curve.max, to: high + spare }].filter(Boolean);
+  const chart = Plot.plot(plotted({
+    width: 560, height: 240, marginLeft: 52, marginRight: names.length > 1 ? 90 : 20,
+    x: { label: axis, labelAnchor: "center", nice: true },
+    y: { domain: [low - spare, high + spare], label: curve.label, grid: true },
+    marks: [
+      Plot.rectY(outside, { y1: "from", y2: "to", fill: "url(#hatch)" }),
+      Plot.ruleY([curve.min, curve.max].filter((limit) => limit !== null), { stroke: "var(--FAIL)", strokeWidth: 1.5 }),
+      ...names.flatMap((name, i) => {
+        const own = points.filter((point) => point.series === name);
+        const bounded = own.filter((point) => point.low !== null && point.high !== null);
+        return [
+          Plot.areaY(bounded, { x: "x", y1: "low", y2: "high", fill: colour(name), fillOpacity: 0.12 }),
+          Plot.lineY(own, { x: "x", y: "value", stroke: colour(name), strokeWidth: 1.6, strokeDasharray: DASHES[i % DASHES.length] }),
+          name ? Plot.text(own.slice(-1), { x: "x", y: "value", text: () => shortName(name), textAnchor: "start", dx: 8, fill: colour(name) }) : null,
+        ];
+      }),
+      Plot.dot(points, { x: "x", y: "value", r: (point) => (point.best ? 7 : 4), symbol: (point) => (point.best ? "star" : point.outcome === "PASS" ? "circle" : "times"),
+        stroke: (point) => colour(point.series), strokeWidth: 1.6, fill: (point) => (point.best || point.outcome === "PASS" ? colour(point.series) : "none") }),
+      Plot.tip(points, Plot.pointer({ x: "x", y: "value", fill: "var(--card)", title: (point) =>
+        `${point.lora}${point.best ? " (best)" : ""}\n${axis} ${point.x}\n${curve.label} ${number(point.value)}${point.low === null ? "" : ` [${number(point.low)}, ${number(point.high)}]`}\n${point.outcome}` })),
+    ],
+  }));
+  chart.setAttribute("role", "img");
+  chart.setAttribute("aria-label", `${curve.check} over ${axis}: ${points.map((point) => `${point.x}: ${number(point.value)}`).join(", ")}`);
+  return chart;
+}
+
+if (DATA.curves) {
+  byId("curves").append(make("p", { class: "lead whole" }, "Filled: passed; ✕: did not pass; a star: the best. Hatched is outside the limits, shaded the interval."));
+  for (const curve of DATA.curves.curves) {
+    const role = curve.role === "likeness" ? "likeness to the subject" : curve.role === "freedom" ? "freedom from the training pictures" : "";
+    const holder = make("div", { class: "chart" }, make("h3", {}, curve.check, make("small", {}, role)));
+    holder.style.minHeight = "120px";
+    byId("curves").append(holder);
+    whenNear(holder, () => holder.append(curveChart(curve, DATA.curves.axis) ?? make("p", { class: "said" }, "no value")));
+  }
+}

@@ -1,0 +1,49 @@
+// Which images are shown, and in which order.
+const OVERALL = "", AS_ASKED = "\u0000";
+
+// Smaller is worse. Without a value an image is worse than any: there was no face, or nothing to measure.
+function badness(image) {
+  if (state.sort === OVERALL) return [-image.marks.length, image.depth ?? Infinity];
+  const at = DATA.checks.findIndex((check) => check.name === state.sort);
+  const check = DATA.checks[at], value = image.values[at];
+  if (value === null || value === undefined) return [image.shown[at] === "" ? 2 : 0, 0];
+  const least = check.min, most = check.max;
+  if (least !== null && most !== null) return [1, Math.min(value - least, most - value)];
+  return [1, check.better === "higher" ? value : -value];
+}
+
+function inOrder(images) {
+  if (state.sort === AS_ASKED) return state.worst ? images : [...images].reverse();
+  const keyed = images.map((image, i) => [badness(image), i, image]);
+  const sign = state.worst ? 1 : -1;
+  keyed.sort(([a, i], [b, j]) => sign * (a[0] - b[0] || (a[1] === b[1] ? 0 : a[1] - b[1])) || i - j);
+  return keyed.map(([, , image]) => image);
+}
+
+function chosen() {
+  const wanted = state.find.toLowerCase().split(/\s+/).filter(Boolean);
+  return IMAGES.filter((image) => {
+    if (state.which >= 0 && image.which !== state.which) return false;
+    if (state.failing && !image.marks.length) return false;
+    if (!wanted.length) return true;
+    const prompt = DATA.prompts[image.prompt];
+    const text = [image.name, prompt?.text, ...(prompt?.tags ?? []), DATA.loras[image.which].title].join(" ").toLowerCase();
+    return wanted.every((word) => text.includes(word));
+  });
+}
+
+// The check whose value stands on a card: the one that sorts, or the first that the image fails.
+function checkOf(image) {
+  const asked = DATA.checks.findIndex((check) => check.name === state.sort);
+  if (asked >= 0) return asked;
+  const failed = DATA.checks.findIndex((check) => check.name === image.marks[0]?.[0]);
+  return failed >= 0 ? failed : DATA.checks.length ? 0 : -1;
+}
+
+// [picture, name, check] of the nearest reference that says most about why the image is here.
+function nearestOf(image) {
+  const first = checkOf(image);
+  const order = [first, ...DATA.checks.keys()].filter((at) => at >= 0);
+  const at = order.find((candidate) => image.nearest[candidate]);
+  return at === undefined ? null : [...image.nearest[at], DATA.checks[at].name];
+}

@@ -1,0 +1,52 @@
+"""Pictures small enough that hundreds of them fit into one page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+
+SIZES = (320, 256, 224, 192, 160, 128, 96, 72)  # px of the longer side
+BUDGET = 10_400_000  # bytes of all thumbnails: 13.9 MB as base64, so that a page stays below 15 MB
+SAMPLE = 16  # pictures that are tried to find the size
+SLACK = 1.08  # what the others may be larger than those
+
+
+def encode(pixels: Pixels, size: int) -> bytes:
+    """WebP with ``size`` px on the longer side; a smaller picture keeps its size, and more of its detail."""
+    image = Image.fromarray(pixels)
+    quality = 90 if max(image.size) <= size else 78
+    if max(image.size) > size:
+        factor = size / max(image.size)
+        smaller = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+        image = image.resize(smaller, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=quality, method=3)
+    return buffer.getvalue()
+
+
+def choose_size(count: int, sample: Sequence[Pixels], budget: int = BUDGET) -> int:
+    """The largest size at which ``count`` pictures like those of the sample stay within the budget."""
+    if not sample:
+        return SIZES[0]
+    for size in SIZES:
+        mean = sum(len(encode(pixels, size)) for pixels in sample) / len(sample)
+        if mean * SLACK * count <= budget:
+            return size
+    return SIZES[-1]
+
+
+def spread(count: int, most: int = SAMPLE) -> list[int]:
+    """Up to ``most`` numbers below ``count``, evenly."""
+    return sorted({i * count // min(count, most) for i in range(min(count, most))})
+
+
+def fitting(count: int, load: Callable[[int], Pixels | None], budget: int = BUDGET) -> int:
+    """The size for ``count`` pictures, by looking at some; ``load`` gives None for one that is lost."""
+    sample = [pixels for pixels in (load(i) for i in spread(count)) if pixels is not None]
+    return choose_size(count, sample, budget)
