@@ -1,0 +1,64 @@
+"""``attest``: a report's verdict as a signed in-toto statement."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from lora_checks.errors import ConfigError
+
+HELP = "sign what a report says of a LoRA, as an in-toto attestation"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("report", type=Path, nargs="?", metavar="REPORT_DIR", help="folder of a finished run's report.json")
+    add("--key", type=Path, metavar="FILE", help="private key to sign with: PEM, PKCS#8, no passphrase")
+    add("--keyless", action="store_true", help="sign as this CI job, through Sigstore; public log entry")
+    add("--lora", default="", metavar="NAME", help="which LoRA of the report, by name, file or SHA-256")
+    add("--out", type=Path, metavar="FILE", help="where the attestation goes (default: beside report.json)")
+    add("--new-key", type=Path, metavar="FILE", help="make a key pair, FILE and FILE.pub, and nothing else")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 for an attested PASSED; 1 for an attested FAILED: it is signed, and releases nothing."""
+    if options.new_key is not None:
+        return _new_pair(options)
+    if options.report is None or (options.key is None) == (not options.keyless):
+        raise ConfigError("attest needs REPORT_DIR and one of --key FILE and --keyless")
+    from lora_checks.files import write_atomically
+    from lora_checks.release import keyless, keys, reading, statement
+    from lora_checks.words import printable
+
+    claim = reading.claim_in(options.report, options.lora, _run_url())
+    payload = statement.encode(claim)
+    signed = keyless.sign(payload) if options.keyless else keys.sign(payload, options.key)
+    ending = "sigstore" if options.keyless else "intoto"
+    out = options.out or options.report / f"{claim.name}.{ending}.json"
+    try:
+        write_atomically(out, signed)
+    except OSError as error:
+        raise ConfigError(f"--out: {out} could not be written ({error.strerror or error})") from error
+    print(printable(f"{claim.result}: {claim.name} {claim.sha256[:12]}, attested in {out}"))
+    return int(claim.result != "PASSED")
+
+
+def _new_pair(options: argparse.Namespace) -> int:
+    from lora_checks.release import keys
+
+    if options.report is not None or options.key is not None or options.keyless:
+        raise ConfigError("--new-key makes a key pair and nothing else; sign in a second command")
+    public = keys.new_pair(options.new_key)
+    print(f"private key {options.new_key}: keep it secret, such as in your CI's secret store")
+    print(f"public key {public}: give it to whoever verifies")
+    return 0
+
+
+def _run_url() -> str:
+    """The page of this CI job, where GitHub Actions or GitLab CI runs it."""
+    env = os.environ
+    if env.get("GITHUB_RUN_ID"):
+        place = f"{env.get('GITHUB_SERVER_URL')}/{env.get('GITHUB_REPOSITORY')}"
+        return f"{place}/actions/runs/{env['GITHUB_RUN_ID']}"
+    return env.get("CI_JOB_URL", "")

@@ -1,0 +1,142 @@
+"""``verify``: whether an attestation, or a report, releases this LoRA under this policy."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lora_checks.errors import ConfigError, ReleaseError
+
+if TYPE_CHECKING:
+    from lora_checks.release.claim import Claim
+    from lora_checks.release.wanted import Wanted
+
+HELP = "say whether an attestation or a report releases a LoRA under a policy"
+ISSUER = "https://token.actions.githubusercontent.com"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("lora", type=Path, metavar="LORA", help="the file that is to be released")
+    add(
+        "--policy",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder with thresholds.yaml and prompts.yaml",
+    )
+    add("--attestation", type=Path, metavar="FILE", help="what attest has signed")
+    add("--report", type=Path, metavar="DIR", help="an unsigned report folder in place of an attestation")
+    add(
+        "--key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a trusted public key; repeatable",
+    )
+    add(
+        "--identity",
+        default="",
+        metavar="NAME",
+        help="who signed without a key: a workflow's URL or an e-mail",
+    )
+    add("--issuer", default=ISSUER, metavar="URL", help="who vouches for it (default: GitHub Actions)")
+    add("--trusted-root", type=Path, metavar="FILE", help="of Sigstore, where it cannot be fetched")
+    add("--base", default="", metavar="BASE", help="the base that must have been used, or its identity")
+    add("--lora-scale", default="1", metavar="SCALES", help="strengths it must have passed at (default: 1)")
+    add("--with-lora", action="append", default=[], metavar="PATH", help="what it is stacked on; repeatable")
+    add("--require", action="append", default=[], metavar="ROW", help="another row that must have passed")
+    add("--weights", action="store_true", help="compare the networks' weights with those on this machine")
+    add("--max-age-days", type=_days, metavar="N", help="refuse what finished longer ago")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 only if it is released; 1 with every reason why not; 2 for a key or policy that cannot be read."""
+    from lora_checks.release.differences import differences
+    from lora_checks.words import printable
+
+    try:
+        claim, by = _claim(options)
+        asked = _wanted(options)
+        found = differences(claim, asked)
+    except ReleaseError as error:
+        found = [printable(str(error))]
+    if found:
+        print(printable(f"NOT RELEASED: {options.lora}"))
+        print("\n".join(f"- {sentence}" for sentence in found))
+        return 1
+    policy = f"policy {options.policy} {asked.policy.digest[:12]}"
+    print(
+        printable(f"RELEASED: {options.lora} {asked.sha256[:12]}, {len(claim.passed)} rows, {policy}, {by}")
+    )
+    return 0
+
+
+def _claim(options: argparse.Namespace) -> tuple[Claim, str]:
+    """What is claimed, and by whom; a signature is verified before anything else is read."""
+    from lora_checks.release import keyless, keys, reading, statement
+
+    if (options.attestation is None) == (options.report is None):
+        raise ConfigError("verify needs one of --attestation FILE and --report DIR")
+    if options.report is not None:
+        if options.key or options.identity:
+            raise ConfigError("--report is not signed: --key and --identity are for --attestation")
+        return reading.claim_in(options.report, _sha256(options.lora)), f"unsigned report {options.report}"
+    if bool(options.key) == bool(options.identity):
+        raise ConfigError("--attestation needs whom to trust: --key FILE, or --identity NAME")
+    trusted = [keys.public_key(path) for path in options.key]
+    content = _content(options.attestation)
+    if options.identity:
+        payload = keyless.opened(content, options.identity, options.issuer, options.trusted_root)
+        return statement.decode(payload), f"signed by {options.identity}"
+    payload, by = keys.opened(content, trusted)
+    return statement.decode(payload), f"signed by key {by[:12]}"
+
+
+def _wanted(options: argparse.Namespace) -> Wanted:
+    from lora_checks.candidates import companions, strengths
+    from lora_checks.release.wanted import wanted
+
+    stacked = companions(options.with_lora, Path())
+    return wanted(
+        options.lora,
+        options.policy,
+        base=options.base,
+        scales=strengths(options.lora_scale),
+        companions=tuple((lora.sha256, lora.scale, str(lora.path)) for lora in stacked),
+        require=tuple(options.require),
+        weights=options.weights,
+        max_age_days=options.max_age_days,
+    )
+
+
+def _sha256(lora: Path) -> str:
+    from lora_checks.files import file_sha256
+
+    try:
+        return file_sha256(lora)
+    except OSError as error:
+        raise ReleaseError(f"{lora} could not be read ({error.strerror or error})") from error
+
+
+def _content(path: Path) -> bytes:
+    from lora_checks.release.keys import MOST
+
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST + 1)
+    except OSError as error:
+        raise ReleaseError(f"the attestation {path} could not be read ({error.strerror or error})") from error
+    if len(content) > MOST:
+        raise ReleaseError(f"the attestation {path} is larger than {MOST} bytes: that is none of ours")
+    return content
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not (math.isfinite(days) and days > 0):
+        raise ValueError
+    return days
