@@ -41,10 +41,15 @@ class Judged:
         return " ".join(part for part in (self.name, str(self.lora["sha256"])[:6]) if part)
 
     @cached_property
-    def rows(self) -> dict[str, Verdict]:
-        """Check -> verdict, without those that compared with an earlier release."""
+    def verdicts(self) -> dict[str, Verdict]:
+        """By the name of the check."""
         found = (verdict_of(row) for row in self.lora["rows"])
-        return {one.check: one for one in found if not one.check.startswith(PREFIX)}
+        return {one.check: one for one in found}
+
+    @property
+    def rows(self) -> dict[str, Verdict]:
+        """Those that have a value of their own, not one compared with an earlier release."""
+        return {check: found for check, found in self.verdicts.items() if not check.startswith(PREFIX)}
 
 
 def verdict_of(row: Mapping[str, Any]) -> Verdict:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lora_checks.records import Allowance, Threshold, Verdict
+from lora_checks.records import Allowance, Verdict
 from lora_checks.regression import comparable, policy_changes
-from lora_checks.regression.approved import Judged
+from lora_checks.regression.approved import PREFIX, Judged
 from lora_checks.regression.changes import Change, Sides, change
 
 Row = dict[str, Any]
@@ -48,18 +48,20 @@ def compare(
 
 
 def policy_differences(before: Judged, now: Judged) -> list[str]:
-    """Without rows that one of the runs did not come to."""
-    unknown = {*before.lora.get("missing", ()), *now.lora.get("missing", ())}
+    """Without rows that one of the runs did not come to, as one without a baseline comes to no comparison."""
+    both = {*before.lora.get("missing", ()), *now.lora.get("missing", ())}
+    both |= {check for check in {**before.verdicts, **now.verdicts} if check.startswith(PREFIX)}
+    known = {check for check in both if check in before.verdicts and check in now.verdicts}
     was, rows = (
-        {name: limits for name, limits in _thresholds(one.rows).items() if name not in unknown}
+        {
+            check: found.threshold
+            for check, found in one.verdicts.items()
+            if found.threshold is not None and (check not in both or check in known)
+        }
         for one in (before, now)
     )
     old, new = ((one.run.get("policy") or {}).get("parts") or {} for one in (before, now))
     return policy_changes.differences(was, rows, old, new)
-
-
-def _thresholds(rows: Mapping[str, Verdict]) -> dict[str, Threshold]:
-    return {check: found.threshold for check, found in rows.items() if found.threshold is not None}
 
 
 def _row(

@@ -34,7 +34,8 @@ def judge(
     if made.outcome is not Outcome.PASS and images:
         parts.append(f"images in {images}")
     reason = "; ".join(part for part in parts if part)
-    return replace(made, reason=reason, details={**made.details, "worsened": worsened})
+    details = {**made.details, "before": found.before, "value": found.value, "worsened": worsened}
+    return replace(made, reason=reason, details=details)
 
 
 def _limit(found: Change, allowance: Allowance, row: Threshold) -> Threshold:

@@ -13,7 +13,7 @@ from lora_checks.records import Threshold
 from lora_checks.words import number
 
 WORDS = frozenset({"name", "source", "why"})  # decide nothing
-PARTS = ("thresholds", "prompts", "networks", "folders", "ranking", "regression")
+SAID_BY_ROW = ("thresholds", "regression")
 
 
 def differences(
@@ -24,14 +24,13 @@ def differences(
 ) -> list[str]:
     """A sentence for each limit that changed, with ", looser" where more can pass; then the other parts.
 
-    ``before`` and ``now`` are the rows by name, ``parts`` the digests of the policy's parts.
+    ``before`` and ``now`` are the rows by name, those of ``regression:`` among them, ``parts`` the digests of
+    the policy's parts. A part may change in words only, such as a reason.
     """
     names = list({**before, **now})
     found = [f"{check}: {text}" for check in names for text in _of_row(before.get(check), now.get(check))]
-    changed = [part for part in PARTS if parts_before.get(part) != parts.get(part)]
-    if found and "thresholds" in changed:  # said row by row
-        changed.remove("thresholds")
-    return found + [f"{part} changed" for part in changed]
+    changed = [part for part in {**parts_before, **parts} if parts_before.get(part) != parts.get(part)]
+    return found + [f"{part} changed" for part in changed if not (found and part in SAID_BY_ROW)]
 
 
 def _of_row(before: Threshold | None, now: Threshold | None) -> list[str]:

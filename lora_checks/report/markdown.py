@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
+from lora_checks.regression import words as regression
 from lora_checks.report.rows import (
     HEADINGS,
     Row,
@@ -25,6 +27,7 @@ MOST = 1024 * 1024 - 4096  # GitHub drops a job summary above 1 MiB whole; leave
 
 def render(document: Mapping[str, Any]) -> str:
     blocks = [f"# {escape(headline(document))}\n", _about(document["run"]), _odds(document["loras"])]
+    blocks.append(_compared(document.get("baseline")))
     size = sum(len(block.encode()) for block in blocks)
     loras = sorted(document["loras"], key=lambda lora: lora["outcome"] == "PASS")
     for i, lora in enumerate(loras):
@@ -55,6 +58,19 @@ def _odds(loras: Sequence[Row]) -> str:
         "\nEach row of bounds passes a LoRA that is beyond its limit in about 5 % of runs at most. All "
         "required rows must pass, so a LoRA beyond any of these limits passes at most as often.\n"
     )
+
+
+def _compared(section: Row | None) -> str:
+    """With the last approved release: what differs beside the LoRA, and every row's difference."""
+    said = regression.lines(section)
+    if section is None or not said:
+        return ""
+    parts = ["\n## " + escape(said[0][:1].upper() + said[0][1:]), *(f"- {escape(text)}" for text in said[1:])]
+    for lora, rows in groupby(section["rows"], key=lambda row: str(row["lora"])):
+        parts += ["", _line([escape(lora), *regression.HEADINGS[1:]])]
+        parts.append(_line(["---"] * len(regression.HEADINGS)))
+        parts += [_line([escape(cell) for cell in regression.columns(row)]) for row in rows]
+    return "\n".join(parts) + "\n"
 
 
 def _block(lora: Row) -> str:

@@ -63,8 +63,10 @@ def interval(row: Row) -> str:
 
 def note(row: Row) -> str:
     """What a person looks for next: the worst prompt where it failed, the spread where it passed."""
-    m = row["measurement"]
-    parts = [row["band"]]
+    m, before = row["measurement"], row["details"].get("before")
+    if before is not None and row["outcome"] == "PASS":  # a change, whose own spread says little
+        return _was_and_is(row["details"])
+    parts = [row["band"], "" if before is None else _was_and_is(row["details"])]
     if row["outcome"] != "PASS":
         copied = nearest_words(m["nearest"], m["n"])
         parts += [f"worst: {m['worst'][0]} {number(m['worst'][1])}" if m["worst"] else "", copied]
@@ -76,6 +78,12 @@ def note(row: Row) -> str:
         parts.append(f"floor {number(m['floor'])}")
     parts.append(calibration(row["threshold"]["calibrated_on"]))
     return ", ".join(part for part in parts if part)
+
+
+def _was_and_is(details: Row) -> str:
+    """ "0.619 -> 0.588", of a row that judges a change."""
+    before, value = details["before"], details["value"]
+    return f"{number(before, (value,))} -> {number(value, (before,))}"
 
 
 def calibration(found: Row | None) -> str:

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lora_checks.regression import words as regression
 from lora_checks.report.rows import (
     Row,
     caveat,
@@ -44,7 +45,7 @@ def lines(document: Mapping[str, Any], width: int, markup: Markup | None = None)
     if len(loras) <= MANY:
         shown = [line for lora in loras for line in _block(lora, lora["rows"], about, width, paint)]
         end = _wrapped(caveat(document["run"]), width) if len(loras) == 1 else [_last(document, paint)]
-        return [*shown, *end]
+        return [*shown, *_compared(document, width), *end]
     name_width = max(len(printable(title(lora))) for lora in loras)
     summary = [f"  {_head(lora, paint, name_width)}{_stoppers(lora)}" for lora in loras]
     detailed = [lora for lora in loras if lora["outcome"] != "PASS"]
@@ -52,7 +53,20 @@ def lines(document: Mapping[str, Any], width: int, markup: Markup | None = None)
     for lora in detailed:
         failing = [row for row in lora["rows"] if row["outcome"] != "PASS"]
         details += ["", *_block(lora, failing, "", width, paint)]
-    return [printable(about), *summary, *details, *([""] if details else []), _last(document, paint)]
+    compared = _compared(document, width)
+    return [
+        printable(about),
+        *summary,
+        *details,
+        *([""] if details else []),
+        *compared,
+        _last(document, paint),
+    ]
+
+
+def _compared(document: Mapping[str, Any], width: int) -> list[str]:
+    """What a comparison with the last approved release has to say beside its rows."""
+    return [line for text in regression.lines(document.get("baseline")) for line in _wrapped(text, width)]
 
 
 def _block(lora: Row, rows: Sequence[Row], about: str, width: int, paint: Markup) -> list[str]:
