@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lora_checks.report import tables
 from lora_checks.report.rows import title
-from lora_checks.words import number, printable
+from lora_checks.words import clean, printable
 
 COLUMNS = tables.COLUMNS
-MOST_PICTURES = 64  # of a LoRA: trackers are for looking; the report and the store keep all of them
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One picture to show, and what is said below it."""
-
-    name: str  # "prompt-id/seed"
-    prompt: str
-    seed: int | None
-    text: str  # of the prompt
-    file: Path
-    values: Mapping[str, float | None]  # check -> this picture's value; None where it has none
-
-    @property
-    def caption(self) -> str:
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        said = ", ".join(f"{check} {number(value)}" for check, value in self.values.items())
-        return printable(": ".join(part for part in (f"{self.prompt}{seed}", self.text, said) if part))
 
 
 def scalars(lora: Row) -> dict[str, float]:
@@ -62,27 +42,6 @@ def values(loras: Sequence[Row]) -> list[list[Any]]:
     """The report's tidy table, in the order of `COLUMNS`: a line for each value of each picture."""
     found = tables.lines({"loras": loras})
     return [[clean(line[name]) for name in COLUMNS] for line in found]
-
-
-def pictures(lora: Row, run: Row, most: int = MOST_PICTURES) -> list[Picture]:
-    """At most ``most`` pictures: each prompt's first seed, then each one's second, none by its values.
-
-    What the store no longer has is left out.
-    """
-    listed = run.get("prompts")
-    texts = {one["id"]: one["text"] for one in listed} if isinstance(listed, list) else {}
-    said, seen = _by_picture(lora), dict[str, int]()
-    ranked = []
-    for one in lora.get("pictures") or ():
-        prompt, seed = one["prompt"], one["seed"]
-        seen[prompt] = seen.get(prompt, 0) + 1
-        if Path(one["file"]).is_file():
-            ranked.append((seen[prompt], one["name"], prompt, seed, Path(one["file"])))
-    ranked.sort(key=lambda entry: entry[0])
-    return [
-        Picture(name, prompt, seed, texts.get(prompt, ""), file, said.get(name, {}))
-        for _, name, prompt, seed, file in ranked[:most]
-    ]
 
 
 def config(document: Row, loras: Sequence[Row]) -> dict[str, Any]:
@@ -126,25 +85,3 @@ def headlines(loras: Sequence[Row]) -> str:
 def files(directory: Path) -> list[Path]:
     """report.json, report.md, report.html, ...: whatever the run wrote."""
     return sorted(path for path in directory.glob("report.*") if path.is_file())
-
-
-def clean(value: Any) -> Any:
-    """The same with texts that every database, terminal and page can hold: no control character in any."""
-    if isinstance(value, str):
-        return printable(value)
-    if isinstance(value, Mapping):
-        return {clean(str(key)): clean(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [clean(item) for item in value]
-    return value
-
-
-def _by_picture(lora: Row) -> dict[str, dict[str, float | None]]:
-    """Name of a picture -> check -> its value; a share of missing faces is no value of a picture."""
-    found: dict[str, dict[str, float | None]] = {}
-    for row in lora["rows"]:
-        measured = row["measurement"]
-        if measured and measured["stat"] != "missing":
-            for name, value in measured["per_image"]:
-                found.setdefault(name, {})[row["check"]] = value
-    return found

@@ -10,17 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.errors import TrackerError
-from lora_checks.trackers.contents import (
-    COLUMNS,
-    Picture,
-    config,
-    files,
-    flat,
-    headlines,
-    pictures,
-    scalars,
-    values,
-)
+from lora_checks.report.pictures import Picture, pictures
+from lora_checks.trackers.contents import COLUMNS, config, files, flat, headlines, scalars, values
 from lora_checks.trackers.series import Series, series
 
 LONGEST_VALUE = 5000  # of a parameter or tag, in characters: what every backend of MLflow 2 and 3 takes

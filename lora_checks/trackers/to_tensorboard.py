@@ -10,21 +10,12 @@ from typing import Any
 
 from lora_checks.gallery import folder_name, shown
 from lora_checks.report.markdown import escape
+from lora_checks.report.pictures import pictures
 from lora_checks.trackers import tensorboard_messages as messages
-from lora_checks.trackers.contents import (
-    COLUMNS,
-    clean,
-    config,
-    files,
-    flat,
-    headlines,
-    pictures,
-    scalars,
-    values,
-)
+from lora_checks.trackers.contents import COLUMNS, config, files, flat, headlines, scalars, values
 from lora_checks.trackers.series import Series, series
 from lora_checks.verdict import limits
-from lora_checks.words import number
+from lora_checks.words import clean, number
 
 OURS = ".lora_checks"  # how the events of an earlier log of the same report are recognised
 

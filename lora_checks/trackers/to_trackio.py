@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lora_checks.trackers.contents import COLUMNS, clean, config, files, headlines, pictures, scalars, values
+from lora_checks.report.pictures import pictures
+from lora_checks.trackers.contents import COLUMNS, config, files, headlines, scalars, values
 from lora_checks.trackers.series import Series, series
+from lora_checks.words import clean
 
 
 def log(document: Mapping[str, Any], directory: Path, where: str = "") -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.errors import TrackerError
-from lora_checks.trackers.contents import COLUMNS, config, files, headlines, pictures, scalars, values
+from lora_checks.report.pictures import pictures
+from lora_checks.trackers.contents import COLUMNS, config, files, headlines, scalars, values
 from lora_checks.trackers.series import Series, series
 
 STEP = "lora_checks/step"

@@ -1,0 +1,63 @@
+"""The pictures of a LoRA that are shown where not all of them can be, and what is said below each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lora_checks.words import number, printable
+
+MOST = 64  # of a LoRA: the report and the store keep all of them
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture to show, and what is said below it."""
+
+    name: str  # "prompt-id/seed"
+    prompt: str
+    seed: int | None
+    text: str  # of the prompt
+    file: Path
+    values: Mapping[str, float | None]  # check -> this picture's value; None where it has none
+
+    @property
+    def caption(self) -> str:
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        said = ", ".join(f"{check} {number(value)}" for check, value in self.values.items())
+        return printable(": ".join(part for part in (f"{self.prompt}{seed}", self.text, said) if part))
+
+
+def pictures(lora: Row, run: Row, most: int = MOST) -> list[Picture]:
+    """At most ``most`` pictures: each prompt's first seed, then each one's second, none by its values.
+
+    What the store no longer has is left out.
+    """
+    listed = run.get("prompts")
+    texts = {one["id"]: one["text"] for one in listed} if isinstance(listed, list) else {}
+    said, seen = _by_picture(lora), dict[str, int]()
+    ranked = []
+    for one in lora.get("pictures") or ():
+        prompt, seed = one["prompt"], one["seed"]
+        seen[prompt] = seen.get(prompt, 0) + 1
+        if Path(one["file"]).is_file():
+            ranked.append((seen[prompt], one["name"], prompt, seed, Path(one["file"])))
+    ranked.sort(key=lambda entry: entry[0])
+    return [
+        Picture(name, prompt, seed, texts.get(prompt, ""), file, said.get(name, {}))
+        for _, name, prompt, seed, file in ranked[:most]
+    ]
+
+
+def _by_picture(lora: Row) -> dict[str, dict[str, float | None]]:
+    """Name of a picture -> check -> its value; a share of missing faces is no value of a picture."""
+    found: dict[str, dict[str, float | None]] = {}
+    for row in lora["rows"]:
+        measured = row["measurement"]
+        if measured and measured["stat"] != "missing":
+            for name, value in measured["per_image"]:
+                found.setdefault(name, {})[row["check"]] = value
+    return found
