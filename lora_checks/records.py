@@ -173,6 +173,17 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True)
+class Weight:
+    """One entry of ``ranking:``: what a row is worth where several LoRAs pass."""
+
+    row: str  # name of the `Threshold`
+    weight: float  # above 0
+    worst: float  # the value that is worth 0, and less is worth no less
+    best: float  # the value that is worth 1, and more is worth no more; below ``worst`` where less is better
+    source: str = ""  # "thresholds.yaml:48"
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A policy directory, read and checked."""
 
@@ -183,15 +194,16 @@ class Policy:
     directory: Path
     unused_tensors: Mapping[str, str] = field(default_factory=dict)  # pattern of tensor names -> why
     regression: tuple[Allowance, ...] = ()  # against the last approved release
+    ranking: tuple[Weight, ...] = ()  # of several LoRAs; empty: each required row alike
 
     @property
     def digest(self) -> str:
         """Of what decides the verdict; not of where the files lie, nor in which line a row stands."""
-        return digest(self.parts)
+        return digest({name: part for name, part in self.parts.items() if name != "ranking"})
 
     @property
     def parts(self) -> dict[str, str]:
-        """Digests of what `digest` is of, so that a reader can say which part differs."""
+        """Digests of what `digest` is of, and of `ranking:`, so that a reader can say which part differs."""
         said = self.prompts
         prompts = [dataclasses.replace(prompt, source="") for prompt in said.prompts]
         return {
@@ -200,6 +212,7 @@ class Policy:
             "networks": digest({slot: _unplaced(settings) for slot, settings in self.networks.items()}),
             "unused_tensors": digest(sorted(self.unused_tensors)),
             "regression": digest([dataclasses.replace(one, source="") for one in self.regression]),
+            "ranking": digest([dataclasses.replace(one, source="") for one in self.ranking]),
         }
 
 

@@ -24,6 +24,10 @@ def of_run(policy: Policy, bench: Workbench) -> Facts:
     return {
         **_making(policy, bench),
         "policy": {"directory": str(policy.directory), "digest": policy.digest, "parts": policy.parts},
+        "ranking": [
+            {"check": one.row, "weight": one.weight, "from": one.worst, "to": one.best}
+            for one in policy.ranking
+        ],
         "prompts": [{"id": one.id, "text": one.text, "tags": list(one.tags)} for one in prompts.prompts],
         "seeds": list(prompts.seeds),
         "trigger": prompts.trigger,

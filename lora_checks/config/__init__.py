@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.arms import ARMS, CLASS_ONLY, NO_TRIGGER, UNRELATED
+from lora_checks.config.ranking import weights
 from lora_checks.config.regression import allowances
 from lora_checks.config.rows import check_name, check_prompts, checks
 from lora_checks.config.sampling import base_of, path_of, sampler_of
@@ -40,7 +41,7 @@ def load_policy(
     """Read a policy directory; each keyword stands for the command-line option of its name."""
     path = _policy_file(directory, "thresholds.yaml", thresholds, "--thresholds")
     top = load(path).table(
-        required=["checks"], optional=["folders", "networks", "unused_tensors", "regression"]
+        required=["checks"], optional=["folders", "networks", "unused_tensors", "regression", "ranking"]
     )
     folders = _folders(top.get("folders"), path.parent, references)
     rows = checks(top["checks"], folders)
@@ -55,6 +56,7 @@ def load_policy(
         directory=directory.absolute(),
         unused_tensors=_unused(top["unused_tensors"]) if "unused_tensors" in top else {},
         regression=allowances(top["regression"], rows) if "regression" in top else (),
+        ranking=weights(top["ranking"], rows) if "ranking" in top else (),
     )
 
 

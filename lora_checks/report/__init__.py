@@ -12,6 +12,7 @@ from typing import Any
 
 from lora_checks.errors import ReportError
 from lora_checks.lora.steps import step_of
+from lora_checks.ranking import rank
 from lora_checks.records import Verdict
 from lora_checks.report import journal
 from lora_checks.report.codec import Row, plain, row, verdict_from_json, verdict_to_json
@@ -46,6 +47,7 @@ def build(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Document:
             "loras": [_lora(lora, verdicts, required) for lora in known.values()],
         }
     )
+    document["ranking"] = rank(document)
     return document
 
 
