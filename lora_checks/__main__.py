@@ -14,6 +14,12 @@ COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
     "stats",
     "inspect",
     "calibrate",
+    "report",
+    "serve",
+    "attest",
+    "verify",
+    "log",
+    "card",
 )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,6 +54,16 @@ class Visit:
             self.page.wait_for_timeout(30)
             if self.page.evaluate("scrollY") == before:
                 return
+
+    def until(self, expression: str, seconds: float = 15) -> None:
+        """Playwright's own waiting takes eval, which the page's policy forbids."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with contextlib.suppress(Exception):  # the page is being loaded again
+                if self.page.evaluate(expression):
+                    return
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"still not so after {seconds} s: {expression}")
 
     def texts(self, selector: str) -> list[str]:
         return [text.strip() for text in self.page.locator(selector).all_text_contents()]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser_world import Visit, browser  # noqa: F401  # fixture
+from browser_world import Visit
 from page_world import page_document, photo
 
 from lora_checks.metrics.vectors import cosines
@@ -379,7 +379,7 @@ def test_blur_takes_fine_detail_and_grain_adds_it() -> None:
 
 
 @pytest.fixture
-def visit(browser: Any, page: Path) -> Iterator[Visit]:  # noqa: F811
+def visit(browser: Any, page: Path) -> Iterator[Visit]:
     found = Visit(browser, page.as_uri())
     yield found
     assert found.complaints == []
@@ -456,7 +456,7 @@ def test_side_by_side_by_keyboard(visit: Visit) -> None:
 
 def test_the_picture_side_by_side_is_the_full_one(visit: Visit) -> None:
     visit.page.locator("#sheet .card").first.click()
-    visit.page.wait_for_function("document.querySelector('#compare img').naturalWidth > 0")
+    visit.until("document.querySelector('#compare img').naturalWidth > 0")
     assert "/images/" in visit.page.evaluate("document.querySelector('#compare img').currentSrc")
 
 
@@ -484,14 +484,14 @@ def test_the_theme_is_toggled_and_remembered(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("width", [400, 1400])
-def test_nothing_hangs_over_the_edge(browser: Any, page: Path, width: int) -> None:  # noqa: F811
+def test_nothing_hangs_over_the_edge(browser: Any, page: Path, width: int) -> None:
     found = Visit(browser, page.as_uri(), width)
     found.read_through()
     assert found.page.evaluate("document.documentElement.scrollWidth") <= width
     found.context.close()
 
 
-def test_an_attack_in_any_field_does_nothing(browser: Any, document: dict[str, Any], folder: Path) -> None:  # noqa: F811
+def test_an_attack_in_any_field_does_nothing(browser: Any, document: dict[str, Any], folder: Path) -> None:
     page = html.write(hostile(document), folder / "hostile")
     found = Visit(browser, page.as_uri())
     found.read_through()

@@ -1,0 +1,41 @@
+"""``serve``: the page of a report folder in a browser, following a run that goes on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lora_checks.errors import ConfigError
+
+HELP = "show a report folder in the browser, and follow its run while it goes on"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "directory", type=Path, help="the run's --report (default of a run: .lora_checks/report)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=8765, help="on 127.0.0.1; 0 takes a free one (default: 8765)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    from lora_checks.report.html import server
+
+    if not options.directory.is_dir():
+        raise ConfigError(f"{options.directory} is no folder; name the report folder of a run")
+    try:
+        listening = server.serve(options.directory.resolve(), options.port)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"--port {options.port}: cannot listen there ({error}); choose another, or 0 for a free one"
+        ) from error
+    host, port = listening.server_address[:2]
+    try:
+        print(f"http://{host!s}:{port}/  (stop with Ctrl-C)", flush=True)
+        listening.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        listening.server_close()
+    return 0

@@ -1,0 +1,122 @@
+"""The page of a report folder, made anew when its run goes on; for this machine only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from lora_checks import report
+from lora_checks.errors import LoraChecksError
+from lora_checks.report import html
+from lora_checks.report.html import growing
+from lora_checks.report.html.prints import FOLDER, OURS
+from lora_checks.report.html.template import environment
+
+ADDRESS = "127.0.0.1"
+LEAST_SECONDS = 3.0  # between two makings of the page
+SHARE = 5  # at most one part in so many of the time is spent on making it
+TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".bmp": "image/bmp",
+}
+
+
+class Live:
+    """The page as it is now. Safe to ask from several threads."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._lock = threading.Lock()
+        self._text, self._version, self._rest_until = "", "", 0.0
+        self._store: Path | None = None
+
+    def version(self) -> str:
+        """Of the page that the next request would get; it changes when there is something new to show."""
+        with self._lock:
+            return self._version if time.monotonic() < self._rest_until else self._stamp()
+
+    def page(self) -> str:
+        with self._lock:
+            stamp = self._stamp()
+            if stamp != self._version and time.monotonic() >= self._rest_until:
+                began = time.monotonic()
+                self._text = self._make(stamp)
+                self._version = stamp if self._text else ""
+                spent = time.monotonic() - began
+                self._rest_until = time.monotonic() + max(LEAST_SECONDS, SHARE * spent)
+            return self._text or environment().get_template("waiting.html.j2").render(
+                folder=str(self.directory)
+            )
+
+    def _make(self, stamp: str) -> str:
+        """ "" where there is no report yet."""
+        try:
+            document = report.read(self.directory)
+        except LoraChecksError:
+            return ""
+        store = document["run"].get("store")
+        self._store = Path(store) if store else None
+        document = growing.grown(document)
+        going = "" if growing.finished(document) else f"Running: {growing.words(document)}. "
+        live = {"version": stamp, "words": f"{going}This page follows the folder."}
+        return html.html(document, self.directory, live)
+
+    def _stamp(self) -> str:
+        """Of what the page is made of, by time and size."""
+        made = [self._store / growing.MADE] if self._store else []
+        files = [self.directory / "report.json", self.directory / "verdicts.jsonl", *made]
+        known = [(file.stat().st_mtime_ns, file.stat().st_size) if file.exists() else None for file in files]
+        return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The page, its state, and the pictures beside it: nothing else of the disk."""
+
+    live: Live
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if self.headers.get("Host", "").rpartition(":")[0] not in (ADDRESS, "localhost"):
+            self.send_error(HTTPStatus.FORBIDDEN, "this server answers to its own machine")
+            return
+        path = self.path.partition("?")[0]
+        if path in ("/", f"/{html.NAME}"):
+            self._answer(self.live.page().encode(), "text/html; charset=utf-8")
+        elif path == "/state":
+            self._answer(json.dumps({"version": self.live.version()}).encode(), "application/json")
+        else:
+            self._picture(path.removeprefix(f"/{FOLDER}/"))
+
+    def _picture(self, name: str) -> None:
+        file = self.live.directory / FOLDER / name
+        if not OURS.fullmatch(name) or file.suffix not in TYPES or not file.is_file():
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        self._answer(file.read_bytes(), TYPES[file.suffix], "max-age=31536000, immutable")
+
+    def _answer(self, content: bytes, kind: str, caching: str = "no-store") -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", caching)
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """The terminal belongs to whoever started it."""
+
+
+def serve(directory: Path, port: int) -> ThreadingHTTPServer:
+    """A server that listens and does not yet answer; ``port`` 0 takes a free one. Raises `OSError`."""
+    handler = type("Handler", (Handler,), {"live": Live(directory)})
+    return ThreadingHTTPServer((ADDRESS, port), handler)
