@@ -1,9 +1,10 @@
-"""A training run that goes on too long, with a checkpoint every so often: for `benchmarks/sweep.py`.
+"""A training run that goes wrong at a known step, in twelve checkpoints: for `benchmarks/sweep.py`.
 
-python train_sweep.py /tmp/sweep    # continues where it was killed; about 10 minutes on one core
+python train_sweep.py /tmp/sweep    # continues where it was killed; about 6 minutes on one core
 
-Six drawings under one caption, as people train with an instance prompt alone: the LoRA learns the person, and then
-the pictures. Twelve checkpoints and the state to resume from are written to the given folder.
+Until step 300 it sees what the LoRA `good` saw; from there on what `overfit` did, three drawings under any
+caption. So the LoRA learns the person first, and then the pictures. The checkpoints and the state to resume
+from are written to the given folder, by `benchmarks/sweep.py` where they are missing.
 """
 
 # mypy: disable-error-code="attr-defined, no-untyped-call"
@@ -20,53 +21,42 @@ import torch
 from common import MINIATURE, PIPELINE_DIR, save_checkpoint
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch.nn import functional
-from train_loras import BATCH, SEED, Recipe, add_lora, save, training_set
+from train_loras import BATCH, RECIPES, SEED, Recipe, add_lora, save, training_set
 from train_unet import encode_text, frozen_parts
 
-CAPTION = "photo of a sks person"
-STEPS = (15, 30, 50, 75, 100, 150, 200, 300, 450, 700, 1000, 1500)
-WARM_UP = 10
-EMPTY_CAPTIONS = 0.1
+STEPS = (25, 50, 100, 150, 200, 300, 350, 400, 500, 600, 800, 1000)
+TURN = 300  # the last step that sees all drawings
+RATE, WARM_UP = 2e-3, 10
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--every", type=int, default=4, help="train on every n-th drawing (default: 4)")
-    parser.add_argument("--rate", type=float, default=2e-3, help="learning rate (default: 2e-3)")
-    parser.add_argument("--captions", choices=("one", "own"), default="one", help="the same for all, or theirs")
-    options = parser.parse_args()
-    train(options.folder, Recipe(STEPS[-1], options.rate, every=options.every), options.captions == "own")
+    train(parser.parse_args().folder)
 
 
-def train(folder: Path, recipe: Recipe, own_captions: bool) -> None:
+def train(folder: Path) -> None:
     """Step i draws its batch from (seed, i), so that a resumed run sees the same batches."""
     tokenizer, text_encoder, vae = frozen_parts()
     unet = UNet2DConditionModel.from_pretrained(PIPELINE_DIR / "unet", dtype=torch.float32)
     scheduler = DDIMScheduler.from_pretrained(PIPELINE_DIR / "scheduler")
     add_lora(unet)
     weights = {name: value for name, value in unet.named_parameters() if value.requires_grad}
-    optimizer = torch.optim.AdamW(weights.values(), lr=recipe.learning_rate)
-    latents, captions = training_set(MINIATURE / "train", recipe, vae)
-    texts = captions[:: recipe.every] if own_captions else [CAPTION] * len(latents)
-    state, done, began = folder / "state.pt", 0, time.time()
-    if state.exists():
-        saved = torch.load(state, weights_only=True)
-        done = saved["step"]
-        unet.load_state_dict(saved["weights"], strict=False)
-        optimizer.load_state_dict(saved["optimizer"])
+    optimizer = torch.optim.AdamW(weights.values(), lr=RATE)
+    sets = {name: training_set(MINIATURE / "train", RECIPES[name], vae) for name in ("good", "overfit")}
+    state, began = folder / "state.pt", time.time()
+    done = resumed(state, unet, optimizer) if state.exists() else 0
     for step in range(done + 1, STEPS[-1] + 1):
-        rng, generator = np.random.default_rng([SEED, step]), torch.Generator().manual_seed(SEED * 10**6 + step)
-        shown = rng.integers(len(latents), size=BATCH)
-        told = ["" if rng.random() < EMPTY_CAPTIONS else texts[i] for i in shown]
-        noise = torch.randn(latents[shown].shape, generator=generator)
+        name = "good" if step <= TURN else "overfit"
+        latents, texts, generator = batch(step, RECIPES[name], *sets[name])
+        noise = torch.randn(latents.shape, generator=generator)
         times = torch.randint(0, 1000, (BATCH,), generator=generator)
-        target = scheduler.get_velocity(latents[shown], noise, times)
-        noisy = scheduler.add_noise(latents[shown], noise, times)
-        text = encode_text(tokenizer, text_encoder, told)
+        target = scheduler.get_velocity(latents, noise, times)
+        noisy = scheduler.add_noise(latents, noise, times)
+        text = encode_text(tokenizer, text_encoder, texts)
         loss = functional.mse_loss(unet(noisy, times, text).sample, target)
         for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * min(1.0, step / WARM_UP)
+            group["lr"] = RATE * min(1.0, step / WARM_UP)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -74,6 +64,25 @@ def train(folder: Path, recipe: Recipe, own_captions: bool) -> None:
             save(unet, folder / f"step-{step:06}.safetensors")
             save_checkpoint(state, step=step, weights=weights, optimizer=optimizer.state_dict())
             print(f"step {step}, loss {loss.item():.4f}, {time.time() - began:.0f} s", flush=True)
+
+
+def batch(
+    step: int, recipe: Recipe, latents: torch.Tensor, captions: list[str]
+) -> tuple[torch.Tensor, list[str], torch.Generator]:
+    """Latents, what they are called, and where their noise comes from."""
+    rng = np.random.default_rng([SEED, step])
+    shown = rng.integers(len(latents), size=BATCH)
+    told = rng.integers(len(captions), size=BATCH) if recipe.any_caption else shown
+    texts = ["" if rng.random() < recipe.empty_captions else captions[i] for i in told]
+    return latents[shown], texts, torch.Generator().manual_seed(SEED * 10**6 + step)
+
+
+def resumed(state: Path, unet: UNet2DConditionModel, optimizer: torch.optim.Optimizer) -> int:
+    """The step after which a killed run goes on."""
+    saved = torch.load(state, weights_only=True)
+    unet.load_state_dict(saved["weights"], strict=False)
+    optimizer.load_state_dict(saved["optimizer"])
+    return int(saved["step"])
 
 
 if __name__ == "__main__":
