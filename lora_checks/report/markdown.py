@@ -26,18 +26,23 @@ MOST = 1024 * 1024 - 4096  # GitHub drops a job summary above 1 MiB whole; leave
 
 
 def render(document: Mapping[str, Any]) -> str:
-    blocks = [f"# {escape(headline(document))}\n", _about(document["run"]), _odds(document["loras"])]
-    blocks.append(_compared(document.get("baseline")))
+    blocks = [head(document)]
     size = sum(len(block.encode()) for block in blocks)
     loras = sorted(document["loras"], key=lambda lora: lora["outcome"] == "PASS")
     for i, lora in enumerate(loras):
-        block = _block(lora)
-        size += len(block.encode())
+        told = block(lora)
+        size += len(told.encode())
         if size > MOST:
             blocks.append(f"\n{len(loras) - i} more LoRAs: see report.json\n")
             break
-        blocks.append(block)
+        blocks.append(told)
     return "".join(blocks)
+
+
+def head(document: Mapping[str, Any]) -> str:
+    """The verdict, then what is true of the run as a whole."""
+    parts = [f"# {escape(headline(document))}\n", _about(document["run"]), _odds(document["loras"])]
+    return "".join([*parts, _compared(document.get("baseline"))])
 
 
 def _about(run: Row) -> str:
@@ -73,7 +78,8 @@ def _compared(section: Row | None) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _block(lora: Row) -> str:
+def block(lora: Row) -> str:
+    """One LoRA: its verdict, its rows, its failures in words."""
     measured = [row for row in lora["rows"] if row["outcome"] != "ERROR"]
     parts = [f"\n## {escape(title(lora))}: {lora['outcome']}, {escape(tally(lora))}\n"]
     for reason, checks in errors(lora["rows"]):
