@@ -17,7 +17,6 @@ from report_world import HOSTILE, document, measurement, refused, verdicts
 from lora_checks import report
 from lora_checks.errors import StoreError
 from lora_checks.records import Calibration, Measurement, Outcome, Threshold, Verdict
-from lora_checks.report.markdown import render
 
 number = st.floats(allow_nan=False, allow_infinity=False)
 # Lone surrogates included: a file name on Linux may hold any byte.
@@ -83,7 +82,7 @@ def test_a_number_that_is_not_finite_becomes_null_never_zero(value: float) -> No
 
 def test_the_document_holds_run_loras_and_rows_worst_first() -> None:
     found = document(verdicts("overfit"), verdicts("good", ("identity", "drift")), command="pytest --lora x")
-    assert (found["schema"], found["outcome"]) == (1, "FAIL")
+    assert (found["schema"], found["outcome"]) == (2, "FAIL")
     assert found["run"]["command"] == "pytest --lora x"
     assert "required" not in found["run"]
     assert [(lora["name"], lora["outcome"]) for lora in found["loras"]] == [
@@ -125,12 +124,12 @@ def test_a_run_without_rows_is_incomplete() -> None:
     assert report.build({"loras": [], "required": []}, [])["outcome"] == "INCOMPLETE"
 
 
-def test_written_files_are_the_document_and_its_markdown(tmp_path: Path) -> None:
+def test_what_is_written_is_the_document(tmp_path: Path) -> None:
     found = document(verdicts(HOSTILE), weird=[math.nan, HOSTILE, Path("x")])
     path = report.write(found, tmp_path / "new" / "report")
     assert json.loads(path.read_text(encoding="ascii")) == found
-    assert (path.parent / "report.md").read_text(encoding="utf-8") == render(found)
-    assert sorted(p.name for p in path.parent.iterdir()) == ["report.json", "report.md"]
+    assert report.read(path.parent) == found
+    assert [p.name for p in path.parent.iterdir()] == ["report.json"]
     assert found["run"]["weird"] == [None, HOSTILE, "x"]
 
 
@@ -147,7 +146,7 @@ def test_a_report_that_cannot_be_written_keeps_the_old_one_and_says_so(
     with pytest.raises(StoreError, match=r"could not be written \(No space left on device\)"):
         report.write(document(verdicts("new", ("identity",))), tmp_path)
     assert path.read_text() == before
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.json", "report.md"]
+    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
 
 
 def test_a_file_in_the_way_of_the_folder_is_one_clear_error(tmp_path: Path) -> None:

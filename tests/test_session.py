@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from world import Gate, Run, row
 
+from lora_checks import report
+
 SKIP_ALL = """
 import pytest
 def pytest_collection_modifyitems(items):
@@ -186,5 +188,11 @@ def test_the_verdicts_are_on_disk_before_the_run_ends(gate: Gate) -> None:
     run = gate("-p", "leave", "--lora", gate.world.good)
     assert run.code == 0
     assert not (run.report_folder / "report.json").exists()
-    journal = (run.report_folder / "verdicts.jsonl").read_text().splitlines()
-    assert len(journal) == 4
+    found = report.read(run.report_folder)
+    assert found["outcome"] == "INCOMPLETE"
+    (lora,) = found["loras"]
+    assert {row["check"]: row["outcome"] for row in lora["rows"]} == dict.fromkeys(
+        ["file", "applied", "faces", "identity"], "PASS"
+    )
+    assert lora["missing"] == ["likeness", "distribution"]
+    assert len(lora["pictures"]) == 8
