@@ -93,7 +93,7 @@ def page_document(
         "loras": [_lora(lora, names, pictures[lora], base) for lora in loras],
         "required": [(verdict.lora, verdict.check) for verdict in verdicts],
     }
-    return report.build(facts | run, verdicts) | {"ranking": None, "baseline": None}
+    return report.build(facts | run, verdicts)
 
 
 def _lora(name: str, names: list[str], pictures: list[dict[str, str]], base: dict[str, Any]) -> Document:

@@ -99,6 +99,7 @@ def hostile(document: dict[str, Any]) -> dict[str, Any]:
         prompt, _, seed = old.rpartition("/")
         return f"{renamed[prompt]}/{seed}"
 
+    _poison(bad["ranking"])
     for lora in bad["loras"]:
         lora |= {"name": f"{lora['name']} {HOSTILE}", "path": f"loras/{lora['name']} {HOSTILE}.safetensors"}
         lora |= {"facts": {HOSTILE: HOSTILE}, "missing": [HOSTILE], "images": [HOSTILE]}
@@ -121,6 +122,15 @@ def hostile(document: dict[str, Any]) -> dict[str, Any]:
             m["per_image"] = [[name(image), value] for image, value in m["per_image"]]
             m["matches"] = [[name(image), f"{other} {HOSTILE}"] for image, other in m["matches"]]
     return bad
+
+
+def _poison(value: Any) -> None:
+    """Every text inside, but for the words that a program of ours chooses."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in list(items):
+        if isinstance(item, str) and key not in ("by", "axis", "better", "outcome", "role"):
+            value[key] = f"{item} {HOSTILE}"
+        _poison(item)
 
 
 # -- what is in the file
@@ -269,6 +279,64 @@ def test_a_page_without_pictures_or_a_store_still_gives_the_verdict(tmp_path: Pa
         lora["pictures"] = []
     assert "Is it the subject?" in html.write(document, tmp_path / "report").read_text(encoding="utf-8")
     assert not (tmp_path / "elsewhere").exists()
+
+
+# -- several LoRAs, and the last approved release
+
+
+@pytest.fixture(scope="module")
+def run_of_steps(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    folder = tmp_path_factory.mktemp("steps")
+    document = page_document(folder, ("step-0300", "step-0200", "step-0100"), prompts=8, seeds=1)
+    document["baseline"] = {
+        "path": "gate/approved.json", "sha256": "ab" * 32, "lora": "old", "lora_sha256": "cd" * 32,
+        "scale": 1.0,
+        "finished": "2026-11-02T10:00:00+00:00", "policy": "ef" * 32, "note": "",
+        "policy_differences": ["likeness: min 0.450 -> 0.500, tighter"], "notes": ["made with torch 2.13.0"],
+        "pictures": [],
+        "rows": [{
+            "lora": "step-0300", "check": "likeness", "metric": "similarity", "label": "similarity",
+            "better": "higher", "kind": "images", "before": 0.8, "value": 0.75, "difference": -0.05,
+            "low": -0.08, "high": -0.02, "confidence": 0.95, "sides": 2, "pairs": 8, "lost": 0, "found": 0,
+            "absent": 0, "allowed": 0.02, "outcome": "FAIL", "reason": "0.050 worse, and 0.020 is allowed",
+            "not_compared": "", "prompts": [["p3", 0.9, 0.7, -0.2], ["p1", 0.7, 0.8, 0.1]],
+        }],
+    }  # fmt: skip
+    return document, folder
+
+
+def test_the_leaderboard_and_the_curves_are_those_of_the_ranking(
+    run_of_steps: tuple[dict[str, Any], Path], browser: Any
+) -> None:
+    document, folder = run_of_steps
+    visit = Visit(browser, html.write(document, folder / "report").as_uri())
+    board = document["ranking"]["leaderboard"]
+    shown = visit.texts("#ranking tbody tr th")
+    assert [text.partition(" ")[0] for text in shown] == [row["lora"] for row in board]
+    assert "best" in shown[0]
+    assert document["ranking"]["sentence"] in visit.page.inner_text("#ranking")
+    visit.read_through()
+    assert visit.page.locator("#curves svg.plot").count() == len(document["ranking"]["curves"]) > 0
+    assert visit.complaints == []
+    visit.context.close()
+
+
+def test_the_approved_release_stands_beside_each_row(run_of_steps: tuple[dict[str, Any], Path]) -> None:
+    document, folder = run_of_steps
+    text = html.html(document, folder / "report")
+    section = text[text.index('<section id="baseline"') :]
+    section = section[: section.index("</section>")]
+    for words in (
+        "old cdcdcd, 2 Nov 2026",
+        "-0.050",
+        "worse",
+        "[-0.080, -0.020]",
+        "0.050 worse",
+        "tighter",
+        "p3",
+    ):
+        assert words in section, words
+    assert section.index("p3") < section.index("p1")
 
 
 # -- what is computed

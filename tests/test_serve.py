@@ -110,7 +110,7 @@ def test_it_shows_what_is_judged_so_far_and_notices_more(site: Site) -> None:
     site.begin()
     page = site.get("/")[1].decode()
     assert "Running: 1 of 3 rows judged, 0 of 6 images" in page
-    assert "INCOMPLETE" in page
+    assert "good.safetensors, 1 of 3 rows judged so far" in page
     before = site.version()
     assert before == site.version()
     site.verdict(1)

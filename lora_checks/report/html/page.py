@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,11 +54,12 @@ class Block:
 def context(document: Row) -> dict[str, Any]:
     """Everything of the page that is no picture and no chart."""
     run, loras = document["run"], document["loras"]
+    said = headline(document).partition(": ")[2] if run.get("finished") else so_far(loras)
     return {
         "outcome": document["outcome"],
         "symbols": SYMBOLS,
-        "headline": printable(headline(document).partition(": ")[2]),
-        "heading": printable(headline(document)),
+        "headline": printable(said),
+        "heading": printable(f"{document['outcome']}: {said}"),
         "setting": [printable(part) for part in setting(run)],
         "caveat": printable(caveat(run)),
         "warnings": [printable(str(warning)) for warning in run.get("warnings") or ()],
@@ -69,6 +70,17 @@ def context(document: Row) -> dict[str, Any]:
         "ranking": ranking.context(document),
         "baseline": approved.context(document),
     }
+
+
+def so_far(loras: Sequence[Row]) -> str:
+    """Of a run that goes on, or was killed: "2 of 8 LoRAs judged so far"."""
+    if len(loras) == 1:
+        judged = len(loras[0]["rows"])
+        return (
+            f"{title(loras[0])}, {judged} of {count(judged + len(loras[0]['missing']), 'row')} judged so far"
+        )
+    judged = sum(not lora["missing"] for lora in loras)
+    return f"{judged} of {count(len(loras), 'LoRA')} judged so far"
 
 
 def setting(run: Row) -> list[str]:

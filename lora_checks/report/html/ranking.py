@@ -18,7 +18,7 @@ def context(document: Row) -> dict[str, Any] | None:
         return None
     board: Sequence[Row] = ranking["leaderboard"]
     axes = [axis for axis in AXES if len({row.get(axis) for row in board}) > 1]
-    checks = list(dict.fromkeys(check for row in board for check in row["values"]))
+    checks = _checks(ranking)
     numbers = {lora["name"]: i for i, lora in enumerate(document["loras"])}
     best = (ranking.get("best") or {}).get("lora")
     return {
@@ -30,6 +30,15 @@ def context(document: Row) -> dict[str, Any] | None:
         "checks": [printable(check) for check in checks],
         "rows": [_row(row, axes, checks, numbers.get(row["lora"]), row["lora"] == best) for row in board],
     }
+
+
+def _checks(ranking: Row) -> list[str]:
+    """Those that have a part in utility; where none has, all that have a value."""
+    weighted = [worth["check"] for worth in ranking["weights"]]
+    known = [
+        check for row in ranking["leaderboard"] for check, value in row["values"].items() if value is not None
+    ]
+    return weighted or list(dict.fromkeys(known))
 
 
 def _row(row: Row, axes: Sequence[str], checks: Sequence[str], at: int | None, best: bool) -> dict[str, Any]:
