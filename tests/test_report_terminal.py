@@ -123,13 +123,14 @@ def test_many_loras_get_a_line_each_and_details_only_where_one_did_not_pass() ->
     good = [verdicts(f"step-{i:04}", ("identity", "drift")) for i in range(38)]
     found = lines(document(*good, verdicts("overfit"), refused("broken", "damaged")), 120)
     assert sum(line.startswith("  step-") for line in found) == 38
-    assert found[39].startswith(
-        "  overfit.safetensors    FAIL  2 of 5 rows, 1 INCONCLUSIVE: not a copy, prompt"
+    assert found[1].split() == ["LoRA", "step", "utility", "verdict"]
+    assert found[40].startswith(
+        "  overfit.safetensors       -    0.600  FAIL  2 of 5 rows, 1 INCONCLUSIVE: not a copy, prompt"
     )
-    assert found[40] == "  broken.safetensors     ERROR  5 of 5 rows"
+    assert found[41] == "  broken.safetensors        -        -  ERROR  5 of 5 rows"
     assert len([line for line in found if "PASS" in line]) == 38
     assert found[-1] == "FAIL: 2 of 40 LoRAs did not pass"
-    assert len(found) < 65
+    assert len(found) < 70
 
 
 def test_a_few_loras_are_shown_in_full_and_summed_up() -> None:

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from lora_checks.regression import words as regression
+from lora_checks.report import leaderboard
 from lora_checks.report.rows import (
     HEADINGS,
     Row,
@@ -23,6 +24,8 @@ from lora_checks.report.rows import (
 from lora_checks.words import printable
 
 MOST = 1024 * 1024 - 4096  # GitHub drops a job summary above 1 MiB whole; leave room for others' lines
+
+MOST_RANKED = 200  # lines of the leaderboard
 
 
 def render(document: Mapping[str, Any]) -> str:
@@ -42,7 +45,7 @@ def render(document: Mapping[str, Any]) -> str:
 def head(document: Mapping[str, Any]) -> str:
     """The verdict, then what is true of the run as a whole."""
     parts = [f"# {escape(headline(document))}\n", _about(document["run"]), _odds(document["loras"])]
-    return "".join([*parts, _compared(document.get("baseline"))])
+    return "".join([*parts, _ranked(document), _compared(document.get("baseline"))])
 
 
 def _about(run: Row) -> str:
@@ -65,12 +68,27 @@ def _odds(loras: Sequence[Row]) -> str:
     )
 
 
+def _ranked(document: Mapping[str, Any]) -> str:
+    """Several LoRAs beside each other, the best first."""
+    ranking, loras = document.get("ranking"), document["loras"]
+    if not ranking:
+        return ""
+    heads = [*leaderboard.headings(ranking), "stopped by"]
+    parts = [f"\n**{escape(_capital(ranking['sentence']))}**\n", _line(heads), _line(["---"] * len(heads))]
+    rows = list(zip(leaderboard.cells(ranking, loras), ranking["leaderboard"], strict=True))
+    for cells, one in rows[:MOST_RANKED]:
+        parts.append(_line([escape(cell) for cell in (*cells, one["outcome"], ", ".join(one["stopped_by"]))]))
+    left = [f"{len(rows) - MOST_RANKED} more LoRAs: see report.json"] if len(rows) > MOST_RANKED else []
+    said = [*left, *leaderboard.sentences(ranking)[1:]]
+    return "\n".join([*parts, "", *(f"- {escape(text)}" for text in said)]) + "\n"
+
+
 def _compared(section: Row | None) -> str:
     """With the last approved release: what differs beside the LoRA, and every row's difference."""
     said = regression.lines(section)
     if section is None or not said:
         return ""
-    parts = ["\n## " + escape(said[0][:1].upper() + said[0][1:]), *(f"- {escape(text)}" for text in said[1:])]
+    parts = ["\n## " + escape(_capital(said[0])), *(f"- {escape(text)}" for text in said[1:])]
     for lora, rows in groupby(section["rows"], key=lambda row: str(row["lora"])):
         parts += ["", _line([escape(lora), *regression.HEADINGS[1:]])]
         parts.append(_line(["---"] * len(regression.HEADINGS)))
@@ -96,6 +114,10 @@ def block(lora: Row) -> str:
         f"\n{escape(text)}" for text in (*(f"images: {folder}" for folder in lora["images"]), sha) if text
     ]
     return "\n".join(parts) + "\n"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lora_checks.regression import words as regression
+from lora_checks.report import leaderboard
 from lora_checks.report.rows import (
     Row,
     caveat,
@@ -45,9 +46,7 @@ def lines(document: Mapping[str, Any], width: int, markup: Markup | None = None)
     if len(loras) <= MANY:
         shown = [line for lora in loras for line in _block(lora, lora["rows"], about, width, paint)]
         end = _wrapped(caveat(document["run"]), width) if len(loras) == 1 else [_last(document, paint)]
-        return [*shown, *_compared(document, width), *end]
-    name_width = max(len(printable(title(lora))) for lora in loras)
-    summary = [f"  {_head(lora, paint, name_width)}{_stoppers(lora)}" for lora in loras]
+        return [*shown, *_best(document, width), *_compared(document, width), *end]
     detailed = [lora for lora in loras if lora["outcome"] != "PASS"]
     details: list[str] = []
     for lora in detailed:
@@ -56,12 +55,37 @@ def lines(document: Mapping[str, Any], width: int, markup: Markup | None = None)
     compared = _compared(document, width)
     return [
         printable(about),
-        *summary,
+        *_board(document, paint),
         *details,
         *([""] if details else []),
+        *_best(document, width),
         *compared,
         _last(document, paint),
     ]
+
+
+def _board(document: Mapping[str, Any], paint: Markup) -> list[str]:
+    """A line for each LoRA, the best first; as the document has them where it does not rank them."""
+    loras, ranking = document["loras"], document.get("ranking")
+    if not ranking:
+        name_width = max(len(printable(title(lora))) for lora in loras)
+        return [f"  {_head(lora, paint, name_width)}{_stoppers(lora)}" for lora in loras]
+    rows = [leaderboard.headings(ranking)[:-1], *leaderboard.cells(ranking, loras)]
+    clean = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
+    starts = [f"  {row[0]:{widths[0]}}  " + "  ".join(map(str.rjust, row[1:], widths[1:])) for row in clean]
+    ends = [
+        f"{_painted(lora, paint)}  {tally(lora)}{_stoppers(lora)}"
+        for lora in leaderboard.in_order(ranking, loras)
+    ]
+    return [f"{start}  {end}" for start, end in zip(starts, ["verdict", *ends], strict=True)]
+
+
+def _best(document: Mapping[str, Any], width: int) -> list[str]:
+    """Which LoRA is best, and what a training run did, where there are several."""
+    ranking = document.get("ranking")
+    said = leaderboard.sentences(ranking) if ranking else []
+    return [line for text in said for line in _wrapped(text, width)]
 
 
 def _compared(document: Mapping[str, Any], width: int) -> list[str]:
@@ -87,8 +111,11 @@ def _block(lora: Row, rows: Sequence[Row], about: str, width: int, paint: Markup
 
 
 def _head(lora: Row, paint: Markup, name_width: int = 0) -> str:
-    verdict = paint(lora["outcome"], bold=True, **{COLOURS[lora["outcome"]]: True})
-    return f"{printable(title(lora)):{name_width}}  {verdict}  {tally(lora)}"
+    return f"{printable(title(lora)):{name_width}}  {_painted(lora, paint)}  {tally(lora)}"
+
+
+def _painted(lora: Row, paint: Markup) -> str:
+    return paint(lora["outcome"], bold=True, **{COLOURS[lora["outcome"]]: True})
 
 
 def _stoppers(lora: Row) -> str:

@@ -1,0 +1,62 @@
+"""``document["ranking"]`` in words: a table of several LoRAs, the best of them, and what a run did to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lora_checks.report.rows import Row, title
+from lora_checks.words import number
+
+AXES = ("step", "epoch", "scale", "rank")
+WORDS = {"scale": "strength"}
+
+
+def headings(ranking: Row) -> list[str]:
+    """ "LoRA", then what the LoRAs differ in, "utility", "judged" where there are halves, and "verdict"."""
+    judged = ["judged"] if ranking["split"] else []
+    return ["LoRA", *(WORDS.get(axis, axis) for axis in _axes(ranking)), "utility", *judged, "verdict"]
+
+
+def cells(ranking: Row, loras: Sequence[Row]) -> list[list[str]]:
+    """A line for each LoRA, the best first: its cells under `headings`, but for the verdict."""
+    files = {lora["name"]: title(lora) for lora in loras}
+    return [
+        [
+            files[one["lora"]],
+            *("-" if one[axis] is None else f"{one[axis]:g}" for axis in _axes(ranking)),
+            number(one["utility"]),
+            *([number(one["judged"])] if ranking["split"] else []),
+        ]
+        for one in ranking["leaderboard"]
+    ]
+
+
+def in_order(ranking: Row, loras: Sequence[Row]) -> list[Row]:
+    """The LoRAs of the document as the leaderboard has them."""
+    by_name = {lora["name"]: lora for lora in loras}
+    return [by_name[one["lora"]] for one in ranking["leaderboard"]]
+
+
+def sentences(ranking: Mapping[str, Any]) -> list[str]:
+    """The best, its values on the halves of the prompts, and what the run did to it."""
+    said = [ranking["sentence"]]
+    best = ranking["best"]
+    if best and ranking["split"]:
+        sizes = [len(ranking["split"][half]) for half in ("choose", "judge")]
+        values = ", ".join(_both(row) for row in best["rows"] if row["judge"] and row["choose"])
+        said.append(
+            f"{best['lora']} on the {sizes[0]} prompts it was chosen by | {sizes[1]} others: {values}"
+        )
+    if ranking["gate_only"] and best:
+        gates = f"only for the verdict: {', '.join(ranking['gate_only'])}"
+        said.append(f"{ranking['rule']}; {gates}")
+    return [*said, *ranking["notes"]]
+
+
+def _both(row: Row) -> str:
+    return f"{row['check']} {number(row['choose']['value'])} | {number(row['judge']['value'])}"
+
+
+def _axes(ranking: Row) -> list[str]:
+    return [axis for axis in AXES if len({one[axis] for one in ranking["leaderboard"]}) > 1]
