@@ -16,9 +16,11 @@ from lora_checks.card.pictures import PREFIX, Sample, samples, save
 from lora_checks.card.section import put, section
 from lora_checks.errors import CardError, first_line
 from lora_checks.files import write_atomically
+from lora_checks.report.markdown import escape
 
 Row = Mapping[str, Any]
 _YAML = re.compile(r"^\s*---(\r\n|\r|\n)(.*?)(\r\n|\r|\n)---", re.DOTALL)  # as the hub finds it
+_EMPTY = "---\n\n---\n"
 
 
 def chosen(document: Row, name: str | None) -> Row:
@@ -53,7 +55,7 @@ def write(document: Row, lora: Row, readme: Path, *, most: int = 8, lossless: bo
 def render(
     document: Row, lora: Row, found: list[Sample], before: str, *, lossless: bool = False
 ) -> tuple[str, list[str]]:
-    """The card's new text, and what got lost of the old one."""
+    """The card's new text, and what its owner should know of it."""
     from huggingface_hub import RepoCard
     from huggingface_hub.repocard_data import CardData
 
@@ -61,12 +63,14 @@ def render(
         card_data_class = CardData
 
     try:
-        card = _Card(before or "---\n---\n")
+        card = _Card(before if _YAML.match(before) else f"{_EMPTY}{before or _heading(lora)}")
     except Exception as trouble:
         raise CardError(
             f"the card's metadata cannot be read: {first_line(trouble)}; mend it first"
         ) from trouble
     warnings = _comments(before)
+    if not card.data.get("license"):
+        warnings.append("the card names no license: add `license:` to its metadata")
     merge(card.data, document, lora, found, lossless=lossless)
     end = "\r\n" if "\r\n" in before else "\n"
     ours = section(document, lora, found, lossless=lossless, gallery="<Gallery" not in put(card.text, ""))
@@ -74,6 +78,10 @@ def render(
     text = str(card)
     _validate(text)
     return text, warnings
+
+
+def _heading(lora: Row) -> str:
+    return f"\n# {escape(str(lora['name']))}\n"
 
 
 def _validate(text: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lora_checks.card.pictures import FOLDER, PREFIX, Sample
 from lora_checks.report.rows import columns
-from lora_checks.words import clean, printable
+from lora_checks.words import clean, count, printable
 
 DATASET = "lora-checks"  # type of the "dataset" of our results: the prompts and pictures of a policy
 TAGS = ("text-to-image", "diffusers", "lora", "template:sd-lora", "lora-checks")
@@ -61,14 +61,14 @@ def results(lora: Row, run: Row) -> list[Any]:
     from huggingface_hub import EvalResult
 
     policy, prompts, seeds = run.get("policy") or {}, run.get("prompts"), run.get("seeds") or []
-    number = len(prompts) if isinstance(prompts, list) else prompts
+    asked = len(prompts) if isinstance(prompts, list) else int(prompts or 0)
     name = printable(PurePath(str(policy.get("directory", ""))).name or "policy")
     return [
         EvalResult(
             task_type="text-to-image",
             task_name="Text to image",
             dataset_type=DATASET,
-            dataset_name=f"{name}: {number} prompts x {len(seeds)} seeds",
+            dataset_name=f"{name}: {count(asked, 'prompt')} x {count(len(seeds), 'seed')}",
             dataset_revision=policy.get("digest"),
             metric_type=row["measurement"]["metric"],
             metric_name=f"{printable(row['check'])} ({columns(row)[2]})",
