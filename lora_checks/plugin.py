@@ -19,6 +19,7 @@ NEEDS_LORA = (
     *("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds", "scale"),
     "until_decided",
     "baseline",
+    "log",
 )
 NEEDS_IMAGES = ("images_from", "baseline_images")
 
@@ -97,6 +98,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="lora_report",
         metavar="DIR",
         help="where report.json and report.md go (default: report in the store)",
+    )
+    add(
+        "--log",
+        dest="lora_log",
+        metavar="TRACKERS",
+        help="log the report to one or more of wandb,mlflow,tensorboard,trackio; wandb:PROJECT says where",
     )
     add("--seeds", dest="lora_seeds", metavar="N", type=int, help="images per prompt (default: the policy's)")
     add(

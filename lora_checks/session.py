@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lora_checks import config as policies
+from lora_checks import config as policies, trackers
 from lora_checks import outputs, report, run_record, verdict
 from lora_checks.candidates import Candidate, candidates, companions
 from lora_checks.errors import ConfigError, LoraChecksError, StoreError
@@ -28,6 +28,7 @@ from lora_checks.records import Allowance, Lora, Policy, Threshold, Verdict
 from lora_checks.regression.against import Against, open_against
 from lora_checks.report import journal, junit, terminal
 from lora_checks.store import Advance
+from lora_checks.trackers.after_run import AfterRun
 from lora_checks.words import printable
 from lora_checks.workbench import Workbench, open_workbench
 
@@ -264,6 +265,7 @@ def start(config: pytest.Config) -> Session:
     console = _Console(config)
     _share_cores()
     try:
+        targets = trackers.chosen(option.lora_log)
         loras = _candidates(option, here)
         policy = policies.load_policy(
             _policy_folder(config),
@@ -286,6 +288,9 @@ def start(config: pytest.Config) -> Session:
     except LoraChecksError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = session
+    if targets and not session.worker:
+        logging = AfterRun(config, targets, session.report_folder)
+        config.pluginmanager.register(logging, "lora_checks.after_run")
     return session
 
 
