@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks import report
-from lora_checks.report import markdown, tables
+from lora_checks.report import gitlab, html, markdown, tables
 from lora_checks.report.files import write_text
 
 
@@ -18,5 +18,7 @@ def write(document: Mapping[str, Any], directory: Path) -> list[Path]:
         write_text(directory / "report.md", markdown.render(document)),
         tables.write_csv(document, directory),
         tables.write_parquet(document, directory),
+        html.write(document, directory),
+        gitlab.write(document, directory),
     ]
     return [path for path in written if path is not None]
