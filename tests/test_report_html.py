@@ -17,6 +17,7 @@ import pytest
 from browser_world import Visit
 from page_world import page_document, photo
 
+from lora_checks import report
 from lora_checks.metrics.vectors import cosines
 from lora_checks.report import html
 from lora_checks.report.html import marks, scale, spectrum, thumbnails
@@ -339,6 +340,11 @@ def test_the_approved_release_stands_beside_each_row(run_of_steps: tuple[dict[st
     assert section.index("p3") < section.index("p1")
 
 
+def test_a_run_that_judged_nothing_has_a_page(tmp_path: Path) -> None:
+    document = report.build({"loras": [], "required": [], "finished": "2026-11-24T18:57:57+00:00"}, [])
+    assert "no LoRA was judged" in html.write(document, tmp_path).read_text(encoding="utf-8")
+
+
 # -- what is computed
 
 
@@ -499,6 +505,22 @@ def test_a_row_leads_to_its_images(visit: Visit) -> None:
     assert visit.page.input_value("#sort") == "drift"
     assert visit.page.input_value("#which") == "1"
     assert visit.page.locator("#sheet .card").count() == 6
+
+
+def test_a_link_to_a_folded_lora_opens_it(visit: Visit) -> None:
+    visit.page.evaluate("document.getElementById('lora-0').open = false")
+    visit.page.click("#overview a[href='#lora-0']")
+    visit.until("document.getElementById('lora-0').open")
+
+
+def test_on_paper_everything_is_there(visit: Visit) -> None:
+    visit.page.evaluate("document.getElementById('lora-0').open = false")
+    visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    visit.page.emulate_media(media="print")
+    visit.until("[...document.images].every((image) => image.naturalWidth > 0)")
+    assert visit.page.locator("#distribution-charts svg.plot").count() == 3
+    assert visit.page.locator("#lora-0 table").is_visible()
+    assert not visit.page.locator("#tools").is_visible()
 
 
 def test_side_by_side_by_keyboard(visit: Visit) -> None:

@@ -123,13 +123,19 @@ def line(row: Row) -> Line:
         value=value,
         interval=interval,
         limits=limits,
-        note="" if m is None and outcome != "PASS" else note,
+        note=note if outcome == "PASS" else _remark(note),
         reason="" if outcome == "PASS" else printable(rows.reason(row)),
         why=printable(threshold.get("why") or ""),
         network=printable(", ".join(filter(None, (m["label"], m["against"])))) if m else "",
         drawing=scale.drawing(row),
         sheet=bool(m and m["per_image"]),
     )
+
+
+def _remark(note: str) -> str:
+    """What the reason does not say already: it names the worst prompt and what the images are near to."""
+    said = ("worst: ", "images are nearest to ")
+    return ", ".join(part for part in note.split(", ") if not any(words in part for words in said))
 
 
 def _not_run(check: str) -> Line:

@@ -49,7 +49,10 @@ function develop(image) {
   waiting.unobserve(image);
   if (!image.src) image.src = THUMBNAILS[image.dataset.picture];
 }
-addEventListener("beforeprint", () => document.querySelectorAll("img[data-picture]").forEach(develop));
+addEventListener("beforeprint", () => {
+  for (const part of document.querySelectorAll("details.lora")) part.open = true;
+  document.querySelectorAll("img[data-picture]").forEach(develop);
+});
 
 function shot(picture, tag, alt, full = false) {
   const frame = make("span", { class: "shot" });
@@ -88,3 +91,11 @@ function whenNear(element, draw) {
   observer.observe(element);
   addEventListener("beforeprint", once);
 }
+
+// A link to a LoRA that is folded opens it.
+const unfold = () => {
+  const part = byId(location.hash.slice(1));
+  if (part instanceof HTMLDetailsElement) part.open = true;
+};
+addEventListener("hashchange", unfold);
+unfold();

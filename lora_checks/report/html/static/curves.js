@@ -1,5 +1,5 @@
 // Of several checkpoints or strengths: each row's value over what varies, with the row's limits.
-function curveChart(curve, axis) {
+function curveChart(curve, axis, width) {
   const points = curve.series.flatMap((series) => series.points.filter((point) => point.value !== null).map((point) => ({ ...point, series: series.name })));
   if (!points.length) return null;
   const names = curve.series.map((series) => series.name);
@@ -8,7 +8,7 @@ function curveChart(curve, axis) {
   const [low, high] = d3.extent(known), spare = (high - low || 1) * 0.05;
   const outside = [curve.min === null ? null : { from: low - spare, to: curve.min }, curve.max === null ? null : { from: curve.max, to: high + spare }].filter(Boolean);
   const chart = Plot.plot(plotted({
-    width: 560, height: 240, marginLeft: 52, marginRight: names.length > 1 ? 90 : 20,
+    width, height: 240, marginLeft: 52, marginRight: names.length > 1 ? 90 : 20,
     x: { label: axis, labelAnchor: "center", nice: true },
     y: { domain: [low - spare, high + spare], label: curve.label, grid: true },
     marks: [
@@ -41,6 +41,6 @@ if (DATA.curves) {
     const holder = make("div", { class: "chart" }, make("h3", {}, curve.check, make("small", {}, role)));
     holder.style.minHeight = "120px";
     byId("curves").append(holder);
-    whenNear(holder, () => holder.append(curveChart(curve, DATA.curves.axis) ?? make("p", { class: "said" }, "no value")));
+    whenNear(holder, () => holder.append(curveChart(curve, DATA.curves.axis, roomIn(holder)) ?? make("p", { class: "said" }, "no value")));
   }
 }

@@ -1,9 +1,10 @@
 // A strip of dots for each row: an image a dot, a line of them for each LoRA.
 const DOTS = 300; // images of a LoRA above which bars are drawn in place of dots
 const plotted = (more) => ({ className: "plot", style: { background: "none", color: "inherit" }, ...more });
+const roomIn = (holder) => Math.max(280, holder.clientWidth - 30);
 const shortName = (name) => (name.length > 22 ? `${name.slice(0, 20)}…` : name);
 
-function distribution(check, at) {
+function distribution(check, at, width) {
   const points = IMAGES.filter((image) => image.values[at] !== null && image.values[at] !== undefined)
     .map((image) => ({ image, value: image.values[at], lora: DATA.loras[image.which].title }));
   if (!points.length) return null;
@@ -14,7 +15,7 @@ function distribution(check, at) {
   const outside = [check.min === null ? null : { from: low - spare, to: check.min }, check.max === null ? null : { from: check.max, to: high + spare }];
   const height = many ? 64 : Math.max(44, 14 + 5.6 * tallest(points, low - spare, high + spare));
   const chart = Plot.plot(plotted({
-    width: 560, height: names.length * height + 44, marginLeft: SEVERAL ? 132 : 14, marginRight: 14, marginBottom: 30, marginTop: 10,
+    width, height: names.length * height + 44, marginLeft: SEVERAL ? 132 : 14, marginRight: 14, marginBottom: 30, marginTop: 10,
     x: { domain: [low - spare, high + spare], label: check.label, grid: true },
     y: { axis: null },
     fy: { domain: names, label: null, axis: SEVERAL ? "left" : null, tickFormat: shortName, padding: 0.08 },
@@ -61,7 +62,7 @@ DATA.checks.forEach((check, at) => {
   holder.style.minHeight = "120px";
   byId("distribution-charts").append(holder);
   whenNear(holder, () => {
-    const [chart, words] = distribution(check, at);
+    const [chart, words] = distribution(check, at, roomIn(holder));
     holder.append(chart, make("p", { class: "said" }, words));
   });
 });
