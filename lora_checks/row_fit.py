@@ -40,7 +40,7 @@ def task(
 ) -> Task:
     """``images`` are what the row is about, ``baseline`` their counterparts where it asks for a gain."""
     one_limit = (row.min is None) != (row.max is None)
-    worst_is = ("lowest" if row.max is None else "highest") if one_limit else ""
+    worst_is = ("lowest" if _low_is_bad(row) else "highest") if one_limit else ""
     return Task(
         metric,
         images,
@@ -54,3 +54,10 @@ def task(
         row.on,
         sides=1 if one_limit and row.rule == "bound" else 2,
     )
+
+
+def _low_is_bad(row: Threshold) -> bool:
+    """Which values a row with one limit is there to catch: of a share, the counted ones if it has a max."""
+    if row.at is None:
+        return row.max is None
+    return (row.stat == "share_at_least") == (row.max is None)
