@@ -16,8 +16,7 @@ def write(document: Mapping[str, Any], directory: Path) -> list[Path]:
     written = [
         report.write(document, directory),
         write_text(directory / "report.md", markdown.render(document)),
-        tables.write_csv(document, directory),
-        tables.write_parquet(document, directory),
+        *tables.write(document, directory),
         html.write(document, directory),
         gitlab.write(document, directory),
     ]

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from lora_checks import config as policies, trackers
-from lora_checks import outputs, report, run_record, verdict
+from lora_checks import config as policies
+from lora_checks import outputs, report, run_record, trackers, verdict
 from lora_checks.candidates import Candidate, candidates, companions
 from lora_checks.errors import ConfigError, LoraChecksError, StoreError
 from lora_checks.gallery import shown
@@ -26,7 +26,7 @@ from lora_checks.lora.opening import refused_sha256
 from lora_checks.progress import Progress
 from lora_checks.records import Allowance, Lora, Policy, Threshold, Verdict
 from lora_checks.regression.against import Against, open_against
-from lora_checks.report import journal, junit, terminal
+from lora_checks.report import github, html, journal, junit, terminal
 from lora_checks.store import Advance
 from lora_checks.trackers.after_run import AfterRun
 from lora_checks.words import printable
@@ -64,6 +64,7 @@ class Session:
         self.document: dict[str, Any] = {}
         self.shown: set[str] = set()  # LoRAs whose pictures the journal names
         self.unexplained = False  # a failure that no verdict tells of: it has to be shown
+        self.other_failures: dict[str, None] = {}  # tests that failed and are no rows, such as one's own
 
     @property
     def required(self) -> list[tuple[str, str]]:
@@ -97,6 +98,13 @@ class Session:
             metafunc.parametrize("threshold", rows, ids=[row.name for row in rows])
         if "allowance" in metafunc.fixturenames:
             metafunc.parametrize("allowance", self.allowances, ids=[one.check for one in self.allowances])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Several LoRAs are shared among workers as wholes; None leaves it to pytest-xdist."""
+        from lora_checks import by_lora
+
+        return by_lora.ByLora(config, log, list(self.loras)) if by_lora.wanted(config, len(self.loras)) else None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -143,6 +151,8 @@ class Session:
             self._keep(text)
         if report.failed and not (found and isinstance(report.longrepr, str)):
             self.unexplained = True
+        if report.failed and not found:
+            self.other_failures[report.nodeid] = None
 
     def _keep(self, text: str) -> None:
         found = report.verdict_from_json(text)
@@ -195,7 +205,17 @@ class Session:
             except LoraChecksError as error:
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
                 raise pytest.UsageError(str(error)) from None
+            self._summarise_for_ci()
         self._own_the_summary()
+
+    def _summarise_for_ci(self) -> None:
+        """The summary of a job of GitHub Actions; that it cannot be written changes no verdict."""
+        path = os.environ.get("GITHUB_STEP_SUMMARY")
+        try:
+            if path:
+                github.append_summary(self.document, Path(path))
+        except OSError as error:
+            sys.stderr.write(f"GITHUB_STEP_SUMMARY {path} could not be written: {error.strerror or error}\n")
 
     def _own_the_summary(self) -> None:
         """The verdict table says more than pytest's FAILURES section, which would repeat its sentences."""
@@ -212,11 +232,15 @@ class Session:
             return
         writer = self.config.get_terminal_writer()
         terminalreporter.section("LoRA release gate")
-        for line in terminal.lines(
-            self.document, writer.fullwidth, writer.markup if writer.hasmarkup else None
-        ):
+        markup = writer.markup if writer.hasmarkup else None
+        lines = terminal.lines(self.document, writer.fullwidth, markup)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            workspace = os.environ.get("GITHUB_WORKSPACE")
+            found = github.annotations(self.document, Path(workspace) if workspace else None)
+            lines = [*github.guarded(lines), *found]
+        for line in lines:
             terminalreporter.write_line(line)
-        terminalreporter.write_line(f"report: {shown(self.report_folder / 'report.md')}")
+        terminalreporter.write_line(f"report: {shown(self.report_folder / html.NAME)}")
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -231,6 +255,7 @@ class Session:
             "made": self.bench.made(),
             "finished": _now(),
             "seconds": round(time.monotonic() - self.clock, 2),
+            "other_failures": list(self.other_failures),
             "loras": [self._lora(name, found[name]) for name in self.loras],
         }
 

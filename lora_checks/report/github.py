@@ -1,0 +1,139 @@
+"""What GitHub Actions shows of a report: the job's summary, and annotations on lines of thresholds.yaml."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lora_checks.report import markdown
+from lora_checks.report.places import place
+from lora_checks.report.rows import Row, errors, headline, reason, tally, title
+from lora_checks.words import count, printable
+
+MOST = 1024 * 1024  # bytes of a step's summary; GitHub drops a larger one whole
+ROOM = 4096  # of them left to others
+AT_ONCE = 10  # annotations of a kind that GitHub shows of a step
+
+
+def summary(document: Mapping[str, Any], room: int = MOST - ROOM) -> str:
+    """Markdown, the verdict first, of at most ``room`` bytes.
+
+    What is cut is said: the rows of LoRAs that passed go first, then their names, then LoRAs that did not.
+    """
+    stopped = [lora for lora in document["loras"] if lora["outcome"] != "PASS"]
+    passed = [lora for lora in document["loras"] if lora["outcome"] == "PASS"]
+    head = markdown.head(document)
+    refused = [markdown.block(lora) for lora in stopped]
+    names = [f"- {markdown.escape(title(lora))}: PASS, {markdown.escape(tally(lora))}\n" for lora in passed]
+    cut = f"\n## {count(len(passed), 'LoRA')} passed; {{}} left out here (1 MiB), see report.json\n\n"
+    for ending in (
+        "".join(markdown.block(lora) for lora in passed),
+        cut.format("their rows are") + "".join(names),
+        cut.format("their names and rows are") if passed else "",
+    ):
+        if _size(head, *refused, ending) <= room:
+            return "".join([head, *refused, ending])
+    return _as_many_as_fit(head, refused, ending, room)
+
+
+def _as_many_as_fit(head: str, refused: Sequence[str], ending: str, room: int) -> str:
+    left = "\n## {} more did not pass; left out here (1 MiB), see report.json\n"
+    kept: list[str] = []
+    for i, told in enumerate(refused):
+        if _size(head, *kept, told, left.format(len(refused) - i), ending) > room:
+            kept.append(left.format(len(refused) - i))
+            break
+        kept.append(told)
+    if _size(head, *kept, ending) <= room:
+        return "".join([head, *kept, ending])
+    words = "\n\nThe rest is left out here (1 MiB), see report.json\n"
+    whole = "".join([head, *kept, ending]).encode()[: max(0, room - _size(words))]
+    return whole.decode(errors="ignore").rpartition("\n")[0] + words if room > _size(words) else ""
+
+
+def _size(*texts: str) -> int:
+    return sum(len(text.encode()) for text in texts)
+
+
+def annotations(document: Mapping[str, Any], root: Path | None = None) -> list[str]:
+    """Workflow commands: an error for what stops the release, a warning for the rest, most urgent first.
+
+    ``root`` is the checkout: a place outside it is not named, since GitHub could not show it.
+    """
+    loras = document["loras"]
+    stops = [(lora, row) for lora in loras for row in _stops(lora)]
+    optional = [(lora, row) for lora in loras for row in lora["rows"] if not row["required"]]
+    warned = [_command("warning", "", "LoRA gate", text) for text in document["run"].get("warnings") or ()]
+    if document["outcome"] != "PASS" and not stops:
+        stops = [({"path": "", "name": ""}, _unjudged(document["outcome"], "the gate", headline(document)))]
+    return [
+        *_at_most("error", _of_rows("error", stops, root, len(loras) > 1)),
+        *_at_most("warning", _of_rows("warning", optional, root, len(loras) > 1) + warned),
+    ]
+
+
+def _stops(lora: Row) -> list[Row]:
+    """The required rows that did not pass, but one for each reason of an ERROR: a refused file stops all."""
+    required = [row for row in lora["rows"] if row["required"]]
+    first = {reason(row): row for row in reversed(required) if row["outcome"] == "ERROR"}
+    found = [row for row in required if row["outcome"] != "ERROR"]
+    for text, checks in errors(required):
+        found.append(first[text] if len(checks) == 1 else {**first[text], "check": f"{len(checks)} rows"})
+    if lora["missing"]:
+        found.append(_unjudged("NOT RUN", ", ".join(lora["missing"]), "a required row has no verdict"))
+    return found
+
+
+def _unjudged(outcome: str, check: str, words: str) -> Row:
+    return {"outcome": outcome, "check": check, "reason": words, "threshold": None, "images": ""}
+
+
+def _of_rows(level: str, found: Sequence[tuple[Row, Row]], root: Path | None, named: bool) -> list[str]:
+    """Worst verdict first; within it the order of the report, which is by distance from the limit."""
+    open_ = sorted((one for one in found if one[1]["outcome"] != "PASS"), key=lambda one: _order(one[1]))
+    return [_of_row(level, f"{title(lora)}: " if named else "", row, root) for lora, row in open_]
+
+
+def _order(row: Row) -> int:
+    words = ("ERROR", "FAIL", "NOT RUN", "INCONCLUSIVE")
+    return words.index(row["outcome"]) if row["outcome"] in words else len(words)
+
+
+def _of_row(level: str, name: str, row: Row, root: Path | None) -> str:
+    file, line = place(row["threshold"], root)
+    where = f"file={_property(printable(file))},line={line}," if file else ""
+    return _command(level, where, f"{row['outcome']} {row['check']}", f"{name}{reason(row)}")
+
+
+def _at_most(level: str, commands: Sequence[str]) -> list[str]:
+    if len(commands) <= AT_ONCE:
+        return list(commands)
+    more = len(commands) - (AT_ONCE - 1)
+    text = f"{more} more of this kind are in the job's summary and in report.json"
+    return [*commands[: AT_ONCE - 1], _command(level, "", "LoRA gate", text)]
+
+
+def _command(level: str, where: str, heading: str, text: str) -> str:
+    return f"::{level} {where}title={_property(printable(heading))}::{_data(printable(text))}"
+
+
+def _data(text: str) -> str:
+    """As the runner undoes it; printable() has left no line break, but a name may hold "%0A" itself."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def guarded(lines: Sequence[str]) -> list[str]:
+    """Lines in which the runner looks for no command: a LoRA may be named "::add-mask::a"."""
+    token = secrets.token_hex(16)
+    return [f"::stop-commands::{token}", *lines, f"::{token}::"]
+
+
+def append_summary(document: Mapping[str, Any], path: Path) -> None:
+    """Add the summary to the step's file, in what is left of its 1 MiB. Raises `OSError`."""
+    taken = path.stat().st_size if path.exists() else 0
+    with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(summary(document, max(0, MOST - ROOM - taken)))
