@@ -21,6 +21,7 @@ OPTIONS = [
     "--base",
     "--store",
     "--report",
+    "--log",
     "--seeds",
     "--until-decided",
     "--baseline",
