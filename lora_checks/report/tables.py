@@ -41,18 +41,26 @@ def lines(document: Mapping[str, Any]) -> Iterator[Line]:
                 }
 
 
-def write_csv(document: Mapping[str, Any], directory: Path) -> Path:
+def write(document: Mapping[str, Any], directory: Path) -> list[Path]:
+    """The CSV, and the Parquet file unless the same values are there: pyarrow takes a second to load."""
+    text, path = _csv(document), directory / CSV
+    same = path.is_file() and path.read_bytes() == text.encode()
+    written = [write_text(path, text)]
+    if importlib.util.find_spec("pyarrow") is not None:
+        parquet = directory / PARQUET
+        written.append(parquet if same and parquet.is_file() else _write_parquet(document, parquet))
+    return written
+
+
+def _csv(document: Mapping[str, Any]) -> str:
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     table.writeheader()
     table.writerows(_clean(line) for line in lines(document))
-    return write_text(directory / CSV, text.getvalue())
+    return text.getvalue()
 
 
-def write_parquet(document: Mapping[str, Any], directory: Path) -> Path | None:
-    """None without pyarrow, which is optional."""
-    if importlib.util.find_spec("pyarrow") is None:
-        return None
+def _write_parquet(document: Mapping[str, Any], path: Path) -> Path:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -62,7 +70,7 @@ def write_parquet(document: Mapping[str, Any], directory: Path) -> Path | None:
     found = pa.Table.from_pylist([_clean(line) for line in lines(document)], schema=schema)
     sink = pa.BufferOutputStream()
     parquet.write_table(found, sink, compression="zstd")
-    return write_bytes(directory / PARQUET, sink.getvalue().to_pybytes())
+    return write_bytes(path, sink.getvalue().to_pybytes())
 
 
 def _clean(line: Line) -> Line:
