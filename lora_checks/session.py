@@ -104,13 +104,6 @@ class Session:
         """Several LoRAs are shared among workers as wholes; None leaves it to pytest-xdist."""
         from lora_checks import by_lora
 
-        return by_lora.ByLora(config, log, list(self.loras)) if by_lora.wanted(config, len(self.loras)) else None
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
-        """Several LoRAs are shared among workers as wholes; None leaves it to pytest-xdist."""
-        from lora_checks import by_lora
-
         whole = by_lora.wanted(config, len(self.loras))
         return by_lora.ByLora(config, log, list(self.loras)) if whole else None
 
