@@ -14,8 +14,7 @@ from lora_checks import metrics
 from lora_checks.errors import LoraChecksError
 from lora_checks.records import Metric, digest
 from lora_checks.report.html.album import Album, pictures_of
-from lora_checks.report.html.sheet import measured
-from lora_checks.report.rows import title
+from lora_checks.report.html.sheet import measured, short_title
 from lora_checks.words import printable
 
 Row = Mapping[str, Any]
@@ -38,7 +37,7 @@ def matrices(document: Row, album: Album) -> list[dict[str, Any]]:
             others = pictures_of(document["run"], folder)
             values = values_of(store, row, metric, lora.get("pictures") or (), others)
             if values is not None and values.size <= MOST:
-                about = {"lora": number, "title": printable(title(lora)), "check": printable(row["check"])}
+                about = {"lora": number, "title": short_title(lora), "check": printable(row["check"])}
                 found.append(about | _coded(values, row, metric, lora["pictures"], others, album))
     return found
 

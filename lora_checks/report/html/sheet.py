@@ -48,12 +48,17 @@ def loras(document: Row, album: Album, order: Sequence[Data]) -> list[Data]:
     prompts = {prompt["id"]: i for i, prompt in enumerate(_prompts(document["run"]))}
     return [
         {
-            "title": printable(title(lora)),
+            "title": short_title(lora),
             "outcome": lora["outcome"],
             "images": _images(lora, album, [check["name"] for check in order], prompts),
         }
         for lora in document["loras"]
     ]
+
+
+def short_title(lora: Row) -> str:
+    """The file without its ending, which is the same for all; and its strength where that varies."""
+    return printable(title(lora)).replace(".safetensors", "")
 
 
 def prompts(run: Row) -> list[Data]:

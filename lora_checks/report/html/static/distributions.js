@@ -63,7 +63,7 @@ DATA.checks.forEach((check, at) => {
   byId("distribution-charts").append(holder);
   whenNear(holder, () => {
     const [chart, words] = distribution(check, at, roomIn(holder));
-    holder.append(chart, make("p", { class: "said" }, words));
+    holder.append(chart, DATA.loras.length > 4 ? "" : make("p", { class: "said" }, words));
   });
 });
 if (!byId("distribution-charts").children.length) byId("distributions").hidden = true;

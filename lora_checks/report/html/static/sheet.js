@@ -58,8 +58,9 @@ function group(prompt, images) {
     make("span", { class: "tags" }, ...(prompt?.tags ?? []).map((tag) => make("span", {}, tag))));
   const made = make("div", { class: "group" }, heading, make("p", { class: "text" }, prompt?.text ?? ""));
   if (!SEVERAL) made.append(grid(images));
-  for (const [which, own] of SEVERAL ? d3.group(images, (image) => image.which) : [])
-    made.append(make("div", { class: "row-of" }, make("span", {}, DATA.loras[which].title), grid(own)));
+  // Of several LoRAs the same noise stands side by side.
+  for (const [seed, own] of SEVERAL ? d3.group(images, (image) => image.seed) : [])
+    made.append(make("div", { class: "row-of" }, make("span", {}, seed === null ? "" : `seed ${seed}`), grid(own)));
   return made;
 }
 
@@ -68,7 +69,7 @@ function draw() {
   order = inOrder(chosen());
   if (state.grouped) {
     const groups = [...d3.group(order, (image) => image.prompt)];
-    for (const [, images] of groups) images.sort((a, b) => a.which - b.which || a.seed - b.seed);
+    for (const [, images] of groups) images.sort((a, b) => a.seed - b.seed || a.which - b.which);
     order = groups.flatMap(([, images]) => images);
     sheet.replaceChildren(...groups.map(([prompt, images]) => group(DATA.prompts[prompt], images)));
   } else sheet.replaceChildren(grid(order));

@@ -23,14 +23,14 @@ function spectrumChart(found) {
     ],
   }));
   chart.setAttribute("role", "img");
-  chart.setAttribute("aria-label", found.differences.join("; ") || "spectrum");
+  chart.setAttribute("aria-label", found.differences.join(", ") || "spectrum");
   return chart;
 }
 
 // Names at the ends of the lines, moved apart where they would overlap.
 function apart(found, height) {
   const all = found.lines.flatMap((line) => line.mean), span = d3.max(all) - d3.min(all);
-  const step = (span * 15) / (height - 60);
+  const step = (span * 18) / (height - 60);
   const ends = found.lines.map((line) => ({ line, name: shortName(line.name), frequency: found.frequency.at(-1), at: line.mean.at(-1) }));
   ends.sort((a, b) => b.at - a.at);
   for (let i = 1; i < ends.length; i++) ends[i].at = Math.min(ends[i].at, ends[i - 1].at - step);
@@ -46,9 +46,9 @@ if (DATA.spectrum) {
   whenNear(holder, () => {
     holder.style.minHeight = "";
     holder.append(spectrumChart(found), make("p", { class: "said" }, [
-      `Squares of ${found.side} px, larger pictures scaled down; mean of up to ${found.most} pictures (${counts}).`,
+      `Squares of ${found.side} px, larger pictures scaled down; mean of up to ${found.most} pictures${found.lines.length > 5 ? "" : ` (${counts})`}.`,
       found.lines.some((line) => line.kind === "references") ? "Shaded: where 80 % of the references lie." : "",
-      smaller.length ? `Left out, because smaller: ${smaller.join(", ")}.` : "", found.differences.length ? `${found.differences.join("; ")}.` : ""].filter(Boolean).join(" ")));
+      smaller.length ? `Left out, because smaller: ${smaller.join(", ")}.` : "", found.differences.length ? `In the finest detail, with the references at 100 %: ${found.differences.join(", ")}.` : ""].filter(Boolean).join(" ")));
   });
 } else byId("spectrum").hidden = true;
 for (const id of ["distributions", "similarity", "spectrum"])
