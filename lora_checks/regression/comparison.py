@@ -35,6 +35,7 @@ def compare(
     notes = comparable.notes(before.run, now.run) + (strengths if strengths_differ else [])
     obstacles = reasons + ([] if strengths_differ else strengths)
     allowed = {one.row: one for one in allowances}
+    order = {check: i for i, check in enumerate(allowed)}
     rows = [
         _row(check, before, now, obstacles, allowed.get(check))
         for check, found in now.rows.items()
@@ -43,7 +44,7 @@ def compare(
     return {
         "policy_differences": policy_differences(before, now),
         "notes": notes,
-        "rows": sorted(rows, key=lambda row: row["allowed"] is None),  # what is judged comes first
+        "rows": sorted(rows, key=lambda row: order.get(row["check"], len(order))),  # what is judged first
     }
 
 
