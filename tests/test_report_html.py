@@ -294,7 +294,7 @@ def run_of_steps(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, An
         "scale": 1.0,
         "finished": "2026-11-02T10:00:00+00:00", "policy": "ef" * 32, "note": "",
         "policy_differences": ["likeness: min 0.450 -> 0.500, tighter"], "notes": ["made with torch 2.13.0"],
-        "pictures": [],
+        "pictures": [document["loras"][0]["pictures"][1] | {"name": "p0/0", "prompt": "p0", "seed": 0}],
         "rows": [{
             "lora": "step-0300", "check": "likeness", "metric": "similarity", "label": "similarity",
             "better": "higher", "kind": "images", "before": 0.8, "value": 0.75, "difference": -0.05,
@@ -338,6 +338,9 @@ def test_the_approved_release_stands_beside_each_row(run_of_steps: tuple[dict[st
     ):
         assert words in section, words
     assert section.index("p3") < section.index("p1")
+    data = Parts(text).data("data")
+    same = data["loras"][0]["images"]
+    assert [image["approved"] for image in same] == [same[1]["picture"], *[None] * 7]
 
 
 def test_a_run_that_judged_nothing_has_a_page(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class Album:
 
 
 def collect(document: Row) -> Album:
-    """Every picture of the document: the LoRAs' images, the base's, and the folders of the policy."""
+    """Every picture: the LoRAs', the base's, the approved release's, and those of the policy's folders."""
     album = Album()
     for lora in document["loras"]:
         for picture in lora.get("pictures") or ():
@@ -56,9 +56,17 @@ def collect(document: Row) -> Album:
             base = picture.get("base")
             if base:
                 album.add(base["sha256"], base["file"], f"base {picture['name']}")
+    for picture in approved(document):
+        album.add(picture["sha256"], picture["file"], f"approved {picture['name']}")
     for name, image in folder_images(document["run"]):
         album.add(image["sha256"], image["file"], f"{name}/{image['name']}")
     return album
+
+
+def approved(document: Row) -> Sequence[Row]:
+    """The pictures of the last approved release, where the run was compared with one."""
+    found: Sequence[Row] = (document.get("baseline") or {}).get("pictures") or ()
+    return found
 
 
 def folder_images(run: Row) -> Iterator[tuple[str, Row]]:

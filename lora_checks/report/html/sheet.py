@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lora_checks.report.html import marks
-from lora_checks.report.html.album import Album
+from lora_checks.report.html.album import Album, approved
 from lora_checks.report.rows import title
 from lora_checks.words import number, printable
 
@@ -46,11 +46,19 @@ def _check(row: Row) -> Data:
 def loras(document: Row, album: Album, order: Sequence[Data]) -> list[Data]:
     """Of each LoRA its name, outcome and images; values are in the order of the checks."""
     prompts = {prompt["id"]: i for i, prompt in enumerate(_prompts(document["run"]))}
+    before = {picture["name"]: album.number(picture["sha256"]) for picture in approved(document)}
     return [
         {
             "title": short_title(lora),
             "outcome": lora["outcome"],
-            "images": _images(lora, album, [check["name"] for check in order], prompts),
+            "images": [
+                image | {"approved": before.get(picture["name"])}
+                for picture, image in zip(
+                    lora.get("pictures") or (),
+                    _images(lora, album, [check["name"] for check in order], prompts),
+                    strict=True,
+                )
+            ],
         }
         for lora in document["loras"]
     ]

@@ -22,6 +22,7 @@ function compare(at, extra = null) {
 function figures(image, lora, extra) {
   const made = [figure(image.picture, lora, `${image.name}${image.marks.length ? "" : ": inside every limit"}`)];
   if (image.base !== null) made.push(figure(image.base, "base", "the same prompt and noise without the LoRA"));
+  if (image.approved !== null) made.push(figure(image.approved, "approved release", "the same prompt and seed"));
   const seen = new Map(); // a picture that is nearest under several rows is shown once
   image.nearest.forEach((found, at) => {
     if (!found) return;
