@@ -8,6 +8,7 @@ variables of its users; a client is an optional extra and imported when it is us
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -67,7 +68,13 @@ def log(target: Target, document: Mapping[str, Any], directory: Path) -> str:
     except LoraChecksError:
         raise
     except Exception as trouble:
-        raise TrackerError(printable(f"{type(trouble).__name__}: {first_line(trouble)}")) from trouble
+        said = without_password(f"{type(trouble).__name__}: {first_line(trouble)}")
+        raise TrackerError(printable(said)) from trouble
+
+
+def without_password(text: str) -> str:
+    """Addresses without what may stand before their @: a terminal's text ends up in logs of CI."""
+    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
 
 
 def _check(name: str, option: str) -> None:

@@ -68,7 +68,7 @@ def again(target: Target, folder: Path) -> str:
 
 
 def refusal(target: Target, why: str, folder: Path) -> str:
-    return printable(f"{target.tracker}: not logged: {why.rstrip('.')}; later: {again(target, folder)}")
+    return printable(f"{target.tracker}: not logged: {why}; later: {again(target, folder)}")
 
 
 def _run(target: Target, command: Sequence[str], folder: Path, patience: float) -> Generator[str, None, None]:

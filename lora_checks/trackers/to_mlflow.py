@@ -11,8 +11,10 @@ from typing import Any
 
 from lora_checks.errors import TrackerError
 from lora_checks.report.pictures import Picture, pictures
+from lora_checks.trackers import without_password
 from lora_checks.trackers.contents import COLUMNS, config, files, flat, headlines, scalars, values
 from lora_checks.trackers.series import Series, series
+from lora_checks.words import printable
 
 LONGEST_VALUE = 5000  # of a parameter or tag, in characters: what every backend of MLflow 2 and 3 takes
 LONGEST_NAME = 250
@@ -42,7 +44,7 @@ def log(document: Mapping[str, Any], directory: Path, where: str = "") -> str:
         if not given:  # a training run that goes on is ended by whoever began it
             client.set_terminated(run)
     runs = ", ".join(one.name for one in found)
-    return f"{runs} at {_without_password(get_tracking_uri())}"
+    return f"{runs} at {without_password(get_tracking_uri())}"
 
 
 def _fill(client: Any, run: str, one: Series, document: Mapping[str, Any], directory: Path) -> None:
@@ -83,7 +85,7 @@ def _pictures(client: Any, run: str, shown: list[tuple[Mapping[str, Any], Pictur
         key = _key(f"{picture.prompt}_{picture.seed}")
         with Image.open(picture.file) as image:
             client.log_image(run, image.convert("RGB"), key=key, step=one.step(lora))
-        rows.append((str(lora["name"]), one.step(lora), key, picture.caption))
+        rows.append((printable(lora["name"]), one.step(lora), key, picture.caption))
     if rows:
         columns = zip(("lora", "step", "picture", "caption"), zip(*rows, strict=True), strict=True)
         client.log_table(run, {name: list(cells) for name, cells in columns}, "captions.json")
@@ -102,7 +104,3 @@ def _key(name: str) -> str:
     """MLflow's names have letters, digits and _ - . / space; a path in them must not leave its folder."""
     plain = re.sub(r"[^A-Za-z0-9_\-./ ]", "_", name)
     return re.sub(r"\.\.+|//+|^/|/$", "_", plain)[:LONGEST_NAME]
-
-
-def _without_password(uri: str) -> str:
-    return re.sub(r"(?<=://)[^/@]+@", "", uri)

@@ -11,6 +11,7 @@ from lora_checks.errors import TrackerError
 from lora_checks.report.pictures import pictures
 from lora_checks.trackers.contents import COLUMNS, config, files, headlines, scalars, values
 from lora_checks.trackers.series import Series, series
+from lora_checks.words import printable
 
 STEP = "lora_checks/step"
 
@@ -70,7 +71,7 @@ def _fill(run: Any, one: Series, document: Mapping[str, Any], directory: Path) -
     table = wandb.Table(columns=list(COLUMNS), data=values(one.loras))
     run.log({"lora_checks/values": table})
     run.summary["lora_checks/outcome"] = one.outcome
-    run.summary["lora_checks/outcomes"] = {str(lora["name"]): lora["outcome"] for lora in one.loras}
+    run.summary["lora_checks/outcomes"] = {printable(lora["name"]): lora["outcome"] for lora in one.loras}
     artifact = wandb.Artifact(f"lora-checks-{run.id}", type="lora-checks-report")
     for file in files(directory):
         artifact.add_file(str(file), name=file.name)
