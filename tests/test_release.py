@@ -13,7 +13,6 @@ from pathlib import Path
 
 import attestations
 import pytest
-from spy import HEAVY
 from world import MINIATURE, Gate, Run, World, environment, write_policy
 
 from lora_checks.release import claim, keyless, keys, statement
@@ -125,7 +124,8 @@ TAMPERED: dict[str, tuple[Callable[[Release], None], str]] = {
     "a row optional": (replace("policy/thresholds.yaml", "max: 3.0", "max: 3.0, required: false"),
                        "other thresholds than"),
     "a row more": (replace("policy/thresholds.yaml", "checks:",
-                           "checks:\n  x: {metric: flat, max: 1.0, why: w}"), "it lacks 1 row that must pass: x"),
+                           "checks:\n  x: {metric: flat, max: 1.0, why: w}"),
+                   "it lacks 1 row that must pass: x"),
     "a prompt": (replace("policy/prompts.yaml", "red shirt", "plum shirt"), "other prompts than"),
     "a seed": (replace("policy/prompts.yaml", "[1]", "[2]"), "other prompts than"),
     "the sampler": (replace("policy/prompts.yaml", "steps: 4", "steps: 5"), "other prompts than"),
@@ -451,7 +451,6 @@ def test_verify_imports_no_network_and_few_packages(signed: Release) -> None:
     status, *modules = done.stdout.splitlines()[-1].split()
     assert status == "0"
     names = {module.partition(".")[0] for module in modules} - set(sys.stdlib_module_names)
-    assert set(HEAVY) & names <= {"numpy", "PIL"}
     known = {"lora_checks", "numpy", "PIL", "yaml", "filelock", "sitecustomize", "defusedxml"}
     assert {name for name in names if not name.startswith("_")} <= known
 
