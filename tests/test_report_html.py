@@ -232,6 +232,22 @@ def test_pictures_lie_beside_the_page_in_full_size(
         assert hashlib.sha256(beside.read_bytes()).hexdigest() == own["sha256"]
 
 
+def test_where_the_disk_has_no_hard_links_pictures_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("cross-device link")
+
+    monkeypatch.setattr("os.link", refuse)
+    document = page_document(tmp_path, ("one",), prompts=1, seeds=1)
+    page = html.write(document, tmp_path / "report")
+    own = Path(document["loras"][0]["pictures"][0]["file"])
+    copied = [path for path in (page.parent / "images").iterdir() if path.read_bytes() == own.read_bytes()]
+    assert len(copied) == 1
+    assert not copied[0].samefile(own)
+    assert not list((page.parent / "images").glob(".*"))
+
+
 def test_a_second_page_is_made_without_the_pictures(tmp_path: Path) -> None:
     document = page_document(tmp_path, ("one",), prompts=2, seeds=1)
     first = html.html(document, tmp_path / "a")
@@ -341,6 +357,16 @@ def test_the_approved_release_stands_beside_each_row(run_of_steps: tuple[dict[st
     data = Parts(text).data("data")
     same = data["loras"][0]["images"]
     assert [image["approved"] for image in same] == [same[1]["picture"], *[None] * 7]
+
+
+def test_a_reason_that_stops_several_rows_stands_there_once(document: dict[str, Any], tmp_path: Path) -> None:
+    refused = copy.deepcopy(document)
+    for row in refused["loras"][0]["rows"]:
+        row |= {"outcome": "ERROR", "reason": "damaged: export it again", "measurement": None}
+    text = html.html(refused, tmp_path)
+    assert text.count("damaged: export it again") == 1
+    checks = ", ".join(row["check"] for row in refused["loras"][0]["rows"])
+    assert f"Nothing could be measured for: {checks}" in text
 
 
 def test_a_run_that_judged_nothing_has_a_page(tmp_path: Path) -> None:

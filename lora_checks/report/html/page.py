@@ -45,6 +45,7 @@ class Block:
     name: str
     outcome: str
     tally: str
+    refused: tuple[tuple[str, str], ...]  # a reason that stopped several rows, and their names
     lines: tuple[Line, ...]
     folders: tuple[str, ...]
     sha256: str
@@ -54,6 +55,7 @@ class Block:
 def context(document: Row) -> dict[str, Any]:
     """Everything of the page that is no picture and no chart."""
     run, loras = document["run"], document["loras"]
+    blocks = [block(i, lora, len(loras)) for i, lora in enumerate(loras)]
     said = headline(document).partition(": ")[2] if run.get("finished") else so_far(loras)
     return {
         "outcome": document["outcome"],
@@ -63,7 +65,8 @@ def context(document: Row) -> dict[str, Any]:
         "setting": [printable(part) for part in setting(run)],
         "caveat": printable(caveat(run)),
         "warnings": [printable(str(warning)) for warning in run.get("warnings") or ()],
-        "blocks": [block(i, lora, len(loras)) for i, lora in enumerate(loras)],
+        "blocks": blocks,
+        "scales": any(line.drawing for block in blocks for line in block.lines),
         "overview": overview(document) if len(loras) > 1 else None,
         "facts": facts.sections(document),
         "loras": len(loras),
@@ -99,13 +102,16 @@ def setting(run: Row) -> list[str]:
 
 
 def block(i: int, lora: Row, loras: int) -> Block:
-    lines = [line(row) for row in lora["rows"]]
+    refused = [(reason, checks) for reason, checks in rows.errors(lora["rows"]) if len(checks) > 1]
+    said = {reason for reason, _ in refused}
+    lines = [line(row) for row in lora["rows"] if row["outcome"] != "ERROR" or rows.reason(row) not in said]
     lines += [_not_run(check) for check in lora["missing"]]
     return Block(
         number=i,
         name=printable(title(lora)),
         outcome=lora["outcome"],
         tally=printable(tally(lora)),
+        refused=tuple((printable(reason), printable(", ".join(checks))) for reason, checks in refused),
         lines=tuple(lines),
         folders=tuple(printable(folder) for folder in lora["images"]),
         sha256=printable(lora["sha256"] or ""),

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,11 +144,21 @@ class Prints:
         if picture.sha256 and _sha256(source) != picture.sha256:
             return ""
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(source.resolve(), target)
-        except OSError:  # another disk, or one without hard links
-            shutil.copyfile(source, target)
+        _link_or_copy(source.resolve(), target)
         return link
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Another process may be at it, too; nobody sees half a picture."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return
+    except OSError:  # another disk, or one without hard links
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as file:
+            shutil.copyfile(source, file.name)
+        Path(file.name).chmod(0o644)
+        Path(file.name).replace(target)
 
 
 def data_uri(webp: bytes) -> str:

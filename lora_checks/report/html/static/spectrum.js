@@ -51,5 +51,6 @@ if (DATA.spectrum) {
       smaller.length ? `Left out, because smaller: ${smaller.join(", ")}.` : "", found.differences.length ? `In the finest detail, with the references at 100 %: ${found.differences.join(", ")}.` : ""].filter(Boolean).join(" ")));
   });
 } else byId("spectrum").hidden = true;
-for (const id of ["distributions", "similarity", "spectrum"])
+byId("pictures").hidden = !IMAGES.length && !DATA.live;
+for (const id of ["pictures", "distributions", "similarity", "spectrum"])
   if (byId(id).hidden) document.querySelector(`.top nav a[href="#${id}"]`).hidden = true;
