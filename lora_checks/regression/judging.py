@@ -19,7 +19,7 @@ def judge(
     now: Measurement,
     lora: Lora,
     against: str,
-    images: str,
+    images: str = "",
 ) -> Verdict:
     """As `verdict.judge` would judge the difference, its limit being the worsening that is allowed.
 
@@ -87,14 +87,18 @@ def _finding(made: Verdict, found: Change, allowance: Allowance) -> list[str]:
         return [f"{row} {words}, where {allowed} worse is allowed"]
     if made.outcome is Outcome.FAIL:
         return [f"{row} {words}: worse by more than the allowed {allowed}"]
-    more = [count(made.details[key], noun) for key, noun in _MORE if made.details.get(key)]
-    advice = (
-        f"about {' or '.join(more)} would probably decide" if more else "too close for more prompts to decide"
-    )
-    return [f"{row} {words}: whether that is worse by more than the allowed {allowed} is not sure", advice]
+    return [
+        f"{row} {words}: whether that is worse by more than the allowed {allowed} is not sure",
+        _advice(made),
+    ]
 
 
-_MORE = (("more_prompts", "more prompt"), ("more_seeds", "more seed"))
+def _advice(made: Verdict) -> str:
+    nouns = {"more_prompts": "more prompt", "more_seeds": "more seed"}
+    more = [count(made.details[key], noun) for key, noun in nouns.items() if made.details.get(key)]
+    if not more:
+        return "it is too close for more prompts to decide"
+    return f"about {' or '.join(more)} for both LoRAs would probably decide"
 
 
 def moved(found: Change, unlike: tuple[float, ...] = ()) -> str:
