@@ -24,9 +24,9 @@ def encode(pixels: Pixels, size: int) -> bytes:
     if max(image.size) > size:
         factor = size / max(image.size)
         smaller = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
-        image = image.resize(smaller, Image.Resampling.LANCZOS, reducing_gap=3.0)
+        image = image.resize(smaller, Image.Resampling.LANCZOS, reducing_gap=2.0)
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=quality, method=3)
+    image.save(buffer, "WEBP", quality=quality, method=2)
     return buffer.getvalue()
 
 
