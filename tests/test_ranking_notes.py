@@ -56,6 +56,20 @@ def test_likeness_that_holds_is_enough() -> None:
     assert "identity holds" in overfits(said)[0]
 
 
+def test_one_prompt_that_goes_the_other_way_hides_no_fall() -> None:
+    rng = np.random.default_rng(13)
+    before, after = spread(rng, 0.75, 0.02), spread(rng, 0.2, 0.15)
+    odd = rank(document(*(lora(n, {"identity": even(0.6)}) for n in "ab")))
+    assert odd is not None
+    after[odd["split"]["judge"][0]] = [0.85, 0.85]
+    first, last = (
+        lora(f"step-{i}", {"identity": even(0.6), "adherence": found})
+        for i, found in ((1, before), (2, after))
+    )
+    (note,) = overfits(told(first, last))
+    assert "adherence worsens" in note
+
+
 def test_epochs_are_named_in_the_note() -> None:
     curves = {"identity": (0.5, 0.6, 0.7, 0.7, 0.7), "adherence": (0.8, 0.8, 0.8, 0.5, 0.3)}
     (note,) = overfits(notes(np.random.default_rng(2), name="person-{:06}", **curves))

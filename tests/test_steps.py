@@ -31,6 +31,8 @@ NAMES = {  # file -> step, epoch, run
     "lora_weight_e3_s700.safetensors": (700, 3, "lora_weight"),
     # by hand
     "step-0100.safetensors": (100, None, "."),
+    "step-000100.safetensors": (100, None, "."),
+    "person-checkpoint-002000.safetensors": (2000, None, "person"),
     "step_100.safetensors": (100, None, "."),
     "person-500steps.safetensors": (500, None, "person"),
     "person_1500_steps.safetensors": (1500, None, "person"),

@@ -46,8 +46,11 @@ def step_of(path: str | PurePath, facts: Mapping[str, str]) -> int | None:
 
 
 def epoch_of(path: str | PurePath, facts: Mapping[str, str]) -> int | None:
-    """Epochs behind the file, likewise."""
-    return _said(facts, "epoch") if "epoch" in facts else _named(PurePath(path), _EPOCH)
+    """Epochs behind the file, likewise. The six digits of ``step-000100`` are no epoch."""
+    if "epoch" in facts:
+        return _said(facts, "epoch")
+    told = _EPOCH if _named(PurePath(path), _STEP) is None else _EPOCH[:-1]
+    return _named(PurePath(path), told)
 
 
 def run_of(path: str | PurePath) -> str:
