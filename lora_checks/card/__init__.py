@@ -56,23 +56,24 @@ def render(
     document: Row, lora: Row, found: list[Sample], before: str, *, lossless: bool = False
 ) -> tuple[str, list[str]]:
     """The card's new text, and what its owner should know of it."""
-    from huggingface_hub import RepoCard
+    from huggingface_hub import ModelCard, RepoCard
     from huggingface_hub.repocard_data import CardData
 
     class _Card(RepoCard):  # keeps metadata as it was read; ModelCardData loses what it does not know
         card_data_class = CardData
 
+    end = "\r\n" if "\r\n" in before else "\n"
+    given = before if _YAML.match(before) else _EMPTY.replace("\n", end) + (before or _heading(lora))
     try:
-        card = _Card(before if _YAML.match(before) else f"{_EMPTY}{before or _heading(lora)}")
+        ModelCard(given)  # refuses results that are none
+        card = _Card(given)
+        merge(card.data, document, lora, found, lossless=lossless)
     except Exception as trouble:
-        raise CardError(
-            f"the card's metadata cannot be read: {first_line(trouble)}; mend it first"
-        ) from trouble
+        said = f"the card's metadata cannot be read: {first_line(trouble)}; mend it first"
+        raise CardError(said) from trouble
     warnings = _comments(before)
     if not card.data.get("license"):
         warnings.append("the card names no license: add `license:` to its metadata")
-    merge(card.data, document, lora, found, lossless=lossless)
-    end = "\r\n" if "\r\n" in before else "\n"
     ours = section(document, lora, found, lossless=lossless, gallery="<Gallery" not in put(card.text, ""))
     card.text = put(card.text, ours, end)
     text = str(card)
