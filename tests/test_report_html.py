@@ -374,6 +374,25 @@ def test_a_run_that_judged_nothing_has_a_page(tmp_path: Path) -> None:
     assert "no LoRA was judged" in html.write(document, tmp_path).read_text(encoding="utf-8")
 
 
+def test_an_attack_through_the_approved_release_does_nothing(
+    run_of_steps: tuple[dict[str, Any], Path], browser: Any
+) -> None:
+    document, folder = run_of_steps
+    bad = hostile(document)
+    approved = bad["baseline"]
+    approved |= dict.fromkeys(("path", "lora", "lora_sha256", "finished", "note"), HOSTILE)
+    approved |= {"policy_differences": [HOSTILE], "notes": [HOSTILE]}
+    for row in approved["rows"]:
+        row |= dict.fromkeys(("lora", "check", "label", "reason", "not_compared"), HOSTILE)
+        row["prompts"] = [[HOSTILE, 0.9, 0.7, -0.2]]
+    visit = Visit(browser, html.write(bad, folder / "hostile").as_uri())
+    visit.read_through()
+    assert "<script>window.hacked=1</script>" in visit.page.inner_text("#baseline")
+    assert visit.page.evaluate("window.hacked") is None
+    assert visit.complaints == []
+    visit.context.close()
+
+
 # -- what is computed
 
 
