@@ -46,6 +46,8 @@ def _rows(claim: Claim, asked: Wanted) -> Iterator[str]:
     """Every required row of the policy as it is now must be among those that passed, at every strength."""
     if "elsewhere" in claim.configuration:
         yield "its pictures were made elsewhere: that the LoRA made them is not proven"
+    elif not claim.scales:
+        yield "it does not state the strength that the LoRA was judged at"
     if claim.scales and (lacking := [scale for scale in asked.scales if scale not in claim.scales]):
         judged = ", ".join(f"{scale:g}" for scale in claim.scales)
         yield f"it was judged at strength {judged}, not at {', '.join(f'{scale:g}' for scale in lacking)}"
@@ -62,17 +64,17 @@ def _policy(claim: Claim, asked: Wanted) -> Iterator[str]:
     differing = [part for part, sha256 in asked.parts.items() if _sha256(claim, f"policy/{part}") != sha256]
     for part in differing:
         was = _sha256(claim, f"policy/{part}")[:12] or "not stated"
-        yield f"the {part} differ from the policy {where}: {was}, not {asked.parts[part][:12]}"
+        yield f"it was judged by other {part} than {where} has: {was}, not {asked.parts[part][:12]}"
     if not differing and _sha256(claim, "policy") != asked.policy.digest:
         was = _sha256(claim, "policy")[:12] or "not stated"
-        yield f"the policy differs from {where}: {was}, not {asked.policy.digest[:12]}"
+        yield f"it was judged by another policy than {where}: {was}, not {asked.policy.digest[:12]}"
 
 
 def _folders(claim: Claim, asked: Wanted) -> Iterator[str]:
     for name, sha256 in asked.folders.items():
-        was = _sha256(claim, f"folder/{name}")
-        if was != sha256:
-            yield f"the pictures in {name} differ: {was[:12] or 'not stated'}, not {sha256[:12]}"
+        if (was := _sha256(claim, f"folder/{name}")) != sha256:
+            digests = f"{was[:12] or 'not stated'}, not {sha256[:12]}"
+            yield f"it was judged by other pictures in '{name}': {digests}"
 
 
 def _making(claim: Claim, asked: Wanted) -> Iterator[str]:

@@ -12,7 +12,6 @@ from lora_checks.errors import ConfigError, PrerequisiteError, ReleaseError, fir
 from lora_checks.release.statement import INSTALL, PAYLOAD_TYPE
 
 ISSUER = "https://token.actions.githubusercontent.com"  # of GitHub Actions
-BUNDLE = b"application/vnd.dev.sigstore.bundle"  # begins the media type of every bundle
 
 
 def sign(payload: bytes) -> bytes:

@@ -13,6 +13,7 @@ from lora_checks.errors import ConfigError, PrerequisiteError, ReleaseError, fir
 from lora_checks.files import write_if_absent
 from lora_checks.release.statement import INSTALL, PAYLOAD_TYPE, strict_json
 
+BUNDLE = "application/vnd.dev.sigstore.bundle"  # begins the media type of every Sigstore bundle
 MOST = 8 * 1024 * 1024  # bytes of an envelope; a report of a thousand rows is a tenth of it
 
 
@@ -76,6 +77,10 @@ def opened(content: bytes, trusted: Sequence[Any]) -> tuple[bytes, str]:
     """
     signing = _signing()
     data = strict_json(content, "the attestation")
+    if str(data.get("mediaType", "")).startswith(BUNDLE):
+        raise ReleaseError(
+            "the attestation is a Sigstore bundle, signed without a key: say by --identity NAME"
+        )
     for name in ("payload", "payloadType", "signatures"):
         if name not in data:
             raise ReleaseError(f"the attestation is no DSSE envelope: it has no '{name}'")
