@@ -15,13 +15,19 @@ from xdist.workermanage import parse_tx_spec_config  # type: ignore[import-untyp
 
 
 def wanted(config: pytest.Config, loras: int) -> bool:
-    """Where there is a LoRA for each worker, and nobody asked for another way with ``--dist``.
+    """Where whole LoRAs keep the workers busy, and nobody asked for another way with ``--dist``.
 
-    With fewer LoRAs than workers the images of one are made by several processes, through the store.
+    Else the images of a LoRA are made by several processes, through the store.
     """
     said = [*config.getini("addopts"), *map(str, config.invocation_params.args)]
     asked = any(argument.startswith("--dist") or argument == "-d" for argument in said)
-    return not asked and config.getoption("dist") == "load" and loras >= len(parse_tx_spec_config(config))
+    return not asked and config.getoption("dist") == "load" and even(loras, len(parse_tx_spec_config(config)))
+
+
+def even(loras: int, workers: int) -> bool:
+    """Whether the last LoRAs leave workers idle for an eighth of the time at most."""
+    rounds = -(-loras // workers)
+    return rounds * workers - loras <= loras / 8
 
 
 class ByLora(LoadScopeScheduling):  # type: ignore[misc]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from world import Gate
 
-from lora_checks.by_lora import ByLora
+from lora_checks.by_lora import ByLora, even
 
 
 def units(names: list[str]) -> Any:
@@ -31,6 +31,16 @@ def test_a_test_belongs_to_the_lora_that_its_parameters_name() -> None:
 def test_a_test_without_a_lora_is_a_unit_of_its_own() -> None:
     assert units(["a"])("my_checks/test_mine.py::test_x") == "my_checks/test_mine.py::test_x"
     assert units(["a"])("my_checks/test_mine.py::test_x[other]") == "my_checks/test_mine.py::test_x[other]"
+
+
+@pytest.mark.parametrize(
+    ("loras", "workers", "expected"),
+    [(2, 2, True), (12, 2, True), (9, 2, True), (3, 2, False), (1, 2, False), (5, 4, False), (39, 4, True)],
+)
+def test_loras_are_kept_whole_where_that_leaves_no_worker_idle_for_long(
+    loras: int, workers: int, expected: bool
+) -> None:
+    assert even(loras, workers) is expected
 
 
 def who(out: str) -> dict[str, set[str]]:
