@@ -68,7 +68,7 @@ def rank(document: Mapping[str, Any]) -> Json | None:
         "rule": _rule(bool(said), halves),
         "weights": [worth.plain() for worth in worths],
         "gate_only": _gate_only(entries, worths),
-        "split": halves._asdict() if halves else None,
+        "split": {"choose": list(halves.choose), "judge": list(halves.judge)} if halves else None,
         "axis": axis,
         "leaderboard": board,
         "curves": curves(entries, axis, names),
