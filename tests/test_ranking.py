@@ -86,6 +86,13 @@ def test_without_the_key_each_required_row_counts_alike_from_its_limit_to_the_be
     assert utilities == pytest.approx({"a": (1 + 0.5) / 2, "b": (0.5 + 1) / 2})
 
 
+def test_a_comparison_with_the_approved_release_does_not_count_its_row_again() -> None:
+    loras = [simple(name, value) for name, value in (("a", 0.5), ("b", 0.6))]
+    for one in loras:
+        one["rows"].append(one["rows"][0] | {"check": "regression-identity"})
+    assert [worth["check"] for worth in ranked(*loras)["weights"]] == ["identity", "adherence"]
+
+
 def test_between_two_limits_the_middle_is_worth_most() -> None:
     loras = [lora(str(value), {"light": even(value)}) for value in (110.0, 150.0, 175.0, 195.0)]
     found = ranked(*loras)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from lora_checks.ranking.entry import Entry, Row
 from lora_checks.ranking.values import Found, better, halvable, on, whole
+from lora_checks.records import Allowance
 
 
 class Worth(NamedTuple):
@@ -35,10 +36,13 @@ def declared(said: Sequence[Row], entries: Sequence[Entry]) -> tuple[Worth, ...]
 def from_limits(entries: Sequence[Entry], prompts: Collection[str] | None) -> tuple[Worth, ...]:
     """Every required row alike: its limit is worth 0, the best value of this run (on ``prompts``) is worth 1.
 
-    Of a row with two limits each is worth 0, and the middle 1.
+    Of a row with two limits each is worth 0, and the middle 1. What compares a row with the last approved
+    release is about the same value again, and is left out.
     """
     found = []
-    for check in dict.fromkeys(check for one in entries for check in one.rows):
+    checks = dict.fromkeys(check for one in entries for check in one.rows)
+    again = {Allowance(check, 0.0, "estimate").check for check in checks}
+    for check in [check for check in checks if check not in again]:
         rows = _rows(entries, check)
         if rows and rows[0]["required"] and rows[0]["threshold"]:
             values = [value(row, prompts) for row in rows]
