@@ -71,8 +71,9 @@ def test_nothing_is_logged_where_nothing_is_run(gate: Gate) -> None:
 
 def test_a_run_that_is_interrupted_says_how_to_log_it(gate: Gate) -> None:
     pytest.importorskip("tensorboard", reason="pip install 'lora-checks[tensorboard]'")
-    gate.conftest("def pytest_runtest_call(item):\n    raise KeyboardInterrupt\n")
-    run = gate("--lora", gate.world.good, "--log", "tensorboard:runs", gate.folder)
+    mine = gate.folder / "test_mine.py"
+    mine.write_text("def test_mine():\n    raise KeyboardInterrupt\n")
+    run = gate("--lora", gate.world.good, "--log", "tensorboard:runs", mine)
     assert run.code == 2
     assert "tensorboard: not logged: the run was interrupted; later: python -m lora_checks log" in run.out
     assert not Path(gate.folder / "runs").exists()
