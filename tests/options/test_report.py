@@ -12,7 +12,8 @@ def test_a_folder_of_ones_own(gate: Gate) -> None:
     folder = gate.folder / "out" / "new"
     assert json.loads((folder / "report.json").read_text())["outcome"] == "PASS"
     assert (folder / "report.md").read_text().startswith("# PASS: good.safetensors, 6 of 6 rows")
-    assert "report: out/new/report.md" in run.out
+    assert (folder / "report.html").read_text().startswith("<!doctype html>")
+    assert "report: out/new/report.html" in run.out
 
 
 def test_the_default_is_in_the_store(gate: Gate) -> None:
