@@ -2,7 +2,7 @@
 
     taskset -c 0 python benchmarks/sweep.py FOLDER [--workers 2]
 
-Trains the run first if FOLDER has it not (examples/miniature/training/train_sweep.py, 6 minutes), then gates
+Trains the run first if FOLDER has it not (examples/miniature/training/train_sweep.py, 4 minutes), then gates
 it in one run with an empty store; then each checkpoint by itself, with an empty store each, as CI jobs do,
 and with one store for all, as on one machine. Prints CPU seconds and seconds of each way, their ratios, the
 curves, and the chosen checkpoint. What is in FOLDER is not done again. ``--workers N`` times one run with N

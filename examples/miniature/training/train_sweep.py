@@ -1,6 +1,6 @@
 """A training run that goes wrong at a known step, in twelve checkpoints: for `benchmarks/sweep.py`.
 
-python train_sweep.py /tmp/sweep    # continues where it was killed; about 6 minutes on one core
+python train_sweep.py /tmp/sweep    # continues where it was killed; about 4 minutes of one core
 
 Until step 300 it sees what the LoRA `good` saw; from there on what `overfit` did, three drawings under any
 caption. So the LoRA learns the person first, and then the pictures. The checkpoints and the state to resume
