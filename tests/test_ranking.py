@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -256,3 +258,19 @@ def test_a_lora_of_unknown_step_is_on_the_leaderboard_and_said_to_be_in_no_curve
     found = ranked(simple("step-1", 0.65), simple("step-2", 0.6), simple("last", 0.7))
     assert order(found)[0] == "last"
     assert found["notes"] == ["of 1 LoRA nothing tells the step, so no curve has last"]
+
+
+def test_the_schema_of_the_report_describes_a_ranking_with_all_its_parts() -> None:
+    text = resources.files("lora_checks.report").joinpath("schema.json").read_text()
+    schema = {**json.loads(text), "$ref": "#/$defs/ranking"}
+    whole = {key: schema[key] for key in ("$schema", "$ref", "$defs")}
+    few = [lora(f"step-{i}", {"identity": even(0.6, PROMPTS[:5])}) for i in (1, 2)]
+    failing = [
+        simple("a", 0.1),
+        simple("c", 0.1) | {"outcome": "INCOMPLETE"},
+        lora("b", {"distribution": of_set("distribution", 900.0)}),
+    ]
+    for found in (ranked(*few), ranked(*failing), ranked(simple("step-1", 0.6), simple("step-2", 0.65))):
+        assert [error.message for error in jsonschema.Draft202012Validator(whole).iter_errors(found)] == []
+    broken = ranked(*few) | {"winner": "a"}
+    assert list(jsonschema.Draft202012Validator(whole).iter_errors(broken))
