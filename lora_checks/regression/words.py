@@ -25,7 +25,7 @@ def lines(section: Row | None) -> list[str]:
     if section["policy_differences"]:
         found.append(f"the policy differs from the baseline's: {'; '.join(section['policy_differences'])}")
     found += [f"not the same: {note}" for note in section["notes"]]
-    return [*found, *_obstacles(section["rows"]), *_unlimited(section["rows"])]
+    return [*found, *obstacles(section["rows"]), *_unlimited(section["rows"])]
 
 
 def heading(section: Row) -> str:
@@ -35,7 +35,7 @@ def heading(section: Row) -> str:
     return f"compared with {name}{day} ({PurePath(section['path']).name})"
 
 
-def _obstacles(rows: Sequence[Row]) -> list[str]:
+def obstacles(rows: Sequence[Row]) -> list[str]:
     """Each reason once, with the rows it kept from being compared; the verdicts say theirs themselves."""
     found: dict[str, list[str]] = {}
     for row in rows:

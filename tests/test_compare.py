@@ -1,0 +1,133 @@
+"""`python -m lora_checks compare`: reports against each other, from real runs of the gate."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from world import Run
+
+from lora_checks.__main__ import main
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def both(first_run: Run) -> Path:
+    """The report of "good" and of "wrong-identity"."""
+    return first_run.report_folder
+
+
+def edited(both: Path, folder: Path, edit: Edit) -> Path:
+    document = json.loads((both / "report.json").read_text())
+    edit(document)
+    folder.mkdir()
+    (folder / "report.json").write_text(json.dumps(document))
+    return folder
+
+
+def test_two_loras_of_a_report(both: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", f"{both}#good", f"{both}/report.json#wrong-identity"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"before  good [0-9a-f]{6}, PASS", out)
+    assert re.search(r"now     wrong-identity [0-9a-f]{6}, FAIL", out)
+    identity = next(line for line in out.splitlines() if line.startswith("  identity"))
+    before, now, difference = map(float, identity.split()[1:4])
+    assert now - before == pytest.approx(difference, abs=0.002)
+    assert difference < -0.1
+    assert "worse; " in identity
+
+
+def test_what_is_written_says_the_same(both: Path, tmp_path: Path) -> None:
+    assert main(["compare", f"{both}#good", f"{both}#wrong-identity", "--out", str(tmp_path / "out")]) == 0
+    found = json.loads((tmp_path / "out" / "compare.json").read_text())
+    (comparison,) = found["comparisons"]
+    identity = next(row for row in comparison["rows"] if row["check"] == "identity")
+    assert (identity["kind"], identity["sides"], identity["allowed"]) == ("images", 2, None)
+    assert identity["low"] < identity["difference"] < identity["high"]
+    distribution = next(row for row in comparison["rows"] if row["check"] == "distribution")
+    assert distribution["kind"] == "set"
+    assert distribution["low"] < distribution["difference"] < distribution["high"]
+    shown = f"{identity['difference']:.3f}"
+    for file in ("compare.md", "compare.html"):
+        text = (tmp_path / "out" / file).read_text()
+        assert shown in text
+        assert identity["prompts"][0][0] in text
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_three_are_each_compared_with_the_first(both: Path, tmp_path: Path) -> None:
+    arguments = [f"{both}#good", f"{both}#wrong-identity", f"{both}#good", "--out", str(tmp_path)]
+    assert main(["compare", *arguments]) == 0
+    found = json.loads((tmp_path / "compare.json").read_text())
+    assert [(one["before"], one["now"]) for one in found["comparisons"]] == [(0, 1), (0, 2)]
+    assert {row["difference"] for row in found["comparisons"][1]["rows"]} == {0}
+
+
+def hardware(document: dict[str, Any]) -> None:
+    document["run"]["hardware"] = "cuda NVIDIA A10G"
+
+
+def weights(document: dict[str, Any]) -> None:
+    for lora in document["loras"]:
+        for row in lora["rows"]:
+            if row["check"] == "identity":
+                row["measurement"]["network"] = "arcface/1 another pack"
+
+
+def strength(document: dict[str, Any]) -> None:
+    for lora in document["loras"]:
+        lora["scale"] = 0.8
+
+
+def looser(document: dict[str, Any]) -> None:
+    for lora in document["loras"]:
+        for row in lora["rows"]:
+            if row["check"] == "identity":
+                row["threshold"]["min"] = 0.4
+
+
+def versions(document: dict[str, Any]) -> None:
+    document["run"]["versions"].append("torch 9.9.9")
+
+
+@pytest.mark.parametrize(
+    ("edit", "code", "sentence"),
+    [
+        (hardware, 1, "hardware: cpu before, cuda NVIDIA A10G now"),
+        (weights, 1, "not compared: identity: network: arcface/1 "),
+        (strength, 0, "not the same: strength of the LoRA: 1.0 before, 0.8 now"),
+        (looser, 0, "the policies differ: identity: min 0.450 -> 0.400, looser"),
+        (versions, 0, "not the same: versions: - before, torch 9.9.9 now"),
+    ],
+)
+def test_what_differs_beside_the_lora_is_said(
+    both: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], edit: Edit, code: int, sentence: str
+) -> None:
+    other = edited(both, tmp_path / "other", edit)
+    assert main(["compare", f"{both}#good", f"{other}#good"]) == code
+    said = capsys.readouterr().out
+    assert sentence in said
+    assert ("not compared: " in said) == (code == 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["{both}#good"], "name two reports or more"),
+        (["{both}", "{both}"], "holds 2 LoRAs; say which as report.json#NAME: good, wrong-identity"),
+        (["{both}#good", "{both}/gone"], "is no file; name the report.json"),
+        (["{both}#good", "{both}#nobody"], "holds no LoRA 'nobody'"),
+    ],
+)
+def test_a_command_that_is_wrong_ends_in_2(
+    both: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    assert main(["compare", *(argument.format(both=both) for argument in arguments)]) == 2
+    assert sentence in capsys.readouterr().err
