@@ -15,6 +15,7 @@ COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
     "inspect",
     "calibrate",
     "report",
+    "compare",
     "serve",
     "attest",
     "verify",
