@@ -134,6 +134,12 @@ def test_of_two_runs_each_has_its_own_note() -> None:
     assert note.startswith("greedy: after step 100 it overfits")
 
 
+def test_loras_that_were_decided_by_fewer_images_are_said_to_be_less_certain() -> None:
+    few, all_of_them = even(0.6, PROMPTS[:8]), even(0.6)
+    (note,) = told(lora("a", {"identity": few}), lora("b", {"identity": all_of_them}))
+    assert note.startswith("the LoRAs were decided by different numbers of images, 16 to 32 of identity")
+
+
 def test_prompts_of_one_tag_and_missing_faces_tell_nothing_of_overfitting() -> None:
     rows: dict[str, Any] = {"leak": even(0.1), "face-found": even(0.5), "adherence": even(0.8)}
     later = rows | {"adherence": even(0.5)}

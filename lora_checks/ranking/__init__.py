@@ -74,7 +74,7 @@ def rank(document: Mapping[str, Any]) -> Json | None:
         "curves": curves(entries, axis, names),
         "best": winner,
         "sentence": sentence(board[0], winner, entries, halves),
-        "notes": _notes(entries, board, winner, axis, names, halves),
+        "notes": _notes(entries, board, winner, axis, names, worths, halves),
     }
 
 
@@ -107,6 +107,7 @@ def _notes(
     winner: Json | None,
     axis: Axis | None,
     names: Mapping[str, str],
+    worths: Sequence[Worth],
     halves: Split | None,
 ) -> list[str]:
     by_name = {one.name: one for one in entries}
@@ -120,4 +121,5 @@ def _notes(
                 line.sort(key=lambda one: one.along(axis) or 0)
                 said = [tell(line, peak, axis, fresh) for tell in (notes.overfitting, notes.too_short)]
                 found += [f"{series}: {text}" if series else text for text in said if text]
-    return [text for text in (*found, notes.unplaced(entries, axis)) if text]
+    found += [notes.unplaced(entries, axis), notes.uneven(entries, [worth.check for worth in worths])]
+    return [text for text in found if text]

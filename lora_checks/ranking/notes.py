@@ -10,6 +10,7 @@ from lora_checks.ranking.curves import Axis
 from lora_checks.ranking.entry import Entry
 from lora_checks.ranking.roles import role
 from lora_checks.ranking.utility import distance
+from lora_checks.ranking.values import halvable
 from lora_checks.words import count, number
 
 CHANCE = 0.05  # that a note on a run is wrong, over all its comparisons
@@ -85,6 +86,19 @@ def unplaced(entries: Sequence[Entry], axis: Axis | None) -> str:
         return ""
     names = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
     return f"of {count(len(absent), 'LoRA')} nothing tells the {axis}, so no curve has {names}"
+
+
+def uneven(entries: Sequence[Entry], checks: Sequence[str]) -> str:
+    """That LoRAs were not all measured on the same images, as with ``--until-decided``."""
+    for check in checks:
+        rows = [one.rows[check] for one in entries if halvable(one.rows.get(check))]
+        counts = sorted({len(row["measurement"]["per_image"]) for row in rows})
+        if len(counts) > 1:
+            return (
+                f"the LoRAs were decided by different numbers of images, {counts[0]} to {counts[-1]} of "
+                f"{check}: values of few images are less certain"
+            )
+    return ""
 
 
 def _judged(found: Mapping[str, Any]) -> float:
