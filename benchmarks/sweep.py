@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lora_checks.ranking import rank
 from lora_checks.report import leaderboard
 from lora_checks.words import number
 
@@ -107,7 +108,8 @@ def print_workers(folder: Path, workers: int) -> None:
 
 
 def print_curves(document: dict[str, Any]) -> None:
-    ranking = document["ranking"]
+    ranking = rank(document)  # the run may be an earlier version's
+    assert ranking is not None
     curves = {curve["check"]: curve["series"][0]["points"] for curve in ranking["curves"]}
     print(f"{ranking['axis']:>6}  " + "  ".join(f"{check:>16}" for check in curves))
     steps = sorted({point["x"] for points in curves.values() for point in points})
