@@ -14,6 +14,7 @@ COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
     "stats",
     "inspect",
     "calibrate",
+    "selftest",
     "report",
     "compare",
     "serve",

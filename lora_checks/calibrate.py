@@ -51,6 +51,7 @@ def run(
     own_metrics(Path("conftest.py"))
     bench = open_workbench(policy, store, device, "auto", None, _bar)
     bench.preflight()
+    bench.test_networks()
     for lora in (*praised, *blamed):  # all of them before the first image
         with _blamed(lora in blamed):
             bench.prove(lora)

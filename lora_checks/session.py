@@ -304,6 +304,8 @@ def start(config: pytest.Config) -> Session:
         _refuse_own_names(policy)
         bench = _bench(option, here, policy, console)
         bench.preflight()
+        if not option.collectonly:
+            bench.test_networks()
         for warning in bench.warnings:
             console.say_once(warning)
         against = open_against(option.lora_baseline, here, policy, option.lora_until_decided)

@@ -28,6 +28,7 @@ from lora_checks import (
     plan,
     png,
     row_fit,
+    self_test,
     stats,
     until_decided,
 )
@@ -126,6 +127,16 @@ class Workbench:
         if self.most is not None:
             _ = self.looks
         self.warnings = self._suits_base()
+
+    def test_networks(self) -> None:
+        """Whether each network of the policy's rows sees what it should; loads it once for each version.
+
+        Raises `SelfTestError`.
+        """
+        for row in self.policy.thresholds:
+            self.network(metrics.get(row.metric), row.network)
+        for slot, network in self._networks.items():
+            self_test.check(slot, self.policy.networks[slot], network, self.store, self.device)
 
     def _suits_base(self) -> tuple[str, ...]:
         """Whether base and prompts suit each other, asked once: the answer is kept in the store."""

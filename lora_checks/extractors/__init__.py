@@ -46,6 +46,14 @@ class ManyParts(ImageExtractor, Protocol):
 
 
 @runtime_checkable
+class FaceExtractor(ManyParts, Protocol):
+    """A network that finds faces and then describes them."""
+
+    def aligned(self, pixels: Sequence[Pixels]) -> Floats:
+        """(N, D) float32 of a face taken to be in each picture's middle, whether it is found or not."""
+
+
+@runtime_checkable
 class TextExtractor(Extractor, Protocol):
     def texts(self, texts: Sequence[str]) -> Floats:
         """(N, D) float32 in the space of ``images``; `MeasureError` where a text exceeds the token limit."""
@@ -105,7 +113,7 @@ def build(slot: str, settings: Mapping[str, Any], device: str, cache: Path | Non
     ``cache`` is a folder for what a network can keep of its own making, such as a faster form of itself.
     """
     kind = kind_of(slot, settings)
-    settings = {key: value for key, value in settings.items() if key != "kind"}
+    settings = {key: value for key, value in settings.items() if key not in ("kind", "self_test")}
     if kind not in KINDS:
         raise ConfigError(f"networks: {slot}: unknown kind '{kind}'; known: {', '.join(sorted(KINDS))}")
     module, _, name = KINDS[kind].partition(":")

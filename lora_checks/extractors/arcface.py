@@ -56,6 +56,19 @@ class ArcFace:
         size = self._app.models["recognition"].output_shape[1]
         return np.stack([self._row(image, size) for image in pixels])
 
+    def aligned(self, pixels: Sequence[Pixels]) -> Floats:
+        """(N, D) float32 of a face taken to fill the middle of each picture; nothing is searched."""
+        from insightface.utils.face_align import arcface_dst
+
+        def described(image: Pixels) -> Floats:
+            side = min(image.shape[:2])
+            corner = (np.array(image.shape[1::-1]) - side) / 2
+            landmarks = (arcface_dst * (side / 112) + corner).astype(np.float32)
+            box = np.array([*corner, *(corner + side), 1], np.float32)
+            return self._embedding(np.ascontiguousarray(image[:, :, ::-1]), box, landmarks)
+
+        return np.stack([described(image) for image in pixels])
+
     def _row(self, image: Pixels, size: int) -> Floats:
         border = round(self.pad * max(image.shape[:2]))
         # Black, as the detector itself fills what its square lacks.
