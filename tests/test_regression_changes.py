@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from lora_checks import shares, stats
-from lora_checks.records import Measurement
-from lora_checks.regression.changes import change, worst_first
+from lora_checks.records import Measurement, Threshold
+from lora_checks.regression.changes import better_of, change, worst_first
 
 PROMPTS = tuple(f"prompt{i:02}" for i in range(10))
 
@@ -103,6 +103,20 @@ def test_the_prompt_that_worsened_most_is_first(better: Any, worst: str) -> None
     assert {prompt for prompt, *_ in found.prompts} == set(PROMPTS)
     before, now, moved = found.prompts[0][1:]
     assert (before, now - before) == (0, moved)
+
+
+@pytest.mark.parametrize(
+    ("limits", "better"),
+    [({"min": 0.1}, "higher"), ({"max": 0.3}, "lower"), ({"min": 0.1, "max": 0.3}, "lower")],
+)
+def test_the_rows_own_limit_says_which_way_is_better(limits: dict[str, float], better: str) -> None:
+    """A distance is lower for pictures more alike, and a row against copies wants it high."""
+    now = measured(grid(constant(0.2)), metric="trunk_distance", better="lower")
+    row = Threshold("not-a-copy", "trunk_distance", "w", **limits)  # type: ignore[arg-type]
+    assert better_of(row, now) == better
+    found = change(measured(grid(constant(0.3))), now, better=better_of(row, now))
+    assert found is not None
+    assert (found.worsening > 0) == (better == "higher")
 
 
 def test_a_share_that_no_image_moved_is_not_certain() -> None:

@@ -4,8 +4,7 @@
 of two reports: what may be compared (`comparable`), the difference of one row on the same prompts and seeds
 (`changes`), its verdict (`judging`), and the part of the document that tells of it (`section`).
 
-``document["baseline"]`` of a run with ``--baseline``; null where the run has neither that option nor a policy
-with ``regression:``::
+``document["baseline"]`` of a run with ``--baseline``; absent from one without::
 
     {"path": "gate/approved.json", "sha256": "...",        # the file of --baseline; "" for `--baseline none`
      "lora": "good", "lora_sha256": "...", "scale": 1.0,   # the approved LoRA in it; scale null: not known
@@ -18,7 +17,7 @@ with ``regression:``::
      "rows": [{"lora": "new",        # of this run; each LoRA of it is compared with the one approved
                "check": "identity",  # the row of the policy; its verdict is the check "regression-identity"
                "metric": "arcface", "label": "arcface",    # label: with stat, gain and tag, for people
-               "better": "higher",   # "higher" or "lower"
+               "better": "higher",   # or "lower": which way the row's limit wants it
                "kind": "images",     # "images": a difference of each pair of images; "set": of the sets, with
                                      # each prompt's part in it; "value": of two numbers, without an interval
                "before": 0.61, "value": 0.58, "difference": -0.03,  # value - before, over the pairs

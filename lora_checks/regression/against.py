@@ -11,7 +11,7 @@ from lora_checks.errors import ConfigError, MeasureError
 from lora_checks.records import Allowance, Lora, Measurement, Outcome, Policy, Threshold, Verdict
 from lora_checks.regression import comparable, judging
 from lora_checks.regression.approved import NONE, OPTION, Judged, read_approved
-from lora_checks.regression.changes import Change, Sides, change
+from lora_checks.regression.changes import Change, Sides, better_of, change
 from lora_checks.regression.comparison import NO_PAIRS, compare, row_obstacles, same_lora
 
 Run = Mapping[str, Any]
@@ -45,7 +45,7 @@ class Against:
         if not obstacles:
             sides: Sides = 1 if allowance.rule == "bound" else 2
             same = same_lora(approved.lora, lora.sha256, scale)
-            made = change(_measured(approved, row), now, sides=sides, same=same)
+            made = change(_measured(approved, row), now, better=better_of(row, now), sides=sides, same=same)
         if made is None:
             raise MeasureError(
                 f"{row.name} cannot be compared with the approved {approved.label}: "

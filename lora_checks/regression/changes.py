@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks import quantity, shares, stats, summary
-from lora_checks.records import Better, Measurement
+from lora_checks.records import Better, Measurement, Threshold
 from lora_checks.verdict import direction
 
 Kind = Literal["images", "set", "value"]
@@ -56,13 +56,31 @@ def worsening(difference: float, better: Better) -> float:
     return (-difference if better == "higher" else difference) + 0.0
 
 
-def change(before: Measurement, now: Measurement, *, sides: Sides = 2, same: bool = False) -> Change | None:
+def better_of(row: Threshold, now: Measurement) -> Better:
+    """Which way the row wants its value: away from its limit.
+
+    The metric's own direction would be wrong for a distance to the training pictures, which is lower for
+    pictures more alike, and which a row against copies wants high. It decides where there are two limits.
+    """
+    if (row.min is None) == (row.max is None):
+        return direction(now)
+    return "lower" if row.min is None else "higher"
+
+
+def change(
+    before: Measurement,
+    now: Measurement,
+    *,
+    better: Better | None = None,
+    sides: Sides = 2,
+    same: bool = False,
+) -> Change | None:
     """The difference of two measurements of one row; None where no image has a value in both.
 
-    ``sides`` is as in `stats.jackknife`. ``same`` says that both are of the same LoRA: then a share that has
-    not moved cannot move on other prompts either.
+    ``better`` is the metric's own direction unless given, ``sides`` is as in `stats.jackknife`. ``same`` says
+    that both are of the same LoRA: then a share that has not moved cannot move on other prompts either.
     """
-    better = direction(now)
+    better = better or direction(now)
     label = quantity.label(now.metric, now.stat, now.at, now.gain, now.on)
     if not now.per_image:
         return _of_sets(before, now, label, better, sides)

@@ -8,7 +8,7 @@ from typing import Any
 from lora_checks.records import Allowance, Verdict
 from lora_checks.regression import comparable, policy_changes
 from lora_checks.regression.approved import PREFIX, Judged
-from lora_checks.regression.changes import Change, Sides, change
+from lora_checks.regression.changes import Change, Sides, better_of, change
 
 Row = dict[str, Any]
 NO_CHANGE: Row = {
@@ -73,9 +73,9 @@ def _row(
     made: Change | None = None
     reasons = list(obstacles) or row_obstacles(before, check, found, now.run)
     was, m = before.rows[check].measurement if check in before.rows else None, found.measurement
-    if not reasons and was is not None and m is not None:
+    if not reasons and was is not None and m is not None and found.threshold is not None:
         same = same_lora(before.lora, str(now.lora["sha256"]), now.lora.get("scale"))
-        made = change(was, m, sides=sides, same=same)
+        made = change(was, m, better=better_of(found.threshold, m), sides=sides, same=same)
         reasons = [NO_PAIRS] if made is None else []
     judged = _judged(now, allowance)
     return {
