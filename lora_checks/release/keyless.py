@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from lora_checks.errors import ConfigError, PrerequisiteError, ReleaseError, first_line
-from lora_checks.release.statement import INSTALL, PAYLOAD_TYPE
+from lora_checks.release.statement import PAYLOAD_TYPE
 
+INSTALL = "install it with: pip install 'lora-checks[keyless]'"
 ISSUER = "https://token.actions.githubusercontent.com"  # of GitHub Actions
 
 

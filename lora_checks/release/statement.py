@@ -105,15 +105,9 @@ def _no_number(text: str) -> NoReturn:
 def _libraries() -> SimpleNamespace:
     """in-toto's classes and protobuf's JSON, loaded when a statement is made or read."""
     try:
-        from google.protobuf import json_format  # type: ignore[import-untyped]
-        from in_toto_attestation.predicates.test_result.v0 import (  # type: ignore[import-untyped]
-            test_result_pb2,
-        )
-        from in_toto_attestation.v1 import (  # type: ignore[import-untyped]
-            resource_descriptor,
-            statement,
-            statement_pb2,
-        )
+        from google.protobuf import json_format
+        from in_toto_attestation.predicates.test_result.v0 import test_result_pb2
+        from in_toto_attestation.v1 import resource_descriptor, statement, statement_pb2
     except ImportError as error:
         raise PrerequisiteError(f"attestations need in-toto's libraries ({error}); {INSTALL}") from error
 
