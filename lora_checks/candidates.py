@@ -33,7 +33,9 @@ def candidates(arguments: Sequence[str], scales: str | None, root: Path) -> dict
     named = list(zip(lora_names(paths), paths, strict=True))
     if scales is None:
         return {name: Candidate(name, path) for name, path in named}
-    found = [Candidate(f"{name}:{scale:g}", path, scale) for name, path in named for scale in strengths(scales)]
+    found = [
+        Candidate(f"{name}:{scale:g}", path, scale) for name, path in named for scale in strengths(scales)
+    ]
     return {candidate.name: candidate for candidate in found}
 
 

@@ -172,10 +172,10 @@ def pytest_configure(config: pytest.Config) -> None:
                 "or which pictures with --images DIR"
             )
         return
-    from lora_checks import fixtures, session
+    from lora_checks import fixtures, start
 
     own = _own_arguments(config)
-    gating = session.start(config)
+    gating = start.start(config)
     checks = [*_checks(config), *([CHECKS_AGAINST] if gating.allowances else [])]
     config.args = [*(str(GATE / name) for name in checks), *own]
     config.pluginmanager.register(gating, "lora_checks.session")

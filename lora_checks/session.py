@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,21 +14,17 @@ from typing import Any
 
 import pytest
 
-from lora_checks import config as policies
-from lora_checks import outputs, report, run_record, trackers, verdict
-from lora_checks.candidates import Candidate, candidates, companions
-from lora_checks.errors import ConfigError, LoraChecksError, StoreError
+from lora_checks import outputs, report, run_record, verdict
+from lora_checks.candidates import Candidate
+from lora_checks.errors import LoraChecksError
 from lora_checks.gallery import shown
-from lora_checks.given.bench import GivenBench, given_candidates, open_given
+from lora_checks.given.bench import GivenBench
 from lora_checks.lora.opening import refused_sha256
-from lora_checks.progress import Progress
 from lora_checks.records import Allowance, Lora, Policy, Threshold, Verdict
-from lora_checks.regression.against import Against, open_against
+from lora_checks.regression.against import Against
 from lora_checks.report import github, html, journal, junit, terminal
-from lora_checks.store import Advance
-from lora_checks.trackers.after_run import AfterRun
 from lora_checks.words import printable
-from lora_checks.workbench import Workbench, open_workbench
+from lora_checks.workbench import Workbench
 
 FILE_CHECK = "file"  # the row of the LoRA file itself, before any threshold
 APPLIED_CHECK = "applied"  # the row of the proof that it is on the base, as its file says
@@ -52,12 +46,12 @@ class Session:
         policy: Policy,
         loras: dict[str, Candidate],
         bench: Workbench,
+        report_folder: Path,
         against: Against | None = None,
     ) -> None:
-        here = config.invocation_params.dir
         self.config, self.policy, self.loras, self.bench = config, policy, loras, bench
         self.against = against  # the last approved release, where --baseline names it
-        self.report_folder = _path(here, config.option.lora_report) or bench.store.root / "report"
+        self.report_folder = report_folder
         self.worker = hasattr(config, "workerinput")
         self.started, self.clock = _now(), time.monotonic()
         self.verdicts: dict[tuple[str, str], Verdict] = {}
@@ -285,114 +279,6 @@ class Session:
 SESSION = pytest.StashKey[Session]()
 
 
-def start(config: pytest.Config) -> Session:
-    """Read policy and files; anything wrong ends the run here, before a model is loaded."""
-    option, here = config.option, config.invocation_params.dir
-    console = _Console(config)
-    _share_cores()
-    try:
-        targets = trackers.chosen(option.lora_log)
-        loras = _candidates(option, here)
-        policy = policies.load_policy(
-            _policy_folder(config),
-            thresholds=_path(here, option.lora_thresholds),
-            prompts=_path(here, option.lora_prompts),
-            references=_path(here, option.lora_references),
-            base=option.lora_base,
-            seeds=option.lora_seeds,
-        )
-        _refuse_own_names(policy)
-        bench = _bench(option, here, policy, console)
-        bench.preflight()
-        if not option.collectonly:
-            bench.test_networks()
-        for warning in bench.warnings:
-            console.say_once(warning)
-        against = open_against(option.lora_baseline, here, policy, option.lora_until_decided)
-        session = Session(config, policy, loras, bench, against)
-        _warn_of_another_setting(session, console)
-        if not option.collectonly:
-            _check_writable(session.report_folder)
-    except LoraChecksError as error:
-        raise pytest.UsageError(str(error)) from None
-    config.stash[SESSION] = session
-    if targets and not session.worker:
-        logging = AfterRun(config, targets, session.report_folder)
-        config.pluginmanager.register(logging, "lora_checks.after_run")
-    return session
-
-
-def _candidates(option: Any, here: Path) -> dict[str, Candidate]:
-    if option.lora_images is not None:
-        return given_candidates(option, here)
-    return candidates(option.lora, option.lora_scale, here)
-
-
-def _refuse_own_names(policy: Policy) -> None:
-    """A row of the same name as one of the gate's own would be taken for it, and never be judged."""
-    for row in policy.thresholds:
-        if row.name in OWN_CHECKS.values():
-            raise ConfigError(f"{row.source}: '{row.name}' is a row of the gate itself; choose another name")
-
-
-def _warn_of_another_setting(session: Session, console: _Console) -> None:
-    """That a comparison must end in ERROR is known before an hour of generation; the other rows are not."""
-    obstacles = [] if session.against is None else session.against.obstacles(session.facts)
-    if obstacles:
-        console.say_once(f"--baseline: cannot be compared with this run: {'; '.join(obstacles)}")
-
-
-def _bench(option: Any, here: Path, policy: Policy, console: _Console) -> Workbench:
-    store = _path(here, option.lora_store) or here / ".lora_checks"
-    if option.lora_batch_size is not None and option.lora_batch_size < 1:
-        raise ConfigError("--batch-size must be 1 or more")
-    if option.lora_images is not None:
-        return open_given(option, here, policy, store, console.bar)
-    return open_workbench(
-        policy,
-        store,
-        option.lora_device,
-        option.lora_dtype,
-        option.lora_batch_size,
-        console.bar,
-        companions=companions(option.lora_with, here),
-        most=option.lora_until_decided,
-        offload=option.lora_offload,
-        save_memory=option.lora_save_memory,
-        say=console.say,
-    )
-
-
-def _check_writable(folder: Path) -> None:
-    """Known before an hour of generation, not after."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise StoreError(
-            f"cannot write the report to {folder}: {error.strerror}; name another folder with --report"
-        ) from error
-
-
-def _policy_folder(config: pytest.Config) -> Path:
-    here = config.invocation_params.dir
-    if config.option.lora_policy is not None:
-        return here / str(config.option.lora_policy)
-    return next((d for d in (here, config.rootpath) if (d / "thresholds.yaml").is_file()), here)
-
-
-def _path(here: Path, given: str | None) -> Path | None:
-    return None if given is None else here / given
-
-
-def _share_cores() -> None:
-    """Each xdist worker computes on its share of the cores; torch would take all of them in each."""
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    if workers > 1:
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
-
-
 def _check_of(item: pytest.Function) -> str:
     """The name of a check that is no row of thresholds.yaml."""
     allowance = item.callspec.params.get("allowance")
@@ -405,45 +291,3 @@ def _is_gate(item: pytest.Item) -> bool:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-class _Console:
-    """Progress that pytest's capture would hide: written past it."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-        self._worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-        self._interactive = not self._worker and sys.stderr.isatty()
-
-    def bar(self, what: str) -> Callable[[int], AbstractContextManager[Advance]]:
-        @contextmanager
-        def opened(total: int) -> Iterator[Advance]:
-            with Progress(total, what, self._write, self._interactive) as progress:
-                yield progress.advance
-
-        return opened
-
-    def say(self, text: str) -> None:
-        """Of what happens to this process, be it a worker."""
-        self._print(f"{text}\n")
-
-    def say_once(self, text: str) -> None:
-        """Of what every process finds out."""
-        if not self._worker:
-            self.say(text)
-
-    def _write(self, text: str) -> None:
-        if self._worker in (
-            "",
-            "gw0",
-        ):  # workers share the work and each counts all of it: one voice is enough
-            self._print(text)
-
-    def _print(self, text: str) -> None:
-        capture = self._config.pluginmanager.get_plugin("capturemanager")
-        if capture is None:
-            sys.stderr.write(text)
-            return
-        with capture.global_and_fixture_disabled():
-            sys.stderr.write(text)
-            sys.stderr.flush()
