@@ -70,6 +70,21 @@ def test_one_prompt_that_goes_the_other_way_hides_no_fall() -> None:
     assert "adherence worsens" in note
 
 
+def test_a_fall_that_does_not_last_is_no_overfitting() -> None:
+    said = notes(
+        np.random.default_rng(14), identity=(0.5, 0.6, 0.65, 0.65, 0.65), adherence=(0.8, 0.8, 0.8, 0.6, 0.8)
+    )
+    assert overfits(said) == []
+
+
+def test_a_run_that_breaks_after_it_overfitted_did_overfit() -> None:
+    said = notes(
+        np.random.default_rng(15), identity=(0.5, 0.6, 0.65, 0.7, 0.1), adherence=(0.8, 0.8, 0.8, 0.4, 0.1)
+    )
+    (note,) = overfits(said)
+    assert ": at step 600 identity improves" in note
+
+
 def test_epochs_are_named_in_the_note() -> None:
     curves = {"identity": (0.5, 0.6, 0.7, 0.7, 0.7), "adherence": (0.8, 0.8, 0.8, 0.5, 0.3)}
     (note,) = overfits(notes(np.random.default_rng(2), name="person-{:06}", **curves))

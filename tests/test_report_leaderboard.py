@@ -43,7 +43,7 @@ def test_the_best_and_the_notes_stand_before_the_last_line() -> None:
     found = "\n".join(lines(a_run(), 400)[-5:])
     assert "  best: step-0300 (step 300), first of 3 that pass, utility 0." in found
     assert "step-0300 on the 8 prompts it was chosen by | 8 others: identity 0." in found
-    assert "only for the verdict: adherence, distribution" in found
+    assert "no part in utility: adherence, distribution" in found
     assert "after step 300 it overfits: at step 600 (from step 400 on) identity improves" in found
     assert found.endswith("FAIL: 3 of 6 LoRAs did not pass")
 

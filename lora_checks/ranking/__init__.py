@@ -80,19 +80,12 @@ def rank(document: Mapping[str, Any]) -> Json | None:
 
 def _rule(by_policy: bool, halves: Split | None) -> str:
     utility = (
-        "utility is the weighted mean of the rows under 'ranking:', each 0 at its 'from' and 1 at its 'to'"
+        "the weighted mean of the rows under 'ranking:', each 0 at its 'from' and 1 at its 'to'"
         if by_policy
-        else "utility is the mean of the required rows, each 0 at its limit and 1 at this run's best"
+        else "the mean of the required rows, each 0 at its limit and 1 at this run's best"
     )
-    chosen = (
-        "chosen by its utility on one half of the prompts and judged on the other half"
-        if halves
-        else "chosen by its utility on all prompts, which are too few to halve"
-    )
-    return (
-        f"{utility}; the best passes every required row and is {chosen}; "
-        "a LoRA that fails is never above one that passes"
-    )
+    chosen = "on half of the prompts, judged on the others" if halves else "on all prompts"
+    return f"utility is {utility}; the best passes every required row and has the highest utility {chosen}"
 
 
 def _gate_only(entries: Sequence[Entry], worths: Sequence[Worth]) -> list[str]:

@@ -20,17 +20,17 @@ Prompts = Collection[str] | None
 def overfitting(line: Sequence[Entry], peak: Entry, axis: Axis, prompts: Prompts) -> str:
     """ "after step 300 ... it overfits"; "" where it does not.
 
-    The rule: beside the best checkpoint, at a later one, no likeness is surely worse and at least one row of
-    freedom (adherence, diversity, distance from the training pictures) surely is. Surely: the interval of the
-    paired differences over prompts is on one side of 0, at a level that keeps the chance of a wrong note at
-    `CHANCE` over all checkpoints and rows. ``prompts`` are those that the best was not chosen by.
+    The rule: from a later checkpoint on, up to the last, a row of freedom (adherence, diversity, distance from
+    the training pictures) is surely worse than at the best one, while no likeness is. Surely: by differences
+    paired by prompt, at a level that keeps the chance of a wrong note below `CHANCE` over all checkpoints and
+    rows. ``prompts`` are those that the best was not chosen by.
     """
     later = [one for one in line if _x(one, axis) > _x(peak, axis)]
     free, like = (_checks(peak, wanted) for wanted in ("freedom", "likeness"))
     if not (later and free and like):
         return ""
     tail = CHANCE / (len(later) * len(free))
-    held = [one for one in later if _overfits(peak, one, free, like, tail, prompts)]
+    held = [one for one in _fallen(peak, later, free, tail, prompts) if _kept(peak, one, like, tail, prompts)]
     if not held:
         return ""
     first, last = held[0], held[-1]
@@ -105,11 +105,21 @@ def _judged(found: Mapping[str, Any]) -> float:
     return -1.0 if found["judged"] is None else float(found["judged"])
 
 
-def _overfits(
-    peak: Entry, later: Entry, free: list[str], like: list[str], tail: float, prompts: Prompts
-) -> bool:
-    kept, fallen = (_changes(checks, peak, later, tail, prompts) for checks in (like, free))
-    return bool(kept) and all(c.sign >= 0 for c in kept) and any(c.sign < 0 for c in fallen)
+def _fallen(
+    peak: Entry, later: Sequence[Entry], free: list[str], tail: float, prompts: Prompts
+) -> list[Entry]:
+    """The last checkpoints of the run, from where on each has less freedom than ``peak``."""
+    found: list[Entry] = []
+    for one in reversed(later):
+        if not any(c.sign < 0 for c in _changes(free, peak, one, tail, prompts)):
+            break
+        found.insert(0, one)
+    return found
+
+
+def _kept(peak: Entry, later: Entry, like: list[str], tail: float, prompts: Prompts) -> bool:
+    changes = _changes(like, peak, later, tail, prompts)
+    return bool(changes) and all(c.sign >= 0 for c in changes)
 
 
 def _changes(

@@ -49,7 +49,7 @@ def sentences(ranking: Mapping[str, Any]) -> list[str]:
             f"{best['lora']} on the {sizes[0]} prompts it was chosen by | {sizes[1]} others: {values}"
         )
     if ranking["gate_only"] and best:
-        gates = f"only for the verdict: {', '.join(ranking['gate_only'])}"
+        gates = f"no part in utility: {', '.join(ranking['gate_only'])}"
         said.append(f"{ranking['rule']}; {gates}")
     return [*said, *ranking["notes"]]
 
