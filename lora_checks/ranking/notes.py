@@ -20,10 +20,10 @@ Prompts = Collection[str] | None
 def overfitting(line: Sequence[Entry], peak: Entry, axis: Axis, prompts: Prompts) -> str:
     """ "after step 300 ... it overfits"; "" where it does not.
 
-    The rule: from a later checkpoint on, up to the last, a row of freedom (adherence, diversity, distance from
-    the training pictures) is surely worse than at the best one, while no likeness is. Surely: by differences
-    paired by prompt, at a level that keeps the chance of a wrong note below `CHANCE` over all checkpoints and
-    rows. ``prompts`` are those that the best was not chosen by.
+    The rule: from a later checkpoint on, up to the last, a row of freedom (adherence, diversity, distance
+    from the training pictures) is surely worse than at the best one, while no likeness is. Surely: by
+    differences paired by prompt, at a level that keeps the chance of a wrong note below `CHANCE` over all
+    checkpoints and rows. ``prompts`` are those that the best was not chosen by.
     """
     later = [one for one in line if _x(one, axis) > _x(peak, axis)]
     free, like = (_checks(peak, wanted) for wanted in ("freedom", "likeness"))
