@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from world import MINIATURE, ROWS, Gate, Run, World
 
+import lora_checks.report
+
+REPORT_MODULE = Path(lora_checks.report.__file__).parent
 LENIENT = ROWS.replace("min: 0.45", "min: -1").replace("max: 0.5,", "max: 1,").replace("0.5", "1")
 ALLOWED = "regression: {identity: 0.05, distribution: 100000, faces: 0.5}\n"
 
@@ -108,6 +112,8 @@ def test_the_same_lora_is_no_worse_than_itself(gate: Gate, policy: Path, approve
         *("identity", "distribution", "faces"),
     ]
     assert compared(run)["likeness"]["allowed"] is None
+    schema = json.loads((REPORT_MODULE / "schema.json").read_text())
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(run.report)] == []
 
 
 def test_a_limit_that_moved_since_is_said_and_no_obstacle(gate: Gate, policy: Path, approved: Path) -> None:
