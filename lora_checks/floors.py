@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating]
 LEAST = 8  # pictures in a half
 SPLITS = 8
+MOST_PICTURES = 64  # that are held against the others
 LARGE = 512  # pictures from which on one split says as much, and more would take seconds
 
 
@@ -25,16 +26,40 @@ def floor(fn: Callable[[Floats, Floats], float], references: Floats, images: int
     a Frechet distance falls no faster than that (concave in 1/N, and 0 at 0), so the result is on the safe
     side. None where a part would have fewer than `LEAST` pictures.
     """
-    whole = len(references)
-    part = min(images, whole // 2)
-    if part < LEAST:
+    found, whole = split(fn, references, images), len(references)
+    if not found:
         return None
-    rng, found = np.random.default_rng(0), []
-    for _ in range(SPLITS if whole < LARGE else 1):
-        order = rng.permutation(whole)
-        found.append(fn(references[order[:part]], references[order[part:]]))
+    part = min(images, whole // 2)
     sizes = (1 / images + 1 / whole) / (1 / part + 1 / (whole - part))
     return float(np.mean(found)) * sizes
+
+
+def split(fn: Callable[[Floats, Floats], float], x: Floats, most: int | None = None) -> list[float]:
+    """Random parts of (N, D), a half or ``most`` rows, each against the rest; none of fewer than `LEAST`."""
+    whole = len(x)
+    part = min(most or whole, whole // 2)
+    if part < LEAST:
+        return []
+    rng, found = np.random.default_rng(0), list[float]()
+    for _ in range(SPLITS if whole < LARGE else 1):
+        order = rng.permutation(whole)
+        found.append(float(fn(x[order[:part]], x[order[part:]])))
+    return found
+
+
+def each_to_the_others(of_one: Callable[[Floats, Floats], float], pictures: Floats) -> Floats:
+    """(M, D) -> (up to `MOST_PICTURES`,): the value of each picture against all of the others."""
+    chosen = np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_PICTURES)).astype(int)
+    return np.array([of_one(pictures[i : i + 1], np.delete(pictures, i, axis=0)) for i in chosen])
+
+
+def again(fn: Callable[[Floats, Floats], float], x: Floats, groups: Sequence[str]) -> tuple[str, list[float]]:
+    """The LoRA against itself: its other seeds, or halves of its images where a prompt has one; and which."""
+    other_seeds = reseeded(fn, x, groups)
+    if other_seeds is not None:
+        return "seeds", [other_seeds]
+    found = split(fn, x)
+    return ("halves", [min(found), max(found)]) if found else ("", [])
 
 
 def reseeded(fn: Callable[[Floats, Floats], float], x: Floats, groups: Sequence[str]) -> float | None:

@@ -164,16 +164,27 @@ def _of_set(task: Task, arrays: list[tuple[Any, ...]], network: Extractor | None
     if task.metric.unbiased and found:  # of independent images; the correction is for those of one prompt
         value = found.estimate
     low, high = summary.shifted(found, value)
-    rest = {"by_prompt": tuple(pseudo.items()), "floor": _floor(task, arrays[0])}
+    rest = {"by_prompt": tuple(pseudo.items())} | _against_themselves(task, arrays[0])
     return _measurement(task, network, value=value, low=low, high=high, n=n, **rest)
 
 
-def _floor(task: Task, arrays: tuple[Any, ...]) -> float | None:
-    """Of Frechet distances, which few images raise; not where the references are statistics: no halves."""
+def _against_themselves(task: Task, arrays: tuple[Any, ...]) -> dict[str, Any]:
+    """What the references give against themselves, and the images, of a metric of two sets; not where the
+    references are statistics, of which there are no halves."""
     metric = task.metric
-    if not metric.moments or task.baseline or task.against_baseline or not isinstance(arrays[-1], np.ndarray):
-        return None
-    return floors.floor(metric.fn, arrays[-1], len(task.images.images))
+    if task.baseline or task.against_baseline or len(arrays) != 2 or not isinstance(arrays[1], np.ndarray):
+        return {}
+    try:
+        found = floors.split(metric.fn, arrays[1], len(task.images.images))
+        by, again = floors.again(metric.fn, arrays[0], _groups(task))
+    except MeasureError:  # a half may be too small for what serves the whole
+        return {}
+    return {
+        "floor": floors.floor(metric.fn, arrays[1], len(task.images.images)) if metric.moments else None,
+        "themselves": float(np.mean(found)) if found else None,
+        "reseeded": tuple(again),
+        "reseeded_by": by,
+    }
 
 
 def _subset(task: Task, arrays: tuple[Any, ...], keep: NDArray[np.bool_]) -> tuple[Any, ...]:
@@ -212,7 +223,25 @@ def _of_images(
             f"{task.metric.name}: none of the {len(values)} images gave a value ({_why(task)})"
         )
     groups = [group for group, found in zip(_groups(task), there, strict=True) if found]
+    facts["themselves"] = _others_themselves(task, arrays[0])
     return _measurement(task, network, **summary.of_images(task.ask, values[there], groups), **facts)
+
+
+def _others_themselves(task: Task, arrays: tuple[Any, ...]) -> float | None:
+    """The row's own value of the pictures that it compares with, each against the others: what another good
+    picture would have. Of features only: distances of pairs would have to be computed for it."""
+    if task.baseline or task.against_baseline or task.metric.takes != "features" or len(arrays) != 2:
+        return None
+    if task.metric.against != "reference" or len(arrays[1]) < floors.LEAST or task.paired_by == "named":
+        return None
+    alone = replace(task, pairing="mean" if task.paired_by == "mean" else "nearest")
+
+    def of_one(picture: Floats, others: Floats) -> float:
+        return float(_reduce(alone, np.array(task.metric.fn(picture, others), dtype=np.float64))[0][0])
+
+    values = floors.each_to_the_others(of_one, arrays[1])
+    names = [str(i) for i in range(len(values))]
+    return float(summary.of_images(task.ask, values, names)["value"]) if np.isfinite(values).all() else None
 
 
 def _values(task: Task, arrays: tuple[Any, ...]) -> tuple[Floats, NDArray[np.int_] | None]:

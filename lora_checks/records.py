@@ -313,6 +313,9 @@ class Measurement:
     sides: Literal[1, 2] = 2  # 1: each end holds at ``confidence`` by itself; 2: both together do
     floor: float | None = None  # what the references measure against themselves, at best
     waiting: str = ""  # why these images may not be judged; "" where they may
+    themselves: float | None = None  # what the pictures it was compared with give, each against the others
+    reseeded: tuple[float, ...] = ()  # of a set: what the images give against themselves, lowest and highest
+    reseeded_by: Literal["seeds", "halves", ""] = ""  # other seeds of the same prompts, or other prompts
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ def _measurement(data: Mapping[str, Any]) -> Measurement:
     named = ("per_image", "nearest", "matches", "by_prompt")
     pairs = {name: _pairs(data.get(name, [])) for name in named}
     optional = {name: _tuple(data[name]) for name in ("worst", "extremes")}
+    optional["reseeded"] = _tuple(data.get("reseeded", []))
     value = math.nan if data["value"] is None else data["value"]
     return Measurement(**(dict(data) | pairs | optional | {"value": value}))
 

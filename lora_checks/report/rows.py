@@ -74,10 +74,18 @@ def note(row: Row) -> str:
         parts.append(f"{number(m['extremes'][0])} to {number(m['extremes'][1])}")
     if m["stat"] != "missing" and (m["missing"] or missing_word(m["metric"]) == "no face"):
         parts.append(f"{missing_word(m['metric'])} in {m['missing']}")
-    if m["floor"] is not None:
-        parts.append(f"floor {number(m['floor'])}")
+    parts += _of_themselves(m)
     parts.append(calibration(row["threshold"]["calibrated_on"]))
     return ", ".join(part for part in parts if part)
+
+
+def _of_themselves(m: Row) -> list[str]:
+    """What the same metric says where nothing differs: of the pictures compared with, and of the images."""
+    parts = [f"floor {number(m['floor'])}"] if m["floor"] is not None else []
+    if m["floor"] is None and m.get("themselves") is not None:
+        parts.append(f"{m['against'].partition(' ')[0]} {number(m['themselves'])}")
+    again = [number(value) for value in m.get("reseeded") or ()]
+    return parts + ([f"{m['reseeded_by']} {' to '.join(again)}"] if again else [])
 
 
 def _was_and_is(details: Row) -> str:
