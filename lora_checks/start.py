@@ -13,7 +13,7 @@ from lora_checks import config as policies
 from lora_checks import trackers
 from lora_checks.candidates import Candidate, candidates, companions
 from lora_checks.console import Console
-from lora_checks.errors import ConfigError, LoraChecksError, StoreError
+from lora_checks.errors import ConfigError, LoraChecksError, LoraFileError, StoreError
 from lora_checks.given.bench import given_candidates, open_given
 from lora_checks.records import Policy
 from lora_checks.regression.against import open_against
@@ -41,7 +41,7 @@ def start(config: pytest.Config) -> Session:
         _refuse_own_names(policy)
         bench = _bench(option, here, policy, console)
         bench.preflight()
-        if not option.collectonly:
+        if not option.collectonly and any(map(_is_readable, loras.values())):
             bench.test_networks()
         for warning in bench.warnings:
             console.say_once(warning)
@@ -64,6 +64,15 @@ def _candidates(option: Any, here: Path) -> dict[str, Candidate]:
     if option.lora_images is not None:
         return given_candidates(option, here)
     return candidates(option.lora, option.lora_scale, here)
+
+
+def _is_readable(candidate: Candidate) -> bool:
+    """A file that is refused, in its own row, needs no network."""
+    try:
+        candidate.read()
+    except LoraFileError:
+        return False
+    return True
 
 
 def _refuse_own_names(policy: Policy) -> None:
