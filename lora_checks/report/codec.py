@@ -39,11 +39,18 @@ def row(verdict: Verdict) -> Row:
     if verdict.threshold is not None and verdict.measurement is not None:
         derived = {
             "band": band(verdict.threshold, verdict.measurement),
-            "direction": direction(verdict.measurement),
+            "direction": _direction(verdict.measurement, verdict.threshold),
             "margin": margin(verdict.measurement, verdict.threshold),
         }
     found: Row = plain(dataclasses.asdict(verdict) | derived)
     return found
+
+
+def _direction(measurement: Measurement, threshold: Threshold) -> str:
+    """A row with one limit says itself which way is better: for `lpips` to the training pictures, far."""
+    if (threshold.min is None) == (threshold.max is None):
+        return direction(measurement)
+    return "higher" if threshold.max is None else "lower"
 
 
 def _threshold(data: Mapping[str, Any]) -> Threshold:
