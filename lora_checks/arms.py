@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lora_checks.errors import ConfigError
-from lora_checks.records import ImageSet, Prompt
+from lora_checks.records import ImageSet, Prompt, PromptSet
 
 NO_TRIGGER = "no-trigger"  # the subject's scenes without the trigger: does the LoRA leak into them?
 CLASS_ONLY = "class-only"  # the class words in place of the trigger: has it taken over the class?
@@ -27,6 +27,12 @@ def chosen(images: ImageSet, on: str) -> ImageSet:
     if not found:
         raise ConfigError(f"every prompt is in an arm ({', '.join(ARMS)}); say which with `tagged:`")
     return ImageSet(images.name, found)
+
+
+def number_of(said: PromptSet, on: str) -> int:
+    """How many images a row with this ``tagged:`` is about when all are made."""
+    prompts = [p for p in said.prompts if (on in p.tags if on else not arm(p))]
+    return len(prompts) * len(said.seeds)
 
 
 def with_tag(images: ImageSet, tag: str) -> ImageSet:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lora_checks.words import count, number
+
 Floats = NDArray[np.floating]
 LEAST = 8  # pictures in a half
 SPLITS = 8
@@ -32,6 +34,14 @@ def floor(fn: Callable[[Floats, Floats], float], references: Floats, images: int
     part = min(images, whole // 2)
     sizes = (1 / images + 1 / whole) / (1 / part + 1 / (whole - part))
     return float(np.mean(found)) * sizes
+
+
+def unreachable(metric: str, limit: float, floor: float, images: int, against: str) -> str:
+    """The sentence about a limit below its floor."""
+    return (
+        f"{metric} {number(limit, (floor,))} cannot be reached with {count(images, 'image')}: {against} "
+        f"against themselves give {number(floor, (limit,))} at least; use kid, or more images on both sides"
+    )
 
 
 def split(fn: Callable[[Floats, Floats], float], x: Floats, most: int | None = None) -> list[float]:

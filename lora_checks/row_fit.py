@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_checks import arms, floors
 from lora_checks.errors import ConfigError
 from lora_checks.measure import Task
 from lora_checks.quantity import BASELINE
-from lora_checks.records import ImageSet, Metric, Threshold
+from lora_checks.records import ImageSet, Metric, PromptSet, Threshold
 
 
 def refuse(row: Threshold, metric: Metric, pictures: Callable[[str], ImageSet]) -> None:
@@ -33,6 +37,23 @@ def refuse(row: Threshold, metric: Metric, pictures: Callable[[str], ImageSet]) 
         raise ConfigError(
             f"{metric.name} compares with pictures, and {row.against} is a file of statistics; name a folder"
         )
+
+
+def has_floor(row: Threshold, metric: Metric) -> bool:
+    """Whether few images alone keep the row's value above what its limit may ask for."""
+    return row.max is not None and metric.moments and not row.gain and row.against != BASELINE
+
+
+def refuse_unreachable(
+    row: Threshold, metric: Metric, pictures: NDArray[np.floating] | None, said: PromptSet
+) -> None:
+    """Raises `ConfigError` for a limit below what the pictures' features (M, D) give against themselves."""
+    n = arms.number_of(said, row.on)
+    floor = None if pictures is None else floors.floor(metric.fn, pictures, n)
+    if pictures is not None and floor is not None and row.max is not None and row.max < floor:
+        against = f"{row.against} ({len(pictures)})"
+        why = floors.unreachable(metric.name, row.max, floor, n, against)
+        raise ConfigError(f"{row.source}: {row.name}: {why}")
 
 
 def task(

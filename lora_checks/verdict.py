@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lora_checks import quantity, stats
+from lora_checks import floors, quantity, stats
 from lora_checks.quantity import missing_word
 from lora_checks.records import Better, Lora, Measurement, Outcome, Threshold, Verdict
 from lora_checks.words import count, number
@@ -150,10 +150,7 @@ def _under_floor(m: Measurement, t: Threshold) -> str:
     """Why no LoRA could meet the row; "" where one could."""
     if m.floor is None or t.max is None or m.better != "lower" or t.max >= m.floor:
         return ""
-    return (
-        f"{m.metric} {number(t.max, (m.floor,))} cannot be reached with {count(m.n, 'image')}: {m.against} "
-        f"against themselves give {number(m.floor, (t.max,))} at least; use kid, or more images on both sides"
-    )
+    return floors.unreachable(m.metric, t.max, m.floor, m.n, m.against)
 
 
 def _too_many_missing(m: Measurement, t: Threshold) -> bool:

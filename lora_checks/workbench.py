@@ -129,14 +129,23 @@ class Workbench:
         self.warnings = self._suits_base()
 
     def test_networks(self) -> None:
-        """Whether each network of the policy's rows sees what it should; loads it once for each version.
+        """Whether each network of the policy's rows sees what it should; loads it once for each version. Then
+        whether each limit can be met, as the references measure themselves.
 
-        Raises `SelfTestError`.
+        Raises `SelfTestError` and `ConfigError`.
         """
         for row in self.policy.thresholds:
             self.network(metrics.get(row.metric), row.network)
         for slot, network in self._networks.items():
             self_test.check(slot, self.policy.networks[slot], network, self.store, self.device)
+        for row in self.policy.thresholds:
+            metric = metrics.get(row.metric)
+            if row_fit.has_floor(row, metric):
+                eyes = cast(ImageExtractor, self.network(metric, row.network))
+                y = self.pictures(row.against).images
+                row_fit.refuse_unreachable(
+                    row, metric, image_features(y, eyes, self.store) if y else None, self.policy.prompts
+                )
 
     def _suits_base(self) -> tuple[str, ...]:
         """Whether base and prompts suit each other, asked once: the answer is kept in the store."""
