@@ -1,6 +1,6 @@
 """The pictures by which the gate tests its networks at start: two persons and a larger one of fine structure.
 
-    python self_test_pictures.py      # a second; writes lora_checks/self_test/pictures
+python self_test_pictures.py      # a second; writes lora_checks/self_test/pictures
 """
 
 from __future__ import annotations
