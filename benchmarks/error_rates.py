@@ -42,6 +42,7 @@ SHIRTS = ("red", "blue", "green", "yellow", "purple", "orange", "white", "black"
 BACKGROUNDS = ("grey", "pink", "mint", "sky", "cream", "teal")
 OPENINGS = ("photo", "picture", "portrait")
 PROMPTS = 128
+POOL = 20  # which draw of them
 SEEDS = (9001, 9002)
 SHAPES = ((16, 1), (32, 1), (32, 2), (64, 1))  # prompts x seeds of a gate: 16, 32, 64 and 64 images
 OWN, MOST = (32, 1), 64  # of the policy under --until-decided MAX
@@ -231,10 +232,10 @@ def sorted_pairs(workbench: Workbench, images: ImageSet) -> float:
     return float(np.mean(np.diagonal(found)))
 
 
-def fresh_prompts(known: Sequence[str], shown: Sequence[str]) -> tuple[Prompt, ...]:
+def fresh_prompts(known: Sequence[str], shown: Sequence[str], pool: int = POOL) -> tuple[Prompt, ...]:
     """Prompts by the grammar of the world's captions, none of ``known`` and, as the policy's own, with no
-    shirt on the background on which a caption in ``shown`` has it. The same at every call."""
-    rng = np.random.default_rng(20)
+    shirt on the background on which a caption in ``shown`` has it. The same at every call; another ``pool`` is another draw."""
+    rng = np.random.default_rng(pool)
     texts = [text for text in grammar() if text not in known and pair(text) not in set(map(pair, shown))]
     chosen = sorted(rng.permutation(len(texts))[:PROMPTS])
     return tuple(Prompt(f"fresh-{i}", texts[i]) for i in chosen)
@@ -254,10 +255,10 @@ def pair(text: str) -> tuple[str, str]:
     return words[words.index("shirt") - 1], words[words.index("background") - 1]
 
 
-def bench(store: Path) -> Workbench:
+def bench(store: Path, pool: int = POOL) -> Workbench:
     policy = config.load_policy(MINIATURE)
     captions = [path.read_text(encoding="utf-8") for path in sorted((MINIATURE / "train").glob("*.txt"))]
-    prompts = fresh_prompts([prompt.text for prompt in policy.prompts.prompts], captions)
+    prompts = fresh_prompts([prompt.text for prompt in policy.prompts.prompts], captions, pool)
     asked = replace(policy.prompts, prompts=prompts, seeds=SEEDS)
     return open_workbench(replace(policy, prompts=asked), store, "cpu", "float32", None, quiet)
 
@@ -348,9 +349,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--gates", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pool", type=int, default=POOL, help="another draw of prompts")
     parser.add_argument("--store", type=Path, default=Path(".lora_checks"))
     options = parser.parse_args()
-    workbench, runs = bench(options.store), (options.gates, options.seed)
+    workbench, runs = bench(options.store, options.pool), (options.gates, options.seed)
     rows, measure = workbench.policy.thresholds, workbench.measure_row
     # the gates read the same arrays again and again
     features.from_npy = lru_cache(maxsize=None)(features.from_npy)  # type: ignore[attr-defined]
