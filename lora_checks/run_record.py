@@ -40,7 +40,7 @@ def of_run(policy: Policy, bench: Workbench) -> Facts:
         "versions": list(library_versions()),
         "networks": {name: dict(settings) for name, settings in policy.networks.items()},
         "folders": {name: folder(bench.pictures(name)) for name in policy.folders},
-        "store": str(bench.store.root.resolve()),
+        "store": str(bench.store.root.absolute()),
         "companions": [
             {"name": lora.name, "path": str(lora.path), "scale": lora.scale, "sha256": lora.sha256}
             for lora in bench.companions

@@ -61,8 +61,6 @@ def test_limits_calibrated_on_another_network_are_an_error_that_names_both(gate:
 def test_a_limit_that_the_references_themselves_miss_is_an_error(gate: Gate) -> None:
     rows = "  mine: {metric: trunk_frechet, max: 1.0, why: for this test}\n"
     run = gate("--lora", gate.world.good, "--policy", gate.world.write(gate.folder / "policy", rows))
-    assert run.outcomes[("good", "mine")] == "ERROR"
-    assert (
-        "cannot be reached with 8 images: references (24) against themselves give"
-        in run.row("mine")["reason"]
-    )
+    assert run.code == 4
+    assert "cannot be reached with 8 images: references (24) against themselves give" in run.err
+    assert not (run.report_folder / "report.json").exists()

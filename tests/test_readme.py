@@ -47,7 +47,8 @@ def test_the_readme_has_the_two_commands() -> None:
 @pytest.mark.parametrize("command", [c for c in commands("sh") if "--lora" in c])
 def test_commands_on_the_miniature(command: str, store: Path) -> None:
     done = run(command, "--store", str(store))
-    expected = 1 if "overfit" in command else 0
+    stopped = "overfit" in command or command.endswith("loras/run")  # its first checkpoint is near a limit
+    expected = 1 if stopped else 0
     assert done.returncode == expected, done.stdout + done.stderr
     for row in rows(done.stdout):
         if "tests/examples" not in command:
