@@ -234,7 +234,8 @@ def sorted_pairs(workbench: Workbench, images: ImageSet) -> float:
 
 def fresh_prompts(known: Sequence[str], shown: Sequence[str], pool: int = POOL) -> tuple[Prompt, ...]:
     """Prompts by the grammar of the world's captions, none of ``known`` and, as the policy's own, with no
-    shirt on the background on which a caption in ``shown`` has it. Another ``pool`` is another draw, the same at every call."""
+    shirt on the background on which a caption in ``shown`` has it. Each ``pool`` is a draw of its own, the
+    same at every call."""
     rng = np.random.default_rng(pool)
     texts = [text for text in grammar() if text not in known and pair(text) not in set(map(pair, shown))]
     chosen = sorted(rng.permutation(len(texts))[:PROMPTS])
