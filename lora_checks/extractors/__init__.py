@@ -71,6 +71,7 @@ class PairExtractor(Extractor, Protocol):
 
 
 KINDS = {
+    "aesthetic": "lora_checks.extractors.aesthetic:Aesthetic",
     "dino": "lora_checks.extractors.dino:Dino",
     "onnx": "lora_checks.extractors.own:Onnx",
     "torchscript": "lora_checks.extractors.own:TorchScript",

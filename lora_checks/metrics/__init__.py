@@ -46,7 +46,7 @@ _MODULES = {
     "neighbours": ("precision", "recall", "density", "coverage"),
     "diversity": ("vendi", "nearest_other", "nearest_sibling"),
     "copies": ("copy_ratio", "authenticity"),
-    "quality": ("sharpness", "brightness", "contrast", "clipped", "flat"),
+    "quality": ("sharpness", "brightness", "contrast", "clipped", "flat", "aesthetic"),
 }
 BUILTIN = {  # name -> module that declares it
     name: f"lora_checks.metrics.{module}" for module, names in _MODULES.items() for name in names

@@ -1,4 +1,4 @@
-"""Is it a sound picture at all? Plain statistics of the pixels, without a network.
+"""Is it a sound picture at all? Plain statistics of the pixels, and a learned score of beauty.
 
 Luma is ITU-R 601's 0.299 R + 0.587 G + 0.114 B in grey levels, 0 to 255. All of these depend on what is shown
 and on the picture's size: limits hold for one set of prompts at one size.
@@ -28,6 +28,16 @@ def sharpness(picture: Pixels) -> float:
     x = luma(picture)
     around = x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:]
     return float((around - 4 * x[1:-1, 1:-1]).var())
+
+
+@metric(extractor="aesthetic", against="nothing", per="image", better="higher", range=(-INFINITY, INFINITY))
+def aesthetic(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, 1) -> (N,): how people would rate each picture, about 1 to 10, as LAION-Aesthetics V1 has it.
+
+    Higher is better. It knows photos and art of the web, and nothing of a subject: gate its `gain` over the
+    base, not its height.
+    """
+    return x[:, 0]
 
 
 @metric(extractor="", against="nothing", per="image", better="higher", range=(0, 255), takes="picture")
