@@ -53,8 +53,12 @@ def networks(
     torch.manual_seed(0)
     small = ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     ViTModel(small, add_pooling_layer=False).save_pretrained(tmp_path / "dino")
+    clip, head = {"path": str(clip_folder)}, tmp_path / "head.pth"
+    width = int(np.shape(build("clip", clip, "cpu").texts(["a"]))[1])  # type: ignore[attr-defined]
+    torch.save(torch.nn.Linear(width, 1).state_dict(), head)
     return {
-        "clip": {"path": str(clip_folder)},
+        "clip": clip,
+        "aesthetic": {**clip, "head": str(head)},
         "inception": {"file": str(inception_file)},
         "lpips": {"net": "squeeze", "trunk_file": str(squeeze_file)},
         "trunk": {"file": str(trunk_file)},
@@ -65,15 +69,17 @@ def networks(
 
 def counted(slot: str, network: Any, monkeypatch: pytest.MonkeyPatch, passes: Counter[str]) -> None:
     """Let a network's innermost call note how many images it is given."""
-    places: dict[str, tuple[Any, str, Callable[[Any], int]]] = {
-        "clip": (network._model[0], "encode_image", len) if slot == "clip" else (None, "", len),
-        "inception": (network, "_run", len),
-        "mine": (network, "_run", len),
-        "lpips": (network, "_layers", lambda _: 1),
-        "trunk": (network, "_layers", lambda _: 1),
-        "dino": (getattr(network, "_module", None), "forward", len) if slot == "dino" else (None, "", len),
+    places: dict[str, tuple[Callable[[], Any], str, Callable[[Any], int]]] = {
+        "clip": (lambda: network._model[0], "encode_image", len),
+        "aesthetic": (lambda: network.clip._model[0], "encode_image", len),
+        "inception": (lambda: network, "_run", len),
+        "mine": (lambda: network, "_run", len),
+        "lpips": (lambda: network, "_layers", lambda _: 1),
+        "trunk": (lambda: network, "_layers", lambda _: 1),
+        "dino": (lambda: network._module, "forward", len),
     }
-    owner, name, size = places[slot]
+    found, name, size = places[slot]
+    owner = found()
     run = getattr(owner, name)
 
     def noted(x: Any) -> Any:
@@ -113,5 +119,5 @@ def test_each_picture_goes_through_each_network_once(
         task = Task(metric, pictures["candidate"], pictures.get(against), texts=TEXTS)
         found = measure(task, built[slot_of(metric, asked, networks)], PROMPTS, store)
         assert np.isfinite(found.value)
-    everything = IMAGES + 2 * OTHERS
-    assert passes == dict.fromkeys(networks, everything)
+    everything = dict.fromkeys(networks, IMAGES + 2 * OTHERS)
+    assert passes == {**everything, "aesthetic": IMAGES}  # whose only row compares with nothing

@@ -15,8 +15,9 @@ import numpy as np
 
 from lora_checks.errors import ConfigError, PrerequisiteError
 from lora_checks.extractors import Floats, Pixels
+from lora_checks.extractors.clip import SETTINGS as CLIP_SETTINGS
 from lora_checks.extractors.clip import Clip
-from lora_checks.extractors.weights import cause, file_sha256, local_file
+from lora_checks.extractors.weights import cause, check_keys, file_sha256, local_file
 
 
 class Aesthetic:
@@ -25,6 +26,7 @@ class Aesthetic:
     """
 
     def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:
+        check_keys("aesthetic", settings, {"head", *CLIP_SETTINGS})
         if "head" not in settings:
             raise ConfigError(
                 "networks: aesthetic: name the 'head', such as sa_0_4_vit_l_14_linear.pth of LAION's "

@@ -32,6 +32,7 @@ HUB = {  # open_clip's own table, as far as people mostly use it: reading the re
     ("ViT-L-14", "laion2b_s32b_b82k"): "laion/CLIP-ViT-L-14-laion2B-s32B-b82K",
     ("ViT-H-14", "laion2b_s32b_b79k"): "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
 }
+SETTINGS = frozenset({"model", "pretrained", "path", "file", "name"})
 BATCH = 8  # images at a time: memory does not grow with their number
 
 
@@ -53,7 +54,7 @@ class Clip:
     """
 
     def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
-        check_keys("clip", settings, {"model", "pretrained", "path", "file", "name"})
+        check_keys("clip", settings, SETTINGS)
         self.device = device
         self.source = _local(settings) if "path" in settings else _named(settings)
         chosen = {key: settings[key] for key in ("model", "pretrained") if key in settings}
