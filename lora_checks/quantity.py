@@ -7,9 +7,10 @@ from lora_checks.words import number
 BASELINE = "baseline"  # the set of images made without the LoRA
 WORST = "worst_prompt"
 SHARES: tuple[str, ...] = ("share_at_least", "share_at_most")
+COUNTED = frozenset({"missing", *SHARES})  # images are counted: their interval is the exact one of `shares`
 # The jackknife is inconsistent for order statistics, the worst prompt among them: those rows are judged by
 # their value.
-STATS_WITH_INTERVAL = frozenset({"mean", "missing", "share_at_least", "share_at_most"})
+STATS_WITH_INTERVAL = frozenset({"mean", *COUNTED})
 
 
 def sentence(metric: str, stat: str, at: float | None, gain: bool, on: str, of_set: bool) -> str:

@@ -14,7 +14,8 @@ Images stand for information. Where prompts differ, further seeds of the same pr
 that the looks hang together more closely than assumed; by Slepian's inequality the error then only falls.
 
 The integration is for normal values. Of 40,000 simulated runs each, with intervals as `stats` makes them,
-4.1 to 4.2 % erred on normal values and up to 4.8 % at skewness 1, where `SPENT` of 5 % was spent.
+3.7 to 4.2 % erred on normal values and up to 4.8 % at skewness 1, where `SPENT` of 5 % was spent. Shares of
+images have exact intervals and may spend all of it: 4.3 % erred at most.
 """
 
 from __future__ import annotations
@@ -32,10 +33,7 @@ from numpy.typing import NDArray
 from lora_checks.stats import MIN_PROMPTS
 
 Spending = Callable[[float, float], float]  # (share of the images, whole error) -> error spent by then
-SPENT = 0.8  # of the error that a row states; the rest is for what skewness adds
-PARTS = (
-    4  # of MAX: looks after a quarter, a half, three quarters and the whole; before that, after 1/8, 1/16..
-)
+SPENT = 0.8  # of the error that a row of a mean states; the rest is for what skewness adds
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)
 _phi_bar = np.vectorize(lambda z: 0.5 * math.erfc(z / math.sqrt(2)), otypes=[np.float64])
 
@@ -55,16 +53,17 @@ class Look:
 def plan(prompts: int, seeds: int, most: int) -> tuple[Look, ...]:
     """The looks of a policy of ``prompts`` x ``seeds`` images when up to ``most`` may be made.
 
+    After all of MAX, 3/4, 1/2, 3/8, 1/4 ..: each look has a third or a half more images than the one before.
     New prompts come first, one seed each, because images of one prompt resemble each other; then all
     prompts get one more seed at a time. The policy's own images are always one of the looks: what depends
     on the number of images is judged there. ValueError where they are more than ``most``.
     """
     if prompts * seeds > most:
         raise ValueError(f"{prompts} x {seeds} images are more than {most}")
-    wanted = [most * part // PARTS for part in range(1, PARTS + 1)]
-    while wanted[0] // 2 >= prompts * seeds:  # where MAX is far more than the policy's own
-        wanted.insert(0, wanted[0] // 2)
-    found = {_attainable(prompts, images) for images in [*wanted, prompts * seeds]}
+    own = prompts * seeds
+    halvings = max(2, int(math.log2(most / own)))  # down to a quarter, and on to the policy's own
+    wanted = {most >> k for k in range(halvings + 1)} | {3 * most >> (k + 2) for k in range(halvings)}
+    found = {_attainable(prompts, images) for images in wanted | {own}}
     return tuple(sorted(found, key=lambda look: look.images))
 
 

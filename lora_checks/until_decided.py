@@ -9,6 +9,7 @@ from lora_checks import sequential
 from lora_checks.arms import arm
 from lora_checks.config import extended
 from lora_checks.errors import ConfigError, LoraChecksError
+from lora_checks.quantity import COUNTED
 from lora_checks.records import ImageSet, Lora, Measurement, Metric, Outcome, Prompt, PromptSet, Threshold
 from lora_checks.sequential import Look
 from lora_checks.stats import CONFIDENCE, MIN_PROMPTS
@@ -74,7 +75,8 @@ def _due(row: Threshold, metric: Metric, looks: Sequence[PromptSet], own: int) -
     if not images:
         return {own: CONFIDENCE}
     sides = 2 if row.min is not None and row.max is not None else 1
-    levels = sequential.levels(list(images.values()), sequential.SPENT * (1 - CONFIDENCE) / sides)
+    spent = 1.0 if row.stat in COUNTED else sequential.SPENT
+    levels = sequential.levels(list(images.values()), spent * (1 - CONFIDENCE) / sides)
     return {i: 1 - level * sides for i, level in zip(images, levels, strict=True)}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lora_checks import sequential
+from lora_checks import sequential, shares
 from lora_checks.sequential import Look
 from lora_checks.stats import mean_interval
 
@@ -59,11 +59,12 @@ def test_looks_that_do_not_rise_spend_nothing(shares: tuple[float, ...], error: 
     ("prompts", "seeds", "most", "looks"),
     [
         (16, 2, 64, [(16, 1), (16, 2), (16, 3), (16, 4)]),
-        (64, 1, 64, [(16, 1), (32, 1), (48, 1), (64, 1)]),
+        (64, 1, 64, [(16, 1), (24, 1), (32, 1), (48, 1), (64, 1)]),
+        (32, 1, 64, [(16, 1), (24, 1), (32, 1), (32, 2)]),
         (25, 2, 100, [(25, 1), (25, 2), (25, 3), (25, 4)]),
-        (32, 2, 64, [(16, 1), (32, 1), (32, 2)]),  # 48 are no whole seed for all
+        (32, 2, 64, [(16, 1), (24, 1), (32, 1), (32, 2)]),  # 48 are no whole seed for all
         (12, 1, 12, [(8, 1), (9, 1), (12, 1)]),
-        (16, 2, 600, [(16, n) for n in (2, 4, 9, 18, 28, 37)]),
+        (16, 2, 600, [(16, n) for n in (2, 3, 4, 7, 9, 14, 18, 28, 37)]),
         (16, 4, 70, [(16, 1), (16, 2), (16, 3), (16, 4)]),
         (4, 1, 8, [(4, 1), (4, 2)]),
     ],
@@ -111,7 +112,7 @@ def wrong(draw: NDArray[np.float64], looks: tuple[Look, ...], spread_of_seeds: f
     return errors / runs
 
 
-@pytest.mark.parametrize("plan", [(64, 1, 64), (16, 2, 64)])
+@pytest.mark.parametrize("plan", [(64, 1, 64), (32, 1, 64), (16, 2, 64)])
 @pytest.mark.parametrize("skewed", [False, True])
 def test_the_error_holds_over_all_looks(plan: tuple[int, int, int], skewed: bool) -> None:
     """Prompts of skewness 0 or 1, the latter on the side that Student's t gets wrong; 5 % are allowed."""
@@ -119,3 +120,25 @@ def test_the_error_holds_over_all_looks(plan: tuple[int, int, int], skewed: bool
     size = (runs, plan[0])
     draw = (rng.gamma(4, 1, size) - 4) / 2 if skewed else rng.normal(size=size)
     assert wrong(draw, sequential.plan(*plan), 0.5, runs) <= 0.05 + 0.006  # a standard error of 1,500 runs
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+@pytest.mark.parametrize("alike", [0.001, 0.5])  # the correlation of a prompt's images
+def test_shares_may_spend_the_whole_error(share: float, alike: float) -> None:
+    rng, looks, rest = np.random.default_rng(5), sequential.plan(32, 1, 64), 1 / alike - 1
+    levels = sequential.levels([look.images for look in looks], 0.05)
+    low = high = 0
+    for chances in rng.beta(share * rest, (1 - share) * rest, size=(400, 32)):
+        hits = rng.random((32, 2)) < chances[:, None]
+        found = [
+            shares.interval(
+                hits[: look.prompts, : look.seeds].ravel(),
+                [str(i) for i in range(look.prompts) for _ in range(look.seeds)],
+                confidence=1 - level,
+                sides=1,
+            )
+            for look, level in zip(looks, levels, strict=True)
+        ]
+        low += any(one is not None and one.low > share for one in found)
+        high += any(one is not None and one.high < share for one in found)
+    assert max(low, high) / 400 <= 0.05 + 0.011  # a standard error of 400 runs

@@ -56,6 +56,11 @@ def test_a_row_of_bounds_shares_its_error_over_the_looks() -> None:
     assert both == pytest.approx({i: 1 - 2 * level for i, level in enumerate(halved)})
 
 
+def test_a_share_of_images_spends_all_of_its_error() -> None:
+    due = planned(replace(CLIP, metric="arcface", stat="missing")).due["clip"]
+    assert due == pytest.approx({i: 1 - level for i, level in enumerate(levels((16, 32, 48, 64), 0.05))})
+
+
 def test_rows_by_value_and_distances_of_sets_are_due_at_the_policys_own_number_only() -> None:
     due = planned(PLAIN, FID, KID).due
     assert due["plain"] == due["fid"] == {1: 0.95}
