@@ -20,9 +20,10 @@ from metric_script import PROMPTS
 
 from lora_checks import extractors, metrics
 from lora_checks.images import image_set
-from lora_checks.measure import Task, measure
+from lora_checks.measure import measure
 from lora_checks.records import ImageSet
 from lora_checks.store import Store
+from lora_checks.task import Task
 
 
 def child(folder: Path, count: int) -> None:

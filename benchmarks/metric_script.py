@@ -36,9 +36,10 @@ from pytorch_fid import fid_score
 
 from lora_checks import extractors, metrics
 from lora_checks.images import image_set
-from lora_checks.measure import Task, measure
+from lora_checks.measure import measure
 from lora_checks.records import Base, PromptSet, Sampler
 from lora_checks.store import Store
+from lora_checks.task import Task
 
 PROMPTS = PromptSet(Base(""), Sampler(1, 1, 512, 512), (), (0,), trigger="", class_words="")
 

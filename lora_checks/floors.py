@@ -57,10 +57,15 @@ def split(fn: Callable[[Floats, Floats], float], x: Floats, most: int | None = N
     return found
 
 
-def each_to_the_others(of_one: Callable[[Floats, Floats], float], pictures: Floats) -> Floats:
-    """(M, D) -> (up to `MOST_PICTURES`,): the value of each picture against all of the others."""
-    chosen = np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_PICTURES)).astype(int)
-    return np.array([of_one(pictures[i : i + 1], np.delete(pictures, i, axis=0)) for i in chosen])
+def each_to_the_others(of_one: Callable[[Floats, Floats], Floats], pictures: Floats) -> Floats:
+    """(M, D) -> up to `MOST_PICTURES` rows: what each picture gives against all of the others."""
+    picked = chosen(len(pictures))
+    return np.stack([of_one(pictures[i : i + 1], np.delete(pictures, i, axis=0)) for i in picked])
+
+
+def chosen(pictures: int, most: int = MOST_PICTURES) -> NDArray[np.int_]:
+    """Indices of up to ``most`` of the pictures, evenly spread."""
+    return np.linspace(0, pictures - 1, min(pictures, most, MOST_PICTURES)).astype(int)
 
 
 def again(fn: Callable[[Floats, Floats], float], x: Floats, groups: Sequence[str]) -> tuple[str, list[float]]:

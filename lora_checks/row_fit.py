@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from lora_checks import arms, floors
 from lora_checks.errors import ConfigError
-from lora_checks.measure import Task
 from lora_checks.quantity import BASELINE
 from lora_checks.records import ImageSet, Metric, PromptSet, Threshold
+from lora_checks.task import Task
 
 
 def refuse(row: Threshold, metric: Metric, pictures: Callable[[str], ImageSet]) -> None:

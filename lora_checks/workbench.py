@@ -39,7 +39,7 @@ from lora_checks.device import choose_device, choose_dtype, library_versions
 from lora_checks.errors import ConfigError, GenerationError, LoraChecksError
 from lora_checks.extractors import Extractor, ImageExtractor
 from lora_checks.features import image_features
-from lora_checks.measure import Task, measure
+from lora_checks.measure import measure
 from lora_checks.proof import kept as proofs
 from lora_checks.quantity import BASELINE
 from lora_checks.records import (
@@ -57,6 +57,7 @@ from lora_checks.records import (
     digest,
 )
 from lora_checks.store import Progress, Store
+from lora_checks.task import Task
 
 MADE = "made.jsonl"  # in the store: how each image came about, a line each
 NO_EFFECT = 2  # grey levels; batches of another size move a pixel by one

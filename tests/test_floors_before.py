@@ -42,7 +42,7 @@ def test_the_images_are_held_against_other_seeds_or_else_against_halves_of_thems
 
 def test_each_picture_is_held_against_the_others_and_not_against_itself() -> None:
     x = np.array([[0.0], [1.0], [3.0]])
-    found = floors.each_to_the_others(lambda one, others: float(np.abs(one - others.T).min()), x)
+    found = floors.each_to_the_others(lambda one, others: np.abs(one - others.T).min(axis=1), x)
     assert found == pytest.approx([1, 1, 2])
 
 

@@ -14,11 +14,12 @@ from PIL import Image
 
 from lora_checks.errors import ConfigError, MeasureError
 from lora_checks.images import image_file
-from lora_checks.measure import Task, measure
+from lora_checks.measure import measure
 from lora_checks.metrics import get
 from lora_checks.records import ImageFile, ImageSet, Metric, Prompt
 from lora_checks.stats import mean_interval
 from lora_checks.store import Store
+from lora_checks.task import Task
 
 NAN = float("nan")
 

@@ -15,7 +15,7 @@ from PIL import Image
 from lora_checks import arms, floors
 from lora_checks.errors import ConfigError
 from lora_checks.images import image_file
-from lora_checks.measure import Task, measure
+from lora_checks.measure import measure
 from lora_checks.metrics import get
 from lora_checks.metrics.distribution import frechet
 from lora_checks.metrics.kernels import polynomial
@@ -23,6 +23,7 @@ from lora_checks.records import ImageFile, ImageSet, Metric, Prompt
 from lora_checks.shares import interval
 from lora_checks.stats import jackknife, mean_interval
 from lora_checks.store import Store
+from lora_checks.task import Task
 
 NAN = float("nan")
 

@@ -14,11 +14,12 @@ from PIL import Image
 from lora_checks.errors import ConfigError, MeasureError
 from lora_checks.extractors import slot_of
 from lora_checks.images import image_file
-from lora_checks.measure import Task, measure
+from lora_checks.measure import measure
 from lora_checks.metrics import get
 from lora_checks.records import ImageFile, ImageSet, Prompt, Threshold
 from lora_checks.row_fit import refuse
 from lora_checks.store import Store
+from lora_checks.task import Task
 
 NAN = float("nan")
 Draw = Callable[..., ImageFile]
@@ -275,3 +276,23 @@ def test_the_gain_of_a_metric_of_pixels(picture: Draw, store: Store) -> None:
     images, without = a_set("candidate", [picture(100, "p")]), a_set("baseline", [picture(90, "p")])
     found = measure(Task(get("brightness"), images, baseline=without), None, PROMPTS, store)
     assert found.value == pytest.approx(10)
+
+
+def test_what_it_compares_with_is_compared_with_itself_too(picture: Draw, store: Store) -> None:
+    """References at 0, 1 .. 7 and one at 9, whose nearest other is 2 away; the mean of all others by name."""
+    table = Table({10: [3.5], **{20 + i: [float(i)] for i in range(8)}, 29: [9.0]})
+    references = a_set("references", [picture(20 + i) for i in (*range(8), 9)])
+    images = a_set("candidate", [picture(10, f"p{i}", 1) for i in range(9)])
+    found = measure(Task(get("lpips"), images, references), table, PROMPTS, store)
+    assert (found.value, found.themselves) == pytest.approx((0.5, (8 * 1 + 2) / 9))
+    apart = [abs(a - b) for a in (*range(8), 9) for b in (*range(8), 9) if a != b]
+    found = measure(Task(get("lpips"), images, references, pairing="mean"), table, PROMPTS, store)
+    assert found.themselves == pytest.approx(sum(apart) / len(apart))
+
+
+def test_pictures_compared_by_name_have_no_such_yardstick(picture: Draw, store: Store) -> None:
+    table = Table({i: [float(i)] for i in range(20, 30)})
+    references = a_set("references", [picture(20 + i, name=f"p{i}") for i in range(8)])
+    images = a_set("candidate", [picture(20 + i, f"p{i}", 1) for i in range(8)])
+    found = measure(Task(get("lpips"), images, references, pairing="named"), table, PROMPTS, store)
+    assert (found.value, found.themselves) == (0, None)

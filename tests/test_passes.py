@@ -17,9 +17,10 @@ from test_extractors_own import onnx_file
 from lora_checks import metrics
 from lora_checks.extractors import Extractor, build, slot_of
 from lora_checks.images import image_file
-from lora_checks.measure import Task, measure
+from lora_checks.measure import measure
 from lora_checks.records import ImageSet, Prompt
 from lora_checks.store import Store
+from lora_checks.task import Task
 
 IMAGES, OTHERS = 8, 7
 TEXTS = ("a photo of a person", "a photo of a dog")
