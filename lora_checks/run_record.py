@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from lora_checks import images, plan
@@ -82,7 +81,6 @@ def of_candidate(candidate: Candidate, bench: Workbench) -> Facts:
     return {"name": candidate.name, "path": str(candidate.path), "sha256": "", **scale}
 
 
-@cache  # the journal and the report ask alike, and each reading hashes the whole file
 def of_file(candidate: Candidate) -> Facts:
     """What its file says; nothing where it cannot be read."""
     try:

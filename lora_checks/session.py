@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ class Session:
         self.verdicts: dict[tuple[str, str], Verdict] = {}
         self.document: dict[str, Any] = {}
         self.shown: set[str] = set()  # LoRAs whose pictures the journal names
+        self.of_file = cache(run_record.of_file)  # journal and report ask; each reading hashes the whole file
         self.unexplained = False  # a failure that no verdict tells of: it has to be shown
         self.other_failures: dict[str, None] = {}  # tests that failed and are no rows, such as one's own
 
@@ -267,7 +268,7 @@ class Session:
 
     def _lora(self, name: str, found: Sequence[Verdict]) -> dict[str, Any]:
         candidate = self.loras[name]
-        about = run_record.of_candidate(candidate, self.bench) | run_record.of_file(candidate)
+        about = run_record.of_candidate(candidate, self.bench) | self.of_file(candidate)
         sha256 = next((v.lora_sha256 for v in found), "")
         try:
             shown = run_record.pictures(candidate, found, self.bench)
