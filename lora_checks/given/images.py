@@ -7,9 +7,11 @@ A picture's seed may be the policy's own (0, 1, ...) or the noise seed that the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from lora_checks import images, plan
 from lora_checks.errors import ConfigError, MeasureError
@@ -20,7 +22,8 @@ from lora_checks.quantity import BASELINE
 from lora_checks.records import ImageFile, ImageSet, Lora, Prompt, PromptSet
 from lora_checks.words import count
 
-SOUGHT = "PNG text of lora_checks, of A1111 ('parameters') or of ComfyUI ('prompt')"
+T = TypeVar("T")
+SOUGHT = "PNG text of lora_checks, of A1111 ('parameters') or of ComfyUI ('prompt'), or either's EXIF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Found:
     seeds_told: bool  # whether every picture's seed is known, and not only its place among its prompt's
     ignored: int  # files and folders that are no pictures
     older: int  # pictures older than the LoRA file
+    renamed: str  # another name than the LoRA file's, by which the pictures call their LoRA
 
 
 @dataclass
@@ -93,6 +97,7 @@ class GivenImages:
         parts = [count(len(found.images.images), "picture"), "made elsewhere"]
         parts += [f"{count(found.ignored, 'other file')} ignored"] if found.ignored else []
         parts += [f"{found.older} older than {lora.path.name}: made with it?"] if found.older else []
+        parts += [f"made with {found.renamed} by their own word"] if found.renamed else []
         return ", ".join(parts)
 
     def _read(self, folder: Path, name: str, lora: Lora | None) -> Found:
@@ -114,7 +119,15 @@ def read(folder: Path, name: str, prompts: PromptSet, names: Names | None, lora:
     made = [by_name[each] for each in plan.names(prompts)]
     found = tuple(replace(files[p.path], name=p.name, prompt=p.prompt, seed=p.seed) for p in made)
     ignored = sum(1 for _ in folder.iterdir()) - len(paths)
-    return Found(ImageSet(name, found), seeds_told, ignored, _older(paths, lora))
+    return Found(ImageSet(name, found), seeds_told, ignored, _older(paths, lora), _renamed(pictures, lora))
+
+
+def _renamed(pictures: Sequence[Picture], lora: Lora | None) -> str:
+    """A hint and no more: a file may have been renamed. Where a digest tells the LoRA it is not needed."""
+    unknown = [picture.origin.named for picture in pictures if picture.origin.loras == ("",)]
+    if lora is None or not lora.sha256 or all(lora.path.stem in named for named in unknown):
+        return ""
+    return _called(unknown[0])
 
 
 def _older(paths: Sequence[Path], lora: Lora | None) -> int:
@@ -268,16 +281,19 @@ def _stale(pictures: Sequence[Picture], lora: Lora | None) -> list[str]:
     if not lora.sha256:  # no file was named: the pictures have to agree with the first of them
         known = (picture.origin.loras or () for picture in pictures)
         digests = next((list(loras) for loras in known if any(loras)), [])
-    scales = {picture.origin.scale for picture in pictures if picture.origin.scale is not None}
+    named = _usual(picture.origin.named or None for picture in pictures)
+    scale = _usual(picture.origin.scale for picture in pictures)
     found = []
     for picture in pictures:
-        why = _foreign(picture.origin, digests, lora)
-        if not why and len(scales) > 1:
-            why = (
-                f"strength {picture.origin.scale:g}, and others have another" if picture.origin.scale else ""
-            )
+        why = _foreign(picture.origin, digests, lora) or _odd(picture.origin, named, scale)
         found += [f"{picture.path.name}: {why}"] if why else []
     return found
+
+
+def _usual(said: Iterable[T | None]) -> T | None:
+    """What most of those say that say anything."""
+    found = Counter(one for one in said if one is not None).most_common(1)
+    return found[0][0] if found else None
 
 
 def _foreign(origin: Origin, digests: Sequence[str], lora: Lora) -> str:
@@ -289,6 +305,18 @@ def _foreign(origin: Origin, digests: Sequence[str], lora: Lora) -> str:
         return ""
     others = f"not {lora.path.name}" if lora.sha256 else "others with another"
     return f"made with the LoRA of digest {origin.loras[0][:12]}, {others}"
+
+
+def _odd(origin: Origin, named: tuple[str, ...] | None, scale: float | None) -> str:
+    if origin.named and named and origin.named != named:
+        return f"made with the LoRA {_called(origin.named)}, others with {_called(named)}"
+    if origin.scale is not None and origin.scale != scale:
+        return f"strength {origin.scale:g}, and others have another"
+    return ""
+
+
+def _called(named: tuple[str, ...]) -> str:
+    return " and ".join(f"'{name}'" for name in named)
 
 
 def _copies(pictures: Sequence[Picture], files: dict[Path, ImageFile]) -> list[str]:

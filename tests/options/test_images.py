@@ -58,8 +58,15 @@ def resaved(gate: Gate, folder: str, name: Callable[[str], str], key: str, lora:
 
 
 def graph(text: str) -> dict[str, object]:
-    sampler = {"seed": 1, "positive": ["6", 0], "negative": ["7", 0], "latent_image": ["5", 0]}
+    sampler = {
+        "seed": 1,
+        "model": ["10", 0],
+        "positive": ["6", 0],
+        "negative": ["7", 0],
+        "latent_image": ["5", 0],
+    }
     return {
+        "10": {"class_type": "LoraLoader", "inputs": {"lora_name": "good.safetensors", "model": ["4", 0]}},
         "3": {"class_type": "KSampler", "inputs": sampler},
         "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64}},
         "6": {"class_type": "CLIPTextEncode", "inputs": {"text": text}},
