@@ -15,7 +15,7 @@ from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lora_checks.errors import ConfigError, MeasureError
 from lora_checks.extractors import Pixels
@@ -24,7 +24,8 @@ from lora_checks.records import ImageFile, ImageSet, Prompt
 DECODER = "1"  # part of every stored feature's key: raise it when the pixels of any file change
 MAX_PIXELS = 89_478_485  # Pillow's own limit, as an error and not as a warning
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
-UNREADABLE = frozenset({".avif", ".heic", ".heif", ".jxl", ".gif", ".jp2"})  # pictures, but not for us
+# Pictures, but not for us; a .jfif is a JPEG by another name.
+UNREADABLE = frozenset({".avif", ".heic", ".heif", ".jxl", ".gif", ".jp2", ".jfif"})
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 
 
@@ -41,6 +42,9 @@ def decode(path: Path) -> Pixels:
             pixels = np.array(_rgb(path, ImageOps.exif_transpose(image)))
     except MeasureError:
         raise
+    except UnidentifiedImageError as error:  # says where in memory the bytes were
+        why = f"no {', '.join(_FORMATS)}" if data else "it is empty"
+        raise MeasureError(f"{path}: cannot be decoded as a picture: {why}") from error
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ... on damaged files
         raise MeasureError(f"{path}: cannot be decoded as a picture: {error}") from error
     pixels.setflags(write=False)
@@ -77,23 +81,28 @@ def _scaled(grey: NDArray[np.float64]) -> Image.Image:
 def list_images(folder: Path) -> tuple[Path, ...]:
     """The pictures of a folder by name, without its subfolders.
 
-    Raises `ConfigError` if there are none, or if one is of a format that would be left out unseen.
+    Raises `ConfigError` if there are none, or if one would be left out unseen: of another format, or a link
+    to what is not there.
     """
     try:
-        paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
+        found = sorted(path for path in folder.iterdir() if path.name[0] != ".")
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be listed: {error.strerror}") from error
+    for path in found:
+        if path.suffix.lower() in SUFFIXES and path.is_symlink() and not path.exists():
+            raise ConfigError(f"{path}: is a link to nothing; put the picture there or remove the link")
+    paths = [path for path in found if path.is_file()]
     for path in paths:
         if path.suffix.lower() in UNREADABLE:
             raise ConfigError(
                 f"{path}: {path.suffix} pictures are not read; convert it to PNG or move it away"
             )
-    found = tuple(path for path in paths if path.suffix.lower() in SUFFIXES)
-    if not found:
+    pictures = tuple(path for path in paths if path.suffix.lower() in SUFFIXES)
+    if not pictures:
         raise ConfigError(
             f"{folder}: no pictures there ({', '.join(sorted(SUFFIXES))}; subfolders are not read)"
         )
-    return found
+    return pictures
 
 
 def image_file(

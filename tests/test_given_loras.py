@@ -46,7 +46,7 @@ def loader(name: str = "good.safetensors", model: float = 1.0, clip: float = 1.0
 def webui(tags: str, more: str = "") -> Text:
     """As stable-diffusion-webui writes it, without "Lora hashes"."""
     return lambda prompt, seed: {
-        "parameters": f"{prompt.text}{tags}\nNegative prompt: blurry\nSteps: 9, Seed: {seed}{more}, Version: 1"
+        "parameters": f"{prompt.text}{tags}\nNegative prompt: old\nSteps: 9, Seed: {seed}{more}, Model: x"
     }
 
 

@@ -153,11 +153,33 @@ def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
         list_images(tmp_path / "nowhere")
 
 
-def test_a_picture_that_cannot_be_read_is_not_left_out_unseen(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".HEIC", ".jfif"])
+def test_a_picture_that_cannot_be_read_is_not_left_out_unseen(tmp_path: Path, suffix: str) -> None:
     (tmp_path / "a.png").touch()
-    (tmp_path / "b.HEIC").touch()
-    with pytest.raises(ConfigError, match=r"b\.HEIC: \.HEIC pictures are not read"):
+    (tmp_path / f"b{suffix}").touch()
+    with pytest.raises(ConfigError, match=rf"b\{suffix}: \{suffix} pictures are not read"):
         list_images(tmp_path)
+
+
+@pytest.mark.parametrize("target", ["gone.png", "b.png"], ids=["nothing", "itself"])
+def test_a_link_to_nothing_is_not_left_out_unseen(tmp_path: Path, target: str) -> None:
+    half_red().save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(target)
+    with pytest.raises(ConfigError, match=r"b.png: is a link to nothing; put the picture there"):
+        list_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [(b"", "it is empty"), (b"<html>", "no PNG, JPEG, WEBP, BMP, TIFF")],
+    ids=["empty", "html"],
+)
+def test_what_is_no_picture_is_said_without_an_address_in_memory(
+    tmp_path: Path, data: bytes, why: str
+) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(MeasureError, match=f"a.png: cannot be decoded as a picture: {why}$"):
+        decode(tmp_path / "a.png")
 
 
 def test_files_carry_the_digest_of_their_bytes(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from lora_checks import images, plan
 from lora_checks.errors import ConfigError, MeasureError
+from lora_checks.given import looks
 from lora_checks.given.origin import Origin, plain, read_origin
 from lora_checks.given.picture_names import OPTION, Names
 from lora_checks.lora.find import natural
@@ -87,16 +88,18 @@ class GivenImages:
                     f"{folder}: nothing tells the pictures' seeds, so which of them start from the same "
                     f"noise with and without the LoRA is not known; name the seeds with {OPTION}"
                 )
-        return ImageSet(BASELINE, tuple(whole[image.name] for image in on.images))
+        counterparts = ImageSet(BASELINE, tuple(whole[image.name] for image in on.images))
+        looks.refuse_unchanged(on, counterparts)
+        return counterparts
 
     def described(self, lora: Lora) -> str:
         """ "16 pictures, 2 other files ignored", after each of them was decoded."""
         found = self._read(self.folder, "candidate", lora)
-        for image in found.images.images:
-            images.decode(image.path)
+        odd = looks.unlike(looks.sizes(found.images), self.prompts.sampler)
         parts = [count(len(found.images.images), "picture"), "made elsewhere"]
         parts += [f"{count(found.ignored, 'other file')} ignored"] if found.ignored else []
         parts += [f"{found.older} older than {lora.path.name}: made with it?"] if found.older else []
+        parts += [odd] if odd else []
         parts += [f"made with {found.renamed} by their own word"] if found.renamed else []
         return ", ".join(parts)
 
