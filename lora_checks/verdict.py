@@ -168,7 +168,7 @@ def _decide_bound(m: Measurement, t: Threshold) -> Decision:
             {},
         )
     ending = "" if m.sides == 1 else " with its whole interval"
-    if _inside(low if t.min is not None else high, t) and _inside(high if t.max is not None else low, t):
+    if _inside(low, t) and _inside(high, t):
         ends = bound_words(low, high, t.min, t.max) if m.sides == 1 else None
         return Outcome.PASS, f"{_subject(m, t, ends)} meets {limits(t.min, t.max, m.value)}{ending}", {}
     if (t.min is not None and high < t.min) or (t.max is not None and low > t.max):
@@ -190,9 +190,7 @@ def _undecided(m: Measurement, t: Threshold, low: float, high: float) -> Decisio
     words = limits(limit, None, m.value) if limit == t.min else limits(None, limit, m.value)
     tail = (1 - m.confidence) / m.sides
     prompts = stats.more_prompts(low, high, m.prompts, limit, tail=tail)
-    seeds = None
-    if m.stat == "mean" and m.per_image:
-        seeds = stats.more_seeds(_by_prompt(m), limit, tail=tail)
+    seeds = stats.more_seeds(_by_prompt(m), limit, tail=tail) if m.stat == "mean" else None
     wanted = [f"{count(n, noun)}" for n, noun in ((prompts, "more prompt"), (seeds, "more seed")) if n]
     advice = f"about {' or '.join(wanted)} would probably decide"
     if not wanted:

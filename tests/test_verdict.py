@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_checks import verdict
+from lora_checks import stats, verdict
 from lora_checks.records import Calibration, Lora, Measurement, Outcome, Threshold, Verdict
 
 LORA = Lora(Path("a.safetensors"), "a", "ab" * 32, "diffusers", (4,), (4.0,), {"unet": 3}, 6)
@@ -65,10 +65,13 @@ def test_estimate_compares_the_value_and_the_limit_itself_passes(
         ({"min": 0.5}, (0.4, 0.5), "INCONCLUSIVE"),
         ({"min": 0.5}, (0.3, 0.49), "FAIL"),
         ({"max": 0.5}, (0.4, 0.5), "PASS"),
+        ({"max": 0.5}, (0.5, 0.6), "INCONCLUSIVE"),
         ({"max": 0.5}, (0.51, 0.6), "FAIL"),
-        ({"min": 0.4, "max": 0.6}, (0.45, 0.55), "PASS"),
+        ({"min": 0.4, "max": 0.6}, (0.4, 0.6), "PASS"),
         ({"min": 0.4, "max": 0.6}, (0.3, 0.7), "INCONCLUSIVE"),
+        ({"min": 0.4, "max": 0.6}, (0.3, 0.5), "INCONCLUSIVE"),
         ({"min": 0.4, "max": 0.6}, (0.55, 0.7), "INCONCLUSIVE"),
+        ({"min": 0.4, "max": 0.6}, (0.3, 0.39), "FAIL"),
         ({"min": 0.4, "max": 0.6}, (0.65, 0.7), "FAIL"),
     ],
 )
@@ -150,6 +153,7 @@ def test_a_limit_below_the_floor_is_an_error_and_one_at_it_is_not() -> None:
     )
     assert judge(fid, row(metric="fid", max=61.0))[0] == "FAIL"
     assert judge(fid, row(metric="fid", min=30.0))[0] == "PASS"
+    assert judge(replace(fid, better="higher"), row(metric="fid", max=30.0))[0] == "FAIL"
 
 
 def test_images_that_may_not_be_judged_are_inconclusive_and_never_pass() -> None:
@@ -162,14 +166,18 @@ def test_images_that_may_not_be_judged_are_inconclusive_and_never_pass() -> None
 
 def test_inconclusive_names_seeds_where_those_would_do() -> None:
     """Prompts alike, images of a prompt 0.2 apart: more of them settle the mean as well as new prompts."""
-    images = tuple(
-        (f"p{i}/{seed}", 0.52 + (0.1 if (i + seed) % 2 else -0.1)) for i in range(16) for seed in (0, 1)
-    )
-    found = verdict.judge(
-        measured(value=0.52, low=0.48, high=0.56, per_image=images), row(min=0.5, rule="bound"), LORA
-    )
-    assert found.details["more_seeds"] > 0
+    values = [[0.42, 0.62], [0.62, 0.42]] * 8
+    images = tuple((f"p{i}/{seed}", values[i][seed]) for i in range(16) for seed in (0, 1))
+    close = measured(value=0.52, low=0.48, high=0.56, per_image=(*images, ("p15/2", None)), missing=1)
+    limit = row(min=0.5, rule="bound", max_missing=0.1)
+    found = verdict.judge(close, limit, LORA)
+    assert found.details["more_seeds"] == stats.more_seeds(values, 0.5, tail=0.025)
     assert f"or {found.details['more_seeds']} more seeds would probably decide" in found.reason
+    one_sided = verdict.judge(replace(close, sides=1), limit, LORA)
+    assert one_sided.details["more_seeds"] == stats.more_seeds(values, 0.5, tail=0.05)
+    share = {"stat": "share_at_least", "at": 0.5}
+    counted = verdict.judge(replace(close, **share), replace(limit, **share), LORA)
+    assert counted.details["more_seeds"] is None  # a share's limit is no value of an image
 
 
 finite = st.floats(-10, 10)
@@ -219,6 +227,13 @@ def test_a_limit_that_is_not_finite_is_an_error(limit: dict[str, float], rule: s
     )
 
 
+@pytest.mark.parametrize("end", [None, NAN, INF, -INF])
+def test_an_interval_with_one_end_is_an_error(end: float | None) -> None:
+    for ends in ({"low": end}, {"high": end}):
+        for limits in ({"min": 0.5}, {"max": 0.7}, {"min": 0.5, "max": 0.7}):
+            assert judge(measured(**ends), row(rule="bound", **limits))[0] == "ERROR"
+
+
 def test_a_row_without_limits_is_an_error() -> None:
     assert judge(measured(), row()) == ("ERROR", "the row has neither min nor max")
 
@@ -234,7 +249,7 @@ def test_nothing_measured_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("missing", "allowed", "outcome"),
-    [(0, 0.0, "PASS"), (1, 0.0, "FAIL"), (3, 0.1, "PASS"), (4, 0.1, "FAIL")],
+    [(0, 0.0, "PASS"), (1, 0.0, "FAIL"), (3, 0.1, "PASS"), (4, 0.1, "FAIL"), (15, 0.5, "PASS")],
 )
 def test_missing_images_have_a_limit_of_their_own(missing: int, allowed: float, outcome: str) -> None:
     measurement = measured(n=30 - missing, missing=missing)
@@ -247,6 +262,8 @@ def test_too_many_missing_fails_in_words() -> None:
         "FAIL",
         "no face in 5 of 32 images, 0 allowed; images in out/a",
     )
+    assert judge(measurement, row(min=0.5, max_missing=0.1))[1] == "no face in 5 of 32 images, 3 allowed"
+    assert judge(replace(measurement, value=NAN), row(min=0.5))[0] == "ERROR"
     other = measured(metric="clip", n=27, missing=5)
     assert judge(other, row(metric="clip", min=0.5))[1].startswith("no value in 5 of 32 images")
 
@@ -291,6 +308,7 @@ def test_the_reason_of_a_pass_is_short() -> None:
 def test_a_set_value_is_not_called_a_mean() -> None:
     measurement = measured(metric="fid", value=41.0, low=None, high=None, per_image=(), better="lower")
     assert judge(measurement, row(metric="fid", max=30.0))[1] == "fid 41.00 is above max 30.00"
+    assert judge(measurement, row(metric="fid", min=1.0, max=30.0))[1] == "fid 41.00 is above max 30.00"
 
 
 def test_numbers_that_differ_look_different() -> None:
@@ -298,11 +316,24 @@ def test_numbers_that_differ_look_different() -> None:
     assert reason == "mean arcface 0.49996 is below min 0.50000"
 
 
+def test_eight_prompts_are_enough_to_be_judged_by_an_interval() -> None:
+    assert judge(measured(prompts=8), row(min=0.5, rule="bound"))[0] == "PASS"
+
+
 def test_inconclusive_says_how_many_more_prompts() -> None:
     found = verdict.judge(measured(value=0.52, low=0.48, high=0.56), row(min=0.5, rule="bound"), LORA)
     assert found.outcome is Outcome.INCONCLUSIVE
-    assert found.details["more_prompts"] > 0
+    assert found.details["more_prompts"] == stats.more_prompts(0.48, 0.56, 16, 0.5, tail=0.025)
     assert f"straddles min 0.500; about {found.details['more_prompts']} more prompts" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(0.3, 0.65, "min 0.400"), (0.35, 0.7, "max 0.600"), (0.55, 0.7, "max 0.600"), (0.3, 0.4, "min 0.400")],
+)
+def test_inconclusive_names_the_limit_that_the_interval_is_about(low: float, high: float, words: str) -> None:
+    measurement = measured(value=(low + high) / 2, low=low, high=high)
+    assert f"straddles {words};" in judge(measurement, row(min=0.4, max=0.6, rule="bound"))[1]
 
 
 def test_inconclusive_at_the_limit_does_not_promise_a_decision() -> None:
@@ -314,7 +345,7 @@ def test_inconclusive_at_the_limit_does_not_promise_a_decision() -> None:
     ("fields", "words"),
     [
         ({"low": None, "high": None, "prompts": 6}, "at least 8 prompts (6 in this run)"),
-        ({"low": 0.5, "high": 0.6, "prompts": 3}, "at least 8 prompts (3 in this run)"),
+        ({"low": 0.5, "high": 0.6, "prompts": 7}, "at least 8 prompts (7 in this run)"),
         ({"low": None, "high": None, "stat": "max"}, "max arcface has none: use 'rule: estimate'"),
     ],
 )
@@ -328,19 +359,20 @@ def test_bound_without_an_interval_is_an_error(fields: dict[str, Any], words: st
 def test_nearest_is_named_only_where_a_quarter_of_the_images_agree() -> None:
     assert verdict.nearest_words([("a", 8), ("b", 2)], 32) == "8 of 32 images are nearest to a"
     assert verdict.nearest_words([("a", 7)], 32) == ""
+    assert verdict.nearest_words([("a", 2)], 8) == "2 of 8 images are nearest to a"
     assert verdict.nearest_words([("a", 1)], 2) == ""
     assert verdict.nearest_words([], 0) == ""
 
 
-LPIPS = (("excellent", 0.15), ("good", 0.25))
+LPIPS = (("superb", 0.15), ("good", 0.25))
 ARCFACE = (("good", 0.5), ("excellent", 0.7))
 
 
 @pytest.mark.parametrize(
     ("bands", "better", "value", "word"),
     [
-        (LPIPS, "lower", 0.1, "excellent"),
-        (LPIPS, "lower", 0.15, "excellent"),
+        (LPIPS, "lower", 0.1, "superb"),
+        (LPIPS, "lower", 0.15, "superb"),
         (LPIPS, "lower", 0.2, "good"),
         (LPIPS, "lower", 0.3, "worse than good"),
         (ARCFACE, "higher", 0.8, "excellent"),
@@ -367,8 +399,17 @@ def test_margin_is_the_distance_to_the_nearest_limit() -> None:
     assert verdict.margin(measured(), row()) is None
 
 
+def test_a_verdict_carries_what_it_was_judged_from() -> None:
+    limit, measurement = row(min=0.5, required=False), measured()
+    found = verdict.judge(measurement, limit, LORA, "out/a")
+    assert (found.lora, found.lora_sha256, found.check) == ("a", LORA.sha256, "identity")
+    assert (found.required, found.images) == (False, "out/a")
+    assert (found.threshold, found.measurement) == (limit, measurement)
+
+
 def test_error_keeps_whether_the_row_is_required() -> None:
-    assert verdict.error("a", "", "file", None, "damaged").required
+    damaged = verdict.error("a", "ab", "file", None, "damaged")
+    assert (damaged.lora, damaged.lora_sha256, damaged.check, damaged.required) == ("a", "ab", "file", True)
     optional = verdict.error("a", "", "identity", row(min=0.5, required=False), "no references")
     assert (optional.outcome, optional.required) == (Outcome.ERROR, False)
 
