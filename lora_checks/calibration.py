@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lora_checks.records import Calibration, Lora, Measurement, Outcome, Threshold
-from lora_checks.verdict import judge
+from lora_checks.verdict import judge, too_many_missing
 from lora_checks.words import number
 
 Side = Literal["min", "max"]
@@ -156,7 +156,8 @@ def calibrate(
     for one in (*good, *again):
         if one.found is None:
             return _refused(row, f"good '{one.lora.name}' could not be measured: {one.error}")
-    judged = [one for one in bad if one.found is not None and not _stopped_without_limit(row, one.found)]
+    # What is left of values of which too many are missing would set a limit on a few images.
+    judged = [one for one in bad if one.found is not None and not too_many_missing(one.found, row)]
     found = _proposals(row, good, again, judged)
     overlap = next((one for one in found.values() if isinstance(one, Overlap)), None)
     if overlap is not None:
@@ -188,11 +189,6 @@ def _left_out(bad: Sequence[Labelled], judged: Sequence[Labelled], stopped: Sequ
     return said + (
         [f"stopped by missing values, whatever the limit: {', '.join(without)}"] if without else []
     )
-
-
-def _stopped_without_limit(row: Threshold, found: Measurement) -> bool:
-    """By values that are missing; what is left of them would set a limit on a few images."""
-    return row.stat != "missing" and found.missing > row.max_missing * (found.n + found.missing) + 1e-9
 
 
 def _limited(row: Threshold, made: Mapping[Side, Proposal], source: Calibration | None) -> Threshold:

@@ -13,7 +13,7 @@ from lora_checks.quantity import COUNTED
 from lora_checks.records import ImageSet, Lora, Measurement, Metric, Outcome, Prompt, PromptSet, Threshold
 from lora_checks.sequential import Look
 from lora_checks.stats import CONFIDENCE, MIN_PROMPTS
-from lora_checks.verdict import judge
+from lora_checks.verdict import judge, too_many_missing
 from lora_checks.words import count
 
 Make = Callable[[PromptSet], ImageSet]
@@ -112,8 +112,7 @@ def _look(
     if row.name in found.errors:
         return True
     got, last = found.measurements[row.name], i == max(due)
-    few = got.missing > row.max_missing * (got.n + got.missing) and row.stat != "missing"
-    if few and not last:  # missing images are counted, not estimated: a few of few say little
+    if too_many_missing(got, row) and not last:  # they are counted, not estimated: a few of few say little
         return False
     return last or judge(got, row, lora).outcome is not Outcome.INCONCLUSIVE
 

@@ -115,7 +115,7 @@ def _decide(m: Measurement, t: Threshold) -> Decision:
         return Outcome.ERROR, trouble, {}
     if m.waiting:
         return Outcome.INCONCLUSIVE, f"{_subject(m, t)} was not judged: {m.waiting}", {}
-    if _too_many_missing(m, t):
+    if too_many_missing(m, t):
         allowed = math.floor(t.max_missing * (m.n + m.missing) + 1e-9)
         return Outcome.FAIL, f"{missing_words(m.metric, m.missing, m.n)}, {allowed} allowed", {}
     if t.rule == "bound":
@@ -141,7 +141,7 @@ def _trouble(m: Measurement, t: Threshold) -> str:
         return "a limit of the row is not a finite number"
     if m.n + m.missing == 0:
         return f"no image was measured for {m.metric}"
-    if not math.isfinite(m.value) and not (m.n == 0 and _too_many_missing(m, t)):
+    if not math.isfinite(m.value) and not (m.n == 0 and too_many_missing(m, t)):
         return f"{_name(m)} is {m.value}, not a number that can be judged"
     return _under_floor(m, t)
 
@@ -153,7 +153,8 @@ def _under_floor(m: Measurement, t: Threshold) -> str:
     return floors.unreachable(m.metric, t.max, m.floor, m.n, m.against)
 
 
-def _too_many_missing(m: Measurement, t: Threshold) -> bool:
+def too_many_missing(m: Measurement, t: Threshold) -> bool:
+    """More images without a value than the row allows; its limit itself is allowed."""
     return t.stat != "missing" and m.missing > t.max_missing * (m.n + m.missing) + 1e-9
 
 

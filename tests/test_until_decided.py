@@ -104,7 +104,7 @@ def run(
     def measure(row: Threshold, images: ImageSet, confidence: float, waiting: str) -> Measurement:
         values = np.array([value(row, image.name) for image in images.images])
         there = ~np.isnan(values)
-        means = values.reshape(16, -1).mean(axis=1)
+        means = values.reshape(len({image.prompt for image in images.images}), -1).mean(axis=1)
         found = mean_interval(means, 1 - confidence) if there.all() else (0.0, 0.6, 0.9)
         return Measurement(
             row.metric, "mean", float(values[there].mean()), int(there.sum()), int((~there).sum()), "higher",
@@ -175,6 +175,17 @@ def test_missing_images_rule_nothing_out_before_the_last_look() -> None:
     rows = [replace(IDENTITY, max_missing=0.05)]
     found, sizes = run(planned(*rows), rows, lambda _, name: np.nan if name == "p3/0" else 0.8)
     assert (outcomes(found, rows), sizes) == (["PASS"], [16, 32])
+
+
+def test_as_many_missing_images_as_the_row_allows_do_not_prolong() -> None:
+    """29 of 100 are no more than a share of 0.29, which as a binary number is a little less."""
+    assert 29 > 0.29 * 100
+    row = replace(IDENTITY, max_missing=0.29)
+    absent = {*(f"p{i}/0" for i in range(25)), *(f"p{i}/1" for i in range(4))}
+    found, sizes = run(
+        planned(row, of=said(25, 4), most=200), [row], lambda _, name: np.nan if name in absent else 0.8
+    )
+    assert (outcomes(found, [row]), sizes) == (["PASS"], [50, 75, 100])
 
 
 def test_an_error_rules_out_and_is_raised_for_its_row() -> None:
