@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lora_checks.errors import StoreError
@@ -14,11 +16,18 @@ def write_text(path: Path, text: str) -> Path:
 
 def write_bytes(path: Path, content: bytes) -> Path:
     """Raises `StoreError`."""
-    try:
+    with writing(path):
         write_atomically(path, content)
+    return path
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the disk refuses inside is a `StoreError` about ``path``."""
+    try:
+        yield
     except OSError as trouble:
         raise StoreError(
             f"the report {path} could not be written ({trouble.strerror or trouble}): "
             "free the disk or choose another folder with --report"
         ) from trouble
-    return path

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lora_checks.errors import StoreError
-from lora_checks.files import write_atomically
+from lora_checks.report.files import write_text, writing
 from lora_checks.report.html import page, ranking, sheet, spectra
 from lora_checks.report.html.album import collect
 from lora_checks.report.html.cache import open_cache
@@ -29,15 +28,9 @@ def write(document: Document, directory: Path) -> Path:
     `StoreError` if the folder cannot be written.
     """
     path = directory / NAME
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, html(document, directory).encode())
-    except OSError as trouble:
-        raise StoreError(
-            f"the page {path} could not be written ({trouble.strerror or trouble}): "
-            "free the disk or choose another folder with --report"
-        ) from trouble
-    return path
+    with writing(path):  # the pictures beside it, too
+        text = html(document, directory)
+    return write_text(path, text)
 
 
 def html(document: Document, directory: Path, live: Mapping[str, Any] | None = None) -> str:

@@ -28,7 +28,7 @@ def matrices(document: Row, album: Album) -> list[dict[str, Any]]:
     store = Path(document["run"].get("store") or "")
     found, seen = [], set()
     for number, lora in enumerate(document["loras"]):
-        for row in measured(lora):
+        for row in _by_mean(measured(lora)):
             metric, folder = _metric(row), folder_of(row)
             key = (number, row["measurement"]["network"], folder)
             if metric is None or key in seen:
@@ -40,6 +40,11 @@ def matrices(document: Row, album: Album) -> list[dict[str, Any]]:
                 about = {"lora": number, "title": short_title(lora), "check": printable(row["check"])}
                 found.append(about | _coded(values, row, metric, lora["pictures"], others, album))
     return found
+
+
+def _by_mean(rows: Sequence[Row]) -> list[Row]:
+    """Of two rows that see the same, the one about the values, not that about how many are missing."""
+    return sorted(rows, key=lambda row: bool(row["measurement"]["stat"] == "missing"))
 
 
 def folder_of(row: Row) -> str:

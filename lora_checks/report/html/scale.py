@@ -13,6 +13,7 @@ from lora_checks.words import number
 Row = Mapping[str, Any]
 WIDTH, EDGE = 280.0, 6.0  # of the drawing, and what stays free on either side, in px
 CLOSE = 46.0  # px between two labels, below which the lesser of them is left out
+LETTER = 5.6  # px, of the labels above the scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Drawing:
     limits: tuple[Mark, ...]
     spread: tuple[float, float] | None  # the smallest and the largest value over the images
     ticks: str  # SVG path: a stroke an image
-    references: tuple[Mark, ...]  # what the references measure against themselves
+    references: tuple[Mark, ...]  # what others of the same measure against each other
     ends: tuple[Mark, ...]  # the ends of the scale
     words: str  # all of it as a sentence
     width: float = WIDTH
@@ -58,19 +59,21 @@ def drawing(row: Row) -> Drawing | None:
         limits=tuple(labels),
         spread=(place(min(own)), place(max(own))) if own else None,
         ticks="".join(f"M{place(value):.1f} 0v5" for value in own),
-        references=tuple(_mark(place, value, text) for value, text in marks),
+        references=_apart([_mark(place, value, text) for value, text in marks]),
         ends=_ends(place, labels),
         words=_words(row, own),
     )
 
 
 def references(m: Row) -> list[tuple[float, str]]:
-    """What the references measure against themselves, and what the mark is called."""
+    """What measures the same where nothing differs, by the names that the row's note has for it.
+
+    Each image's distance to the nearest picture is on the row's scale, but not on that of a share.
+    """
     found = [(m["floor"], "floor")] if m.get("floor") is not None else []
-    again = m.get("reseeded")
-    if isinstance(again, list | tuple):
-        found += [(value, "reseeded") for value in again if isinstance(value, int | float)]
-    return found
+    if not found and m.get("themselves") is not None and m["stat"] not in SHARES:
+        found.append((m["themselves"], m["against"].partition(" ")[0]))
+    return found + [(value, m["reseeded_by"]) for value in m.get("reseeded") or ()]
 
 
 def _own_values(m: Row) -> list[float]:
@@ -106,6 +109,19 @@ def _forbidden(place: _Place, least: float | None, most: float | None) -> tuple[
 def _mark(place: _Place, value: float, text: str) -> Mark:
     x = place(value)
     return Mark(x, text, "start" if x < 24 else "end" if x > WIDTH - 24 else "middle")
+
+
+def _apart(marks: list[Mark]) -> tuple[Mark, ...]:
+    """Without the names that would stand on another: the lines remain, and the note has the numbers."""
+    found: list[Mark] = []
+    for mark in marks:
+        near = any(
+            abs(other.x - mark.x) < LETTER * (len(other.text) + len(mark.text)) / 2 + 12
+            for other in found
+            if other.text
+        )
+        found.append(Mark(mark.x, "", mark.anchor) if near else mark)
+    return tuple(found)
 
 
 def _ends(place: _Place, labels: list[Mark]) -> tuple[Mark, ...]:

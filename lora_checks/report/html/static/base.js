@@ -75,6 +75,13 @@ function shot(picture, tag, alt, full = false) {
   return frame;
 }
 
+// A chart as one sentence: Plot's own names of its parts ("dot", "rule") say nothing to who hears the page.
+function describe(chart, words) {
+  chart.setAttribute("role", "img");
+  chart.setAttribute("aria-label", words);
+  for (const part of chart.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label");
+}
+
 // A part of the page is drawn when it comes near the screen, or on paper.
 function whenNear(element, draw) {
   let drawn = false;

@@ -42,7 +42,7 @@ function figure(picture, title, words) {
 }
 
 function values(image) {
-  const head = ["Row", "Measures", "Value", "Limits", ""].map((text) => make("th", { scope: "col" }, text));
+  const head = ["Row", "Measures", "Value", "Limits", "This image"].map((text) => make("th", { scope: "col" }, text));
   const rows = DATA.checks.map((check, at) => {
     if (image.values[at] === undefined || (image.values[at] === null && !missing(image, at))) return null;
     const why = missing(image, at);

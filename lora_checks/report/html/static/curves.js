@@ -29,8 +29,7 @@ function curveChart(curve, axis, width) {
         `${point.lora}${point.best ? " (best)" : ""}\n${axis} ${point.x}\n${curve.label} ${number(point.value)}${point.low === null ? "" : ` [${number(point.low)}, ${number(point.high)}]`}\n${point.outcome}` })),
     ],
   }));
-  chart.setAttribute("role", "img");
-  chart.setAttribute("aria-label", `${curve.check} over ${axis}: ${points.map((point) => `${point.x}: ${number(point.value)}`).join(", ")}`);
+  describe(chart, `${curve.check} over ${axis}: ${points.map((point) => `${point.x}: ${number(point.value)}`).join(", ")}`);
   return chart;
 }
 

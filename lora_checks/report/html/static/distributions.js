@@ -28,8 +28,7 @@ function distribution(check, at, width) {
         fill: "var(--card)", title: (point) => `${point.image.name}\n${check.metric} ${number(point.value)}` }))),
     ],
   }));
-  chart.setAttribute("role", "img");
-  chart.setAttribute("aria-label", `${check.name}: ${summary(points, check)}`);
+  describe(chart, `${check.name}: ${summary(points, check)}`);
   chart.addEventListener("click", () => { if (chart.value) compareImage(chart.value.image); });
   return [chart, summary(points, check)];
 }

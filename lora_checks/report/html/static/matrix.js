@@ -64,7 +64,8 @@ function oftenest(matrix, nearest) {
   const counts = d3.rollups(nearest.filter((other) => other >= 0), (own) => own.length, (other) => other);
   counts.sort((a, b) => b[1] - a[1]);
   const said = counts.slice(0, 3).map(([other, count]) => `${matrix.folder}/${matrix.columns[other]} (${count})`);
-  return said.length ? `Nearest most often: ${said.join(", ")} of ${nearest.length} images` : "No image has a value";
+  const own = d3.sum(counts, ([, count]) => count);
+  return said.length ? `Nearest most often: ${said.join(", ")} of ${own} images` : "No image has a value";
 }
 
 function readoutOf(matrix, images, valueAt, at) {

@@ -22,8 +22,7 @@ function spectrumChart(found) {
         `${point.line.name} (${point.line.count})\n${number(point.frequency)} cycles per pixel\npower ${number(point.power)}` })),
     ],
   }));
-  chart.setAttribute("role", "img");
-  chart.setAttribute("aria-label", found.differences.join(", ") || "spectrum");
+  describe(chart, found.differences.join(", ") || "spectrum");
   return chart;
 }
 

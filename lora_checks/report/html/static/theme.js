@@ -17,3 +17,9 @@ function wear(name) {
 byId("theme").addEventListener("click", () => wear(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dispatchEvent(new Event("themechange")));
 wear(theme);
+// Paper is white, and a canvas keeps the colours in which it was drawn.
+addEventListener("beforeprint", () => {
+  document.documentElement.dataset.theme = "light";
+  dispatchEvent(new Event("themechange"));
+});
+addEventListener("afterprint", () => wear(theme));
