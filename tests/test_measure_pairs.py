@@ -16,8 +16,7 @@ from lora_checks.extractors import slot_of
 from lora_checks.images import image_file
 from lora_checks.measure import measure
 from lora_checks.metrics import get
-from lora_checks.records import ImageFile, ImageSet, Prompt, Threshold
-from lora_checks.row_fit import refuse
+from lora_checks.records import ImageFile, ImageSet, Prompt
 from lora_checks.store import Store
 from lora_checks.task import Task
 
@@ -238,23 +237,6 @@ def test_what_is_named_after_its_network_is_never_measured_by_another(
 ) -> None:
     with pytest.raises(ConfigError, match=problem):
         slot_of(get(metric), asked, NETWORKS)
-
-
-@pytest.mark.parametrize(
-    ("row", "problem"),
-    [
-        (Threshold("r", "clip_choice", "why", min=0.5), "clip_choice chooses among texts: list two or more"),
-        (Threshold("r", "clip_choice", "why", min=0.5, texts=("a",)), "list two or more"),
-        (Threshold("r", "clip_score", "why", min=0.5, texts=("a", "b")), "clip_score chooses among no texts"),
-        (Threshold("r", "fid", "why", max=9, pairing="mean"), "fid makes no pairs of pictures; remove"),
-        (Threshold("r", "clip_score", "why", min=0.2, pairing="named"), "clip_score makes no pairs"),
-    ],
-)
-def test_what_a_row_says_and_its_metric_cannot_do_is_known_before_an_image_is_made(
-    row: Threshold, problem: str, picture: Draw
-) -> None:
-    with pytest.raises(ConfigError, match=problem):
-        refuse(row, get(row.metric), lambda name: a_set(name, [picture(1)]))
 
 
 @pytest.mark.parametrize("name", ["psnr", "similarity", "trunk_distance"])
