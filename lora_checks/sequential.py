@@ -94,13 +94,6 @@ def quadratic(share: float, error: float) -> float:
     return error * min(share, 1.0) ** 2
 
 
-def obrien_fleming(share: float, error: float) -> float:
-    """Lan & DeMets' O'Brien-Fleming type: next to nothing early."""
-    if share >= 1:
-        return error
-    return 2 * _tail(_quantile(error / 2) / math.sqrt(share))
-
-
 def levels(images: Sequence[int], error: float, spend: Spending = quadratic) -> tuple[float, ...]:
     """The one-sided level of each look after so many images, for a whole ``error``.
 
@@ -154,12 +147,3 @@ def _advance(
 
 def _tail(z: float) -> float:
     return 0.5 * math.erfc(z / math.sqrt(2))
-
-
-def _quantile(p: float) -> float:
-    """The z with P(Z > z) = p."""
-    low, high = -40.0, 40.0
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _tail(middle) > p else (low, middle)
-    return (low + high) / 2
