@@ -199,11 +199,16 @@ class Policy:
     @property
     def digest(self) -> str:
         """Of what decides the verdict; not of where the files lie, nor in which line a row stands."""
-        return digest({name: part for name, part in self.parts.items() if name != "ranking"})
+        return digest(self.deciding)
+
+    @property
+    def deciding(self) -> dict[str, str]:
+        """The `parts` that decide a verdict: all but `ranking:`, which orders LoRAs that passed."""
+        return {name: part for name, part in self.parts.items() if name != "ranking"}
 
     @property
     def parts(self) -> dict[str, str]:
-        """Digests of what `digest` is of, and of `ranking:`, so that a reader can say which part differs."""
+        """Digests part by part, so that a reader can say which part differs."""
         said = self.prompts
         prompts = [dataclasses.replace(prompt, source="") for prompt in said.prompts]
         return {

@@ -29,11 +29,12 @@ def claim() -> Claim:
     """What a PASS of the subject under the policy claims."""
     asked = wanted(SUBJECT, POLICY)
     found = {"policy": Resource(asked.policy.digest, {"directory": "policy"})}
-    found |= {f"policy/{part}": Resource(sha256) for part, sha256 in asked.parts.items()}
+    found |= {f"policy/{part}": Resource(sha256) for part, sha256 in asked.policy.parts.items()}
     found |= {f"folder/{name}": Resource(sha256, {"images": "2"}) for name, sha256 in asked.folders.items()}
     found["base"] = Resource(sha256_of(BASE), {"identity": BASE})
+    found["approved"] = Resource("fe" * 32, {"lora": "last"})
     found["report.json"] = Resource("ab" * 32, {"finished": "2026-01-02T03:04:05+00:00"})
-    rows = ("file", "applied", "prompt-adherence", "sharp")
+    rows = ("file", "applied", "prompt-adherence", "sharp", "regression-sharp")
     return Claim(SUBJECT.name, asked.sha256, (1.0,), "PASSED", rows, ("varied",), (), found)
 
 
@@ -84,6 +85,22 @@ def without(*names: str) -> bytes:
 def more(name: str, **fields: Any) -> bytes:
     one = {"name": name, "digest": {"sha256": "ef" * 32}, **fields}
     return of(lambda data: data["predicate"]["configuration"].append(one))
+
+
+def uncompared(said: bool) -> bytes:
+    """Without the row that compares with the last release; it may say that there was none."""
+
+    def change(data: Data) -> None:
+        data["predicate"]["passedTests"].remove("regression-sharp")
+        if said:
+            resource(data, "approved").pop("digest")
+
+    return of(change)
+
+
+def respelt(name: str, value: Any) -> Callable[[Data], None]:
+    """A field a second time in protobuf's other spelling: readers may differ on which one counts."""
+    return lambda data: data.update({name: value})
 
 
 def forged() -> bytes:
@@ -144,15 +161,24 @@ def fixtures() -> dict[str, bytes]:
         "other-subject": of(lambda data: data["subject"][0].update(digest={"sha256": "12" * 32})),
         "other-hash": of(lambda data: data["subject"][0].update(digest={"md5": "12" * 16})),
         "result-twice": twice(),
-        "failed": predicate(result="FAILED", passedTests=["file", "applied", "sharp"],
+        "failed": predicate(result="FAILED", passedTests=["file", "applied", "sharp", "regression-sharp"],
                             failedTests=["prompt-adherence"]),
         "warned": predicate(result="WARNED"),
         "lower-case": predicate(result="passed"),
+        "first-release": uncompared(said=True),
+        "not-compared": uncompared(said=False),
+        "other-ranking": differing("policy/ranking"),
+        "respelt-type": of(respelt("predicate_type", "https://slsa.dev/provenance/v1")),
+        "respelt-rows": of(lambda data: respelt("failed_tests", ["sharp"])(data["predicate"])),
+        "infinite": text(envelope(statement.encode(claim()).replace(b'"scales":["1"]', b'"scales":[1e999]'))),
+        "strength-in-a-list": of(lambda data: data["subject"][0].update(annotations={"scales": [["1"]]})),
+        "note-no-text": of(lambda data: resource(data, "base").update(annotations={"identity": [BASE]})),
         "no-result": predicate(result=""),
         "contradiction": predicate(failedTests=["sharp"]),
-        "not-applied": predicate(passedTests=["file", "prompt-adherence", "sharp"]),
+        "not-applied": predicate(passedTests=["file", "prompt-adherence", "sharp", "regression-sharp"]),
         "no-rows": predicate(passedTests=[]),
-        "rows-warned": predicate(passedTests=["file", "applied"], warnedTests=["prompt-adherence", "sharp"]),
+        "rows-warned": predicate(passedTests=["file", "applied", "regression-sharp"],
+                                 warnedTests=["prompt-adherence", "sharp"]),
         **{f"other-{name.replace('/', '-')}": differing(name) for name in parts},
         "other-policy": differing("policy"),
         "no-policy": without("policy", *parts),

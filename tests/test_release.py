@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import attestations
 import pytest
@@ -17,6 +18,7 @@ from world import MINIATURE, Gate, Run, World, environment, write_policy
 
 from lora_checks.release import claim, keyless, keys, statement
 from lora_checks.release.reading import claim_in
+from lora_checks.release.wanted import wanted
 from lora_checks.session import APPLIED_CHECK, FILE_CHECK
 
 
@@ -174,6 +176,15 @@ def test_other_weights_of_a_network_are_refused_where_they_are_asked_for(release
     assert "another network measured likeness: trunk_distance/1" in out
 
 
+def test_rows_that_decide_nothing_need_no_network_where_it_is_released(release: Release) -> None:
+    replace("policy/thresholds.yaml", "max: 3.0", "max: 3.0, required: false")(release)
+    rows = wanted(release.lora, release.folder / "policy", weights=True)
+    optional = {row.name for row in rows.policy.thresholds if not row.required}
+    assert rows.networks is not None
+    assert optional
+    assert rows.networks.keys() == {row.name for row in rows.policy.thresholds} - optional
+
+
 def test_a_lora_that_failed_is_attested_as_failed_and_never_released(
     gate: Gate, first_run: Run, tmp_path: Path
 ) -> None:
@@ -266,6 +277,60 @@ def test_a_file_that_is_no_report_is_not_released(content: bytes, gate: Gate) ->
     (gate.folder / "report").mkdir()
     (gate.folder / "report" / "report.json").write_bytes(content)
     assert by_report(gate)[0] == 1
+
+
+def edited(release: Release, change: Callable[[dict[str, Any]], None]) -> None:
+    """The report as somebody who can write to the artifact leaves it."""
+    path = release.folder / "report" / "report.json"
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda document: document["run"]["policy"].update(digest=5),
+        lambda document: document["run"]["base"].update(label=[1]),
+        lambda document: document["run"].update(started={"a": 1}, folders={"references": {"digest": None}}),
+        lambda document: document["loras"][0].update(scale=10**400),
+        lambda document: document.update(baseline={"sha256": "", "lora": "a"}),
+    ],
+)
+def test_a_report_of_wrong_types_is_a_sentence(
+    change: Callable[[dict[str, Any]], None], release: Release
+) -> None:
+    edited(release, change)
+    where = ("--policy", "policy", "--report", "report")
+    code, out = command(release.folder, "verify", release.lora.name, *where)
+    assert (code, "report.json is no report of the gate: " in out) == (1, True), out
+    code, out = release.attest()
+    assert (code, "report.json is no report of the gate: " in out) == (2, True), out
+
+
+def test_a_name_that_is_no_text_or_a_path_is_a_name(release: Release) -> None:
+    edited(release, lambda document: document["loras"][0].update(path="/out/go\udcffod.safetensors"))
+    assert release.attest() == (0, "PASSED: go?od.safetensors 0518e9745ec5, attested in good.intoto.json\n")
+    edited(release, lambda document: document["loras"][0].update(path="", name="../../evil"))
+    code, out = command(release.folder, "attest", "report", "--key", "team.pem")
+    assert (code, out) == (0, "PASSED: evil 0518e9745ec5, attested in report/evil.intoto.json\n")
+
+
+def test_a_test_whose_name_is_no_text_is_a_sentence(release: Release) -> None:
+    edited(release, lambda document: document["run"].update(other_failures=["test_\udcff.py::test"]))
+    code, out = release.attest()
+    assert (code, "what the report says is no text of a statement: " in out) == (2, True), out
+
+
+def test_two_companions_of_one_file_name_are_two(release: Release) -> None:
+    stack = [
+        {"path": f"/{place}/style.safetensors", "sha256": sha256 * 32, "scale": 0.5, "name": "style"}
+        for place, sha256 in (("a", "aa"), ("b", "bb"))
+    ]
+    edited(release, lambda document: document["run"].update(companions=stack))
+    assert release.attest()[0] == 0
+    code, out = release.verify()
+    assert (code, out.count("it was judged together with style.safetensors at 0.5")) == (1, 2)
 
 
 def test_the_word_at_the_head_of_a_report_is_not_believed(gate: Gate, first_run: Run) -> None:

@@ -56,7 +56,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """0 only if it is released; 1 with every reason why not; 2 for a key or policy that cannot be read."""
     from lora_checks.release.differences import differences
-    from lora_checks.words import printable
+    from lora_checks.words import count, printable
 
     try:
         claim, by = _claim(options)
@@ -68,10 +68,9 @@ def run(options: argparse.Namespace) -> int:
         print(printable(f"NOT RELEASED: {options.lora}"))
         print("\n".join(f"- {sentence}" for sentence in found))
         return 1
-    policy = f"policy {options.policy} {asked.policy.digest[:12]}"
-    print(
-        printable(f"RELEASED: {options.lora} {asked.sha256[:12]}, {len(claim.passed)} rows, {policy}, {by}")
-    )
+    said = [f"{options.lora} {asked.sha256[:12]}", count(len(claim.passed), "row")]
+    said += [f"policy {options.policy} {asked.policy.digest[:12]}", *filter(None, [claim.compared]), by]
+    print(printable(f"RELEASED: {', '.join(said)}"))
     return 0
 
 

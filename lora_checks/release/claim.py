@@ -10,8 +10,11 @@ from pathlib import PurePath
 from typing import Any
 
 from lora_checks.errors import ReleaseError
+from lora_checks.words import printable
 
 PASSED, FAILED = "PASSED", "FAILED"
+APPROVED = "approved"  # the report of --baseline; without a digest for `--baseline none`
+NOT_COMPARED = "not compared with an earlier release (--baseline none)"
 OWN_ROWS = ("file", "applied")  # of the gate itself: without them nobody knows what was measured
 Document = Mapping[str, Any]
 
@@ -22,6 +25,11 @@ class Resource:
 
     sha256: str
     notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises `TypeError` for what a report or statement has in place of text."""
+        if not all(isinstance(text, str) for text in (self.sha256, *self.notes.values())):
+            raise TypeError("a digest or a note is no text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,14 @@ class Claim:
     failed: tuple[str, ...]  # required rows that did not pass, or were not run
     configuration: Mapping[str, Resource]  # "policy", "policy/prompts", "folder/references", "base", ...
     url: str = ""  # of the CI run
+
+    @property
+    def compared(self) -> str:
+        """With which approved release, for people; "" for a run without ``--baseline``."""
+        found = self.configuration.get(APPROVED)
+        if found is None:
+            return ""
+        return f"compared with {found.notes.get('lora', '')}" if found.sha256 else NOT_COMPARED
 
 
 def test_name(check: str, scale: float, scales: Sequence[float]) -> str:
@@ -67,7 +83,7 @@ def claim_of(document: Document, report_sha256: str, lora: str = "", url: str = 
         passed and document["run"].get("finished") and not document["run"].get("other_failures")
     )
     return Claim(
-        name=PurePath(entries[0]["path"]).name or str(entries[0]["name"]),
+        name=printable(PurePath(entries[0]["path"] or entries[0]["name"]).name),
         sha256=entries[0]["sha256"],
         scales=scales,
         result=PASSED if good else FAILED,
@@ -108,7 +124,7 @@ def _configuration(document: Document, entries: Sequence[Document], report: str)
     policy = run.get("policy") or {}
     found = {
         "policy": Resource(
-            policy.get("digest", ""), {"directory": PurePath(policy.get("directory", "")).name}
+            policy.get("digest", ""), {"directory": printable(PurePath(policy.get("directory", "")).name)}
         )
     }
     found |= {f"policy/{part}": Resource(sha256) for part, sha256 in (policy.get("parts") or {}).items()}
@@ -118,13 +134,16 @@ def _configuration(document: Document, entries: Sequence[Document], report: str)
         base = run["base"]
         notes = {"identity": base["digest"], "label": base["label"], "model": _unplaced(base["model"])}
         found["base"] = Resource(sha256_of(base["digest"]), notes)
-    for lora in run.get("companions") or ():
+    for i, lora in enumerate(run.get("companions") or (), start=1):  # two may have one file name
         notes = {"scale": f"{lora['scale']:g}"}
-        found[f"companion/{PurePath(lora['path']).name}"] = Resource(lora["sha256"], notes)
+        found[f"companion/{i}/{printable(PurePath(lora['path']).name)}"] = Resource(lora["sha256"], notes)
     if run.get("elsewhere"):
         found["elsewhere"] = Resource(
             sha256_of(run["elsewhere"]["caveat"]), {"caveat": run["elsewhere"]["caveat"]}
         )
+    if approved := document.get("baseline"):
+        label = f"{approved['lora']} {approved['lora_sha256'][:12]}"
+        found[APPROVED] = Resource(approved["sha256"], {"lora": label} if approved["sha256"] else {})
     for entry in entries:
         found |= {f"network/{row['check']}": _network(row) for row in entry["rows"] if row["measurement"]}
     notes = {key: str(run.get(key) or "") for key in ("started", "finished", "hardware", "device", "dtype")}

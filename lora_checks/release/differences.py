@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from lora_checks.release.claim import PASSED, Claim, Resource, sha256_of, test_name
+from lora_checks.release.claim import NOT_COMPARED, PASSED, Claim, Resource, sha256_of, test_name
 from lora_checks.release.wanted import Wanted, base_difference
 from lora_checks.words import count, printable
 
@@ -52,7 +52,8 @@ def _rows(claim: Claim, asked: Wanted) -> Iterator[str]:
         judged = ", ".join(f"{scale:g}" for scale in claim.scales)
         yield f"it was judged at strength {judged}, not at {', '.join(f'{scale:g}' for scale in lacking)}"
     scales = [scale for scale in asked.scales if scale in claim.scales or not claim.scales]
-    names = [test_name(check, scale, claim.scales) for scale in scales for check in asked.required]
+    no_worse = () if claim.compared == NOT_COMPARED else asked.no_worse
+    names = [test_name(row, scale, claim.scales) for scale in scales for row in (*asked.required, *no_worse)]
     absent = [name for name in dict.fromkeys(names) if name not in (*claim.passed, *claim.failed)]
     if absent:
         yield f"it lacks {count(len(absent), 'row')} that must pass: {', '.join(absent)}"
@@ -87,7 +88,7 @@ def _making(claim: Claim, asked: Wanted) -> Iterator[str]:
         elif difference := base_difference(identity, asked.policy.prompts.base, asked.base):
             yield f"another base: {difference}"
     stacked = {
-        (one.sha256, one.notes.get("scale", "")): name.removeprefix("companion/")
+        (one.sha256, one.notes.get("scale", "")): name.rpartition("/")[2]
         for name, one in claim.configuration.items()
         if name.startswith("companion/")
     }

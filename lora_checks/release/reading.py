@@ -27,6 +27,6 @@ def claim_in(directory: Path, lora: str = "", url: str = "") -> Claim:
     document = strict_json(content, str(path))
     try:
         return claim_of(document, hashlib.sha256(content).hexdigest(), lora, url)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         what = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else first_line(error)
         raise ReleaseError(f"{path} is no report of the gate: {what}") from error

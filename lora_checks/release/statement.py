@@ -6,6 +6,7 @@ Numbers and times have no place in that predicate; they are annotations of the r
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -19,8 +20,17 @@ INSTALL = "install them with: pip install 'lora-checks[release]'"
 
 
 def encode(claim: Claim) -> bytes:
-    """The statement as canonical JSON: the same claim is always the same bytes."""
+    """The statement as canonical JSON: the same claim is always the same bytes. Raises `ReleaseError`."""
     library = _libraries()
+    try:
+        found = _statement(claim, library)
+        found.validate()
+    except (ValueError, TypeError) as error:  # such as a lone surrogate in the name of a test
+        raise ReleaseError(f"what the report says is no text of a statement: {first_line(error)}") from error
+    return json.dumps(library.plain(found.pb), sort_keys=True, separators=(",", ":")).encode()
+
+
+def _statement(claim: Claim, library: SimpleNamespace) -> Any:
     subject = library.descriptor(claim.name, claim.sha256, {"scales": [f"{s:g}" for s in claim.scales]})
     predicate = {
         "result": claim.result,
@@ -32,9 +42,7 @@ def encode(claim: Claim) -> bytes:
         "warnedTests": list(claim.warned),
         "failedTests": list(claim.failed),
     } | ({"url": claim.url} if claim.url else {})
-    found = library.Statement([subject], PREDICATE_TYPE, predicate)
-    found.validate()
-    return json.dumps(library.plain(found.pb), sort_keys=True, separators=(",", ":")).encode()
+    return library.Statement([subject], PREDICATE_TYPE, predicate)
 
 
 def decode(payload: bytes) -> Claim:
@@ -47,11 +55,15 @@ def decode(payload: bytes) -> Claim:
         read = library.statement(data)
         read.validate()
         predicate = library.predicate(data["predicate"])
+        plain = library.plain(read.pb)["subject"], library.plain(predicate)
     except Exception as error:  # protobuf's ParseError, in-toto's ValueError and KeyError among others
         raise ReleaseError(f"the statement is malformed: {first_line(error)}") from error
     if len(read.pb.subject) != 1:
         raise ReleaseError(f"the statement is of {len(read.pb.subject)} subjects, not of one LoRA")
-    return _claim(library.plain(read.pb)["subject"][0], library.plain(predicate))
+    try:
+        return _claim(plain[0][0], plain[1])
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ReleaseError(f"the statement is malformed: {first_line(error)}") from error
 
 
 def _claim(subject: Mapping[str, Any], predicate: Mapping[str, Any]) -> Claim:
@@ -61,16 +73,10 @@ def _claim(subject: Mapping[str, Any], predicate: Mapping[str, Any]) -> Claim:
         if name in configuration:
             raise ReleaseError(f"the statement is malformed: its configuration names '{name}' twice")
         configuration[name] = Resource(one.get("digest", {}).get("sha256", ""), one.get("annotations", {}))
-    try:
-        scales = tuple(float(scale) for scale in subject.get("annotations", {}).get("scales", ()))
-    except (TypeError, ValueError):
-        raise ReleaseError(
-            "the statement is malformed: the strengths of its subject are no numbers"
-        ) from None
     return Claim(
         name=subject.get("name", ""),
         sha256=subject.get("digest", {}).get("sha256", ""),
-        scales=scales,
+        scales=_scales(subject.get("annotations", {}).get("scales", [])),
         result=predicate.get("result", ""),
         passed=tuple(predicate.get("passedTests", ())),
         warned=tuple(predicate.get("warnedTests", ())),
@@ -80,10 +86,17 @@ def _claim(subject: Mapping[str, Any], predicate: Mapping[str, Any]) -> Claim:
     )
 
 
+def _scales(found: Any) -> tuple[float, ...]:
+    try:
+        return tuple(map(float, found if isinstance(found, list) else [found]))
+    except (TypeError, ValueError):
+        raise ValueError("the strengths of its subject are no numbers") from None
+
+
 def strict_json(content: bytes, what: str) -> dict[str, Any]:
     """One JSON object in which no key stands twice: two readers must not see two statements."""
     try:
-        found = json.loads(content, object_pairs_hook=_once, parse_constant=_no_number)
+        found = json.loads(content, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ReleaseError(f"{what} is no JSON: {first_line(error)}") from error
     if not isinstance(found, dict):
@@ -96,6 +109,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key stands twice in one object")
     return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
 
 
 def _no_number(text: str) -> NoReturn:
@@ -111,7 +129,10 @@ def _libraries() -> SimpleNamespace:
     except ImportError as error:
         raise PrerequisiteError(f"attestations need in-toto's libraries ({error}); {INSTALL}") from error
 
-    def read(data: Any, kind: type) -> Any:
+    def read(data: Any, kind: Any) -> Any:
+        for one in kind.DESCRIPTOR.fields:  # protobuf takes "predicate_type", too, and other readers do not
+            if one.name != one.json_name and one.name in data:
+                raise ValueError(f"'{one.name}' is no field of it; '{one.json_name}' is")
         return json_format.ParseDict(data, kind(), ignore_unknown_fields=True)  # as in-toto asks of readers
 
     def descriptor(name: str, sha256: str, notes: Mapping[str, Any]) -> Any:

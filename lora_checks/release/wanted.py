@@ -21,13 +21,14 @@ class Wanted:
     file: Path
     sha256: str
     policy: Policy
-    parts: Mapping[str, str]  # of the policy: part -> SHA-256
+    parts: Mapping[str, str]  # of the policy, those that decide: part -> SHA-256
     folders: Mapping[str, str]  # of pictures: name -> SHA-256 of their content
     required: tuple[str, ...]  # rows without which nothing is released
+    no_worse: tuple[str, ...] = ()  # rows of `regression:`; not where nothing was released before
     scales: tuple[float, ...] = (1.0,)
     base: str = ""  # identity or model that stands for the policy's own
     companions: tuple[tuple[str, float, str], ...] = ()  # SHA-256, strength and path
-    networks: Mapping[str, str] | None = None  # row -> identity of what measures it; None is not compared
+    networks: Mapping[str, str] | None = None  # of required rows: what measures them; None: not compared
     max_age_days: float | None = None
 
 
@@ -53,9 +54,10 @@ def wanted(
         file=lora,
         sha256=sha256,
         policy=read,
-        parts=read.parts,
+        parts=read.deciding,
         folders={name: folder(image_set(name, path))["digest"] for name, path in read.folders.items()},
         required=(*OWN_ROWS, *rows, *require),
+        no_worse=tuple(one.check for one in read.regression),
         scales=scales,
         base=base,
         companions=companions,
@@ -65,12 +67,12 @@ def wanted(
 
 
 def _networks(policy: Policy) -> dict[str, str]:
-    """Row -> identity of metric and network, with the digest of the weights that lie on this machine."""
+    """Required row -> identity of metric and network, with the digest of the weights on this machine."""
     from lora_checks import extractors, metrics
     from lora_checks.extractors.of_pixels import OfPixels
 
     found = {}
-    for row in policy.thresholds:
+    for row in [row for row in policy.thresholds if row.required]:
         metric = metrics.get(row.metric)
         slot = extractors.slot_of(metric, row.network, policy.networks)
         identity = OfPixels(metric).id if metric.takes in ("picture", "pair") else "pixels"
