@@ -99,7 +99,7 @@ def decide(planned: Plan, rows: Sequence[Threshold], lora: Lora, make: Make, mea
         if out or all(row.name in decided for row in rows if row.required):
             break
     for row in rows:
-        if row.name not in decided and max(planned.due[row.name]) > i:
+        if row.name not in decided:
             _measure(found, row, measure, CONFIDENCE, why)
     return found
 

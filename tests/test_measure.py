@@ -228,10 +228,10 @@ def test_a_set_metric_has_its_plain_value_and_the_jackknifes_width(
 
 
 def test_a_set_metric_with_a_missing_row_is_an_error(picture: Callable[..., ImageFile], store: Store) -> None:
-    table = Table({10: [1.0, 2.0], 11: [NAN, NAN], 20: [1.0, 2.0], 21: [3.0, 1.0]})
-    candidate = a_set("candidate", [picture(10, "a"), picture(11, "b")])
+    table = Table({10: [1.0, 2.0], 11: [NAN, NAN], 12: [NAN, 1.0], 20: [1.0, 2.0], 21: [3.0, 1.0]})
+    candidate = a_set("candidate", [picture(10, "a"), picture(11, "b"), picture(12, "c")])
     task = Task(get("trunk_frechet"), candidate, a_set("references", [picture(20), picture(21)]))
-    with pytest.raises(MeasureError, match="1 of 2 images gave no features"):
+    with pytest.raises(MeasureError, match="2 of 3 images gave no features"):
         measure(task, table, PROMPTS, store)
 
 

@@ -97,8 +97,9 @@ def test_a_value_that_vanishes_without_one_prompt_has_no_interval() -> None:
     assert stats.jackknife(lambda keep: math.nan if not keep[3] else 1.0, prompts(9)) is None
 
 
-def test_constant_values_have_a_point_for_an_interval() -> None:
-    assert stats.jackknife(mean_of(np.full(9, 0.5)), prompts(9)) == pytest.approx((0.5, 0.5, 0.5))
+@pytest.mark.parametrize("value", [0.5, 0.1, 0.0, -3.0])
+def test_constant_values_have_a_point_for_an_interval(value: float) -> None:
+    assert stats.jackknife(mean_of(np.full(9, value)), prompts(9)) == pytest.approx((value,) * 3)
 
 
 def coverage(k: int, seeds: int, keep_share: float = 1.0, runs: int = 1500) -> float:

@@ -75,6 +75,16 @@ def test_a_tags_row_is_due_where_there_are_enough_prompts_of_it_and_more_images(
     assert list(due["leak"]) == [1, 2, 3]  # six of its eight prompts are in the first look
 
 
+def test_a_tags_row_is_not_due_again_where_a_look_brings_it_nothing_new() -> None:
+    of = said(64, 1)
+    first = {prompt.id for prompt in planned(IDENTITY, of=of).looks[0].prompts[:9]}
+    tagged = tuple(replace(p, tags=("rare",) if p.id in first else ()) for p in of.prompts)
+    due = planned(replace(IDENTITY, on="rare"), of=replace(of, prompts=tagged), most=128).due["identity"]
+    looks = planned(IDENTITY, of=of, most=128).looks
+    assert [len(looks[i].seeds) for i in due] == [1, 2]
+    assert due == pytest.approx(dict(zip(due, [1 - n for n in levels((9, 18), SPENT * 0.05)], strict=True)))
+
+
 def test_too_few_prompts_for_an_interval_leave_the_policys_own_look() -> None:
     assert planned(IDENTITY, of=said(6, 2), most=24).due["identity"] == {1: 0.95}
 
@@ -162,9 +172,10 @@ def test_a_decision_is_kept_when_later_images_disagree() -> None:
 
 def test_optional_rows_neither_prolong_nor_end_the_spending() -> None:
     failing = replace(CLIP, required=False)
-    rows = [failing, IDENTITY]
-    found, sizes = run(planned(*rows), rows, spread(0.8))
-    assert (outcomes(found, rows), sizes) == (["FAIL", "PASS"], [16])
+    for required, looks in ((IDENTITY, [16]), (PLAIN, [16, 32])):
+        rows = [failing, required]
+        found, sizes = run(planned(*rows), rows, spread(0.8))
+        assert (outcomes(found, rows), sizes) == (["FAIL", "PASS"], looks)
     undecided = replace(PLAIN, required=False)
     found, sizes = run(planned(IDENTITY, undecided), [IDENTITY, undecided], spread(0.8))
     assert sizes == [16]
@@ -175,6 +186,22 @@ def test_missing_images_rule_nothing_out_before_the_last_look() -> None:
     rows = [replace(IDENTITY, max_missing=0.05)]
     found, sizes = run(planned(*rows), rows, lambda _, name: np.nan if name == "p3/0" else 0.8)
     assert (outcomes(found, rows), sizes) == (["PASS"], [16, 32])
+
+
+def test_missing_images_rule_out_at_the_last_look() -> None:
+    rows = [replace(IDENTITY, max_missing=0.05)]
+    found, sizes = run(planned(*rows), rows, lambda _, name: np.nan if "p3/" in name else 0.8)
+    assert (outcomes(found, rows), sizes) == (["FAIL"], [16, 32, 48, 64])
+    assert judge(found.of(rows[0]), rows[0], LORA).reason.startswith("no face in 4 of 64 images")
+
+
+def test_a_row_that_stays_open_at_its_only_look_prolongs_nothing() -> None:
+    rows = [IDENTITY, replace(FID, max=0.5)]
+    found, sizes = run(
+        planned(*rows), rows, lambda row, name: spread(0.8 if row is IDENTITY else 0.5, 0.3)(row, name)
+    )
+    assert (outcomes(found, rows), sizes) == (["PASS", "INCONCLUSIVE"], [16, 32])
+    assert (found.of(rows[1]).n, found.of(rows[1]).waiting) == (32, "")
 
 
 def test_as_many_missing_images_as_the_row_allows_do_not_prolong() -> None:
