@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lora_checks.ranking import rank
+from lora_checks.report import leaderboard
 from tests.ranking_world import PROMPTS, document, even, lora, of_set, spread
 
 FIRST = [{"check": "identity", "weight": 1.0, "from": 0.0, "to": 1.0}]
@@ -252,6 +253,14 @@ def test_two_runs_and_two_strengths_over_one_axis_are_lines_of_their_own() -> No
     assert [line["name"] for line in found["curves"][0]["series"]] == [
         "slow, strength 0.8", "slow, strength 1", "fast, strength 0.8", "fast, strength 1"
     ]  # fmt: skip
+
+
+def test_a_refused_file_of_unknown_rank_makes_no_line_of_its_own() -> None:
+    refused = simple("step-3", 0.6, ranks=[], outcome="ERROR")
+    refused["rows"] = [row | {"outcome": "ERROR", "measurement": None} for row in refused["rows"]]
+    found = ranked(simple("step-1", 0.6), simple("step-2", 0.7), refused)
+    assert {line["name"] for curve in found["curves"] for line in curve["series"]} == {""}
+    assert leaderboard.axes(found) == ["step"]
 
 
 def test_a_lora_of_unknown_step_is_on_the_leaderboard_and_said_to_be_in_no_curve() -> None:

@@ -31,7 +31,8 @@ def series_names(entries: Sequence[Entry], axis: Axis | None) -> dict[str, str]:
         parts[one.name] += [runs.get(one.run, "")] if len(runs) > 1 and axis in ("step", "epoch") else []
     for other, word in (("scale", "strength"), ("rank", "rank")):
         found = {one.name: one.along(other) for one in entries}
-        if other != axis and len(set(found.values())) > 1:
+        told = {found[one.name] for one in entries if found[one.name] is not None or _has_values(one)}
+        if other != axis and len(told) > 1:
             for name, this in found.items():
                 parts[name] += [] if this is None else [f"{word} {this:g}"]
     if axis == "scale":
@@ -40,6 +41,11 @@ def series_names(entries: Sequence[Entry], axis: Axis | None) -> dict[str, str]:
     names = {name: ", ".join(filter(None, said)) for name, said in parts.items()}
     placed = {names[one.name] for one in entries if axis and one.along(axis) is not None}
     return names if len(placed) > 1 else dict.fromkeys(names, "")
+
+
+def _has_values(one: Entry) -> bool:
+    """Of a file that was refused, neither rank nor values are known: it is in no line."""
+    return any(whole(row) is not None for row in one.rows.values())
 
 
 def _short(runs: Sequence[str]) -> dict[str, str]:

@@ -67,7 +67,8 @@ def luck(found: Mapping[str, Any], board: Sequence[Mapping[str, Any]], one: Entr
     if found["judged"] is not None and above:
         said = ", ".join(f"{other['lora']} {other['judged']:.3f}" for other in above[:3])
         notes.append(
-            f"on the judging half {said} is above {found['lora']} {found['judged']:.3f}: they are close"
+            f"on the judging half {said} {'is' if len(above) == 1 else 'are'} above {found['lora']} "
+            f"{found['judged']:.3f}: they are close"
         )
     for row in found["rows"]:
         limited = one.rows[row["check"]]

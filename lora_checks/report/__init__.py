@@ -31,10 +31,12 @@ Pairs = Sequence[tuple[str, str]]
 def build(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Document:
     """The document of a run.
 
-    ``run`` is recorded as it is, but for two keys: ``loras``, a list of {"name", "path", "sha256"} in
-    the order to report them, and ``required``, the (LoRA name, check) pairs without which nothing passes.
+    ``run`` is recorded as it is, but for three keys: ``loras``, a list of {"name", "path", "sha256"} in
+    the order to report them; ``required``, the (LoRA name, check) pairs without which nothing passes; and
+    ``baseline``, of a run with that option.
     """
     facts = dict(run)
+    compared = {"baseline": facts.pop("baseline")} if "baseline" in facts else {}
     required: Pairs = [(lora, check) for lora, check in facts.pop("required")]
     known = {lora["name"]: dict(lora) for lora in facts.pop("loras")}
     for name, sha256 in [(v.lora, v.lora_sha256) for v in verdicts] + [(name, "") for name, _ in required]:
@@ -45,6 +47,7 @@ def build(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Document:
             "outcome": passed(verdicts, required).outcome,
             "run": facts,
             "loras": [_lora(lora, verdicts, required) for lora in known.values()],
+            **compared,
         }
     )
     document["ranking"] = rank(document)
@@ -74,7 +77,9 @@ def read(directory: Path) -> Document:
     if unfinished.is_file() and not (path.is_file() and _is_of_last_run(path, unfinished)):
         run, found = journal.read(unfinished)
         if run:
-            return build(run, found)
+            document = build(run, found)
+            # What comes after the last verdict can fail yet: a check of one's own, or writing the report.
+            return document | ({"outcome": "INCOMPLETE"} if document["outcome"] == "PASS" else {})
     return read_file(path)
 
 

@@ -9,13 +9,12 @@ from lora_checks.report.rows import Row, title
 from lora_checks.words import number
 
 AXES = ("step", "epoch", "scale", "rank")
-WORDS = {"scale": "strength"}
 
 
 def headings(ranking: Row) -> list[str]:
     """ "LoRA", then what the LoRAs differ in, "utility", "judged" where there are halves, and "verdict"."""
     judged = ["judged"] if ranking["split"] else []
-    return ["LoRA", *(WORDS.get(axis, axis) for axis in _axes(ranking)), "utility", *judged, "verdict"]
+    return ["LoRA", *(word(axis) for axis in axes(ranking)), "utility", *judged, "verdict"]
 
 
 def cells(ranking: Row, loras: Sequence[Row]) -> list[list[str]]:
@@ -24,7 +23,7 @@ def cells(ranking: Row, loras: Sequence[Row]) -> list[list[str]]:
     return [
         [
             files[one["lora"]],
-            *("-" if one[axis] is None else f"{one[axis]:g}" for axis in _axes(ranking)),
+            *("-" if one[axis] is None else f"{one[axis]:g}" for axis in axes(ranking)),
             number(one["utility"]),
             *([number(one["judged"])] if ranking["split"] else []),
         ]
@@ -58,5 +57,18 @@ def _both(row: Row) -> str:
     return f"{row['check']} {number(row['choose']['value'])} | {number(row['judge']['value'])}"
 
 
-def _axes(ranking: Row) -> list[str]:
-    return [axis for axis in AXES if len({one[axis] for one in ranking["leaderboard"]}) > 1]
+def axes(ranking: Row) -> list[str]:
+    """What the LoRAs differ in; not in what is unknown of a file that was refused."""
+    board = ranking["leaderboard"]
+    return [
+        axis for axis in AXES if len({one[axis] for one in board if one[axis] is not None or _known(one)}) > 1
+    ]
+
+
+def word(axis: str) -> str:
+    """As people say it."""
+    return "strength" if axis == "scale" else axis
+
+
+def _known(one: Row) -> bool:
+    return any(value is not None for value in one["values"].values())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lora_checks.report import leaderboard
 from lora_checks.words import number, printable
 
 Row = Mapping[str, Any]
-AXES = ("step", "epoch", "scale", "rank")
 
 
 def context(document: Row) -> dict[str, Any] | None:
@@ -17,7 +17,7 @@ def context(document: Row) -> dict[str, Any] | None:
     if not ranking:
         return None
     board: Sequence[Row] = ranking["leaderboard"]
-    axes = [axis for axis in AXES if len({row.get(axis) for row in board}) > 1]
+    axes = leaderboard.axes(ranking)
     checks = _checks(ranking)
     numbers = {lora["name"]: i for i, lora in enumerate(document["loras"])}
     best = (ranking.get("best") or {}).get("lora")
@@ -26,7 +26,7 @@ def context(document: Row) -> dict[str, Any] | None:
         "rule": printable(ranking["rule"]),
         "notes": [printable(note) for note in ranking["notes"]],
         "halves": ranking.get("split") is not None,
-        "axes": axes,
+        "axes": [leaderboard.word(axis) for axis in axes],
         "checks": [printable(check) for check in checks],
         "rows": [_row(row, axes, checks, numbers.get(row["lora"]), row["lora"] == best) for row in board],
     }
@@ -63,7 +63,7 @@ def curves(document: Row) -> dict[str, Any] | None:
         return None
     best = (ranking.get("best") or {}).get("lora")
     return {
-        "axis": ranking["axis"],
+        "axis": leaderboard.word(ranking["axis"]),
         "curves": [
             {key: curve[key] for key in ("better", "min", "max", "role")}
             | {"check": printable(curve["check"]), "label": printable(curve["label"])}
