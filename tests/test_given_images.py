@@ -284,6 +284,19 @@ def test_a_name_that_the_list_lacks_is_surplus(tmp_path: Path) -> None:
         read(tmp_path, "candidate", PROMPTS, read_names("list.csv", tmp_path, IDS), LORA)
 
 
+def test_a_picture_of_the_list_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    """Four were made of a prompt with two seeds, and the worst deleted."""
+    every(tmp_path / "with", "{n}.png")
+    lines = "file,prompt,seed\n0.png,red,0\n1.png,red,1\n2.png,blue,0\n3.png,blue,1\n4.png,red,0\n"
+    (tmp_path / "list.csv").write_text(lines)
+    names = read_names("list.csv", tmp_path, IDS)
+    with pytest.raises(MeasureError, match=r"with: list.csv names 4.png, which is not there"):
+        GivenImages(tmp_path / "with", PROMPTS, names).candidate(LORA)
+    draw(tmp_path / "base" / "4.png")
+    given = GivenImages(tmp_path / "with", PROMPTS, names, tmp_path / "base")
+    assert len(given.candidate(LORA).images) == 4
+
+
 @pytest.mark.parametrize(
     ("inside", "message"),
     [
@@ -352,12 +365,22 @@ def test_seeds_that_nothing_tells_pair_with_nothing(tmp_path: Path) -> None:
         ("names.txt", "neither a pattern such as {prompt}_{seed}.png nor a .csv file"),
         ("gone.csv", "gone.csv cannot be read: No such file"),
         ("bad.csv", "bad.csv: the first line lacks prompt"),
+        ("excel.csv", "lacks file, prompt; it is to be file,prompt,seed with commas, and is 'file;prompt'"),
+        ("twice.csv", "twice.csv: the first line names a column twice: file,prompt,seed,seed"),
+        ("comma.csv", 'comma.csv:2: more cells than columns; put "..." around a comma'),
+        ("windows.csv", "windows.csv:2: 'C:\\out\\a.png': name the file without its folder"),
+        ("above.csv", "above.csv:2: '../a.png': name the file without its folder"),
         ("seed.csv", "seed.csv:2: each line names another file, its prompt and a whole seed"),
     ],
 )
 def test_a_spec_that_cannot_be_meant(tmp_path: Path, spec: str, message: str) -> None:
     (tmp_path / "bad.csv").write_text("file,text\na.png,red\n")
     (tmp_path / "seed.csv").write_text("file,prompt,seed\na.png,red,1.5\n")
+    (tmp_path / "excel.csv").write_text("file;prompt\na.png;red\n")
+    (tmp_path / "twice.csv").write_text("file,prompt,seed,seed\na.png,red,1,0\n")
+    (tmp_path / "comma.csv").write_text("file,prompt\na.png,photo of a person, red\n")
+    (tmp_path / "windows.csv").write_text("file,prompt\nC:\\out\\a.png,red\n")
+    (tmp_path / "above.csv").write_text("file,prompt\n../a.png,red\n")
     with pytest.raises(ConfigError, match=re.escape(message)):
         read_names(spec, tmp_path, IDS)
 

@@ -17,7 +17,7 @@ from lora_checks import images, plan
 from lora_checks.errors import ConfigError, MeasureError
 from lora_checks.given import looks
 from lora_checks.given.origin import Origin, plain, read_origin
-from lora_checks.given.picture_names import OPTION, Names
+from lora_checks.given.picture_names import OPTION, Listed, Names
 from lora_checks.lora.find import natural
 from lora_checks.quantity import BASELINE
 from lora_checks.records import ImageFile, ImageSet, Lora, Prompt, PromptSet
@@ -69,6 +69,8 @@ class GivenImages:
 
     def candidate(self, lora: Lora) -> ImageSet:
         """Raises `MeasureError` if the pictures are not those that the policy asks for."""
+        if isinstance(self.names, Listed):
+            self.names.refuse_absent([folder for folder in (self.folder, self.without_lora) if folder])
         return self._read(self.folder, "candidate", lora).images
 
     def baseline(self) -> ImageSet:

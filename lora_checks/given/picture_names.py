@@ -81,6 +81,14 @@ class Listed:
     def origin(self, path: Path) -> Origin | None:
         return self.rows.get(path.name)
 
+    def refuse_absent(self, folders: Sequence[Path]) -> None:
+        """A list is of all that was made; whoever deletes a picture from the folder has chosen among them."""
+        there = {path.name for folder in folders for path in folder.iterdir()}
+        absent = [name for name in self.rows if name not in there]
+        if absent:
+            where = " or ".join(map(str, folders))
+            raise MeasureError(f"{where}: {self.path.name} names {absent[0]}, which is not there")
+
 
 Names = Pattern | Listed
 
@@ -113,18 +121,28 @@ def _pattern(spec: str, ids: Sequence[str]) -> Pattern:
 def _listed(path: Path) -> Listed:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            lacking = {"file", "prompt"} - set(reader.fieldnames or ())
+            reader = csv.DictReader(file, strict=True)
+            heads = list(reader.fieldnames or ())
             rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeError, csv.Error) as error:
         raise ConfigError(
             f"{OPTION}: {path} cannot be read: {getattr(error, 'strerror', '') or error}"
         ) from error
+    lacking = {"file", "prompt"} - set(heads)
     if lacking:
-        raise ConfigError(f"{OPTION}: {path}: the first line lacks {', '.join(sorted(lacking))}")
+        raise ConfigError(
+            f"{OPTION}: {path}: the first line lacks {', '.join(sorted(lacking))}; it is to be "
+            f"file,prompt,seed with commas, and is {','.join(heads)!r}"
+        )
+    if len(set(heads)) < len(heads):
+        raise ConfigError(f"{OPTION}: {path}: the first line names a column twice: {','.join(heads)}")
     found: dict[str, Origin] = {}
     for line, row in rows:
         name, prompt, seed = ((row.get(key) or "").strip() for key in ("file", "prompt", "seed"))
+        if None in row:
+            raise ConfigError(f'{OPTION}: {path}:{line}: more cells than columns; put "..." around a comma')
+        if re.search(r"[/\\]", name):
+            raise ConfigError(f"{OPTION}: {path}:{line}: '{name}': name the file without its folder")
         if not name or not prompt or not re.fullmatch(r"\d{0,20}", seed) or name in found:
             raise ConfigError(
                 f"{OPTION}: {path}:{line}: each line names another file, its prompt and a whole seed"
