@@ -146,6 +146,21 @@ def test_a_set_value_against_the_baseline_leaves_a_prompt_out_on_both_sides(
     assert set(seen) == {(9, 9), (8, 8)}
 
 
+def test_a_set_value_of_images_and_their_prompts_leaves_a_prompt_out_on_both_sides(
+    sides: Sides, store: Store
+) -> None:
+    seen = []
+
+    def sizes(x: Any, y: Any) -> float:
+        seen.append((len(x), len(y)))
+        return float(abs(x - y).mean())
+
+    net = Table(table().features, {"photo of person": [1.0, 0.0]})
+    metric = Metric("mine", sizes, "clip", "prompt", "set", "lower", (0, 9))
+    measure(Task(metric, sides[0]), net, PROMPTS, store)
+    assert set(seen) == {(9, 9), (8, 8)}
+
+
 def test_an_unbiased_set_value_loses_the_likeness_of_a_prompts_images(
     picture: Callable[..., ImageFile], store: Store
 ) -> None:
@@ -164,6 +179,11 @@ def test_an_unbiased_set_value_loses_the_likeness_of_a_prompts_images(
     twice = polynomial(np.repeat(points, 2, axis=0).astype(np.float32), y)
     assert twice - once > 0.05
     assert abs(found.value - once) < 0.1 * (twice - once)
+    few = measure(
+        Task(get("kid"), a_set("candidate", candidate.images[:14]), references), net, PROMPTS, store
+    )
+    seven = polynomial(np.repeat(points[:7], 2, axis=0).astype(np.float32), y)
+    assert (few.value, few.low, few.high) == (pytest.approx(seven), None, None)  # too few prompts to tell
 
 
 def test_shares_count_images_on_the_right_side_of_the_value(sides: Sides, store: Store) -> None:
