@@ -224,7 +224,8 @@ def _name(m: Measurement) -> str:
 
 
 def _subject(m: Measurement, t: Threshold, ends: str | None = None) -> str:
-    text = f"{_name(m)} {number(m.value, (t.min, t.max))}"
+    between = ":" if m.at is not None else ""  # a share's name ends in a number
+    text = f"{_name(m)}{between} {number(m.value, (t.min, t.max))}"
     if m.stat == "missing":
         text = f"{text} ({m.missing} of {m.n + m.missing})"
     if ends:
@@ -246,7 +247,7 @@ def _clues(m: Measurement) -> list[str]:
     if m.worst is not None:
         clues.append(f"worst prompt {m.worst[0]} {number(m.worst[1])}")
     copied = nearest_words(m.nearest, m.n)
-    if copied:
+    if copied and m.stat != "missing":  # images without a face are near to none
         clues.append(copied)
     return clues
 

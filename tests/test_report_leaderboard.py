@@ -85,3 +85,11 @@ def test_the_axis_of_strengths_is_called_strength() -> None:
     ranking = rank(found)
     assert ranking is not None
     assert leaderboard.headings(ranking)[:2] == ["LoRA", "strength"]
+
+
+def test_what_stopped_a_lora_goes_below_where_it_has_no_room_beside() -> None:
+    found = lines(a_run(), 70)
+    assert all(len(line) <= 70 for line in found)
+    at = next(i for i, line in enumerate(found) if line.startswith("  step-0600"))
+    assert found[at].endswith("FAIL  1 of 3 rows")
+    assert found[at + 1] == "      adherence"

@@ -166,3 +166,28 @@ def test_markup_colours_the_verdicts_without_moving_the_columns() -> None:
 def test_names_from_outside_cannot_reach_the_terminal_as_control_characters() -> None:
     for found in (document(verdicts(HOSTILE)), document(refused(HOSTILE, HOSTILE))):
         assert all(line.isprintable() for line in lines(found, 100))
+
+
+@pytest.mark.parametrize("width", [80, 90, 100, 110, 120])
+def test_a_number_stays_with_what_it_is_of_and_no_line_hangs_over(width: int) -> None:
+    found = lines(document(verdicts()), width)
+    assert all(len(line) <= width for line in found)
+    assert [line for line in found if re.search(r" (in|of|max|min|least|most|green-shirt)$", line)] == []
+    assert not any("\u00a0" in line for line in found)
+
+
+def test_a_share_without_a_face_names_no_reference_that_others_are_near_to() -> None:
+    row = replace(ROWS["identity"], name="faces", stat="missing", min=None, max=0.2)
+    measured = measurement("identity", stat="missing", value=0.75, low=0.6, high=0.9, n=8, missing=24)
+    near = replace(measured, nearest=(("references/08.png", 2),))
+    assert "nearest to" not in joined(lines(document([judge(near, row, lora("a"))]), 100))
+    told = judge(replace(near, stat="mean", missing=0, value=0.1), ROWS["identity"], lora("a"))
+    assert "2 of 8 images are nearest to references/08.png" in joined(lines(document([told]), 100))
+
+
+def test_loras_stand_apart() -> None:
+    found = lines(document(verdicts("a"), verdicts("b")), 100)
+    at = index(found, "b.safetensors")
+    assert found[at - 1] == ""
+    assert found[at - 2].startswith("  images: ")
+    assert found[-1].startswith("FAIL: 2 of 2 LoRAs")

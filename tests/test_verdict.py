@@ -106,8 +106,8 @@ def test_one_sided_bounds_name_the_end_that_decided(
 @pytest.mark.parametrize(
     ("fields", "value", "words"),
     [
-        ({"stat": "share_at_least", "at": 0.5}, 0.9, "share of images with arcface at least 0.500 0.900"),
-        ({"stat": "share_at_most", "at": 0.1}, 0.9, "share of images with arcface at most 0.100 0.900"),
+        ({"stat": "share_at_least", "at": 0.5}, 0.9, "share of images with arcface at least 0.500: 0.900"),
+        ({"stat": "share_at_most", "at": 0.1}, 0.9, "share of images with arcface at most 0.100: 0.900"),
         ({"stat": "worst_prompt"}, 0.6, "worst prompt's arcface 0.600"),
         ({"gain": True}, 0.6, "mean gain in arcface 0.600"),
         ({"on": "glasses=yes"}, 0.6, "mean arcface on glasses=yes 0.600"),

@@ -68,7 +68,7 @@ def note(row: Row) -> str:
         return _was_and_is(row["details"])
     parts = [row["band"], "" if before is None else _was_and_is(row["details"])]
     if row["outcome"] != "PASS":
-        copied = nearest_words(m["nearest"], m["n"])
+        copied = nearest_words(m["nearest"], m["n"]) if m["stat"] != "missing" else ""
         parts += [f"worst: {m['worst'][0]} {number(m['worst'][1])}" if m["worst"] else "", copied]
     elif m["extremes"]:
         parts.append(f"{number(m['extremes'][0])} to {number(m['extremes'][1])}")

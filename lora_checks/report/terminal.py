@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -34,6 +35,7 @@ COLOURS = {
 }
 MANY = 4  # above this, a line per LoRA comes first and only what did not pass is shown in full
 NARROWEST_NOTE = 24
+GLUE = "\u00a0"  # which printable() leaves in no text
 
 
 def lines(document: Mapping[str, Any], width: int, markup: Markup | None = None) -> list[str]:
@@ -44,7 +46,9 @@ def lines(document: Mapping[str, Any], width: int, markup: Markup | None = None)
     paint = markup or _bare
     loras, about = document["loras"], setting(document["run"])
     if len(loras) <= MANY:
-        shown = [line for lora in loras for line in _block(lora, lora["rows"], about, width, paint)]
+        blocks = [_block(lora, lora["rows"], about, width, paint) for lora in loras]
+        shown = [line for i, block in enumerate(blocks) for line in ([""] if i else []) + block]
+        shown += [""] if len(loras) > 1 else []
         end = _wrapped(caveat(document["run"]), width) if len(loras) == 1 else [_last(document, paint)]
         return [*shown, *_best(document, width), *_compared(document, width), *end]
     detailed = [lora for lora in loras if lora["outcome"] != "PASS"]
@@ -55,7 +59,7 @@ def lines(document: Mapping[str, Any], width: int, markup: Markup | None = None)
     compared = _compared(document, width)
     return [
         printable(about),
-        *_board(document, paint),
+        *_board(document, width, paint),
         *details,
         *([""] if details else []),
         *_best(document, width),
@@ -64,21 +68,32 @@ def lines(document: Mapping[str, Any], width: int, markup: Markup | None = None)
     ]
 
 
-def _board(document: Mapping[str, Any], paint: Markup) -> list[str]:
+def _board(document: Mapping[str, Any], width: int, paint: Markup) -> list[str]:
     """A line for each LoRA, the best first; as the document has them where it does not rank them."""
     loras, ranking = document["loras"], document.get("ranking")
     if not ranking:
         name_width = max(len(printable(title(lora))) for lora in loras)
-        return [f"  {_head(lora, paint, name_width)}{_stoppers(lora)}" for lora in loras]
+        return [
+            line
+            for lora in loras
+            for line in _ended(f"  {printable(title(lora)):{name_width}}", lora, width, paint)
+        ]
     rows = [leaderboard.headings(ranking)[:-1], *leaderboard.cells(ranking, loras)]
     clean = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
     starts = [f"  {row[0]:{widths[0]}}  " + "  ".join(map(str.rjust, row[1:], widths[1:])) for row in clean]
-    ends = [
-        f"{_painted(lora, paint)}  {tally(lora)}{_stoppers(lora)}"
-        for lora in leaderboard.in_order(ranking, loras)
-    ]
-    return [f"{start}  {end}" for start, end in zip(starts, ["verdict", *ends], strict=True)]
+    ranked = zip(starts[1:], leaderboard.in_order(ranking, loras), strict=True)
+    lines = [line for start, lora in ranked for line in _ended(start, lora, width, paint)]
+    return [f"{starts[0]}  verdict", *lines]
+
+
+def _ended(start: str, lora: Row, width: int, paint: Markup) -> list[str]:
+    """A line of the board with its verdict; what stopped the LoRA goes below where it has no room beside."""
+    line, stopped = f"{start}  {_painted(lora, paint)}  {tally(lora)}", _stoppers(lora)
+    used = len(start) + len(lora["outcome"]) + len(tally(lora)) + 4
+    if used + len(stopped) <= width:
+        return [line + stopped]
+    return [line, *_folded(stopped.removeprefix(": "), width, 6)]
 
 
 def _best(document: Mapping[str, Any], width: int) -> list[str]:
@@ -110,8 +125,8 @@ def _block(lora: Row, rows: Sequence[Row], about: str, width: int, paint: Markup
     ]
 
 
-def _head(lora: Row, paint: Markup, name_width: int = 0) -> str:
-    return f"{printable(title(lora)):{name_width}}  {_painted(lora, paint)}  {tally(lora)}"
+def _head(lora: Row, paint: Markup) -> str:
+    return f"{printable(title(lora))}  {_painted(lora, paint)}  {tally(lora)}"
 
 
 def _painted(lora: Row, paint: Markup) -> str:
@@ -160,19 +175,22 @@ def _refused(reason: str, checks: list[str], width: int, paint: Markup) -> list[
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Indented under its first word; paths are never broken, so that they can be copied."""
     return _folded(text, width, 2, 6)
 
 
 def _folded(text: str, width: int, first: int, rest: int | None = None) -> list[str]:
-    return textwrap.wrap(
-        printable(text),
+    """Indented under its first word. Paths are never broken, so that they can be copied, and no number is
+    parted from what it is of: "no face in 0".
+    """
+    found = textwrap.wrap(
+        re.sub(r" (?=-?\d)|(?<=\d) (?=of \d)", GLUE, printable(text)),
         max(width, first + NARROWEST_NOTE),
         initial_indent=" " * first,
         subsequent_indent=" " * (first if rest is None else rest),
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(GLUE, " ") for line in found]
 
 
 def _last(document: Mapping[str, Any], paint: Markup) -> str:
