@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +271,26 @@ def test_what_it_compares_with_is_compared_with_itself_too(picture: Draw, store:
     apart = [abs(a - b) for a in (*range(8), 9) for b in (*range(8), 9) if a != b]
     found = measure(Task(get("lpips"), images, references, pairing="mean"), table, PROMPTS, store)
     assert found.themselves == pytest.approx(sum(apart) / len(apart))
+
+
+def test_features_are_held_against_the_others_and_a_share_of_missing_ones_is_not(
+    picture: Draw, store: Store
+) -> None:
+    """References 10 degrees apart: each has another at 10 degrees, in the mean they are further."""
+    angles = np.radians(10 * np.arange(8))
+    table = Table({10: [1, 0], **{20 + i: [np.cos(a), np.sin(a)] for i, a in enumerate(angles)}})
+    task = Task(get("similarity"), a_set("candidate", [picture(10, "p")]), a_set("references", [
+        picture(20 + i) for i in range(8)
+    ]))  # fmt: skip
+    apart = np.cos(angles[:, None] - angles)[~np.eye(8, dtype=bool)]
+    for changes, expected in (
+        ({}, np.cos(np.radians(10))),
+        ({"pairing": "mean"}, apart.mean()),
+        ({"stat": "missing"}, None),
+        ({"metric": get("psnr")}, None),
+    ):
+        found = measure(replace(task, **changes), table, PROMPTS, store)
+        assert found.themselves == (expected if expected is None else pytest.approx(expected, abs=1e-6))
 
 
 def test_pictures_compared_by_name_have_no_such_yardstick(picture: Draw, store: Store) -> None:
