@@ -95,6 +95,8 @@ def test_for_a_distance_nearest_is_the_smallest(picture: Callable[..., ImageFile
     assert found.value == pytest.approx((0.5 + 1.0) / 2)
     assert set(found.nearest) == {("train/20.png", 1), ("train/21.png", 1)}
     assert found.worst == ("p2", pytest.approx(1.0))
+    unsaid = replace(task, metric=replace(task.metric, closer=""))  # less is better, so less is near
+    assert measure(unsaid, table, PROMPTS, store) == found
     paired = measure(replace(task, pairing="sorted"), table, PROMPTS, store)
     assert paired.value == pytest.approx((0.5 + 1.0) / 2)
     everything = measure(replace(task, pairing="mean"), table, PROMPTS, store)
