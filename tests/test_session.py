@@ -196,3 +196,26 @@ def test_the_verdicts_are_on_disk_before_the_run_ends(gate: Gate) -> None:
     )
     assert lora["missing"] == ["likeness", "distribution"]
     assert len(lora["pictures"]) == 8
+
+
+OTHER_FIXTURES = """
+import pytest
+@pytest.fixture
+def images(images):
+    from lora_checks.records import ImageSet
+    return ImageSet(images.name, images.images[:2])
+@pytest.fixture
+def measurement():
+    return None
+@pytest.fixture
+def record_verdict():
+    return lambda verdict: None
+"""
+
+
+def test_fixtures_of_ones_own_tests_do_not_reach_the_gate_s(gate: Gate, first_run: Run) -> None:
+    gate.conftest(OTHER_FIXTURES)
+    run = gate("--lora", gate.world.good)
+    assert run.code == 0, run.out
+    assert run.row("identity")["measurement"] == first_run.row("identity")["measurement"]
+    assert run.row("distribution")["measurement"]["n"] == 8

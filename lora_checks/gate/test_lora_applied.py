@@ -3,14 +3,15 @@
 import dataclasses
 from collections.abc import Callable
 
+from lora_checks.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
 from lora_checks.records import Lora, Outcome, Proof, Verdict
 from lora_checks.session import APPLIED_CHECK
 from lora_checks.words import proven
 
 
 def test_lora_applied(lora: Lora, proof: Proof, record_verdict: Callable[[Verdict], None]) -> None:
+    assert any(effect > 0 for effect in proof.effect.values())
     details = {"proof": dataclasses.asdict(proof)}
     record_verdict(
         Verdict(lora.name, lora.sha256, APPLIED_CHECK, Outcome.PASS, proven(proof), details=details)
     )
-    assert any(effect > 0 for effect in proof.effect.values())

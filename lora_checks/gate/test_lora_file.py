@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+from lora_checks.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
 from lora_checks.lora.words import described
 from lora_checks.records import Lora, Outcome, Verdict
 from lora_checks.session import FILE_CHECK
 
 
 def test_lora_file(lora: Lora, record_verdict: Callable[[Verdict], None]) -> None:
-    record_verdict(Verdict(lora.name, lora.sha256, FILE_CHECK, Outcome.PASS, described(lora)))
     assert lora.tensors > 0
+    record_verdict(Verdict(lora.name, lora.sha256, FILE_CHECK, Outcome.PASS, described(lora)))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from lora_checks.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
 from lora_checks.gallery import shown
 from lora_checks.records import Lora, Measurement, Outcome, Threshold, Verdict
 from lora_checks.verdict import judge
