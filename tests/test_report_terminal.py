@@ -51,7 +51,7 @@ def test_rows_are_worst_first_and_aligned() -> None:
         "prompt adherence clip_score 0.214 [0.201, 0.227] min 0.260 worst: green-shirt 0.171",
         "variety (optional) vendi 2.000",
         "drift lpips 0.181 [0.170, 0.190] max 0.250 good",
-        "identity arcface 0.831 [0.797, 0.865] min 0.500 0.612 to 0.974, no face in 0",
+        "identity arcface 0.831 [0.797, 0.865] min 0.500 images 0.612 to 0.974, no face in 0",
     ],
 )
 def test_a_row_shows_value_interval_limit_and_a_note(words: str) -> None:

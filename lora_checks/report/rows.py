@@ -71,7 +71,7 @@ def note(row: Row) -> str:
         copied = nearest_words(m["nearest"], m["n"]) if m["stat"] != "missing" else ""
         parts += [f"worst: {m['worst'][0]} {number(m['worst'][1])}" if m["worst"] else "", copied]
     elif m["extremes"]:
-        parts.append(f"{number(m['extremes'][0])} to {number(m['extremes'][1])}")
+        parts.append(f"images {number(m['extremes'][0])} to {number(m['extremes'][1])}")
     if m["stat"] != "missing" and (m["missing"] or missing_word(m["metric"]) == "no face"):
         parts.append(f"{missing_word(m['metric'])} in {m['missing']}")
     parts += _of_themselves(m)
