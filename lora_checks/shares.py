@@ -46,7 +46,7 @@ def _effective(found: NDArray[np.float64], images: NDArray[np.float64], level: f
     """Independent observations that the images are worth: at least the prompts, at most the images."""
     k, n = len(images), float(images.sum())
     rare = min(int((found > 0).sum()), int((found < images).sum()))
-    if n == k or rare < ENOUGH:
+    if rare < ENOUGH:
         return float(k)
     share = found.sum() / n
     without = (found.sum() - found) / (n - images)

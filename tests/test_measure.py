@@ -226,7 +226,7 @@ def test_a_set_metric_has_its_plain_value_and_the_jackknifes_width(
     assert around.low - around.estimate + frechet(x) < 0
     assert found.low == 0  # no distance is below
     assert found.high == pytest.approx(around.high - around.estimate + frechet(x), rel=1e-4)
-    assert (found.n, found.stat, found.per_image) == (9, "mean", ())
+    assert (found.n, found.missing, found.stat, found.per_image) == (9, 0, "mean", ())
 
 
 def test_a_set_metric_with_a_missing_row_is_an_error(picture: Callable[..., ImageFile], store: Store) -> None:
@@ -259,9 +259,12 @@ def bad(fn: Callable[..., Any], per: Any = "image") -> Metric:
     ("metric", "message"),
     [
         (bad(lambda _x, _y: np.array([np.inf, 1.0])), "mine: 1 values are infinite"),
-        (bad(lambda _x, _y: np.array([1.0])), "mine returned 1 values for 2 images"),
+        (
+            bad(lambda _x, _y: np.array([1.0])),
+            r"mine returned the shape \(1,\); of 2 images it gives \(2,\) or \(2, 2\)",
+        ),
         (bad(lambda _x, _y: float("nan"), "set"), "mine: the value is nan, which judges nothing"),
-        (bad(lambda _x, _y: float("inf"), "set"), "mine: the value is inf, which judges nothing"),
+        (bad(lambda _x, _y: float("inf"), "set"), "mine: 1 values are infinite"),
     ],
 )
 def test_a_metric_that_misbehaves_never_judges(

@@ -189,11 +189,11 @@ def test_an_unbiased_set_value_loses_the_likeness_of_a_prompts_images(
 def test_shares_count_images_on_the_right_side_of_the_value(sides: Sides, store: Store) -> None:
     candidate, _, references = sides
     groups = [f"p{i}" for i in range(9)]
-    task = Task(get("arcface"), candidate, references, stat="share_at_least", at=0.6)
+    task = Task(get("arcface"), candidate, references, stat="share_at_least", at=0.6, on="dark")
     found = measure(task, table(), PROMPTS, store)
     hits = WITH >= 0.6
     assert (found.value, found.low, found.high) == pytest.approx(interval(hits, groups))
-    assert (found.stat, found.at) == ("share_at_least", 0.6)
+    assert (found.stat, found.at, found.gain, found.on) == ("share_at_least", 0.6, False, "dark")
     below = measure(replace(task, stat="share_at_most"), table(), PROMPTS, store)
     assert below.value == pytest.approx(1 - found.value)
 
@@ -244,6 +244,21 @@ def test_an_interval_does_not_leave_the_metrics_range(sides: Sides, store: Store
         metric = Metric("mine", get("arcface").fn, "arcface", "reference", "image", "higher", (least, most))
         found = measure(Task(metric, candidate, references), table(), PROMPTS, store)
         assert (found.low, found.high) == pytest.approx((low, high), abs=1e-6)
+
+
+def test_a_gain_and_a_share_are_no_values_of_the_metrics_range(sides: Sides, store: Store) -> None:
+    """A loss lies below the range of a metric that starts at 0, and a share below one that starts at 2."""
+    candidate, baseline, references = sides
+    metric = Metric("mine", get("arcface").fn, "arcface", "reference", "image", "higher", (0, 1))
+    found = measure(Task(metric, baseline, references, baseline=candidate), table(), PROMPTS, store)
+    expected = mean_interval(WITHOUT - WITH, 0.025)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-6)
+    higher = replace(metric, fn=lambda x, y: 2 + metric.fn(x, y), range=(2, 5))
+    task = Task(higher, candidate, references, stat="share_at_least", at=2.6)
+    share = interval(WITH >= 0.6, [f"p{i}" for i in range(9)])
+    assert share is not None
+    found = measure(task, table(), PROMPTS, store)
+    assert (found.low, found.high) == pytest.approx((share.low, share.high))
 
 
 def test_the_share_of_missing_images_has_an_interval(sides: Sides, store: Store) -> None:

@@ -64,8 +64,51 @@ def test_two_prompts_that_differ_are_too_few_to_tell_how_images_hang_together() 
     assert found == pytest.approx((share, *shares.clopper_pearson(16 * share, 16, 0.025)))
 
 
+def korn_graubard(hits: NDArray[np.bool_], groups: list[str], level: float) -> tuple[float, float]:
+    """Their interval, written out: the variance by leaving out each prompt, and both quantiles by scipy."""
+    names = np.array(groups)
+    k, n, share = len(set(groups)), len(hits), hits.mean()
+    without = np.array([hits[names != name].mean() for name in sorted(set(groups))])
+    variance = (k - 1) ** 2 / k * without.var(ddof=1)
+    freedom = reference.t.ppf(1 - level, n - 1) / reference.t.ppf(1 - level, k - 1)
+    worth = max(k, min(share * (1 - share) / variance, n) * freedom**2)
+    found = share * worth
+    low = reference.beta.ppf(level, found, worth - found + 1)
+    return low, reference.beta.ppf(1 - level, found + 1, worth - found)
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+@pytest.mark.parametrize(
+    "of_prompt",
+    [
+        [1, 1, 1] + [0] * 13,  # three prompts are enough to tell
+        [4, 4, 3, 3] + [1] * 8 + [0] * 4,
+        [4, 3, 3, 1, 2, 2, 0, 4, 1, 3],
+        [4, 4, 4, 3, 3, 4, 2, 4],
+        [2] * 7 + [3],
+    ],
+)
+def test_several_images_a_prompt_have_korn_and_graubards_interval(of_prompt: list[int], sides: int) -> None:
+    """Also where a prompt has fewer images than the others, and the other way round for the other kind."""
+    k = len(of_prompt)
+    there = np.arange(4 * k) != 2
+    found, groups = hits(*of_prompt, seeds=4)[there], list(np.array(prompts(k, 4))[there])
+    got = shares.interval(found, groups, sides=sides)
+    assert got is not None
+    assert got == pytest.approx((found.mean(), *korn_graubard(found, groups, 0.05 / sides)), rel=1e-8)
+    other = shares.interval(~found, groups, sides=sides)
+    assert other == pytest.approx((1 - got.estimate, 1 - got.high, 1 - got.low), rel=1e-8)
+
+
+def test_prompts_that_are_all_alike_and_mixed_are_worth_all_their_images() -> None:
+    found = shares.interval(hits(*[2] * 16, seeds=4), prompts(16, 4))
+    freedom = (reference.t.ppf(0.975, 63) / reference.t.ppf(0.975, 15)) ** 2
+    assert found == pytest.approx((0.5, *shares.clopper_pearson(32 * freedom, 64 * freedom, 0.025)))
+
+
 def test_fewer_than_eight_prompts_have_no_interval() -> None:
     assert shares.interval(np.ones(28, bool), prompts(7, 4)) is None
+    assert shares.interval(np.ones(32, bool), prompts(8, 4)) is not None
 
 
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.5])
