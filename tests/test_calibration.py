@@ -48,6 +48,19 @@ def test_the_limit_is_midway_between_the_worst_good_and_the_best_bad_end() -> No
     assert (found.bad.lora, found.stopped) == ("b", ("b", "c"))
 
 
+def test_the_nearest_bad_lora_is_the_one_that_reaches_furthest() -> None:
+    """Its better end counts, not its value nor its worse end."""
+    wide, narrow = seen("wide", 0.2, 0.0, 0.4), seen("narrow", 0.3, 0.29, 0.31)
+    for bad in ([wide, narrow], [narrow, wide]):
+        found = propose("min", [GOOD], [AGAIN], bad)
+        assert isinstance(found, Proposal)
+        assert (found.bad, found.best, found.limit) == (wide, 0.4, 0.45)
+
+
+def test_a_bad_lora_at_the_worst_end_of_the_good_ones_is_no_worse() -> None:
+    assert propose("min", [GOOD], [AGAIN], [seen("b", 0.5, 0.4, 0.6)]) is None
+
+
 def test_a_max_is_the_mirror_of_a_min() -> None:
     bad = [seen("b", 0.2, 0.1, 0.3)]
     low = propose("min", [GOOD], [AGAIN], bad)
@@ -75,7 +88,9 @@ def test_a_bad_lora_as_good_as_the_good_ones_sets_no_limit() -> None:
 
 def test_a_limit_that_stops_a_bad_lora_where_a_good_one_may_come_to_is_luck() -> None:
     alike = seen("b", 0.55, 0.45, 0.6)
-    assert isinstance(propose("min", [GOOD], [AGAIN], [alike], 0.57), Overlap)
+    found = propose("min", [GOOD], [AGAIN], [alike], 0.57)
+    assert isinstance(found, Overlap)
+    assert (found.good, found.bad) == (AGAIN, alike)
     assert isinstance(propose("max", *[[mirrored(one)] for one in (GOOD, AGAIN, alike)], -0.57), Overlap)
     assert propose("min", [GOOD], [AGAIN], [alike], 0.5) is None  # it passes
     assert propose("min", [GOOD], [AGAIN], [alike], 0.9) is None  # stops the good as well: a placeholder

@@ -25,6 +25,10 @@ def test_the_incomplete_beta_function_is_scipys() -> None:
         assert shares.beta_cdf(x, a, b) == pytest.approx(special.betainc(a, b, x), abs=1e-11)
 
 
+def test_the_incomplete_beta_function_ends_at_0_and_1() -> None:
+    assert [shares.beta_cdf(x, 0.5, 3) for x in (-1, 0, 1, 2)] == [0, 0, 1, 1]
+
+
 @pytest.mark.parametrize("found", [0, 1, 3, 8, 15, 16])
 def test_one_image_a_prompt_is_clopper_and_pearsons_interval(found: int) -> None:
     got = shares.interval(np.arange(16) < found, prompts(16))
