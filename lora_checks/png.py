@@ -1,17 +1,19 @@
-"""Pixels -> PNG bytes that hold the recipe of the picture."""
+"""Pixels -> PNG bytes that hold the recipe of the picture, and a stored picture -> its record."""
 
 from __future__ import annotations
 
 import io
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.errors import GenerationError
-from lora_checks.records import ImageSpec
+from lora_checks.errors import GenerationError, StoreError
+from lora_checks.images import image_file
+from lora_checks.records import ImageFile, ImageSpec
 
 METADATA_KEY = "lora_checks"  # PNG text chunk with the image's recipe
 
@@ -40,6 +42,27 @@ def to_png(pixels: NDArray[np.uint8], spec: ImageSpec, how: Mapping[str, Any]) -
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()
+
+
+def stored(path: Path, spec: ImageSpec, name: str) -> ImageFile:
+    """The picture at the store's address of ``spec``.
+
+    Raises `StoreError` unless the picture says so itself: of whatever else lies there, such as a picture of
+    another LoRA that a copied or edited store holds, a verdict would be in this one's name.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            made = json.loads(image.info[METADATA_KEY])["digest"]
+    except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
+        why = "it has no recipe" if isinstance(error, KeyError) else str(error)
+        raise StoreError(f"damaged file in the store: {path} ({why}); delete it and run again") from error
+    if made != spec.digest:
+        raise StoreError(
+            f"damaged file in the store: {path} is the picture of another recipe; delete it and run again"
+        )
+    return image_file(path, name=name, prompt=spec.prompt, seed=spec.seed)
 
 
 def recipe(spec: ImageSpec) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -144,3 +145,11 @@ def from_npy(path: Path) -> NDArray[np.float32]:
     except (OSError, ValueError, EOFError) as error:
         raise StoreError(f"damaged file in the store: {path} ({error}); delete it and run again") from error
     return array
+
+
+def from_json(path: Path) -> Any:
+    """Raises `StoreError` naming a damaged file, so that it can be deleted."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"damaged file in the store: {path} ({error}); delete it and run again") from error

@@ -56,7 +56,7 @@ from lora_checks.records import (
     Threshold,
     digest,
 )
-from lora_checks.store import Progress, Store
+from lora_checks.store import Progress, Store, from_json
 from lora_checks.task import Task
 
 MADE = "made.jsonl"  # in the store: how each image came about, a line each
@@ -157,7 +157,7 @@ class Workbench:
         if not path.exists():
             found = preflight(self.base, said, self.memory)
             self.store.put(path, json.dumps(found).encode())
-        return tuple(json.loads(path.read_text(encoding="utf-8")))
+        return tuple(from_json(path))
 
     def network(self, metric: Metric, slot: str = "") -> Extractor | None:
         """The metric's network, or that of another ``slot``, built once; None for a metric of pixels."""
@@ -279,7 +279,7 @@ class Workbench:
         return ImageSet(
             name,
             tuple(
-                images.image_file(path, name=names[i], prompt=spec.prompt, seed=spec.seed)
+                png.stored(path, spec, names[i])
                 for i, (path, spec) in enumerate(zip(paths, specs, strict=True))
             ),
         )
