@@ -23,6 +23,65 @@ def test_is_declared_where_the_table_says(name: str) -> None:
     assert metric.fn.__doc__
 
 
+# Which way is better decides bands, worst prompts and rankings; the range is what an interval is cut to.
+DECLARED = """
+arcface arcface reference image higher nearest higher -1 1
+arcface_centroid arcface reference image higher nearest higher -1 1
+faces arcface nothing image lower nearest lower 0 inf
+clip_i clip reference image higher mean higher -1 1
+dino dino reference image higher mean higher -1 1
+similarity * reference image higher nearest higher -1 1
+clip_score clip prompt image higher nearest higher -1 1
+clip_s clip prompt image higher nearest higher 0 2.5
+clip_choice clip texts image higher nearest higher 0 1
+lpips lpips reference image lower nearest lower 0 inf
+lpips_diversity lpips siblings image higher mean lower 0 inf
+trunk_distance trunk reference image lower nearest lower 0 inf
+ssim - reference image higher nearest higher -1 1
+ms_ssim - reference image higher nearest higher 0 1
+psnr - reference image higher nearest higher 0 59
+fid inception reference set lower nearest lower 0 inf
+trunk_frechet trunk reference set lower nearest lower 0 inf
+frechet_distance * reference set lower nearest lower 0 inf
+kid inception reference set lower nearest lower -inf inf
+polynomial_mmd * reference set lower nearest lower -inf inf
+cmmd clip reference set lower nearest lower -inf inf
+rbf_mmd * reference set lower nearest lower -inf inf
+precision * reference set higher nearest higher 0 1
+recall * reference set higher nearest higher 0 1
+density * reference set higher nearest higher 0 inf
+coverage * reference set higher nearest higher 0 1
+vendi * nothing set higher nearest higher 1 inf
+nearest_other * nothing image lower nearest higher -1 1
+nearest_sibling * siblings image lower nearest higher -1 1
+copy_ratio * reference image higher nearest higher 0 inf
+authenticity * reference image higher nearest higher 0 1
+sharpness - nothing image higher nearest higher 0 inf
+brightness - nothing image higher nearest higher 0 255
+contrast - nothing image higher nearest higher 0 127.5
+clipped - nothing image lower nearest lower 0 1
+flat - nothing image lower nearest lower 0 1
+aesthetic aesthetic nothing image higher nearest higher -inf inf
+"""
+
+
+@pytest.mark.parametrize("line", DECLARED.strip().splitlines(), ids=lambda line: line.split()[0])
+def test_is_declared_with_its_direction_and_range(line: str) -> None:
+    """Network, compared with, of an image or the set, better, pairing, near, least and most."""
+    name, *words, least, most = line.split()
+    found = metrics.get(name)
+    declared = [found.extractor or "-", found.against, found.per, found.better, found.pairing, found.closer]
+    assert (declared, found.range) == (words, (float(least), float(most)))
+
+
+def test_every_metric_is_in_the_table() -> None:
+    assert [line.split()[0] for line in DECLARED.strip().splitlines()] == list(metrics.BUILTIN)
+    unbiased = {name for name in metrics.BUILTIN if metrics.get(name).unbiased}
+    moments = {name for name in metrics.BUILTIN if metrics.get(name).moments}
+    assert unbiased == {"kid", "polynomial_mmd", "cmmd", "rbf_mmd"}
+    assert moments == {"fid", "trunk_frechet", "frechet_distance"}
+
+
 def test_a_trunk_of_ones_own_is_never_measured_as_lpips_or_fid() -> None:
     assert metrics.get("lpips").extractor == "lpips"
     assert metrics.get("fid").extractor == "inception"
