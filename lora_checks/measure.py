@@ -14,6 +14,7 @@ from lora_checks.arguments import arguments, partners
 from lora_checks.errors import MeasureError
 from lora_checks.extractors import Extractor, PairExtractor
 from lora_checks.extractors.of_pixels import OfPixels
+from lora_checks.metrics.function import one_number
 from lora_checks.records import Measurement, Metric, PromptSet
 from lora_checks.store import Progress, Store
 from lora_checks.task import Task
@@ -44,7 +45,7 @@ def _of_set(task: Task, arrays: list[tuple[Any, ...]], network: Extractor | None
             raise MeasureError(f"{task.metric.name}: {missing} of {len(x)} images gave no features")
 
     def value_of(keep: NDArray[np.bool_]) -> float:
-        values = [float(task.metric.fn(*_subset(task, side, keep))) for side in arrays]
+        values = [one_number(task.metric.name, task.metric.fn(*_subset(task, side, keep))) for side in arrays]
         return values[0] - sum(values[1:])
 
     n, ask = len(task.images.images), task.ask
@@ -141,25 +142,41 @@ def _others_themselves(
 
 def _values(task: Task, arrays: tuple[Any, ...]) -> tuple[Floats, NDArray[np.int_] | None]:
     """One value an image, (N,), and which reference was nearest."""
-    values, nearest = _reduce(task, np.array(_raw(task, arrays), dtype=np.float64))
-    _refuse_unusable(task, values)
+    values, nearest = _reduce(task, _numbers(task, _raw(task, arrays)))
+    _refuse_infinite(task.metric, values)
     return values, nearest
 
 
-def _raw(task: Task, arrays: tuple[Any, ...]) -> Floats:
+def _raw(task: Task, arrays: tuple[Any, ...]) -> Any:
     """What the metric's function says of these images; of pixels it has been asked and stored already."""
     if task.metric.takes == "picture":
-        return cast(Floats, arrays[0][:, 0])
-    return cast(Floats, arrays[0] if task.metric.takes == "pair" else task.metric.fn(*arrays))
+        return arrays[0][:, 0]
+    return arrays[0] if task.metric.takes == "pair" else task.metric.fn(*arrays)
 
 
-def _refuse_unusable(task: Task, values: Floats) -> None:
-    if len(values) != len(task.images.images):
-        raise MeasureError(
-            f"{task.metric.name} returned {len(values)} values for {len(task.images.images)} images"
-        )
+def _numbers(task: Task, found: Any) -> Floats:
+    """(N,), or a column for each picture that it is compared with, in float64 of its own."""
+    n, name = len(task.images.images), task.metric.name
+    try:
+        if np.iscomplexobj(found):
+            raise TypeError("complex")
+        values: Floats = np.array(found, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise MeasureError(f"{name} returned {type(found).__name__}, and no numbers") from error
+    shapes: list[tuple[int, ...]] = [(n,)]
+    if task.metric.against in ("nothing", "siblings"):
+        shapes.append((n, n))
+    elif task.other is not None:
+        shapes.append((n, len(task.other.images)))
+    if values.shape not in shapes:
+        right = " or ".join(map(str, shapes))
+        raise MeasureError(f"{name} returned the shape {values.shape}; of {n} images it gives {right}")
+    return values
+
+
+def _refuse_infinite(metric: Metric, values: Floats) -> None:
     if np.isinf(values).any():
-        raise MeasureError(f"{task.metric.name}: {int(np.isinf(values).sum())} values are infinite")
+        raise MeasureError(f"{metric.name}: {int(np.isinf(values).sum())} values are infinite")
 
 
 def _why(task: Task) -> str:

@@ -264,7 +264,7 @@ def bad(fn: Callable[..., Any], per: Any = "image") -> Metric:
             r"mine returned the shape \(1,\); of 2 images it gives \(2,\) or \(2, 2\)",
         ),
         (bad(lambda _x, _y: float("nan"), "set"), "mine: the value is nan, which judges nothing"),
-        (bad(lambda _x, _y: float("inf"), "set"), "mine: 1 values are infinite"),
+        (bad(lambda _x, _y: float("inf"), "set"), "mine: the value is inf, which judges nothing"),
     ],
 )
 def test_a_metric_that_misbehaves_never_judges(

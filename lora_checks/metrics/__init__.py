@@ -19,7 +19,8 @@ named, sorted); ``closer`` says which values are near, where that is not the bet
 
 A metric that ``takes`` "distances" gets those of a network of pairs (LPIPS), (N, M) or row-paired (N,), as
 its only argument; "picture" and "pair" get one or two pictures, (H, W, 3) uint8, and return a number.
-Missing values are NaN, never zero.
+Missing values are NaN, never zero. What a function says of pictures is stored until its source changes, or
+that of what it names in its own file; raise ``version`` where something else changed.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from lora_checks.errors import ConfigError
+from lora_checks.metrics.function import guarded, home
 from lora_checks.records import Against, Better, Metric, Pairing, Per, Takes
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -71,17 +73,19 @@ def metric(
 ) -> Callable[[F], F]:
     """Declare a metric under the function's own name.
 
-    Raises `ConfigError` if another module declared a metric of that name.
+    Raises `ConfigError` if another file declared a metric of that name.
     """
 
     def declare(fn: F) -> F:
         known = _declared.get(fn.__name__)
-        if known is not None and known.fn.__module__ != fn.__module__:
+        if known is not None and home(known.fn) != home(fn):
             raise ConfigError(
-                f"metric '{fn.__name__}' is declared in {known.fn.__module__} and in {fn.__module__}"
+                f"metric '{fn.__name__}' is declared in {home(known.fn)} and in {home(fn)}; rename one"
             )
         settings = (extractor, against, per, better, range, takes, version, text, pairing)
-        _declared[fn.__name__] = Metric(fn.__name__, fn, *settings, closer or better, moments, unbiased)
+        _declared[fn.__name__] = Metric(
+            fn.__name__, guarded(fn), *settings, closer or better, moments, unbiased
+        )
         return fn
 
     return declare
