@@ -15,7 +15,7 @@ from lora_checks.metrics.copies import authenticity, copy_ratio
 from lora_checks.metrics.diversity import vendi
 from lora_checks.metrics.kernels import cmmd_as_published, gaussian, polynomial
 from lora_checks.metrics.neighbours import coverage, density, precision, radii, recall
-from lora_checks.metrics.vectors import distances, unit
+from lora_checks.metrics.vectors import cosines, distances, unit
 
 NAN = float("nan")
 AGAINST_REFERENCES = [
@@ -146,6 +146,22 @@ def test_vendi_rises_with_variety() -> None:
     assert 1 <= vendi(one) < 1.1 < vendi(normal(20, 0)) <= 20
 
 
+def test_too_few_images_for_a_set_are_an_error() -> None:
+    x = normal(5, 0)
+    for fn in (polynomial, gaussian):
+        for pair in ((x[:1], x), (x, x[:1])):
+            with pytest.raises(MeasureError, match="at least 2 images on each side, not 1"):
+                fn(*pair)
+    with pytest.raises(MeasureError, match="at least 1 images on each side, not 0"):
+        vendi(x[:0])
+
+
+def test_rounding_puts_no_cosine_beyond_1() -> None:
+    x = normal(200, 0, dimensions=7)
+    assert np.abs(unit(x) @ unit(x).T).max() > 1
+    assert (cosines(x, 3 * x).max(), cosines(x, -x).min()) == (1, -1)
+
+
 def test_euclidean_distances_are_exactly_zero_for_equal_rows() -> None:
     x = 1000 + normal(30, 0, dimensions=512)
     np.testing.assert_array_equal(np.diagonal(distances(x, x)), 0)
@@ -168,6 +184,8 @@ def test_the_copy_ratio_is_relative_to_the_nearest_pair_of_training_pictures() -
     expected = [0, chord(5) / chord(10), chord(15) / chord(30), chord(30) / chord(30)]
     np.testing.assert_allclose(copy_ratio(x, training), expected, atol=1e-9)
     np.testing.assert_array_equal(authenticity(angles(0, 5, 65, 150.1), training), [0, 0, 0, 1])
+    x, y = np.array([[0.0, -1.0]]), np.eye(2)  # as far away as the two pictures from each other
+    assert (copy_ratio(x, y), authenticity(x, y)) == (1, 0)
 
 
 def test_the_copy_ratio_has_no_value_without_an_embedding() -> None:
@@ -179,7 +197,7 @@ def test_the_copy_ratio_has_no_value_without_an_embedding() -> None:
 
 def test_training_pictures_that_are_one_picture_are_an_error() -> None:
     with pytest.raises(MeasureError, match="two training pictures are the same picture"):
-        copy_ratio(angles(1), angles(0, 0, 90))
+        copy_ratio(angles(1, 89), angles(0, 0, 90, 91))
     with pytest.raises(MeasureError, match="needs another to compare with; there are 1"):
         copy_ratio(angles(1), angles(0))
 
