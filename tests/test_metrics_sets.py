@@ -126,6 +126,8 @@ def test_a_distance_equal_to_the_radius_is_outside() -> None:
     np.testing.assert_array_equal(radii(line, 3), [3, 2, 2, 2, 2, 2, 3])
     assert precision(np.array([[9.0]]), line) == 0  # 3 from the end, whose radius is 3
     assert precision(np.array([[8.99]]), line) == 1
+    assert [recall(line, np.array([[at]])) for at in (9, 8.99)] == [0, 1]
+    assert [coverage(np.array([[at]]), line) for at in (11, 10.99)] == [0, 1 / 7]  # k = 5
 
 
 def test_neighbours_need_more_images_than_k() -> None:
