@@ -11,13 +11,16 @@ from lora_checks.report import gitlab, html, markdown, tables
 from lora_checks.report.files import write_text
 
 
-def write(document: Mapping[str, Any], directory: Path) -> list[Path]:
-    """report.json first, since the others can be made of it again. Raises `StoreError`."""
+def write(document: Mapping[str, Any], directory: Path, *, again: bool = False) -> list[Path]:
+    """What was written: report.json first, since the others can be made of it again. Raises `StoreError`.
+
+    ``again``: a page of this run that shows what is no longer on this machine is left as it is.
+    """
     written = [
         report.write(document, directory),
         write_text(directory / "report.md", markdown.render(document)),
         *tables.write(document, directory),
-        html.write(document, directory),
+        (html.rewrite if again else html.write)(document, directory),
         gitlab.write(document, directory),
     ]
     return [path for path in written if path is not None]

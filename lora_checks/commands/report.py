@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 HELP = "make every output of a report again, also of a run that was killed"
@@ -15,8 +16,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from lora_checks import outputs, report
+    from lora_checks.report import html
 
-    document = report.read(options.directory)
-    for path in outputs.write(document, options.out or options.directory):
-        print(path)
+    document, folder = report.read(options.directory), options.out or options.directory
+    written = outputs.write(document, folder, again=True)
+    print("\n".join(map(str, written)))
+    if folder / html.NAME not in written:
+        print(
+            f"{folder / html.NAME}: left as it was, since it shows what is no longer on this machine; "
+            "--out DIR makes a page without that",
+            file=sys.stderr,
+        )
     return 0

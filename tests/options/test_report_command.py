@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +104,38 @@ def test_a_run_that_was_killed_after_another_is_the_one_that_counts(gate: Gate) 
         file.write(json.dumps(first) + "\n")
     assert json.loads((run.report_folder / "report.json").read_text())["outcome"] == "PASS"
     assert report.read(run.report_folder)["outcome"] == "INCOMPLETE"
+
+
+def test_a_page_that_shows_what_is_no_longer_on_this_machine_is_left_as_it_was(
+    gate: Gate, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """It may be the only one that still shows why a release was stopped."""
+    run = gate("--lora", gate.world.good)
+    folder = tmp_path / "artifact"
+    shutil.copytree(run.report_folder, folder)
+    page = (folder / "report.html").read_bytes()
+    document = json.loads((folder / "report.json").read_text())
+    document["run"]["store"] = str(tmp_path / "pruned")
+    for lora in document["loras"]:
+        for picture in lora["pictures"]:
+            picture["file"] = str(tmp_path / "pruned" / Path(picture["file"]).name)
+            picture["base"] = None
+    (folder / "report.json").write_text(json.dumps(document))
+    shutil.rmtree(folder / "images")
+    (folder / "verdicts.jsonl").unlink()
+    (folder / "report.md").unlink()
+    assert main(["report", str(folder)]) == 0
+    told = capsys.readouterr()
+    assert (folder / "report.html").read_bytes() == page
+    assert (folder / "report.md").is_file()
+    assert f"{folder / 'report.html'}: left as it was" in told.err
+    assert "--out" in told.err
+    assert str(folder / "report.html") not in told.out
+    assert main(["report", str(folder), "--out", str(tmp_path / "bare")]) == 0
+    assert "not on this machine" in (tmp_path / "bare" / "report.html").read_text(encoding="utf-8")
+    other = (
+        (folder / "report.html").read_text(encoding="utf-8").replace(document["run"]["started"], "earlier")
+    )
+    (folder / "report.html").write_text(other, encoding="utf-8")
+    assert main(["report", str(folder)]) == 0  # the page of another run is no evidence of this one
+    assert str(folder / "report.html") in capsys.readouterr().out

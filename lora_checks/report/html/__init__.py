@@ -18,6 +18,7 @@ from lora_checks.report.html.prints import Prints, data_uri
 from lora_checks.report.html.template import render
 
 NAME = "report.html"
+EMBEDDED = ("data:image/webp;base64,", '"cells":"')  # in a page, once for each picture and each matrix
 Document = Mapping[str, Any]
 
 
@@ -27,10 +28,22 @@ def write(document: Document, directory: Path) -> Path:
     A picture that is not on this machine, or is not the one that was judged, is shown as missing. Raises
     `StoreError` if the folder cannot be written.
     """
-    path = directory / NAME
-    with writing(path):  # the pictures beside it, too
-        text = html(document, directory)
+    return write_text(directory / NAME, _text(document, directory))
+
+
+def rewrite(document: Document, directory: Path) -> Path | None:
+    """The same; None where a page of this run stays, as it has pictures or similarities that are gone since."""
+    path, text = directory / NAME, _text(document, directory)
+    old = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    same_run = str(document["run"].get("started")) in old
+    if same_run and any(old.count(part) > text.count(part) for part in EMBEDDED):
+        return None
     return write_text(path, text)
+
+
+def _text(document: Document, directory: Path) -> str:
+    with writing(directory / NAME):  # the pictures beside it, too
+        return html(document, directory)
 
 
 def html(document: Document, directory: Path, live: Mapping[str, Any] | None = None) -> str:
