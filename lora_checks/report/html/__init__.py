@@ -32,7 +32,7 @@ def write(document: Document, directory: Path) -> Path:
 
 
 def rewrite(document: Document, directory: Path) -> Path | None:
-    """The same; None where a page of this run stays, as it has pictures or similarities that are gone since."""
+    """The same; None where a page of this run stays, as it has pictures or matrices that are gone since."""
     path, text = directory / NAME, _text(document, directory)
     old = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     same_run = str(document["run"].get("started")) in old
