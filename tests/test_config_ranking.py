@@ -5,19 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from small_policy import small_policy
 
-from lora_checks.config import load_policy
 from lora_checks.errors import ConfigError
 from lora_checks.records import Policy, Weight
 
-PROMPTS = """\
-base: {model: pipeline}
-sampler: {steps: 4, guidance: 2.0, width: 64, height: 64}
-trigger: sks person
-class_words: person
-seeds: [1]
-prompts: [{id: red, text: a sks person in red}]
-"""
 CHECKS = """\
 checks:
   identity: {metric: arcface, min: 0.5, why: w}
@@ -28,10 +20,7 @@ folders: {references: .}
 
 
 def policy(folder: Path, ranking: str) -> Policy:
-    (folder / "pipeline").mkdir(exist_ok=True)
-    (folder / "prompts.yaml").write_text(PROMPTS)
-    (folder / "thresholds.yaml").write_text(f"{CHECKS}{ranking}\n")
-    return load_policy(folder)
+    return small_policy(folder, f"{CHECKS}{ranking}\n")
 
 
 def test_each_row_has_a_weight_and_two_ends(tmp_path: Path) -> None:

@@ -5,19 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from small_policy import small_policy
 
-from lora_checks.config import load_policy
 from lora_checks.errors import ConfigError
 from lora_checks.records import Allowance, Policy
 
-PROMPTS = """\
-base: {model: pipeline}
-sampler: {steps: 4, guidance: 2.0, width: 64, height: 64}
-trigger: sks person
-class_words: person
-seeds: [1]
-prompts: [{id: red, text: a sks person in red}]
-"""
 CHECKS = """\
 checks:
   identity: {metric: arcface, min: 0.5, why: w, rule: bound}
@@ -29,10 +21,7 @@ folders: {references: .}
 
 
 def policy(folder: Path, regression: str) -> Policy:
-    (folder / "pipeline").mkdir(exist_ok=True)
-    (folder / "prompts.yaml").write_text(PROMPTS)
-    (folder / "thresholds.yaml").write_text(f"{CHECKS}{regression}\n")
-    return load_policy(folder)
+    return small_policy(folder, f"{CHECKS}{regression}\n")
 
 
 def told(folder: Path, regression: str) -> str:
