@@ -156,6 +156,9 @@ def test_too_few_images_for_a_set_are_an_error() -> None:
                 fn(*pair)
     with pytest.raises(MeasureError, match="at least 1 images on each side, not 0"):
         vendi(x[:0])
+    assert vendi(x[:1]) == pytest.approx(1)
+    expected = each_pair(lambda a, b: (a @ b / 16 + 1) ** 3, x[:2], x[3:])
+    assert polynomial(x[:2], x[3:]) == pytest.approx(expected)
 
 
 def test_rounding_puts_no_cosine_beyond_1() -> None:
