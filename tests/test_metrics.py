@@ -100,6 +100,12 @@ def test_clip_score_pairs_rows() -> None:
     np.testing.assert_allclose(clip_s(x, y), [2.5, 0])
 
 
+def test_clip_choice_is_1_only_where_the_first_text_is_ahead_of_every_other() -> None:
+    texts = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    x = np.array([[3.0, 2.0, 1.0], [2.0, 2.0, 0.0], [2.0, 1.0, 3.0], [2.0, 3.0, 1.0], [NAN, 1.0, 1.0]])
+    np.testing.assert_array_equal(metrics.get("clip_choice").fn(x, texts), [1, 0, 0, 0, NAN])
+
+
 def test_a_vector_without_direction_has_no_score() -> None:
     assert np.isnan(clip_score(np.zeros((1, 3)), np.ones((1, 3)))).all()
 

@@ -74,6 +74,7 @@ def test_exposure() -> None:
     assert [clipped(picture) for picture in (plain(0), plain(128), plain(255), half)] == [1, 0, 1, 1]
     half[:50] = 128
     assert clipped(half) == pytest.approx(0.75)
+    assert [clipped(plain(level)) for level in (2, 3, 252, 253)] == [1, 0, 0, 1]
 
 
 def test_luma_weighs_the_channels() -> None:
@@ -89,6 +90,14 @@ def test_black_white_and_plain_pictures_are_flat_and_photos_are_not(photos: list
         1,
         0,
     ]
+
+
+def test_a_picture_is_flat_up_to_a_deviation_of_3_levels_in_each_channel() -> None:
+    striped = plain(100)
+    striped[:100, :, 2] = 105
+    assert flat(striped) == 1  # a deviation of 2.5
+    striped[:100, :, 2] = 106
+    assert flat(striped) == 0  # of 3
 
 
 def test_the_second_picture_is_scaled_to_the_first(photos: list[np.ndarray]) -> None:
