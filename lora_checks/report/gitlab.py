@@ -14,7 +14,7 @@ from typing import Any
 
 from lora_checks.report.files import write_text
 from lora_checks.report.places import place, relative
-from lora_checks.report.rows import Row, reason, title
+from lora_checks.report.rows import Row, errors, reason, title
 from lora_checks.words import printable
 
 FILE = "gl-code-quality.json"
@@ -31,11 +31,17 @@ def write(document: Mapping[str, Any], directory: Path) -> Path | None:
 
 
 def issues(document: Mapping[str, Any], root: Path | None = None) -> list[dict[str, Any]]:
-    """An issue for each row that did not pass; GitLab matches fingerprints between two branches."""
+    """An issue for each row that did not pass, and one for a reason that stopped several, as a refused file.
+
+    GitLab matches fingerprints between two branches.
+    """
     found = []
     for lora in document["loras"]:
+        first = {reason(row): row for row in reversed(lora["rows"])}
+        for text, checks in errors(lora["rows"]):
+            found.append(_issue(lora, first[text], root, f"{len(checks)} rows" if len(checks) > 1 else ""))
         for row in lora["rows"]:
-            if row["outcome"] != "PASS":
+            if row["outcome"] not in ("ERROR", "PASS"):
                 found.append(_issue(lora, row, root))
         for check in lora["missing"]:
             unrun = {"outcome": "NOT RUN", "check": check, "required": True, "threshold": None, "images": ""}
@@ -43,11 +49,11 @@ def issues(document: Mapping[str, Any], root: Path | None = None) -> list[dict[s
     return found
 
 
-def _issue(lora: Row, row: Row, root: Path | None) -> dict[str, Any]:
+def _issue(lora: Row, row: Row, root: Path | None, rows: str = "") -> dict[str, Any]:
     path, line = place(row["threshold"], root)
     identity = json.dumps([lora["name"], row["check"]])
     return {
-        "description": printable(f"{title(lora)} {row['outcome']} {row['check']}: {reason(row)}"),
+        "description": printable(f"{title(lora)} {row['outcome']} {rows or row['check']}: {reason(row)}"),
         "check_name": printable(f"lora_checks.{row['check']}"),
         "fingerprint": hashlib.sha256(identity.encode()).hexdigest(),
         "severity": SEVERITY[row["outcome"]] if row["required"] else "minor",
