@@ -91,7 +91,7 @@ def order(names: Sequence[str], strata: Sequence[object]) -> tuple[int, ...]:
 
 def quadratic(share: float, error: float) -> float:
     """Kim & DeMets with rho = 2."""
-    return error * min(share, 1.0) ** 2
+    return error * share**2
 
 
 def levels(images: Sequence[int], error: float, spend: Spending = quadratic) -> tuple[float, ...]:

@@ -187,6 +187,9 @@ def test_statistics_stand_for_references(write: Write, tmp_path: Path) -> None:
         ("pairing: nearest", "stat: {share_at: 1}", "T:8: checks.identity.stat.share_at: unknown key; did y"),
         ("pairing: nearest", "stat: share_at_least", "T:8: checks.identity.stat: 'share_at_least' needs the"),
         ("pairing: nearest", "stat: {share_at_least: high}", "T:8: checks.identity.stat.share_at_least: mus"),
+        ("pairing: nearest", "stat: {share_at_least: 0.5, share_at_most: 1}", "T:8: checks.identity.stat: "),
+        ("good: 0.6", "good: 0.8", "T:14: checks.identity.bands: must be listed from best to worst"),
+        ("min: 0.25, ", "min: -0.1, stat: missing, ", "T:18: checks.adherence.min: limits a share"),
         ("min: 0.25, ", "min: 25, stat: {share_at_most: 1}, ", "T:18: checks.adherence.min: limits a share"),
         ("min: 0.25, ", "max: 2, stat: missing, ", "T:18: checks.adherence.max: limits a share of images, s"),
         ("pairing: nearest", "stat: worst_prompt", "T:10: checks.identity.rule: 'bound' needs an interval,"),
@@ -199,6 +202,7 @@ def test_statistics_stand_for_references(write: Write, tmp_path: Path) -> None:
         ("min: 0.25, ", "min: 0, calibrated_on: {good: [a]}, ", "T:18: checks.adherence.calibrated_on: 'ide"),
         ("min: 0.25, ", "min: 0, calibrated_on: {identity: a, good: []}, ", "T:18: checks.adherence.calibra"),
         ("min: 0.25, ", "min: 0, calibrated_on: {identity: a, good: [a], bad: [a]}, ", "T:18: checks.adhere"),
+        ("min: 0.25, ", "min: 0, calibrated_on: {identity: a, good: [a], n: 0}, ", "T:18: checks.adherence."),
         # prompts
         ("seeds: [1, 2]", "seed: [1, 2]", "P:5: seed: unknown key; did you mean 'seeds'?"),
         ("seeds: [1, 2]", "seeds: []", "P:5: seeds: must list at least one seed"),
@@ -254,6 +258,23 @@ def test_rows_of_shares_gains_arms_and_calibrations(write: Write) -> None:
     assert against.against == "baseline"
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        "max: 30",
+        "min: 0.3, max: 0.3",
+        "max: 0, stat: missing",
+        "min: 0, max: 1, stat: {share_at_most: 25}",
+        "min: 0.2, stat: worst_prompt, rule: estimate",
+        "min: 0.2, stat: {share_at_least: 0.5}, rule: bound",
+        "min: 0.2, stat: missing, rule: bound",
+        "min: 0.2, calibrated_on: {identity: a, good: [a], n: 1}",
+    ],
+)
+def test_what_a_row_may_say(write: Write, row: str) -> None:
+    assert load_policy(write("min: 0.25, ", f"{row}, ")).thresholds[1].name == "adherence"
+
+
 @pytest.mark.parametrize("arm", ["no-trigger", "class-only", "unrelated"])
 def test_prompts_of_an_arm_need_no_trigger_and_rows_need_others(write: Write, arm: str) -> None:
     directory = write("[no-trigger]", f"[{arm}]")
@@ -261,6 +282,10 @@ def test_prompts_of_an_arm_need_no_trigger_and_rows_need_others(write: Write, ar
     (directory / "prompts.yaml").write_text(PROMPTS.replace("[shirt=blue]", f"[{arm}]"))
     with pytest.raises(ConfigError, match=r"checks.identity: every prompt is in an arm"):
         load_policy(directory)
+    rows = THRESHOLDS.replace("    min: 0.5", f"    tagged: {arm}\n    min: 0.5")
+    rows = rows.replace("min: 0.25,", f"min: 0.25, tagged: {arm},")
+    (directory / "thresholds.yaml").write_text(rows)
+    assert [row.on for row in load_policy(directory).thresholds] == [arm, arm]
 
 
 def test_no_checks_or_only_optional_ones_would_pass_everything(write: Write) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lora_checks import plan
+from lora_checks.errors import ConfigError
 from lora_checks.records import Base, Lora, Prompt, PromptSet, Sampler
 
 PROMPTS = PromptSet(
@@ -43,6 +44,27 @@ def test_a_lora_is_applied_at_its_strength_and_companions_are_on_both_sides() ->
     candidate, baseline = plan.candidate(PROMPTS, machine, lora)[0], plan.baseline(PROMPTS, machine)[0]
     assert (candidate.lora_scale, baseline.lora_scale) == (0.6, 0.0)
     assert candidate.companions == baseline.companions == (("1" * 64, 0.7),)
+
+
+@pytest.mark.parametrize(("device", "kind"), [("cuda:1", "cuda"), ("cuda", "cuda"), ("mps", "mps")])
+def test_an_image_is_of_its_machine(device: str, kind: str) -> None:
+    machine = replace(MACHINE, device=device, memory=("vae-tiling",))
+    spec = plan.baseline(PROMPTS, machine)[0]
+    assert (spec.base, spec.device, spec.dtype) == ("digest-of-base", kind, "float16")
+    assert (spec.versions, spec.memory) == (("torch 2.14.1",), ("vae-tiling",))
+
+
+def test_a_counterpart_is_the_image_of_that_prompt_and_seed_without_the_lora() -> None:
+    specs = dict(zip(plan.names(PROMPTS), plan.baseline(PROMPTS, MACHINE), strict=True))
+    assert plan.counterparts(PROMPTS, MACHINE, ["blue/7", "red/1"]) == (specs["blue/7"], specs["red/1"])
+    (other,) = plan.counterparts(PROMPTS, MACHINE, ["red/8"])
+    assert (other.prompt.id, other.seed) == ("red", plan.noise_seed(other.prompt, 8))
+
+
+@pytest.mark.parametrize("name", ["green/1", "red/x", "red/-1", "red", "blue/red/1"])
+def test_an_image_of_no_prompt_and_seed_has_no_counterpart(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} has no counterpart without the LoRA"):
+        plan.counterparts(PROMPTS, MACHINE, ["red/1", name])
 
 
 def test_every_image_starts_from_noise_of_its_own() -> None:

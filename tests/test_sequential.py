@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 
 import numpy as np
@@ -48,14 +49,16 @@ def test_levels_do_not_depend_on_the_number_of_images_but_on_their_shares() -> N
 def test_what_is_spent_adds_up() -> None:
     """Of 200,000 normal paths, about 5 % cross some bound, and about 0.05/16 the first of four."""
     images = np.array([16, 32, 48, 64])
-    bounds = np.array(sequential.bounds(tuple(images / 64), 0.05))
+    bounds = norm.isf(sequential.levels(images.tolist(), 0.05))
     steps = np.random.default_rng(1).normal(size=(200_000, 4)) * 4
     crossed = steps.cumsum(axis=1) / np.sqrt(images) > bounds
     assert crossed.any(axis=1).mean() == pytest.approx(0.05, abs=0.0015)
     assert crossed[:, 0].mean() == pytest.approx(0.05 / 16, abs=0.0004)
 
 
-@pytest.mark.parametrize(("shares", "error"), [((0.5, 0.5, 1.0), 0.05), ((0.0, 1.0), 0.05), ((1.0,), 0.5)])
+@pytest.mark.parametrize(
+    ("shares", "error"), [((0.5, 0.5, 1.0), 0.05), ((0.0, 1.0), 0.05), ((1.0,), 0.5), ((1.0,), 0.0)]
+)
 def test_looks_that_do_not_rise_spend_nothing(shares: tuple[float, ...], error: float) -> None:
     with pytest.raises(ValueError, match="cannot spend"):
         sequential.bounds(shares, error)
@@ -101,6 +104,13 @@ def test_the_order_is_fixed_and_every_arm_grows_at_the_same_pace() -> None:
     assert list(found) != list(range(24))
     for size in (6, 12, 18):
         assert abs(sum(arms[i] == "no-trigger" for i in found[:size]) - size / 3) <= 1
+
+
+def test_the_order_is_of_the_names_and_not_of_their_places() -> None:
+    names = [f"p{i}" for i in range(24)]
+    shuffled = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    for given in (names, names[::-1]):
+        assert [given[i] for i in sequential.order(given, [""] * 24)] == shuffled
 
 
 def wrong(draw: NDArray[np.float64], looks: tuple[Look, ...], spread_of_seeds: float, runs: int) -> float:
