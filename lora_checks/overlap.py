@@ -44,16 +44,19 @@ def refuse_alike(training: ImageSet, references: ImageSet, x: Floats, y: Floats,
     """`ConfigError` naming the closest pair, where a network sees far less between its two than between any
     two references. x (N, D) are the features of the training pictures, y (M, D) of the references.
 
-    Only for networks that see scenes: to a face's, two photos of one day may be the same.
+    Rows of NaN are pictures that it saw nothing in; the others are compared all the same. Only for networks
+    that see scenes: to a face's, two photos of one day may be the same.
     """
     a, b = unit(x), unit(y)
-    if len(b) < 2 or np.isnan(a).any() or np.isnan(b).any():
+    seen_a, seen_b = (np.flatnonzero(np.isfinite(rows).all(axis=1)) for rows in (a, b))
+    if not len(seen_a) or len(seen_b) < 2:
         return
+    a, b = a[seen_a], b[seen_b]
     i, j, apart = _closest(distances(a, b))
     usual = float(nearest_distances(distances(b, b)).min())
     if apart < SAME_EMBEDDING * usual:
         seen = f"are one picture to {network} ({apart:.3f} apart, references at least {usual:.3f})"
-        raise ConfigError(_sentence(training.images[i], references.images[j], seen))
+        raise ConfigError(_sentence(training.images[seen_a[i]], references.images[seen_b[j]], seen))
 
 
 def _closest(apart: NDArray[np.float64]) -> tuple[int, int, float]:

@@ -81,6 +81,30 @@ def test_an_embedding_that_is_far_nearer_than_two_references_ever_are(folders: t
         refuse_alike(*sets(folders), near, references, "the network")
 
 
+def test_a_picture_without_an_embedding_hides_no_other(folders: tuple[Path, Path]) -> None:
+    """Of the first picture of either folder the network saw nothing; the second ones are alike."""
+    for folder, picture in zip(folders, (20, 40), strict=True):
+        Image.new("RGB", (8, 8), (picture, picture, picture)).save(folder / "2.png")
+    x = np.array([[np.nan] * 3, [0.1, 3, 0], [0, 0, 1]])
+    y = np.array([[np.nan] * 3, [1, 0, 0], [0, 1, 0]])
+    with pytest.raises(ConfigError, match=r"train/1\.png and references/2\.png are one picture"):
+        refuse_alike(*sets(folders), x, y, "the network")
+    refuse_alike(*sets(folders), x[[0, 0, 0]], y, "the network")  # nothing to compare
+    refuse_alike(*sets(folders), x, y[[0, 0, 2]], "the network")
+
+
+def test_the_nearest_two_references_say_what_is_near(folders: tuple[Path, Path]) -> None:
+    """20 degrees apart, a third one 70 degrees off: 10 degrees are no copy, 3 are."""
+
+    def at(*degrees: float) -> np.ndarray:
+        return np.stack([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))], axis=1)
+
+    Image.new("RGB", (8, 8)).save(folders[1] / "2.png")
+    refuse_alike(*sets(folders), at(100, 180), at(0, 20, 90), "the network")
+    with pytest.raises(ConfigError, match=r"train/0\.png and references/2\.png are one picture"):
+        refuse_alike(*sets(folders), at(93, 180), at(0, 20, 90), "the network")
+
+
 def test_likeness_to_a_network_that_finds_all_references_alike_is_nothing(folders: tuple[Path, Path]) -> None:
     alike = np.array([[1, 0.01, 0], [1, 0, 0.01]])
     refuse_alike(*sets(folders), np.array([[1, 0, 0], [1, 0.01, 0.01]]), alike, "the network")
