@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import hashlib
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,29 @@ def test_a_reason_that_stops_several_rows_stands_there_once(document: dict[str, 
 def test_a_run_that_judged_nothing_has_a_page(tmp_path: Path) -> None:
     document = report.build({"loras": [], "required": [], "finished": "2026-11-24T18:57:57+00:00"}, [])
     assert "no LoRA was judged" in html.write(document, tmp_path).read_text(encoding="utf-8")
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours "#rrggbb", as WCAG 2 has it: 1 to 21."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_every_colour_of_a_word_can_be_read_in_light_and_in_dark() -> None:
+    styles = STATIC.joinpath("page.css").read_text() + STATIC.joinpath("charts.css").read_text()
+    found = {
+        name: both for name, *both in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\);", styles)
+    }
+    words = found.keys() - {"ground", "card", "sunk", "line"}
+    assert {"ink", "soft", "accent", "PASS", "FAIL", "series-0", "series-7"} <= words
+    assert contrast("#ffffff", "#000000") == 21
+    for name in words:
+        for behind in ("ground", "card", "sunk"):
+            for colour, ground in zip(found[name], found[behind], strict=True):
+                assert contrast(colour, ground) >= 4.5, (name, behind)

@@ -1,5 +1,5 @@
 // The radial spectrum: each LoRA's images against the references.
-const SERIES = ["#4269d0", "#d1840b", "#2f9e6e", "#c4478c", "#8a63d2", "#5c8fa8", "#9c6b4e", "#8d9440"];
+const SERIES = d3.range(8).map((i) => `var(--series-${i})`);
 const DASHES = [null, "6 3", "2 3", "8 3 2 3"];
 
 function spectrumChart(found) {
