@@ -92,7 +92,10 @@ def test_a_limit_that_stops_a_bad_lora_where_a_good_one_may_come_to_is_luck() ->
     assert isinstance(found, Overlap)
     assert (found.good, found.bad) == (AGAIN, alike)
     assert isinstance(propose("max", *[[mirrored(one)] for one in (GOOD, AGAIN, alike)], -0.57), Overlap)
+    assert isinstance(propose("min", [GOOD], [AGAIN], [alike], 0.58), Overlap)  # the good pass at it
     assert propose("min", [GOOD], [AGAIN], [alike], 0.5) is None  # it passes
+    assert propose("min", [GOOD], [AGAIN], [alike], 0.55) is None  # at the limit, too
+    assert propose("min", [GOOD], [AGAIN], [alike], 0.6) is None  # stops the good with other seeds
     assert propose("min", [GOOD], [AGAIN], [alike], 0.9) is None  # stops the good as well: a placeholder
 
 
@@ -172,6 +175,11 @@ def test_the_new_row_passes_the_good_and_fails_the_bad_and_says_what_it_was_set_
     )
 
 
+def test_the_good_ones_with_other_seeds_are_named_as_such() -> None:
+    found = calibrate(ROW, [labelled("g", 0.7)], [labelled("g", 0.6)], [labelled("b", 0.2)])
+    assert found.said == ("min 0.400 is midway between good 'g with other seeds' 0.550 and bad 'b' 0.250",)
+
+
 def test_a_row_that_separates_nothing_stays_as_it_is() -> None:
     found = outcome(ROW, [labelled("g", 0.7)], [labelled("b", 0.71)])
     assert found.row == ROW
@@ -214,7 +222,17 @@ def test_a_bad_lora_stopped_by_missing_values_sets_no_limit() -> None:
     assert unstopped([found.row], [[few]]) == ()
 
 
+def test_a_bad_lora_that_could_not_be_measured_sets_no_limit_and_refuses_nothing() -> None:
+    failed = Labelled(LORA, None, "no face was found")
+    found = outcome(ROW, [labelled("g", 0.7)], [failed, labelled("b", 0.2)])
+    assert (found.refused, found.row.min) == (False, 0.45)
+    assert found.said[-1] == "stopped by missing values, whatever the limit: a"
+    assert unstopped([found.row], [[failed]]) == ()
+
+
 def test_a_good_lora_without_a_value_refuses_the_row() -> None:
+    found = calibrate(ROW, [labelled("g", 0.7)], [Labelled(LORA, None, "no face")], [labelled("b", 0.3)])
+    assert found.said == ("not calibrated: good 'a' could not be measured: no face",)
     found = outcome(ROW, [Labelled(LORA, None, "no face was found")], [labelled("b", 0.3)])
     assert found.said == ("not calibrated: good 'a' could not be measured: no face was found",)
 
