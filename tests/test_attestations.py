@@ -123,6 +123,28 @@ def test_a_wrong_command_is_no_verdict(
     assert captured.out == ""
 
 
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"--policy": ""}, "argument --policy: is empty (an unset variable?)"),
+        ({"--key": " "}, "argument --key: is empty (an unset variable?)"),
+        ({"--attestation": ""}, "argument --attestation: is empty (an unset variable?)"),
+        ({"--max-age-days": "0"}, "argument --max-age-days: 0 is no number of days above 0"),
+        ({"--max-age-days": "nan"}, "argument --max-age-days: nan is no number of days above 0"),
+    ],
+)
+def test_an_unset_variable_is_no_argument(
+    changed: dict[str, str], text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(POLICY)  # which `--policy ""` would find
+    arguments = dict(zip(verify(FOLDER / "good.json")[2::2], verify(FOLDER / "good.json")[3::2], strict=True))
+    options = [word for pair in (arguments | changed).items() for word in pair]
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", str(SUBJECT), *options])
+    assert ended.value.code == 2
+    assert text in capsys.readouterr().err
+
+
 def test_what_is_not_there_releases_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(verify(tmp_path / "none.json")) == 1
     assert "could not be read" in capsys.readouterr().out

@@ -19,19 +19,19 @@ ISSUER = "https://token.actions.githubusercontent.com"
 
 def add(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("lora", type=Path, metavar="LORA", help="the file that is to be released")
+    add("lora", type=_path, metavar="LORA", help="the file that is to be released")
     add(
         "--policy",
-        type=Path,
+        type=_path,
         required=True,
         metavar="DIR",
         help="folder with thresholds.yaml and prompts.yaml",
     )
-    add("--attestation", type=Path, metavar="FILE", help="what attest has signed")
-    add("--report", type=Path, metavar="DIR", help="an unsigned report folder in place of an attestation")
+    add("--attestation", type=_path, metavar="FILE", help="what attest has signed")
+    add("--report", type=_path, metavar="DIR", help="an unsigned report folder in place of an attestation")
     add(
         "--key",
-        type=Path,
+        type=_path,
         action="append",
         default=[],
         metavar="FILE",
@@ -134,8 +134,18 @@ def _content(path: Path) -> bytes:
     return content
 
 
+def _path(text: str) -> Path:
+    """`Path("")` is the current folder, and its policy is not what somebody meant with an unset variable."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty (an unset variable?)")
+    return Path(text)
+
+
 def _days(text: str) -> float:
-    days = float(text)
+    try:
+        days = float(text)
+    except ValueError:
+        days = math.nan
     if not (math.isfinite(days) and days > 0):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text} is no number of days above 0")
     return days
