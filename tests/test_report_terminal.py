@@ -172,8 +172,12 @@ def test_names_from_outside_cannot_reach_the_terminal_as_control_characters() ->
 def test_a_number_stays_with_what_it_is_of_and_no_line_hangs_over(width: int) -> None:
     found = lines(document(verdicts()), width)
     assert all(len(line) <= width for line in found)
-    assert [line for line in found if re.search(r" (in|of|max|min|least|most|green-shirt)$", line)] == []
+    assert [line for line in found if re.search(r" (in|of|max|min|least|most)$", line)] == []
     assert not any("\u00a0" in line for line in found)
+    near = judge(measurement("not a copy", worst=("purple-teal-smile", 0.0)), ROWS["not a copy"], lora("b"))
+    found = lines(document(verdicts("a"), [near]), width)
+    assert all(len(line) <= width for line in found)
+    assert [line for line in found if line.endswith(("no", "no face"))] == []
 
 
 def test_a_share_without_a_face_names_no_reference_that_others_are_near_to() -> None:

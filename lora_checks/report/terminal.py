@@ -36,6 +36,8 @@ COLOURS = {
 MANY = 4  # above this, a line per LoRA comes first and only what did not pass is shown in full
 NARROWEST_NOTE = 24
 GLUE = "\u00a0"  # which printable() leaves in no text
+# "in 0", "at most 0.700", "14 of 32": a short word and the number after it, not a prompt and its value.
+NUMBER = re.compile(r"(?<!\S)([^\s,;:|]{1,12}) (?=-?\d|of \d)")
 
 
 def lines(document: Mapping[str, Any], width: int, markup: Markup | None = None) -> list[str]:
@@ -163,8 +165,8 @@ def _row(row: tuple[str, ...], widths: list[int], width: int, paint: Markup) -> 
     if not note:
         return [line.rstrip()]
     if width - used < min(len(note), NARROWEST_NOTE):  # no room beside the numbers
-        return [line.rstrip(), *_folded(note, width, 6 + widths[0])]
-    first, *rest = _folded(note, width, used)
+        return [line.rstrip(), *_noted(note, width, 6 + widths[0])]
+    first, *rest = _noted(note, width, used)
     return [f"{line}  {first.lstrip()}", *rest]
 
 
@@ -175,15 +177,23 @@ def _refused(reason: str, checks: list[str], width: int, paint: Markup) -> list[
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return _folded(text, width, 2, 6)
+    return _folded(printable(text), width, 2, 6)
+
+
+def _noted(note: str, width: int, indent: int) -> list[str]:
+    """A note, whose parts stay whole where they can."""
+    room = max(width - indent, NARROWEST_NOTE)
+    parts = [part.replace(" ", GLUE) if len(part) < room else part for part in printable(note).split(", ")]
+    return _folded(", ".join(parts), width, indent)
 
 
 def _folded(text: str, width: int, first: int, rest: int | None = None) -> list[str]:
-    """Indented under its first word. Paths are never broken, so that they can be copied, and no number is
-    parted from what it is of: "no face in 0".
+    """Lines of printable ``text``, indented under its first word.
+
+    Paths are never broken, so that they can be copied, and no number is parted from its word.
     """
     found = textwrap.wrap(
-        re.sub(r" (?=-?\d)|(?<=\d) (?=of \d)", GLUE, printable(text)),
+        NUMBER.sub(rf"\1{GLUE}", text),
         max(width, first + NARROWEST_NOTE),
         initial_indent=" " * first,
         subsequent_indent=" " * (first if rest is None else rest),
