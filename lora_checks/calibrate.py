@@ -96,16 +96,19 @@ def labelled(good: Sequence[str], bad: Sequence[str], root: Path) -> tuple[list[
             lora = one.read()
         praised += [lora] if path in ours else []
         blamed += [lora] if path in theirs else []
-    _refuse_twins(praised, blamed)
+    _refuse_twins([("good", lora) for lora in praised] + [("bad", lora) for lora in blamed])
     return praised, blamed
 
 
-def _refuse_twins(good: Sequence[Lora], bad: Sequence[Lora]) -> None:
-    of_bad = {lora.sha256: lora.path for lora in bad}
-    for lora in good:
-        if lora.sha256 in of_bad:
+def _refuse_twins(labels: Sequence[tuple[str, Lora]]) -> None:
+    """One LoRA twice tells nothing of how far LoRAs differ, and cannot be good and bad."""
+    first: dict[str, tuple[str, Lora]] = {}
+    for label, lora in labels:
+        before, twin = first.setdefault(lora.sha256, (label, lora))
+        if (before, twin.path) != (label, lora.path):
             raise ConfigError(
-                f"{lora.path} is good and {of_bad[lora.sha256]} is bad, but they are the same file"
+                f"{twin.path} is {before} and {lora.path} is {label}, but they are the same file; leave one "
+                "of them out"
             )
 
 

@@ -119,6 +119,10 @@ def test_a_file_that_is_no_lora_or_both_good_and_bad_is_one_sentence(world: Worl
     for twin in (world.good, tmp_path / "copy.safetensors"):
         with pytest.raises(ConfigError, match=r"is good and .* is bad, but they are the same file"):
             labelled([str(world.good)], [str(twin)], tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"is good and .*copy.safetensors is good, but they are the same file"
+    ):
+        labelled([str(world.good), "copy.safetensors"], [str(world.bad)], tmp_path)
     (tmp_path / "broken.safetensors").write_bytes(b"no")
     with pytest.raises(ConfigError, match=r"^--bad: .*; the gate refuses it whatever the limits are"):
         labelled([str(world.good)], [str(tmp_path / "broken.safetensors")], tmp_path)
