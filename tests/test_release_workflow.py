@@ -107,17 +107,18 @@ class Release:
         declared = GATE["on"]["workflow_call"]["inputs"]
         given = {name: entry.get("default", "") for name, entry in declared.items()}
         given |= {"lora": lora.name, "policy": "policy", "package": "", "python": sys.executable}
-        given |= {"cache": str(self.world.store.parent), "attest": ""} | inputs
+        given |= {"cache": str(self.world.store.parent), "attest": ""}
+        given |= {name.replace("_", "-"): value for name, value in inputs.items()}
         github = {"event_name": event, "repository": "team/loras", "run_id": "7", "run_attempt": "1"}
-        secrets = {"signing-key": self.key.read_text()} if given["attest"] else {}
+        secrets = {"SIGNING_KEY": self.key.read_text()} if given["attest"] else {}
         context = {"inputs": given, "github": github, "secrets": secrets, "needs": {}}
         jobs: dict[str, workflow.Job] = {}
         for name in ("gate", "verify", "attest"):
-            place = self._checkout(name, lora if not given["artifact"] else None)
+            place = self.checkout(name, lora if not given["artifact"] else None)
             env = environment({"PYTHONPATH": str(ROOT)})
             own = replace if name == "gate" else None
             jobs[name] = workflow.run_job(GATE, name, context, place, self.action, env, own)
-            context["needs"][name] = {"result": jobs[name].result}
+            context["needs"][name] = {"result": jobs[name].result, "outputs": jobs[name].outputs}
         return jobs
 
     @property
@@ -128,7 +129,7 @@ class Release:
             subprocess.run(command, check=True, capture_output=True)
         return path
 
-    def _checkout(self, name: str, lora: Path | None) -> Path:
+    def checkout(self, name: str, lora: Path | None) -> Path:
         place = self.folder / name
         place.mkdir()
         shutil.copytree(self.world.policy, place / "policy")
@@ -258,6 +259,69 @@ def test_a_forks_pull_request_is_neither_gated_nor_released(release: Release) ->
     jobs = release(release.world.good, event="pull_request")
     assert results(jobs)["gate"] == "skipped"
     assert results(jobs)["verify"] == "failure"
+    assert jobs["verify"].summary == "NOT RELEASED: good.safetensors was not gated\n"
+    first, *others = jobs["verify"].steps.values()
+    assert (first, set(others)) == ("failure", {"skipped"})  # nothing of the fork came onto the machine
+
+
+def test_options_may_stand_in_several_lines_and_verify_is_told_of_strengths(release: Release) -> None:
+    args = "--lora-scale 0.9,1\n--junitxml own.xml\n"
+    (release.folder / "first").mkdir()
+    again = Release(release.folder / "first", release.world)
+    jobs = again(release.world.good, args=args, verify_args="--lora-scale\n0.9,1")
+    assert (again.folder / "gate" / "own.xml").exists()
+    assert results(jobs) == {"gate": "success", "verify": "success", "attest": "skipped"}, jobs["gate"].log
+    jobs = release(release.world.good, args="--lora-scale 0.9")
+    assert "it was judged at strength 0.9, not at 1" in jobs["verify"].summary
+
+
+def test_an_attempt_that_verifies_again_takes_the_report_of_the_one_that_gated(release: Release) -> None:
+    report = workflow.fill(
+        GATE["jobs"]["gate"]["outputs"]["report"],
+        {"inputs": {"name": "lora"}, "github": {"run_id": "7", "run_attempt": "1"}},
+    )
+    kept = release.folder / "artifacts" / report
+    kept.mkdir(parents=True)
+    (kept / "gate-report").mkdir()
+    release.artifacts[report] = kept
+    place = release.checkout("again", release.world.good)
+    context: dict[str, Any] = {
+        "inputs": {
+            name: entry.get("default", "") for name, entry in GATE["on"]["workflow_call"]["inputs"].items()
+        },
+        "github": {"event_name": "push", "repository": "team/loras", "run_id": "7", "run_attempt": "2"},
+        "needs": {"gate": {"result": "success", "outputs": {"report": report}}},
+    }
+    context["inputs"] |= {
+        "package": "",
+        "python": sys.executable,
+        "policy": "policy",
+        "lora": "good.safetensors",
+    }
+    env = environment({"PYTHONPATH": str(ROOT)})
+    workflow.run_job(GATE, "verify", context, place, release.action, env)
+    assert (place / "gate-artifact" / "gate-report").is_dir()
+    context["needs"]["gate"]["outputs"] = {}  # of a machine that was lost
+    other = release.checkout("lost", release.world.good)
+    job = workflow.run_job(GATE, "verify", context, other, release.action, env)
+    assert "gate-artifact/gate-report has no report.json" in job.summary
+
+
+def test_two_calls_of_a_run_have_their_own_artifacts() -> None:
+    names = [
+        str(step["with"]["name"])
+        for job in GATE["jobs"].values()
+        for step in job["steps"]
+        if "upload-artifact" in step.get("uses", "")
+    ]
+    assert len(names) == 2
+    assert all(name.startswith("${{ inputs.name }}-") for name in names)
+
+
+def test_the_key_can_be_an_environments() -> None:
+    """GitHub finds an environment's secret by its own name, in a job that names the environment."""
+    assert GATE["jobs"]["attest"]["environment"] == "${{ inputs.environment }}"
+    assert all(re.fullmatch(r"[A-Z][A-Z0-9_]*", name) for name in GATE["on"]["workflow_call"]["secrets"])
 
 
 def test_options_of_the_caller_are_words_and_no_shell(release: Release) -> None:

@@ -29,6 +29,7 @@ class Job:
     log: str = ""
     summary: str = ""
     steps: dict[str, str] = field(default_factory=dict)  # name -> outcome
+    outputs: dict[str, str] = field(default_factory=dict)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -110,7 +111,8 @@ def run_job(
 ) -> Job:
     """Run a job's steps in ``workspace``. ``replace`` puts another script in place of a step's."""
     job = workflow["jobs"][name]
-    needs = [context["needs"][need]["result"] for need in ([job["needs"]] if "needs" in job else [])]
+    named = job.get("needs", [])
+    needs = [context["needs"][need]["result"] for need in ([named] if isinstance(named, str) else named)]
     if not condition(job.get("if"), context, all(result == "success" for result in needs)):
         return Job("skipped")
     temp = workspace.with_name(f"{workspace.name}-temp")
@@ -132,6 +134,7 @@ def run_job(
             passed = _bash(script, workspace, temp, {**environ, **env, **own}, env, done)
         done.steps[title] = "success" if passed else "failure"
         good = good and (passed or step.get("continue-on-error") == "true")
+    done.outputs = {key: fill(text, context) for key, text in (job.get("outputs") or {}).items()}
     done.result = "success" if good else "failure"
     done.summary = (temp / "summary").read_text() if (temp / "summary").exists() else ""
     shutil.rmtree(temp)
