@@ -175,6 +175,13 @@ def test_the_new_row_passes_the_good_and_fails_the_bad_and_says_what_it_was_set_
     )
 
 
+def test_the_number_of_images_is_of_the_loras_that_the_limit_lies_between() -> None:
+    good, stopped = labelled("g", 0.7), labelled("b", 0.2, n=20, missing=1)
+    alike = labelled("o", 0.7, n=10)
+    found = outcome(replace(ROW, max_missing=0.1), [good], [stopped, alike])
+    assert found.row.calibrated_on == Calibration("arcface/1 x", ("g",), ("b",), margin=0.4, n=21)
+
+
 def test_the_good_ones_with_other_seeds_are_named_as_such() -> None:
     found = calibrate(ROW, [labelled("g", 0.7)], [labelled("g", 0.6)], [labelled("b", 0.2)])
     assert found.said == ("min 0.400 is midway between good 'g with other seeds' 0.550 and bad 'b' 0.250",)
