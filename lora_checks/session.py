@@ -157,7 +157,7 @@ class Session:
             return
         self.verdicts[key] = found
         if len(self.verdicts) == 1:
-            self._journal(run=report.plain(self._beginning))
+            self._journal(run=report.plain(self._beginning | self._compared))
         self._journal(verdict=text)
         if found.measurement is not None and found.lora not in self.shown:
             self.shown.add(found.lora)
@@ -254,6 +254,10 @@ class Session:
             "other_failures": list(self.other_failures),
             "loras": [self._lora(name, found[name]) for name in self.loras],
         }
+
+    @property
+    def _compared(self) -> dict[str, Any]:
+        return {} if self.against is None else {"baseline": self.against.begun()}
 
     @cached_property
     def _beginning(self) -> dict[str, Any]:

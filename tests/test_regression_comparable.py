@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lora_checks.records import Calibration, Measurement, Outcome, Threshold, Verdict
 from lora_checks.regression import comparable
+from lora_checks.regression.approved import Judged
+from lora_checks.regression.comparison import policy_differences
 from lora_checks.regression.policy_changes import differences
+from lora_checks.report import verdict_to_json
 
 RUN: dict[str, Any] = {
     "base": {"model": "sd", "digest": "aa", "label": "sd aa"},
@@ -136,6 +141,33 @@ def test_what_was_not_measured_has_no_difference() -> None:
 def test_a_limit_that_moved_is_named_with_both_values(changes: dict[str, Any], sentence: str) -> None:
     found = differences({"identity": ROW}, {"identity": replace(ROW, **changes)}, {}, {})
     assert found[0] == sentence
+
+
+def of_policy(regression: str, *rows: Verdict) -> Judged:
+    told = [json.loads(verdict_to_json(row)) for row in rows]
+    run = {"policy": {"parts": {"thresholds": "", "regression": regression}}}
+    return Judged(Path(), "", run, {"rows": told, "missing": []})
+
+
+def allowed(check: str, row: Threshold | None = ROW) -> Verdict:
+    return Verdict("a", "", check, Outcome.PASS, "", threshold=row and replace(row, name=check))
+
+
+def test_a_limit_on_worsening_that_went_is_said_whatever_else_moved() -> None:
+    both = of_policy("1", allowed("identity"), allowed("regression-a"), allowed("regression-b"))
+    looser = Verdict("a", "", "identity", Outcome.PASS, "", threshold=replace(ROW, min=0.4))
+    one = of_policy("2", looser, allowed("regression-a"))
+    none = of_policy("3", looser)
+    moved = "identity: min 0.500 -> 0.400, looser"
+    assert policy_differences(both, one) == [moved, "regression-b: no such row any more, looser"]
+    assert policy_differences(both, none) == [moved, "regression changed"]
+
+
+def test_a_comparison_that_could_not_be_made_has_not_gone() -> None:
+    whole = of_policy("1", allowed("regression-a"), allowed("regression-b"))
+    broken = of_policy("1", allowed("regression-a"), allowed("regression-b", None))
+    assert policy_differences(whole, broken) == []
+    assert policy_differences(of_policy("1"), whole) == []
 
 
 def test_rows_that_came_and_went_and_other_parts() -> None:

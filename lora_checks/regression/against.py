@@ -58,22 +58,22 @@ class Against:
     ) -> Verdict:
         return judging.judge(found, allowance, row, now, lora, self._approved.label, images)
 
+    def begun(self) -> dict[str, Any]:
+        """The ``baseline`` of a run that has not finished, or was killed."""
+        if self.approved is None:
+            return {**_EMPTY, "note": NOT_YET}
+        policy = (self.approved.run.get("policy") or {}).get("digest") or ""
+        return {**_EMPTY, **self.approved.about, "policy": policy, "note": UNFINISHED}
+
     def section(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """The ``baseline`` of a document whose other parts are done; see `lora_checks.regression`."""
         if self.approved is None:
-            return {**_EMPTY, "note": NOT_YET}
+            return self.begun()
         approved, run = self.approved, document["run"]
         loras = [Judged(approved.path, "", run, lora) for lora in document["loras"]]
         found = [compare(approved, lora, self.allowances) for lora in loras]
         return {
-            **_EMPTY,
-            "path": str(approved.path),
-            "sha256": approved.sha256,
-            "lora": approved.name,
-            "lora_sha256": approved.lora["sha256"],
-            "scale": approved.lora.get("scale"),
-            "finished": approved.run.get("finished") or "",
-            "policy": (approved.run.get("policy") or {}).get("digest") or "",
+            **self.begun(),
             "note": "" if self.allowances else NOTHING_LIMITED,
             "policy_differences": list(
                 dict.fromkeys(text for one in found for text in one["policy_differences"])
@@ -89,6 +89,7 @@ class Against:
         return self.approved
 
 
+UNFINISHED = "the run has not finished, so only what `regression:` limits was compared, in rows of its own"
 NOTHING_LIMITED = "the policy has no 'regression:', so no difference is limited"
 _EMPTY: dict[str, Any] = {
     **dict.fromkeys(("path", "sha256", "lora", "lora_sha256"), ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks import report
-from lora_checks.errors import ConfigError
+from lora_checks.errors import ConfigError, ReleaseError
 from lora_checks.records import Verdict
+from lora_checks.release.statement import strict_json
 from lora_checks.words import printable
 
 NONE = "none"  # `--baseline none`: there is no approved release yet
@@ -39,6 +41,18 @@ class Judged:
     def label(self) -> str:
         """ "good 0518e9", or the name alone where no file was known."""
         return " ".join(part for part in (self.name, str(self.lora["sha256"])[:6]) if part)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Which LoRA it is, of which file and run, as a document says it."""
+        return {
+            "path": str(self.path),
+            "sha256": self.sha256,
+            "lora": self.name,
+            "lora_sha256": self.lora["sha256"],
+            "scale": self.lora.get("scale"),
+            "finished": self.run.get("finished") or "",
+        }
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
@@ -71,6 +85,12 @@ def read_approved(argument: str, here: Path) -> Judged | None:
             f"{OPTION}: {found.path}: {printable(found.name)} ended in {found.lora['outcome']}, and only "
             "what passed can have been approved; `python -m lora_checks compare` compares any two reports"
         )
+    if not found.run.get("finished") or found.run.get("other_failures"):
+        failed = ", ".join(map(printable, found.run.get("other_failures") or ()))
+        reason = f"failed in {failed}" if failed else "has not finished"
+        raise ConfigError(
+            f"{OPTION}: {found.path}: its run {reason}, so it did not pass; gate the approved LoRA again"
+        )
     if found.run.get("until_decided") is not None:
         raise ConfigError(
             f"{OPTION}: {found.path} was made with --until-decided, so its images stop where they decided; "
@@ -87,13 +107,28 @@ def read(argument: str, here: Path, option: str) -> Judged:
     lora = _chosen(document["loras"], name, f"{option}: {path}")
     found = Judged(path, hashlib.sha256(content).hexdigest(), document["run"], lora)
     try:
-        _ = found.rows, lora["sha256"], lora["outcome"]
+        _check(found)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(
             f"{option}: {path}: the rows of {printable(found.name)} cannot be read ({error!r}); was the file "
             "edited, or written by another version of lora_checks?"
         ) from None
     return found
+
+
+def _check(found: Judged) -> None:
+    """What can be compared with itself can be compared; raises what Python raises where something is amiss.
+
+    A hole would else be found after an hour of generation, by the report's last section.
+    """
+    from lora_checks.regression.comparison import compare
+
+    hash((found.lora["sha256"][:6], found.lora["outcome"]))
+    for row in found.rows.values():
+        t, m = row.threshold, row.measurement
+        math.fsum([t.min or 0, t.max or 0, t.max_missing, t.required] if t else [])
+        math.fsum([m.n, m.missing] if m else [])
+    json.dumps([found.about, compare(found, found)], allow_nan=False)
 
 
 def _split(argument: str, here: Path, option: str) -> tuple[Path, str]:
@@ -121,10 +156,10 @@ def _content(path: Path, option: str) -> bytes:
 def document_of(content: bytes, where: str) -> dict[str, Any]:
     """Raises `ConfigError` for what is no report of this schema."""
     try:
-        document: dict[str, Any] = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{where} is not JSON ({error}); name the {REPORT} of a run of the gate") from None
-    schema = document.get("schema") if isinstance(document, dict) else None
+        document = strict_json(content, where)
+    except ReleaseError as error:
+        raise ConfigError(f"{error}; name the {REPORT} of a run of the gate") from None
+    schema = document.get("schema")
     if schema is None:
         raise ConfigError(f"{where} is no report of the gate; name the {REPORT} of a run")
     if schema != report.SCHEMA:

@@ -49,17 +49,20 @@ def compare(
 
 
 def policy_differences(before: Judged, now: Judged) -> list[str]:
-    """Without rows that one of the runs did not come to, as one without a baseline comes to no comparison."""
-    both = {*before.lora.get("missing", ()), *now.lora.get("missing", ())}
-    both |= {check for check in {**before.verdicts, **now.verdicts} if check.startswith(PREFIX)}
-    known = {check for check in both if check in before.verdicts and check in now.verdicts}
+    """Without rows that one of the runs did not come to: nobody knows what it would have asked of them."""
+    sides = before, now
+    unknown = {check for one in sides for check in one.lora.get("missing", ())}
+    unknown |= {check for one in sides for check, found in one.verdicts.items() if found.threshold is None}
+    no_worse = [{check for check in one.verdicts if check.startswith(PREFIX)} for one in sides]
+    if not all(no_worse):  # a run without a baseline comes to no comparison
+        unknown = unknown.union(*no_worse)
     was, rows = (
         {
             check: found.threshold
             for check, found in one.verdicts.items()
-            if found.threshold is not None and (check not in both or check in known)
+            if found.threshold is not None and check not in unknown
         }
-        for one in (before, now)
+        for one in sides
     )
     old, new = ((one.run.get("policy") or {}).get("parts") or {} for one in (before, now))
     return policy_changes.differences(was, rows, old, new)

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from lora_checks.records import Threshold
+from lora_checks.regression.approved import PREFIX
 from lora_checks.words import number
 
 WORDS = frozenset({"name", "source", "why"})  # decide nothing
-SAID_BY_ROW = ("thresholds", "regression")
 
 
 def differences(
@@ -28,9 +28,11 @@ def differences(
     the policy's parts. A part may change in words only, such as a reason.
     """
     names = list({**before, **now})
-    found = [f"{check}: {text}" for check in names for text in _of_row(before.get(check), now.get(check))]
+    found = [(check, text) for check in names for text in _of_row(before.get(check), now.get(check))]
+    said = {"regression" if check.startswith(PREFIX) else "thresholds" for check, _ in found}
     changed = [part for part in {**parts_before, **parts} if parts_before.get(part) != parts.get(part)]
-    return found + [f"{part} changed" for part in changed if not (found and part in SAID_BY_ROW)]
+    sentences = [f"{check}: {text}" for check, text in found]
+    return sentences + [f"{part} changed" for part in changed if part not in said]
 
 
 def _of_row(before: Threshold | None, now: Threshold | None) -> list[str]:

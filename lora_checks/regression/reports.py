@@ -34,23 +34,11 @@ def side_by_side(reports: Sequence[Judged]) -> dict[str, Any]:
     first, *others = reports
     return {
         "comparison": 1,
-        "reports": [_about(one) for one in reports],
+        "reports": [one.about | {"outcome": one.lora["outcome"]} for one in reports],
         "comparisons": [
             {"before": 0, "now": i, **compare(first, one, strengths_differ=True)}
             for i, one in enumerate(others, start=1)
         ],
-    }
-
-
-def _about(one: Judged) -> dict[str, Any]:
-    return {
-        "path": str(one.path),
-        "sha256": one.sha256,
-        "lora": one.name,
-        "lora_sha256": one.lora["sha256"],
-        "scale": one.lora.get("scale"),
-        "outcome": one.lora["outcome"],
-        "finished": one.run.get("finished") or "",
     }
 
 

@@ -36,7 +36,8 @@ def _subject(claim: Claim, asked: Wanted) -> Iterator[str]:
 
 def _result(claim: Claim) -> Iterator[str]:
     if claim.result != PASSED:
-        stopped = f": {', '.join(claim.failed)} did not pass" if claim.failed else ""
+        unfinished = "" if _finished(claim) else ": its run did not finish"
+        stopped = f": {', '.join(claim.failed)} did not pass" if claim.failed else unfinished
         yield f"the result is {claim.result or 'missing'}, not PASSED{stopped}"
     elif claim.failed:
         yield f"it contradicts itself: PASSED, although {', '.join(claim.failed)} failed"
@@ -109,7 +110,7 @@ def _networks(claim: Claim, asked: Wanted) -> Iterator[str]:
 def _age(claim: Claim, asked: Wanted, now: datetime) -> Iterator[str]:
     if asked.max_age_days is None:
         return
-    text = claim.configuration.get("report.json", Resource("")).notes.get("finished", "")
+    text = _finished(claim)
     try:
         days = (now - datetime.fromisoformat(text)).total_seconds() / 86400
     except (ValueError, TypeError):  # no time, or one without a zone
@@ -119,6 +120,10 @@ def _age(claim: Claim, asked: Wanted, now: datetime) -> Iterator[str]:
         yield f"it is {math.ceil(days)} days old, more than {asked.max_age_days:g}: gate the LoRA again"
     elif days < -1:
         yield f"it was made in the future ({text}): the clock of one of the machines is wrong"
+
+
+def _finished(claim: Claim) -> str:
+    return claim.configuration.get("report.json", Resource("")).notes.get("finished", "")
 
 
 def _sha256(claim: Claim, name: str) -> str:

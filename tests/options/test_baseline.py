@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from world import MINIATURE, ROWS, Gate, Run, World
 
 import lora_checks.report
+from lora_checks.__main__ import main
 
 REPORT_MODULE = Path(lora_checks.report.__file__).parent
 LENIENT = ROWS.replace("min: 0.45", "min: -1").replace("max: 0.5,", "max: 1,").replace("0.5", "1")
@@ -255,6 +256,37 @@ def test_a_policy_that_compares_must_be_told_with_what(gate: Gate, policy: Path)
     assert "regression-identity" not in {check for _, check in first.outcomes}
 
 
+def killed(run: Run, folder: Path) -> Path:
+    """What a run leaves that is killed after its last verdict."""
+    folder.mkdir()
+    return Path(shutil.copy(run.report_folder / "verdicts.jsonl", folder)).parent
+
+
+def test_a_run_that_was_killed_says_with_what_it_was_compared(
+    gate: Gate, policy: Path, approved: Path
+) -> None:
+    left = killed(
+        gate("--lora", gate.world.good, "--policy", policy, "--baseline", approved), gate.folder / "a"
+    )
+    assert main(["report", str(left)]) == 0
+    found = json.loads((left / "report.json").read_text())
+    assert (found["outcome"], found["baseline"]["lora"]) == ("INCOMPLETE", "good")
+    assert found["baseline"]["path"] == str(approved)
+    schema = json.loads((REPORT_MODULE / "schema.json").read_text())
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(found)] == []
+    for file in ("report.md", "report.html"):
+        text = (left / file).read_text()
+        assert "the run has not finished, so only what" in text
+        assert "INCOMPLETE: good.safetensors, " in text
+        assert "PASS: good" not in text
+    run = gate("--lora", gate.world.good, "--policy", policy, "--baseline", left)
+    assert run.code == 4
+    assert "its run has not finished, so it did not pass" in run.err
+    first = gate("--lora", gate.world.good, "--policy", policy, "--baseline", "none")
+    none = lora_checks.report.read(killed(first, gate.folder / "b"))
+    assert none["baseline"]["note"] == "not compared with an earlier release: --baseline none"
+
+
 def test_a_comparison_that_was_deselected_is_no_pass(gate: Gate, policy: Path, approved: Path) -> None:
     arguments = ("--policy", policy, "--baseline", approved, "-k", "not regression")
     run = gate("--lora", gate.world.good, *arguments)
@@ -288,6 +320,10 @@ def without_a_reason(document: dict[str, Any]) -> None:
     del rows_of(document)["identity"]["reason"]
 
 
+def of_identity(**changes: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda document: rows_of(document)["identity"]["measurement"].update(changes)
+
+
 def broken(gate: Gate, text: str) -> str:
     path = gate.folder / f"broken{len(list(gate.folder.glob('broken*')))}.json"
     path.write_text(text)
@@ -306,12 +342,17 @@ def test_what_is_no_approval_is_refused_before_anything_is_made(
         (f"{both}#nobody", "holds no LoRA 'nobody'; it has good, wrong-identity"),
         ("gone.json", "gone.json is no file"),
         ("", "the argument is empty"),
-        (broken(gate, "{"), "is not JSON"),
+        (broken(gate, "{"), "is no JSON"),
+        (edited(of_run(finished=None)), "its run has not finished, so it did not pass"),
+        (edited(of_run(other_failures=["test_own.py::test"])), "its run failed in test_own.py::test"),
         (edited(of_run(until_decided=32)), "was made with --until-decided"),
         (edited(unnamed), "says schema 2 and does not keep to it"),
         (edited(without_a_reason), "the rows of good cannot be read"),
+        (edited(of_run(prompts=[{"text": "a"}])), "the rows of good cannot be read"),
+        (edited(of_identity(value=float("nan"))), "is no JSON: NaN is no JSON number"),
+        (edited(of_identity(per_image=[["red/1", "much"]])), "the rows of good cannot be read"),
         (broken(gate, '{"schema": 1}'), "is a report of schema 1, and this version compares schema 2"),
-        (broken(gate, "[]"), "is no report of the gate"),
+        (broken(gate, "[]"), "is no JSON object; name the report.json"),
     ]:
         run = gate("--lora", gate.world.good, "--policy", policy, "--baseline", report)
         assert run.code == 4, (report, run.out)
@@ -329,6 +370,39 @@ def test_it_needs_a_lora(gate: Gate) -> None:
     run = gate.pytest("--baseline", "report.json")
     assert run.code == 4
     assert "--baseline is for the LoRA gate" in run.err
+
+
+def pictures(gate: Gate, lora: str) -> Path:
+    """What the gate made with a LoRA of the world, as pictures that somebody brings."""
+    (shown,) = gate.world.store.glob(f"{lora}-??????")
+    target = gate.folder / lora
+    target.mkdir()
+    for picture in shown.glob("*.png"):
+        shutil.copy(picture, target)
+    return target
+
+
+def test_pictures_made_elsewhere_are_compared_with_their_like(
+    gate: Gate, policy: Path, approved: Path
+) -> None:
+    good, bad = pictures(gate, "good"), pictures(gate, "wrong-identity")
+    arguments = ("--images", good, "--policy", policy, "--baseline")
+    first = gate(*arguments, "none", "--report", "first")
+    assert first.code == 0, first.out + first.err
+    run = gate("--images", bad, "--policy", policy, "--baseline", "first")
+    assert run.code == 1
+    failed = [check for (_, check), outcome in run.outcomes.items() if outcome != "PASS"]
+    assert failed == ["regression-identity"], run.out + run.err
+    section = run.report["baseline"]
+    assert (section["lora"], section["lora_sha256"], section["scale"]) == ("good", "", None)
+    assert compared(run)["identity"]["pairs"] == 8
+    assert (
+        "images made elsewhere: that both came from the same base and sampler is not known"
+        in section["notes"]
+    )
+    mixed = gate(*arguments, approved)
+    assert mixed.outcomes["good", "regression-identity"] == "ERROR"
+    assert "images: made by the gate before, made elsewhere now" in mixed.row("regression-identity")["reason"]
 
 
 def test_by_bound_the_interval_of_the_change_decides(gate: Gate, approved: Path) -> None:
