@@ -76,13 +76,16 @@ def test_a_tags_row_is_due_where_there_are_enough_prompts_of_it_and_more_images(
 
 
 def test_a_tags_row_is_not_due_again_where_a_look_brings_it_nothing_new() -> None:
+    """Eight of its prompts are in the first look, four more in the second and none in the third."""
     of = said(64, 1)
-    first = {prompt.id for prompt in planned(IDENTITY, of=of).looks[0].prompts[:9]}
-    tagged = tuple(replace(p, tags=("rare",) if p.id in first else ()) for p in of.prompts)
-    due = planned(replace(IDENTITY, on="rare"), of=replace(of, prompts=tagged), most=128).due["identity"]
     looks = planned(IDENTITY, of=of, most=128).looks
-    assert [len(looks[i].seeds) for i in due] == [1, 2]
-    assert due == pytest.approx(dict(zip(due, [1 - n for n in levels((9, 18), SPENT * 0.05)], strict=True)))
+    assert [(len(look.prompts), len(look.seeds)) for look in looks] == [(32, 1), (48, 1), (64, 1), (64, 2)]
+    first, second = ([prompt.id for prompt in look.prompts] for look in looks[:2])
+    rare = {*first[:8], *[name for name in second if name not in first][:4]}
+    tagged = tuple(replace(p, tags=("rare",) if p.id in rare else ()) for p in of.prompts)
+    due = planned(replace(IDENTITY, on="rare"), of=replace(of, prompts=tagged), most=128).due["identity"]
+    expected = levels((8, 12, 24), SPENT * 0.05)
+    assert due == pytest.approx({i: 1 - level for i, level in zip((0, 1, 3), expected, strict=True)})
 
 
 def test_too_few_prompts_for_an_interval_leave_the_policys_own_look() -> None:
