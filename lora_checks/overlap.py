@@ -40,6 +40,17 @@ def refuse_shared(training: ImageSet, references: ImageSet, store: Store) -> Non
         raise ConfigError(_sentence(training.images[i], references.images[j], "show the same picture"))
 
 
+def refuse_twice(references: ImageSet) -> None:
+    """`ConfigError` naming two of equal bytes: one that is there twice weighs twice in every distribution,
+    and is its own nearest other."""
+    first: dict[str, ImageFile] = {}
+    for image in references.images:
+        twin = first.setdefault(image.sha256, image)
+        if twin is not image:
+            pair = f"{references.name}/{twin.name} and {references.name}/{image.name}"
+            raise ConfigError(f"{pair} are the same file; remove one of the two")
+
+
 def refuse_alike(training: ImageSet, references: ImageSet, x: Floats, y: Floats, network: str) -> None:
     """`ConfigError` naming the closest pair, where a network sees far less between its two than between any
     two references. x (N, D) are the features of the training pictures, y (M, D) of the references.

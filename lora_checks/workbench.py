@@ -123,6 +123,8 @@ class Workbench:
                 row_fit.refuse(row, metric, self.pictures)
             except ConfigError as error:
                 raise ConfigError(f"{row.source}: {row.name}: {error}") from None
+        if "references" in self.policy.folders:
+            overlap.refuse_twice(self.pictures("references"))
         if {"train", "references"} <= self.policy.folders.keys():
             overlap.refuse_shared(self.pictures("train"), self.pictures("references"), self.store)
         if self.most is not None:

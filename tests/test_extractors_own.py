@@ -111,6 +111,32 @@ def test_a_size_that_it_does_not_take(tmp_path: Path) -> None:
         network.images([picture()])
 
 
+def test_a_script_that_takes_another_size_says_why(tmp_path: Path) -> None:
+    class Flat(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.line = torch.nn.Linear(3 * 8 * 8, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.line(x.flatten(1))
+
+    torch.jit.trace(Flat(), torch.zeros(1, 3, 8, 8)).save(str(tmp_path / "m.pt"))
+    settings = {"kind": "torchscript", "file": str(tmp_path / "m.pt"), "size": SIZE}
+    with pytest.raises(
+        MeasureError, match=r"m\.pt cannot take \(1, 3, 32, 32\): .*shapes cannot be multiplied"
+    ):
+        build("mine", settings, "cpu").images([picture()])
+
+
+def test_a_network_of_two_inputs_is_refused(tmp_path: Path) -> None:
+    model = onnx.load(onnx_file(tmp_path / "m.onnx"))
+    model.graph.input.append(helper.make_tensor_value_info("age", TensorProto.FLOAT, [1]))
+    onnx.save(model, tmp_path / "m.onnx")
+    settings = {"kind": "onnx", "file": str(tmp_path / "m.onnx"), "size": SIZE}
+    with pytest.raises(ConfigError, match=r"m\.onnx takes image, age; it must take one input, the picture"):
+        build("mine", settings, "cpu").images([picture()])
+
+
 def test_one_of_several_outputs_has_to_be_named(tmp_path: Path) -> None:
     settings = {
         "kind": "onnx",

@@ -12,7 +12,7 @@ from world import MINIATURE, Gate
 
 from lora_checks.errors import ConfigError
 from lora_checks.images import image_set
-from lora_checks.overlap import nearest_distances, refuse_alike, refuse_shared
+from lora_checks.overlap import nearest_distances, refuse_alike, refuse_shared, refuse_twice
 from lora_checks.records import ImageSet
 from lora_checks.store import Store
 
@@ -56,6 +56,17 @@ def test_the_same_picture_compressed_and_scaled(
     picture.resize(size, Image.Resampling.LANCZOS).save(folders[1] / "again.jpg", quality=85)
     with pytest.raises(ConfigError, match=r"train/1\.png and references/again\.jpg show the same picture"):
         refuse_shared(*sets(folders), store)
+
+
+def test_a_reference_that_is_there_twice(folders: tuple[Path, Path]) -> None:
+    references = sets(folders)[1]
+    refuse_twice(references)
+    folder = references.images[0].path.parent
+    shutil.copy(references.images[0].path, folder / "again.png")
+    with pytest.raises(
+        ConfigError, match=r"references/.*again.png.* are the same file; remove one of the two"
+    ):
+        refuse_twice(image_set("references", folder))
 
 
 def test_the_miniatures_folders_do_not_overlap(store: Store) -> None:
@@ -124,3 +135,13 @@ def test_the_gate_stops_before_an_image_is_made(gate: Gate) -> None:
     run = gate("--lora", gate.world.good, "--policy", policy)
     assert run.code == 4
     assert "train/mine.png and references/03.png are the same file; hold references out" in run.err
+
+
+def test_a_reference_that_is_there_twice_stops_the_gate(gate: Gate) -> None:
+    policy = gate.world.write(gate.folder / "policy")
+    folder = gate.folder / "references"
+    shutil.copytree(MINIATURE / "references", folder)
+    shutil.copy(folder / "00.png", folder / "00 (copy).png")
+    run = gate("--lora", gate.world.good, "--policy", policy, "--references", folder)
+    assert run.code == 4
+    assert "references/00 (copy).png and references/00.png are the same file" in run.err

@@ -107,6 +107,12 @@ class Onnx(Own):
             raise PrerequisiteError(
                 f"networks: onnx: {self.file} cannot be loaded: {cause(error)}"
             ) from error
+        taken = [taken.name for taken in session.get_inputs()]
+        if len(taken) != 1:
+            raise ConfigError(
+                f"networks: onnx: {self.file.name} takes {', '.join(taken) or 'nothing'}; it must take one "
+                "input, the picture"
+            )
         names = [output.name for output in session.get_outputs()]
         name = self.output or (names[0] if len(names) == 1 else "")
         if name not in names:
@@ -126,7 +132,8 @@ class TorchScript(Own):
             with torch.inference_mode():
                 found = self._module(torch.from_numpy(x).to(self.device))
         except RuntimeError as error:
-            raise MeasureError(f"networks: {self.file.name} cannot take {x.shape}: {cause(error)}") from error
+            why = str(error).strip().splitlines()[-1]  # the traceback of the script stands before it
+            raise MeasureError(f"networks: {self.file.name} cannot take {x.shape}: {why[:200]}") from error
         return found.float().cpu().numpy() if isinstance(found, torch.Tensor) else np.empty(0)
 
     @cached_property
