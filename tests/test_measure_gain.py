@@ -282,6 +282,8 @@ def test_a_row_without_on_is_about_no_arm(picture: Callable[..., ImageFile]) -> 
     assert [image.name for image in arms.chosen(whole, "shirt=red").images] == ["c/1"]
     with pytest.raises(ConfigError, match="every prompt is in an arm"):
         arms.chosen(arms.chosen(whole, "unrelated"), "")
+    with pytest.raises(ConfigError, match="no prompt of these images is tagged 'shirt=blue'"):
+        arms.chosen(whole, "shirt=blue")
 
 
 def test_the_floor_is_below_what_perfect_images_measure() -> None:

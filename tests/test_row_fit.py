@@ -87,12 +87,12 @@ def test_a_frechet_distance_to_references_has_a_floor(asked: Threshold, floor: b
 def test_a_limit_below_what_the_references_give_themselves_is_refused() -> None:
     """For the number of images that the row is about: with a tag they are fewer, and the floor is higher."""
     y = np.random.default_rng(0).normal(size=(40, 4))
-    prompts = tuple(Prompt(f"p{i}", "words", ("dark",) if i < 8 else ()) for i in range(16))
+    prompts = tuple(Prompt(f"p{i}", "words", ("dark",) if i < 8 else ()) for i in range(20))
     said = replace(PROMPTS, prompts=prompts)
-    whole, dark = (floors.floor(frechet, y, n) for n in (16, 8))
+    whole, dark = (floors.floor(frechet, y, n) for n in (20, 8))
     assert whole is not None
     assert dark is not None
-    for on, n, floor in (("", 16, whole), ("dark", 8, dark)):
+    for on, n, floor in (("", 20, whole), ("dark", 8, dark)):
         limit = row("fid", max=floor * 0.999, on=on, source="thresholds.yaml:7")
         with pytest.raises(
             ConfigError, match=rf"thresholds.yaml:7: row: fid .* with {n} images: references \(40\)"
