@@ -118,6 +118,17 @@ def test_only_the_folder_that_a_row_compares_with_matters() -> None:
     assert found == "pictures in train: t1 before, t2 now"
 
 
+def test_a_set_of_other_prompts_is_another_set() -> None:
+    """A tag puts two prompts into an arm: the row without `tagged:` is about four images, not six."""
+    prompts = [one | {"tags": ["unrelated"] if i < 2 else []} for i, one in enumerate(RUN["prompts"])]
+    of_set = judged(per_image=())
+    assert comparable.of_rows(of_set, of_set, RUN, run(prompts=prompts)) == [
+        "prompts of the set, by their tags: 6 before, 4 now"
+    ]
+    assert comparable.of_rows(of_set, of_set, RUN, RUN) == []
+    assert comparable.of_rows(judged(), judged(), RUN, run(prompts=prompts)) == []
+
+
 def test_what_was_not_measured_has_no_difference() -> None:
     nothing = Verdict("a", "", "identity", Outcome.ERROR, "no face", threshold=ROW)
     assert comparable.of_rows(nothing, judged(), RUN, RUN) == ["it was not measured before (ERROR)"]

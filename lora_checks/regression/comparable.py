@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lora_checks import quantity
+from lora_checks.arms import ARMS
 from lora_checks.quantity import BASELINE
 from lora_checks.records import Measurement, Threshold, Verdict
 from lora_checks.words import number, printable
@@ -54,7 +55,7 @@ def of_rows(before: Verdict, now: Verdict, run_before: Run, run_now: Run) -> lis
     if asked:
         return asked
     network = [] if was.network == m.network else [_both("network", was.network, m.network)]
-    return network + _folder(now.threshold, m, run_before, run_now)
+    return network + _folder(now.threshold, m, run_before, run_now) + _asked_of(m, run_before, run_now)
 
 
 def notes(before: Run, now: Run) -> list[str]:
@@ -141,6 +142,19 @@ def _folder(row: Threshold, m: Measurement, before: Run, now: Run) -> list[str]:
         return []
     was, held = (_digest(run, row.against) for run in (before, now))
     return [] if was == held else [_both(f"pictures in {row.against}", was, held)]
+
+
+def _asked_of(m: Measurement, before: Run, now: Run) -> list[str]:
+    """The prompts of a set, which tags choose; single images are joined by name, and the others counted."""
+    was, asked = ([p["id"] for p in run.get("prompts") or () if _is_on(p, m.on)] for run in (before, now))
+    if m.per_image or set(was) == set(asked):
+        return []
+    return [_both("prompts of the set, by their tags", str(len(was)), str(len(asked)))]
+
+
+def _is_on(prompt: Mapping[str, Any], tag: str) -> bool:
+    tags = prompt.get("tags") or ()
+    return tag in tags if tag else not set(tags) & set(ARMS)
 
 
 def _digest(run: Run, folder: str) -> str:
