@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -174,13 +175,27 @@ def test_a_page_in_the_browser_follows_and_stays_where_it_was(site: Site, browse
     visit.context.close()
 
 
+def _hear_ctrl_c() -> None:
+    """Tests that run in the background ignore it, and their children with them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_the_command_says_where_and_stops_quietly(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lora_checks", "serve", str(tmp_path), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_hear_ctrl_c,
+    ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
-        process.send_signal(2)
-        _, errors = process.communicate(timeout=20)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert re.match(r"http://127\.0\.0\.1:\d+/  \(stop with Ctrl-C\)", line)
     assert errors == ""
     assert process.returncode == 0
