@@ -17,10 +17,11 @@ import pytest
 from lora_checks import outputs, report, run_record, verdict
 from lora_checks.candidates import Candidate
 from lora_checks.errors import LoraChecksError
+from lora_checks.files import file_sha256
 from lora_checks.gallery import shown
 from lora_checks.given.bench import GivenBench
 from lora_checks.lora.opening import refused_sha256
-from lora_checks.records import Allowance, Lora, Policy, Threshold, Verdict
+from lora_checks.records import Allowance, Lora, Outcome, Policy, Threshold, Verdict
 from lora_checks.regression.against import Against
 from lora_checks.report import github, html, journal, junit, terminal
 from lora_checks.words import printable
@@ -60,6 +61,7 @@ class Session:
         self.of_file = cache(run_record.of_file)  # journal and report ask; each reading hashes the whole file
         self.unexplained = False  # a failure that no verdict tells of: it has to be shown
         self.other_failures: dict[str, None] = {}  # tests that failed and are no rows, such as one's own
+        self.failed = False  # some test's report says so, and with it the JUnit file
 
     @property
     def required(self) -> list[tuple[str, str]]:
@@ -143,18 +145,20 @@ class Session:
             report.nodeid = f"lora_checks/gate{report.nodeid}"
         found = [str(value) for name, value in report.user_properties if name == PROPERTY]
         report.user_properties = [pair for pair in report.user_properties if pair[0] != PROPERTY]
-        for text in found:
-            self._keep(text)
+        kept = [self._keep(text) for text in found]
+        self.failed = self.failed or report.failed
         if report.failed and not (found and isinstance(report.longrepr, str)):
             self.unexplained = True
-        if report.failed and not found:
+        if report.failed and all(kept):  # no row, or one that was judged well and broke off afterwards
             self.other_failures[report.nodeid] = None
 
-    def _keep(self, text: str) -> None:
+    def _keep(self, text: str) -> bool:
+        """Whether it is a PASS. Of two verdicts of a row (``--dist each``) the first that is none counts."""
         found = report.verdict_from_json(text)
-        key = (found.lora, found.check)
-        if key in self.verdicts:  # each phase of a test reports the same properties again
-            return
+        key, passed = (found.lora, found.check), found.outcome is Outcome.PASS
+        known = self.verdicts.get(key)  # each phase of a test reports the same properties again
+        if known is not None and (passed or known.outcome is not Outcome.PASS):
+            return passed
         self.verdicts[key] = found
         if len(self.verdicts) == 1:
             self._journal(run=report.plain(self._beginning | self._compared))
@@ -164,27 +168,50 @@ class Session:
             self._journal(lora=report.plain(self._lora(found.lora, [found])))
         for name, value in junit.properties(report.row(found)):
             self._suite_property(f"lora_checks.{printable(found.lora)}.{found.check}.{name}", value)
+        return passed
 
     def _journal(self, **entry: Any) -> None:
         try:
-            self.bench.store.append(self.report_folder / journal.NAME, {"at": _now(), **entry})
+            line = {"at": _now(), "process": os.getpid(), **entry}
+            self.bench.store.append(self.report_folder / journal.NAME, line)
         except LoraChecksError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
 
     def _suite_property(self, name: str, value: str) -> None:
-        for plugin in self.config.pluginmanager.get_plugins():
-            add = getattr(plugin, "add_global_property", None)  # the JUnit writer, if there is one
-            if add is not None:
-                add(name, value)
+        for writer in self._junit_writers:
+            writer.add_global_property(name, value)
+
+    @property
+    def _junit_writers(self) -> list[Any]:
+        """One where there is ``--junitxml``."""
+        plugins = self.config.pluginmanager.get_plugins()
+        return [plugin for plugin in plugins if hasattr(plugin, "add_global_property")]
+
+    def _fail_junit(self, outcome: str) -> None:
+        """A JUnit file without a failure is a PASS to whoever reads it: not where rows were deselected, or
+        failed as somebody's ``xfail`` expected."""
+        passed = {key for key, found in self.verdicts.items() if found.outcome is Outcome.PASS}
+        rows = ", ".join(f"{name} {check}" for name, check in self.required if (name, check) not in passed)
+        reason = printable(f"{outcome}: not passed: {rows}")
+        place = "lora_checks/gate"
+        for writer in self._junit_writers:
+            writer.pytest_runtest_logreport(
+                pytest.TestReport(
+                    f"{place}::verdict", (place, None, "verdict"), {}, "failed", reason, "setup"
+                )
+            )
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """0 only if every required row has passed: not for `-k` typos, all-skipped, `--co` or exit(0)."""
         if self.worker:
             return
+        self._refuse_changed()
         found = list(self.verdicts.values())
         outcome = verdict.passed(found, self.required).outcome
         self._suite_property("lora_checks.outcome", outcome)
+        if outcome != "PASS" and not self.failed:
+            self._fail_junit(outcome)
         if isinstance(self.bench, GivenBench):
             self._suite_property("lora_checks.caveat", self.bench.about["caveat"])
         if outcome != "PASS" and session.exitstatus in (
@@ -203,6 +230,22 @@ class Session:
                 raise pytest.UsageError(str(error)) from None
             self._summarise_for_ci()
         self._own_the_summary()
+
+    def _refuse_changed(self) -> None:
+        """A file that was written to meanwhile: what lies there now has not passed."""
+        for name, candidate in self.loras.items():
+            judged = {v.lora_sha256 for v in self.verdicts.values() if v.lora == name and v.lora_sha256}
+            if not judged:
+                continue
+            try:
+                now = file_sha256(candidate.path)
+            except OSError:  # gone; the record says what was judged
+                now = min(judged)
+            if judged != {now}:
+                said = f"was {', '.join(one[:12] for one in sorted(judged - {now}))} and is {now[:12]} now"
+                reason = f"{candidate.path} changed during the run: it {said}; run again when it is finished"
+                error = verdict.error(name, now, FILE_CHECK, None, reason)
+                self._keep(report.verdict_to_json(error))
 
     def _summarise_for_ci(self) -> None:
         """The summary of a job of GitHub Actions; that it cannot be written changes no verdict."""

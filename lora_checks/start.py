@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -10,16 +11,19 @@ from typing import Any
 import pytest
 
 from lora_checks import config as policies
-from lora_checks import trackers
+from lora_checks import report, trackers
 from lora_checks.candidates import Candidate, candidates, companions
 from lora_checks.console import Console
 from lora_checks.errors import ConfigError, LoraChecksError, LoraFileError, StoreError
 from lora_checks.given.bench import given_candidates, open_given
 from lora_checks.records import Policy
 from lora_checks.regression.against import open_against
+from lora_checks.report import gitlab, html, journal, tables
 from lora_checks.session import OWN_CHECKS, SESSION, Session
 from lora_checks.trackers.after_run import AfterRun
 from lora_checks.workbench import Workbench, open_workbench
+
+VERDICTS = (report.NAME, "report.md", html.NAME, tables.CSV, tables.PARQUET, gitlab.FILE, journal.NAME)
 
 
 def start(config: pytest.Config) -> Session:
@@ -40,17 +44,17 @@ def start(config: pytest.Config) -> Session:
         )
         _refuse_own_names(policy)
         bench = _bench(option, here, policy, console)
+        against = open_against(option.lora_baseline, here, policy, option.lora_until_decided)
+        folder = _path(here, option.lora_report) or bench.store.root / "report"
+        if not (option.collectonly or option.help or hasattr(config, "workerinput")):
+            _clear(folder, getattr(option, "xmlpath", None))
         bench.preflight()
         if not option.collectonly and any(map(_is_readable, loras.values())):
             bench.test_networks()
         for warning in bench.warnings:
             console.say_once(warning)
-        against = open_against(option.lora_baseline, here, policy, option.lora_until_decided)
-        folder = _path(here, option.lora_report) or bench.store.root / "report"
         session = Session(config, policy, loras, bench, folder, against)
         _warn_of_another_setting(session, console)
-        if not option.collectonly:
-            _check_writable(session.report_folder)
     except LoraChecksError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = session
@@ -110,16 +114,22 @@ def _bench(option: Any, here: Path, policy: Policy, console: Console) -> Workben
     )
 
 
-def _check_writable(folder: Path) -> None:
-    """Known before an hour of generation, not after."""
+def _clear(folder: Path, junit: str | None) -> None:
+    """What an earlier run left is gone before anything takes long: this one may be killed, and then nobody
+    must find a PASS. That the report can be written is known before an hour of generation, too."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        for name in VERDICTS:
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(
             f"cannot write the report to {folder}: {error.strerror}; name another folder with --report"
         ) from error
+    if junit:
+        with contextlib.suppress(OSError):  # pytest says what is wrong with it
+            Path(os.path.expandvars(junit)).expanduser().unlink()
 
 
 def _policy_folder(config: pytest.Config) -> Path:

@@ -105,3 +105,30 @@ def test_every_row_of_every_lora_has_a_verdict_there(junit: Path, first_run: Run
         if name.endswith(".verdict")
     }
     assert verdicts == first_run.outcomes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "conftest", "outcome"),
+    [
+        (("-k", "faces"), "", "INCOMPLETE"),
+        (("--co",), "", "INCOMPLETE"),
+        ((), "skip", "INCOMPLETE"),
+        ((), "xfail", "FAIL"),
+    ],
+)
+def test_without_a_pass_there_is_a_failure_in_it(
+    gate: Gate, arguments: tuple[str, ...], conftest: str, outcome: str
+) -> None:
+    """A CI server reads this file alone."""
+    if conftest:
+        mark = f"        item.add_marker(pytest.mark.{conftest})\n"
+        gate.conftest(
+            f"import pytest\ndef pytest_collection_modifyitems(items):\n    for item in items:\n{mark}"
+        )
+    assert gate("--lora", gate.world.bad, "--junitxml", "junit.xml", *arguments).code == 1
+    file = gate.folder / "junit.xml"
+    (suite,) = JUnitXml.fromfile(str(file))
+    (error,) = [result for case in suite for result in case.result if isinstance(result, Error)]
+    assert error.text.startswith(f"{outcome}: not passed: wrong-identity ")
+    assert (suite.errors, suite.failures) == (1, 0)
+    assert refusals(file) == []

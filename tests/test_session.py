@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from world import Gate, Run, row
 
@@ -166,16 +168,13 @@ def test_a_refused_file_is_one_sentence_and_every_row_has_a_verdict(gate: Gate) 
 
 def test_an_unexpected_exception_keeps_its_traceback(gate: Gate) -> None:
     gate.conftest(
-        "from lora_checks import metric\n\n"
-        "@metric(extractor='arcface', against='nothing', per='image', better='higher', range=(0, 1))\n"
-        "def mine(x):\n"
-        "    raise ZeroDivisionError('a bug of mine')\n"
+        "import pytest\n\n@pytest.fixture(autouse=True)\n"
+        "def mine():\n    raise ZeroDivisionError('a bug of mine')\n"
     )
-    policy = gate.world.write(gate.folder / "policy", row("own", "mine", "min: 0"))
-    run = gate("--lora", gate.world.good, "--policy", policy)
+    run = gate("--lora", gate.world.good, "--rootdir", gate.folder)
     assert run.code == 1
-    assert run.outcomes["good", "own"] == "ERROR"
-    assert run.row("own")["reason"].startswith("ZeroDivisionError: a bug of mine")
+    assert run.outcomes["good", "identity"] == "ERROR"
+    assert run.row("identity")["reason"].startswith("ZeroDivisionError: a bug of mine")
     assert "conftest.py:5: ZeroDivisionError" in run.out
 
 
@@ -215,7 +214,49 @@ def record_verdict():
 
 def test_fixtures_of_ones_own_tests_do_not_reach_the_gate_s(gate: Gate, first_run: Run) -> None:
     gate.conftest(OTHER_FIXTURES)
-    run = gate("--lora", gate.world.good)
+    run = gate("--lora", gate.world.good, "--rootdir", gate.folder)
     assert run.code == 0, run.out
     assert run.row("identity")["measurement"] == first_run.row("identity")["measurement"]
     assert run.row("distribution")["measurement"]["n"] == 8
+
+
+def test_a_row_that_broke_off_after_its_pass_is_told(gate: Gate) -> None:
+    """pytest ends in 1, so a report without a failure would release what the run did not."""
+    gate.conftest(
+        "import pytest\n@pytest.fixture(autouse=True)\ndef tidy():\n    yield\n    raise OSError('full')\n"
+    )
+    run = gate("--lora", gate.world.good, "--rootdir", gate.folder)
+    assert run.code == 1
+    assert len(run.report["run"]["other_failures"]) == 6
+
+
+CHANGE = """
+import shutil
+def pytest_runtest_logreport(report):
+    if "{row}" in report.nodeid and report.when == "teardown":
+        shutil.copy({other!r}, "mine.safetensors")
+"""
+
+
+@pytest.mark.parametrize("row", ["test_lora_applied", "distribution"])
+def test_a_file_that_changed_during_the_run_has_not_passed(gate: Gate, row: str) -> None:
+    shutil.copy(gate.world.good, gate.folder / "mine.safetensors")
+    (gate.folder / "change.py").write_text(CHANGE.format(row=row, other=str(gate.world.bad)))
+    run = gate("-p", "change", "--lora", "mine.safetensors", "--junitxml", "junit.xml")
+    assert run.code == 1, run.out
+    assert run.outcomes["mine", "file"] == "ERROR"
+    assert "mine.safetensors changed during the run: it was 0518e9745ec5" in run.row("file", "mine")["reason"]
+    assert report.read(run.report_folder)["outcome"] != "PASS"
+
+
+def test_of_two_verdicts_of_a_row_the_bad_one_counts(gate: Gate) -> None:
+    """Of two workers that judge every row, or of a plugin that repeats tests."""
+    gate.conftest(
+        "import pytest\ncalls = []\n@pytest.fixture(autouse=True)\ndef flaky(request):\n"
+        "    calls.append(request.node.name)\n    if calls.count(request.node.name) > 1:\n"
+        "        request.node.user_properties.clear()\n        raise OSError('second time')\n"
+        "def pytest_collection_modifyitems(items):\n    items += list(items)\n"
+    )
+    run = gate("--lora", gate.world.good, "--rootdir", gate.folder)
+    assert run.code == 1
+    assert run.report["outcome"] == "ERROR"

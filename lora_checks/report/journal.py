@@ -21,14 +21,18 @@ NAME = "verdicts.jsonl"
 def read(path: Path) -> tuple[dict[str, Any], list[Verdict]]:
     """The last run of the file: its facts, as `report.build` takes them, and its verdicts so far.
 
-    A line cut off by a crash is left out. The facts are empty where no run has begun.
+    A line cut off by a crash is left out, and so are those of another run that writes into the same file at
+    the same time. The facts are empty where no run has begun.
     """
     run: dict[str, Any] = {}
+    process: int | None = None
     found: dict[tuple[str, str], Verdict] = {}
     loras: dict[str, Any] = {}
     for line in _lines(path):
         if "run" in line:
-            run, found, loras = line["run"], {}, {}
+            run, found, loras, process = line["run"], {}, {}, line.get("process")
+        elif line.get("process") != process:
+            continue
         elif "verdict" in line:
             one = verdict_from_json(line["verdict"])
             found[one.lora, one.check] = one

@@ -43,3 +43,17 @@ def test_the_record_says_what_was_gated(gate: Gate) -> None:
     assert {version.split()[0] for version in facts["versions"]} >= {"torch", "diffusers"}
     network = run.row("identity")["measurement"]["network"]
     assert network.startswith("arcface/1 arcface/2 ")
+
+
+def test_a_run_that_is_killed_leaves_no_pass_of_an_earlier_one(gate: Gate) -> None:
+    junit = gate.folder / "junit.xml"
+    first = gate("--lora", gate.world.good, "--junitxml", junit)
+    assert first.report["outcome"] == "PASS"
+    assert gate("--lora", gate.world.good, "--co").code == 1
+    assert gate("--lora", "gone.safetensors", "--junitxml", junit).code == 4
+    assert (first.report_folder / "report.json").exists()  # those judge nothing, and write nothing
+    (gate.folder / "leave.py").write_text("import os\ndef pytest_collection():\n    os._exit(137)\n")
+    run = gate("-p", "leave", "--lora", gate.world.bad, "--junitxml", junit)
+    assert run.code == 137
+    assert [path.name for path in run.report_folder.iterdir() if path.is_file()] == []
+    assert not junit.exists()

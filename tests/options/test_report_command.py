@@ -139,3 +139,15 @@ def test_a_page_that_shows_what_is_no_longer_on_this_machine_is_left_as_it_was(
     (folder / "report.html").write_text(other, encoding="utf-8")
     assert main(["report", str(folder)]) == 0  # the page of another run is no evidence of this one
     assert str(folder / "report.html") in capsys.readouterr().out
+
+
+def test_verdicts_of_another_run_into_the_same_folder_are_left_out(gate: Gate) -> None:
+    run = gate("--lora", gate.world.good)
+    journal = run.report_folder / "verdicts.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    begun = lines[0] | {"process": lines[0]["process"] + 1}
+    begun["run"]["started"] = "2100-01-01T00:00:00+00:00"
+    journal.write_text("".join(json.dumps(line) + "\n" for line in [lines[0], begun, *lines[1:]]))
+    found = report.read(run.report_folder)
+    assert found["outcome"] == "INCOMPLETE"
+    assert found["loras"][0]["rows"] == []
