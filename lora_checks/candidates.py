@@ -32,11 +32,17 @@ def candidates(arguments: Sequence[str], scales: str | None, root: Path) -> dict
     paths = find_loras(arguments, root)
     named = list(zip(lora_names(paths), paths, strict=True))
     if scales is None:
-        return {name: Candidate(name, path) for name, path in named}
-    found = [
-        Candidate(f"{name}:{scale:g}", path, scale) for name, path in named for scale in strengths(scales)
-    ]
-    return {candidate.name: candidate for candidate in found}
+        found = [Candidate(name, path) for name, path in named]
+    else:
+        of = strengths(scales)
+        found = [Candidate(f"{name}:{scale:g}", path, scale) for name, path in named for scale in of]
+    by_name = {candidate.name: candidate for candidate in found}
+    if len(by_name) < len(found):  # or one of them would not be gated
+        twice = next(one.name for one in found if by_name[one.name] is not one)
+        raise ConfigError(
+            f"--lora: two of the LoRAs would be called '{twice}'; rename a file, or round strengths"
+        )
+    return by_name
 
 
 def companions(arguments: Sequence[str], root: Path) -> tuple[Lora, ...]:
