@@ -99,5 +99,5 @@ def test_a_companion_that_cannot_be_used(folder: Path, given: list[str], message
 
 
 def test_strengths_that_are_written_alike_would_be_one_lora_less(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="two of the LoRAs would be called 'person:0.333333'"):
+    with pytest.raises(ConfigError, match=r"two of the LoRAs would be called 'person:0\.333333'"):
         candidates(["person.safetensors"], "0.3333331,0.3333332", folder)
