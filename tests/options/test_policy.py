@@ -42,7 +42,7 @@ def test_a_wrong_row_is_named_before_anything_runs(gate: Gate, rows: str, messag
     assert run.code == 4
     assert message in run.err
     assert "Traceback" not in run.out + run.err
-    assert not run.report_folder.exists()
+    assert list(run.report_folder.rglob("*")) == []
 
 
 def test_a_folder_that_is_no_policy(gate: Gate) -> None:
