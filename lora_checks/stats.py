@@ -77,20 +77,27 @@ def pseudo_values(
 
 def mean_interval(values: NDArray[np.float64], tail: float) -> Interval:
     """Of the mean behind (K,) independent values; each end is wrong with probability ``tail``."""
-    k, mean, spread = len(values), float(values.mean()), float(values.std(ddof=1))
-    if spread <= 1e-12 * abs(mean):  # the same number K times, but for rounding
-        return Interval(mean, mean, mean)
-    skewness = k / ((k - 1) * (k - 2)) * float((((values - mean) / spread) ** 3).sum())
-    t, error = t_quantile(1 - tail, k - 1), spread / math.sqrt(k)
-    return Interval(mean, mean - error * _skewed(t, skewness, k), mean - error * _skewed(-t, skewness, k))
+    mean, low, high = (float(found) for found in mean_bounds(values, tail))
+    return Interval(mean, low, high)
 
 
-def _skewed(t: float, skewness: float, k: int) -> float:
-    """The value of the t statistic whose Hall transform is ``t``."""
-    a = skewness / math.sqrt(k)
-    if abs(a) < 1e-6:
-        return t
-    return 3 / a * (math.cbrt(1 + a * (t - a / 6)) - 1)
+def mean_bounds(
+    values: NDArray[np.float64], tail: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Mean, lower and upper end of the interval of each row of (..., K) values, as `mean_interval`."""
+    k, mean, spread = values.shape[-1], values.mean(axis=-1), values.std(axis=-1, ddof=1)
+    alike = spread <= 1e-12 * abs(mean)  # the same number K times, but for rounding
+    scaled = (values - mean[..., None]) / np.where(alike, 1.0, spread)[..., None]
+    a = np.where(alike, 0.0, k / ((k - 1) * (k - 2)) * (scaled**3).sum(axis=-1)) / math.sqrt(k)
+    t, error = t_quantile(1 - tail, k - 1), np.where(alike, 0.0, spread) / math.sqrt(k)
+    return mean, mean - error * _skewed(t, a), mean - error * _skewed(-t, a)
+
+
+def _skewed(t: float, a: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The value of the t statistic whose Hall transform is ``t``; ``a`` is skewness / sqrt(K)."""
+    straight = abs(a) < 1e-6
+    safe = np.where(straight, 1.0, a)
+    return np.where(straight, t, 3 / safe * (np.cbrt(1 + safe * (t - safe / 6)) - 1))
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,54 @@
+"""Merges of two LoRAs, such as half of a good one and half of a bad one: what a gate has to stop for its tails.
+
+    python benchmarks/merges.py FIRST SECOND OUT [--share 0.5]
+
+The file that results holds both LoRAs' ranks one after the other, so that its effect on the base is exactly
+``share`` of the first one's and the rest of the second one's.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+DOWN, UP = ".lora_A.weight", ".lora_B.weight"
+
+
+def merge(first: Path, second: Path, out: Path, share: float = 0.5) -> Path:
+    """Write ``share`` of ``first`` plus ``1 - share`` of ``second`` to ``out`` and return it.
+
+    Both are LoRAs as the miniature's: diffusers' names, alpha equal to the rank, the same layers. The same
+    inputs give the same bytes.
+    """
+    one, other = load_file(first), load_file(second)
+    if one.keys() != other.keys():
+        raise ValueError(f"{first} and {second} are not on the same layers")
+    merged = {name: _joined(name, one[name], other[name], share) for name in one}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_file(merged, out, metadata={"format": "pt"})
+    return out
+
+
+def _joined(name: str, one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
+    if name.endswith(DOWN):
+        return np.concatenate([one, other], axis=0)
+    if name.endswith(UP):
+        return np.concatenate([one * one.dtype.type(share), other * other.dtype.type(1 - share)], axis=1)
+    raise ValueError(f"{name} is neither {DOWN} nor {UP}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("first", type=Path)
+    parser.add_argument("second", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--share", type=float, default=0.5)
+    options = parser.parse_args()
+    print(merge(options.first, options.second, options.out, options.share))
+
+
+if __name__ == "__main__":
+    main()
