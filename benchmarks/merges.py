@@ -1,4 +1,4 @@
-"""Merges of two LoRAs, such as half of a good one and half of a bad one: what a gate has to stop for its tails.
+"""Merges of two LoRAs, such as half of a good one and half of a bad one, which a gate has to stop.
 
     python benchmarks/merges.py FIRST SECOND OUT [--share 0.5]
 
