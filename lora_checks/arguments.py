@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lora_checks import features
 from lora_checks.errors import ConfigError, MeasureError
 from lora_checks.extractors import Extractor, ImageExtractor, PairExtractor, TextExtractor
-from lora_checks.images import Decoded
+from lora_checks.images import Decoded, content_of
 from lora_checks.records import ImageFile, ImageSet, PromptSet
 from lora_checks.store import Progress, Store
 from lora_checks.task import Task
@@ -47,12 +47,12 @@ def _other_features(task: Task, eyes: ImageExtractor, store: Store, progress: Pr
         return y
     if task.metric.per != "set":
         raise ConfigError(
-            f"{task.metric.name} compares with pictures, but {other.statistics} holds statistics; "
+            f"{task.metric.name} compares with pictures, but {other.statistics.path} holds statistics; "
             "name a folder"
         )
     from lora_checks.statistics_file import read_statistics
 
-    return read_statistics(other.statistics, eyes.id)
+    return read_statistics(other.statistics.path, eyes.id, content_of(other.statistics))
 
 
 def _distances(task: Task, network: PairExtractor, store: Store, progress: Progress | None) -> Floats:

@@ -34,7 +34,30 @@ def decode(path: Path) -> Pixels:
 
     Raises `MeasureError` naming the file if it is animated, truncated, enormous or no picture.
     """
-    data = _bytes(path)
+    return _decoded(path, _bytes(path))
+
+
+def pixels_of(image: ImageFile) -> Pixels:
+    """Decode the very bytes that the picture's digest is of.
+
+    What is measured on a picture is stored under its digest, so pixels of another picture there would be
+    taken for this one's by every later run. Raises `MeasureError` naming the file if it changed.
+    """
+    return _decoded(image.path, content_of(image))
+
+
+def content_of(image: ImageFile) -> bytes:
+    """The bytes that the file's digest is of. Raises `MeasureError` if the file holds others by now."""
+    content = _bytes(image.path)
+    if hashlib.sha256(content).hexdigest() != image.sha256:
+        raise MeasureError(
+            f"{image.path} changed while it was being used: its bytes are not those that were hashed when "
+            "the run began; run again when nothing writes to it"
+        )
+    return content
+
+
+def _decoded(path: Path, data: bytes) -> Pixels:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _refuse(path, image)
@@ -114,7 +137,7 @@ def image_file(
 def image_set(name: str, folder: Path) -> ImageSet:
     """The pictures of a folder, or an .npz of statistics in their place."""
     if folder.suffix == ".npz" and folder.is_file():
-        return ImageSet(name, (), statistics=folder)
+        return ImageSet(name, (), statistics=image_file(folder))
     return ImageSet(name, tuple(image_file(path) for path in list_images(folder)))
 
 
@@ -126,7 +149,10 @@ def _bytes(path: Path) -> bytes:
 
 
 class Decoded(Sequence[Pixels]):
-    """Pictures that are decoded when asked for and not kept, so a thousand take the memory of one."""
+    """Pictures that are decoded when asked for and not kept, so a thousand take the memory of one.
+
+    Each is decoded from the bytes that its digest is of; see `pixels_of`.
+    """
 
     def __init__(self, images: Sequence[ImageFile]) -> None:
         self._images = images
@@ -141,4 +167,4 @@ class Decoded(Sequence[Pixels]):
     def __getitem__(self, index: int | slice) -> Pixels | Decoded:
         if isinstance(index, slice):
             return Decoded(self._images[index])
-        return decode(self._images[index].path)
+        return pixels_of(self._images[index])

@@ -266,7 +266,7 @@ class ImageFile:
 class ImageSet:
     name: str  # "candidate", "baseline", "references", "train"
     images: tuple[ImageFile, ...]
-    statistics: Path | None = None  # an .npz of (mu, sigma) in place of pictures
+    statistics: ImageFile | None = None  # an .npz of (mu, sigma) in place of pictures
 
 
 @dataclass(frozen=True, slots=True)

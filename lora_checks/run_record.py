@@ -68,7 +68,7 @@ def _making(policy: Policy, bench: Workbench) -> Facts:
 def folder(pictures: ImageSet) -> Facts:
     """``digest`` is of the pictures' names and bytes, or of the file of statistics."""
     if pictures.statistics is not None:
-        return {"digest": images.image_file(pictures.statistics).sha256, "images": []}
+        return {"digest": pictures.statistics.sha256, "images": []}
     return {
         "digest": digest(sorted((image.name, image.sha256) for image in pictures.images)),
         "images": [{"name": image.name, **_file(image)} for image in pictures.images],

@@ -67,13 +67,14 @@ def _features(images: Sequence[Pixels], extractor: ImageExtractor, batch: int) -
     return np.concatenate(parts)
 
 
-def read_statistics(path: Path, network: str = "") -> Moments:
+def read_statistics(path: Path, network: str = "", content: bytes | None = None) -> Moments:
     """Read ``mu`` and ``sigma``; `ConfigError` names what is wrong with the file.
 
-    ``network`` is the id of the extractor they will be compared under, where that is known.
+    ``network`` is the id of the extractor they will be compared under, where that is known; ``content`` is
+    what the file held when it was hashed.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(path if content is None else io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -358,9 +358,7 @@ class Workbench:
 
 def refuse_no_effect(lora: Lora, candidate: ImageSet, baseline: ImageSet) -> None:
     """The base must never be measured in the LoRA's name: the first image has to differ from the base's."""
-    with_lora, without = (
-        images.decode(made.images[0].path).astype(np.int16) for made in (candidate, baseline)
-    )
+    with_lora, without = (images.pixels_of(made.images[0]).astype(np.int16) for made in (candidate, baseline))
     if int(np.abs(with_lora - without).max()) <= NO_EFFECT:
         raise GenerationError(
             f"{lora.path.name} had no effect: with and without it, '{candidate.images[0].name}' is the same "

@@ -193,7 +193,31 @@ def test_files_carry_the_digest_of_their_bytes(tmp_path: Path) -> None:
 def test_statistics_stand_for_pictures(tmp_path: Path) -> None:
     (tmp_path / "s.npz").touch()
     found = image_set("references", tmp_path / "s.npz")
-    assert (found.images, found.statistics) == ((), tmp_path / "s.npz")
+    assert (found.images, found.statistics) == ((), image_file(tmp_path / "s.npz"))
+
+
+@pytest.mark.parametrize("way", ["written over", "renamed over", "relinked"])
+def test_a_picture_exchanged_after_hashing_is_not_decoded(tmp_path: Path, way: str) -> None:
+    path, other = tmp_path / "a.png", tmp_path / "other" / "b.png"
+    other.parent.mkdir()
+    half_red(8).save(other)
+    if way == "relinked":
+        half_red().save(tmp_path / "other" / "a.png")
+        path.symlink_to(tmp_path / "other" / "a.png")
+    else:
+        half_red().save(path)
+    found = image_file(path)
+    if way == "written over":
+        path.write_bytes(other.read_bytes())
+    elif way == "renamed over":
+        other.rename(path)
+    else:
+        path.unlink()
+        path.symlink_to(other)
+    with pytest.raises(MeasureError, match=r"a\.png changed while it was being used"):
+        Decoded([found])[0]
+    with pytest.raises(MeasureError, match=r"a\.png changed while it was being used"):
+        list(Decoded([found]))
 
 
 def test_a_decoded_sequence_reads_on_demand(tmp_path: Path) -> None:

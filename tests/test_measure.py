@@ -13,6 +13,7 @@ from measure_world import PROMPTS, Table, a_set, cosine_row
 from PIL import Image
 
 from lora_checks.errors import ConfigError, MeasureError
+from lora_checks.features import image_features
 from lora_checks.images import image_file
 from lora_checks.measure import measure
 from lora_checks.metrics import get
@@ -277,8 +278,26 @@ def test_a_metric_that_misbehaves_never_judges(
 def test_references_as_statistics_serve_set_metrics_only(
     faces: tuple[ImageSet, ImageSet], store: Store, tmp_path: Path
 ) -> None:
-    statistics = ImageSet("references", (), statistics=tmp_path / "stats.npz")
+    (tmp_path / "stats.npz").touch()
+    statistics = ImageSet("references", (), statistics=image_file(tmp_path / "stats.npz"))
     with pytest.raises(
         ConfigError, match=r"arcface compares with pictures, but .*stats\.npz holds statistics"
     ):
         measure(Task(get("arcface"), faces[0], statistics), Table(FACES), PROMPTS, store)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("metric", ["arcface", "lpips"])
+def test_a_picture_exchanged_before_it_is_decoded_stores_nothing(
+    faces: tuple[ImageSet, ImageSet], store: Store, metric: str, side: int
+) -> None:
+    """Else later runs would take the other picture's features for this one's, for good."""
+    known: dict[int, list[float]] = {10: [1.0], 11: [2.0], 20: [3.0], 21: [4.0], 30: [90.0]}
+    exchanged = faces[side].images[0].path
+    before = exchanged.read_bytes()
+    Image.new("RGB", (8, 8), (30, 30, 30)).save(exchanged)
+    with pytest.raises(MeasureError, match=f"{exchanged.name} changed while it was being used"):
+        measure(Task(get(metric), *faces), Table(known), PROMPTS, store)
+    exchanged.write_bytes(before)
+    clean = measure(Task(get(metric), *faces), Table(known), PROMPTS, Store(store.root / "clean"))
+    assert measure(Task(get(metric), *faces), Table(known), PROMPTS, store) == clean

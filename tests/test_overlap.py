@@ -13,7 +13,7 @@ from world import MINIATURE, Gate
 from lora_checks.errors import ConfigError
 from lora_checks.images import image_set
 from lora_checks.overlap import nearest_distances, refuse_alike, refuse_shared, refuse_twice
-from lora_checks.records import ImageSet
+from lora_checks.records import ImageFile, ImageSet
 from lora_checks.store import Store
 
 
@@ -77,7 +77,9 @@ def test_the_miniatures_folders_do_not_overlap(store: Store) -> None:
 
 
 def test_statistics_cannot_be_looked_at(folders: tuple[Path, Path], store: Store) -> None:
-    refuse_shared(sets(folders)[0], ImageSet("references", (), statistics=Path("x.npz")), store)
+    refuse_shared(
+        sets(folders)[0], ImageSet("references", (), statistics=ImageFile(Path("x.npz"), "", "x.npz")), store
+    )
 
 
 def test_an_embedding_that_is_far_nearer_than_two_references_ever_are(folders: tuple[Path, Path]) -> None:

@@ -18,7 +18,7 @@ def sizes(made: ImageSet) -> list[tuple[int, int]]:
     another's copy: metadata and compression change a file's bytes and leave its pixels."""
     found, first = [], dict[str, Path]()
     for image in made.images:
-        pixels = images.decode(image.path)
+        pixels = images.pixels_of(image)
         if not pixels.any():
             raise MeasureError(f"{image.path}: the picture is black; nothing can be measured on it")
         same = first.setdefault(hashlib.sha256(pixels.tobytes()).hexdigest() + str(pixels.shape), image.path)
@@ -41,7 +41,7 @@ def unlike(found: Iterable[tuple[int, int]], asked: Sampler) -> str:
 def refuse_unchanged(made: ImageSet, without: ImageSet) -> None:
     """`MeasureError` if a picture with the LoRA, row by row, is the one without it."""
     for one, other in zip(made.images, without.images, strict=True):
-        if one.sha256 == other.sha256 or np.array_equal(images.decode(one.path), images.decode(other.path)):
+        if one.sha256 == other.sha256 or np.array_equal(images.pixels_of(one), images.pixels_of(other)):
             raise MeasureError(
                 f"{other.path} shows what {one.path} shows; one of them is not what it is taken for, with "
                 "the LoRA or without"
