@@ -13,7 +13,6 @@ from measure_world import PROMPTS, Table, a_set, cosine_row
 from PIL import Image
 
 from lora_checks.errors import ConfigError, MeasureError
-from lora_checks.features import image_features
 from lora_checks.images import image_file
 from lora_checks.measure import measure
 from lora_checks.metrics import get
