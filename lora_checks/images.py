@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lora_checks import png_chunks
 from lora_checks.errors import ConfigError, MeasureError
 from lora_checks.extractors import Pixels
 from lora_checks.records import ImageFile, ImageSet, Prompt
@@ -32,7 +33,8 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 def decode(path: Path) -> Pixels:
     """(H, W, 3) uint8 RGB: upright, 16-bit grey scaled, alpha over white.
 
-    Raises `MeasureError` naming the file if it is animated, truncated, enormous or no picture.
+    Raises `MeasureError` naming the file if it is animated, truncated, enormous or no picture, or if a
+    checksum of a PNG does not match. JPEG, WebP, BMP and TIFF have none.
     """
     return _decoded(path, _bytes(path))
 
@@ -61,6 +63,8 @@ def _decoded(path: Path, data: bytes) -> Pixels:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _refuse(path, image)
+            if png_chunks.is_png(data):  # of the pixels' checksums Pillow looks at none
+                png_chunks.check(data, 2 * (image.width * 8 + 16) * (image.height + 16))
             image.load()
             pixels = np.array(_rgb(path, ImageOps.exif_transpose(image)))
     except MeasureError:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from world import MINIATURE
 
 from lora_checks import images
 from lora_checks.errors import ConfigError, MeasureError
@@ -246,3 +247,32 @@ def test_bytes_of_any_kind_are_decoded_or_refused(tmp_path: Path) -> None:
             assert decode(tmp_path / "a.png").dtype == np.uint8
         except MeasureError:
             continue
+
+
+def test_a_flipped_bit_of_a_png_changes_no_pixel_silently(tmp_path: Path) -> None:
+    """Without a look at the checksums, 9 of these 600 show other pixels."""
+    whole = (MINIATURE / "references" / "00.png").read_bytes()
+    path = tmp_path / "damaged.png"
+    for bit in map(int, np.random.default_rng(5).integers(0, 8 * len(whole), 600)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(MeasureError, match=r"damaged\.png: cannot be decoded"):
+            decode(path)
+
+
+def test_a_png_with_right_parts_and_wrong_pixels_is_refused(tmp_path: Path) -> None:
+    """The checksum behind the pixels, where the one of the part was made to match."""
+    import zlib
+
+    path = tmp_path / "a.png"
+    Image.fromarray(np.full((4, 4, 3), 7, np.uint8)).save(path)
+    data = path.read_bytes()
+    start = data.index(b"IDAT")
+    length = int.from_bytes(data[start - 4 : start], "big")
+    content = bytearray(data[start + 4 : start + 4 + length])
+    content[-1] ^= 1
+    crc = zlib.crc32(b"IDAT" + content).to_bytes(4, "big")
+    path.write_bytes(data[: start + 4] + content + crc + data[start + 8 + length :])
+    with pytest.raises(MeasureError, match="the checksum of its pixels does not match"):
+        decode(path)

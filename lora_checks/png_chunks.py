@@ -1,0 +1,86 @@
+"""A PNG's own checksums, which Pillow leaves out for pixels: a flipped bit there shows as another picture.
+
+And a seal: a chunk before the last one with the SHA-256 of everything before it, so that a picture of the
+store says by itself whether it is still the one that was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterator
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+END = b"\0\0\0\0IEND\xaeB`\x82"
+SEAL = b"ldIG"  # ancillary, private, and not to be copied into an edited picture
+_SEAL_BYTES = 12 + hashlib.sha256().digest_size
+_PIECE = 1 << 20  # bytes inflated at a time
+
+
+def is_png(data: bytes) -> bool:
+    return data.startswith(SIGNATURE)
+
+
+def check(data: bytes, most: int) -> None:
+    """Raise `ValueError` where a checksum does not match or the end is missing.
+
+    ``most`` is what the pixels take at most; a stream that holds more is refused.
+    """
+    stream = b"".join(content for kind, content in chunks(data) if kind == b"IDAT")
+    inflate, left, total = zlib.decompressobj(), stream, 0
+    try:
+        while not inflate.eof:
+            piece = inflate.decompress(left, _PIECE)
+            left, total = inflate.unconsumed_tail, total + len(piece)
+            if not piece and not left and not inflate.eof:
+                raise ValueError("its pixels are cut off")
+            if total > most:
+                raise ValueError("it holds more data than pixels")
+    except zlib.error as error:
+        raise ValueError(f"the checksum of its pixels does not match ({error})") from error
+
+
+def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each chunk. Raises `ValueError` at the first that is damaged."""
+    place = len(SIGNATURE)
+    while True:
+        head = data[place : place + 8]
+        if len(head) < 8:
+            raise ValueError("it is cut off before its end")
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        content = data[place + 8 : place + 8 + length]
+        crc = data[place + 8 + length : place + 12 + length]
+        if len(crc) < 4:
+            raise ValueError("it is cut off before its end, or damaged")
+        if int.from_bytes(crc, "big") != zlib.crc32(content, zlib.crc32(kind)):
+            raise ValueError(f"the checksum of its part {kind!r} at byte {place} does not match")
+        yield kind, content
+        if kind == b"IEND":
+            return
+        place += 12 + length
+
+
+def seal(png: bytes) -> bytes:
+    """The picture with its seal."""
+    if not png.endswith(END):
+        raise ValueError("not a whole PNG")
+    body = png[: -len(END)]
+    return body + _chunk(hashlib.sha256(body).digest()) + END
+
+
+def sealed_sha256(png: bytes) -> str | None:
+    """SHA-256 (hex) of the whole file; None where it has no seal or is not what was sealed."""
+    seal_at = len(png) - len(END) - _SEAL_BYTES
+    if seal_at <= 0:
+        return None
+    hashed = hashlib.sha256(memoryview(png)[:seal_at])
+    if png[seal_at:] != _chunk(hashed.digest()) + END:
+        return None
+    hashed.update(png[seal_at:])
+    return hashed.hexdigest()
+
+
+def _chunk(content: bytes) -> bytes:
+    crc = zlib.crc32(content, zlib.crc32(SEAL))
+    return struct.pack(">I", len(content)) + SEAL + content + struct.pack(">I", crc)
