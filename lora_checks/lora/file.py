@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lora_checks.errors import LoraFileError
+from lora_checks.lora.adapters import adapters_of
 from lora_checks.lora.dead import check_not_all_dead, is_dead
 from lora_checks.lora.facts import facts_of, software_of
 from lora_checks.lora.families import families_of, said_family
@@ -51,7 +52,8 @@ def _inspect(file: BinaryIO, path: Path, name: str) -> tuple[Lora, Mapping[str, 
     header = read_header(file, os.fstat(file.fileno()).st_size, path.suffix.lower())
     layers = layers_of(header.tensors, flux=said_family(header.metadata) == "FLUX")
     values = read_values(file, header.tensors)
-    strengths = strengths_of(layers, _alphas(layers, values), header.metadata)
+    adapters = adapters_of(header.metadata, layers)
+    strengths = strengths_of(layers, _alphas(layers, values), adapters.by_component)
     dead = {layer.name for layer in layers if is_dead(layer, values.alive)}
     check_not_all_dead(layers, dead, values.alive)
     records = tuple(_record(layer, strengths[layer.name], layer.name in dead) for layer in layers)
@@ -70,7 +72,7 @@ def _inspect(file: BinaryIO, path: Path, name: str) -> tuple[Lora, Mapping[str, 
         layers=records,
         tensors_sha256=values.tensors_sha256,
         facts=facts_of(header.metadata),
-        warnings=warnings_of(header, layers, strengths, values, dead, families),
+        warnings=(*warnings_of(header, layers, strengths, values, dead, families), *adapters.notes),
     )
     return lora, header.tensors
 

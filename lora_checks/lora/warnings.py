@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from lora_checks.lora.families import said_family
 from lora_checks.lora.header import Header, shown
 from lora_checks.lora.layers import Layer
+from lora_checks.lora.other_alphas import other_alphas
 from lora_checks.lora.scaling import Strength
 from lora_checks.lora.values import Values
 from lora_checks.words import count
@@ -33,6 +34,7 @@ def warnings_of(
         *_scalings(layers, strengths),
         *_numbers(header, values),
         *_metadata(header.metadata, layers, values, families),
+        *other_alphas(header.metadata, layers, strengths),
     )
 
 

@@ -1,0 +1,230 @@
+"""What ``lora_adapter_metadata`` states: PEFT's configuration of each network that the file adapts.
+
+diffusers writes it in two ways: with the network before each setting (``unet.lora_alpha``, by a pipeline's
+`save_lora_weights`) and without (``lora_alpha``, by a network's own `save_lora_adapter`). A setting that a
+strength depends on and that belongs to nothing in the file is an error: what it was meant for would be
+applied at another strength.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lora_checks.errors import LoraFileError
+from lora_checks.lora.header import shown
+from lora_checks.lora.layers import Layer
+
+ADAPTER_METADATA = "lora_adapter_metadata"  # where diffusers keeps the PEFT configurations, as JSON
+MAX_ADAPTER = 1_000_000  # characters; all of SDXL with a pattern for each layer has 100,000
+
+_STRENGTH = ("lora_alpha", "alpha", "r", "alpha_pattern", "rank_pattern", "use_rslora")
+_DENOISERS = ("unet", "transformer")
+# Other spellings of a network's name, as trainers put them before the names of layers.
+_SPELLINGS = {
+    "lora_unet": _DENOISERS,
+    "lora_transformer": ("transformer",),
+    "diffusion_model": _DENOISERS,
+    "lora_te": ("text_encoder",),
+    "lora_te1": ("text_encoder",),
+    "lora_te2": ("text_encoder_2",),
+    "lora_te3": ("text_encoder_3",),
+}
+_ORDINARY = (None, True, False, "gaussian", "orthogonal")  # `init_lora_weights` that leave the base alone
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """PEFT's ``alpha_pattern`` or ``rank_pattern``: names, whole after "^" or else from any dot on."""
+
+    exact: Mapping[str, tuple[int, float]]  # name -> place in the configuration, number
+    endings: Mapping[str, tuple[int, float]]
+
+    def find(self, path: str) -> float | None:
+        """The number of the first entry that fits, as PEFT takes it."""
+        found = [hit for hit in (self.exact.get(path), *map(self.endings.get, _endings(path))) if hit]
+        return min(found)[1] if found else None
+
+    def unmatched(self, paths: Iterable[str]) -> str | None:
+        """The first name that fits none of ``paths``."""
+        known = set(paths)
+        ends = {ending for path in known for ending in _endings(path)}
+        stray = [*(self.exact.keys() - known), *(self.endings.keys() - ends)]
+        return min(stray, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One network's PEFT configuration."""
+
+    alpha: float | None
+    rank: float | None
+    alphas: Pattern
+    ranks: Pattern
+    rslora: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    by_component: Mapping[str, Adapter]
+    notes: tuple[str, ...] = ()  # sentences about what has no influence on a strength
+
+
+def adapters_of(metadata: Mapping[str, str], layers: Sequence[Layer]) -> Adapters:
+    """Raises `LoraFileError` for settings that are damaged, or that say a strength of nothing in the file."""
+    text = metadata.get(ADAPTER_METADATA)
+    if text is None:
+        return Adapters({})
+    if len(text) > MAX_ADAPTER:
+        raise LoraFileError(
+            f"has {len(text):,} characters of {ADAPTER_METADATA}, more than any adapter needs"
+        )
+    mine: dict[str, list[Layer]] = defaultdict(list)
+    for layer in layers:
+        mine[layer.place.component].append(layer)
+    try:
+        stated = _by_prefix(json.loads(text, object_pairs_hook=_unique))
+        settings, stray = _by_component(stated, tuple(mine))
+        found = {name: _adapter(values) for name, values in settings.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+        raise LoraFileError(f"has damaged metadata: {ADAPTER_METADATA} is not a PEFT configuration") from None
+    for name, adapter in found.items():
+        _check(name, adapter, settings[name], mine[name])
+    return Adapters(found, (*_strays(stray), *_missing(mine, found), *_initial(settings)))
+
+
+def _endings(path: str) -> list[str]:
+    parts = path.split(".")
+    return [".".join(parts[i:]) for i in range(len(parts))]
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return dict(pairs)
+
+
+def _by_prefix(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Prefix ("" where there is none) -> setting -> value."""
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    for key, value in settings.items():
+        prefix, _, setting = key.rpartition(".")
+        if not prefix and isinstance(value, dict) and (key in _SPELLINGS or "lora_alpha" in value):
+            found[key] |= value  # {"unet": {"lora_alpha": 16}}
+        else:
+            found[prefix.removeprefix("base_model.model.")][setting] = value
+    return found
+
+
+def _by_component(
+    stated: Mapping[str, Mapping[str, Any]], components: Sequence[str]
+) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
+    """Component -> its settings, and the prefixes that are of no layer in the file."""
+    found: dict[str, Mapping[str, Any]] = {}
+    stray = []
+    for prefix, settings in stated.items():
+        if not any(settings.get(key) for key in _STRENGTH):
+            continue
+        mine = [name for name in components if name == prefix or name in _SPELLINGS.get(prefix, ())]
+        if not prefix:
+            mine = _only(components)
+        if any(name in found for name in mine):
+            raise LoraFileError(f"states the settings of {mine[0]} twice in {ADAPTER_METADATA}")
+        found |= dict.fromkeys(mine, settings)
+        if not mine:
+            stray.append(prefix)
+    lacking = [name for name in components if name not in found]
+    if stray and lacking:
+        raise LoraFileError(
+            f"states a strength for {shown(stray[0])} in {ADAPTER_METADATA}, but its layers are of "
+            f"{' and '.join(lacking)}: their strength is unknown; save it anew with diffusers"
+        )
+    return found, stray
+
+
+def _only(components: Sequence[str]) -> list[str]:
+    if len(components) > 1:
+        raise LoraFileError(
+            f"states a strength in {ADAPTER_METADATA} without saying of which network, and has layers of "
+            f"{' and '.join(components)}; save it anew with diffusers' save_lora_weights"
+        )
+    return list(components)
+
+
+def _adapter(settings: Mapping[str, Any]) -> Adapter:
+    alphas = {float(settings[key]) for key in ("lora_alpha", "alpha") if settings.get(key) is not None}
+    rank = None if settings.get("r") is None else float(settings["r"])
+    rslora = settings.get("use_rslora")
+    if len(alphas) > 1 or rslora not in (None, True, False) or isinstance(settings.get("r"), bool):
+        raise ValueError(settings)
+    if rank is not None and not 1 <= rank < MAX_ADAPTER:
+        raise ValueError(rank)
+    return Adapter(
+        alpha=next(iter(alphas), None),
+        rank=rank,
+        alphas=_pattern(settings.get("alpha_pattern") or {}),
+        ranks=_pattern(settings.get("rank_pattern") or {}),
+        rslora=rslora is True,
+    )
+
+
+def _pattern(entries: Mapping[str, Any]) -> Pattern:
+    exact: dict[str, tuple[int, float]] = {}
+    endings: dict[str, tuple[int, float]] = {}
+    for number, (key, value) in enumerate(entries.items()):
+        name = key.removeprefix("^").removesuffix("$").replace("\\.", ".")
+        if not name.replace(".", "").replace("_", "").replace("-", "").isalnum():
+            raise LoraFileError(
+                f"has the pattern {shown(key)} in {ADAPTER_METADATA}; only names of layers are read there"
+            )
+        (exact if key.startswith("^") else endings).setdefault(name, (number, float(value)))
+    return Pattern(exact, endings)
+
+
+def _check(name: str, adapter: Adapter, settings: Mapping[str, Any], layers: Sequence[Layer]) -> None:
+    paths = [layer.path for layer in layers]
+    for key, pattern in (("alpha_pattern", adapter.alphas), ("rank_pattern", adapter.ranks)):
+        stray = pattern.unmatched(paths)
+        if stray is not None:
+            raise LoraFileError(
+                f"has an entry of {key} in {ADAPTER_METADATA} for {shown(stray)}, and no {name} layer is "
+                f"called so, such as {shown(paths[0])}; save it anew with the layers that it was trained with"
+            )
+    if adapter.alpha is None and adapter.rank is not None:
+        raise LoraFileError(
+            f"states rank {adapter.rank:g} and no lora_alpha for {name} in {ADAPTER_METADATA}, so that its "
+            "strength is unknown; save it anew with diffusers"
+        )
+    if settings.get("use_dora") and all("magnitude" not in layer.parts for layer in layers):
+        raise LoraFileError(
+            f"is a DoRA by {ADAPTER_METADATA} (use_dora), but has no magnitudes for {name}; "
+            "save it anew with diffusers"
+        )
+
+
+def _strays(prefixes: Sequence[str]) -> list[str]:
+    return [
+        f"{ADAPTER_METADATA} states a strength for {shown(p)}, of which the file has no layer"
+        for p in prefixes
+    ]
+
+
+def _missing(components: Mapping[str, Sequence[Layer]], found: Mapping[str, Adapter]) -> list[str]:
+    return [
+        f"{ADAPTER_METADATA} states no strength for {name}: it is taken at alpha = rank"
+        for name, layers in components.items()
+        if name not in found and any("alpha" not in layer.parts for layer in layers)
+    ]
+
+
+def _initial(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """PiSSA, OLoRA, CorDA and LoftQ take from the base's weight what they begin with."""
+    return [
+        f"was begun with init_lora_weights {shown(str(kind))} ({name}), which changes the base's weights in "
+        "training: on the base itself it is right only if it was converted when it was saved"
+        for name, values in settings.items()
+        if (kind := values.get("init_lora_weights")) not in _ORDINARY
+    ]

@@ -1,0 +1,62 @@
+"""Alphas that stand in a file's metadata where no loader reads them, and that the layers do not have.
+
+sd-scripts' and LyCORIS' ``ss_network_alpha`` is a record of the training; what counts are the alpha tensors.
+finetrainers writes PEFT's settings one by one, other trainers a whole configuration as JSON. None of it
+changes a strength here, as it changes none in diffusers, ComfyUI or sd-scripts; that it differs is told.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from lora_checks.lora.adapters import ADAPTER_METADATA, MAX_ADAPTER
+from lora_checks.lora.header import shown
+from lora_checks.lora.layers import Layer
+from lora_checks.lora.scaling import Strength
+
+_KEYS = ("ss_network_alpha", "lora_alpha", "network_alpha", "alpha")
+_NUMBER = r'"?(-?[0-9]{1,12}(?:\.[0-9]{1,12})?(?:e[+-]?[0-9]{1,3})?)"?'
+_IN_JSON = re.compile(rf'"lora_alpha"\s*:\s*{_NUMBER}', re.IGNORECASE)
+_IN_ARGS = re.compile(rf'"\w*alphas?"\s*:\s*{_NUMBER}', re.IGNORECASE)  # conv_alpha
+
+
+def other_alphas(
+    metadata: Mapping[str, str], layers: Sequence[Layer], strengths: Mapping[str, Strength]
+) -> Iterator[str]:
+    """One sentence for each place whose alpha is not that of the layers."""
+    ranked = [layer for layer in layers if layer.anatomy.rank]
+    args = {float(found) for found in _IN_ARGS.findall(metadata.get("ss_network_args", "")[:MAX_ADAPTER])}
+    for place, alpha in _stated(metadata):
+        odd = [layer for layer in ranked if not _agrees(layer, strengths[layer.name], {alpha, *args})]
+        if odd:
+            have = strengths[odd[0].name].alpha
+            has = "has no alpha, which counts as its rank" if have is None else f"has alpha {have:g}"
+            yield (
+                f"the metadata says alpha {alpha:g} ({shown(place)}), which no loader applies; "
+                f"{len(odd)} of {len(layers)} layers differ: {shown(odd[0].name)} {has}"
+            )
+
+
+def _stated(metadata: Mapping[str, str]) -> Iterator[tuple[str, float]]:
+    for key in _KEYS:
+        text = metadata.get(key, "")[:40].strip()
+        if re.fullmatch(_NUMBER, text, re.IGNORECASE):
+            yield key, float(text.strip('"'))
+    for key in metadata:
+        if key != ADAPTER_METADATA and key.endswith(("config", "metadata", "lora", "adapter", "peft")):
+            match = _IN_JSON.search(metadata[key][:MAX_ADAPTER])
+            if match:
+                yield key, float(match[1])
+
+
+def _agrees(layer: Layer, strength: Strength, alphas: set[float]) -> bool:
+    """LyCORIS' ``rs_lora`` saves alpha * sqrt(rank) (modules/locon.py)."""
+    rank = layer.anatomy.rank or 1
+    have = float(rank) if strength.alpha is None else strength.alpha
+    return any(
+        math.isclose(have, wanted * factor, rel_tol=2e-3)  # an alpha may stand in float16 or bfloat16
+        for wanted in alphas
+        for factor in (1.0, math.sqrt(rank))
+    )
