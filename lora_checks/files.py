@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lora_checks.records import digest
-
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace ``path`` by ``content``; a crash leaves the old file or the new one, nothing between."""
@@ -52,9 +50,3 @@ def _staged(path: Path, content: bytes) -> Iterator[Path]:
 def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def folder_digest(folder: Path) -> str:
-    """Of every file's place and content, but not of what is written about them."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
-    return digest([(str(path.relative_to(folder)), file_sha256(path)) for path in files])

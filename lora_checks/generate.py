@@ -13,6 +13,8 @@ from lora_checks.apply import Adapter
 from lora_checks.base import ResolvedBase
 from lora_checks.base.memory import Memory, fetch_back, place
 from lora_checks.base.pipeline import load_pipeline
+from lora_checks.contents import Contents
+from lora_checks.errors import GenerationError
 from lora_checks.png import to_png, to_uint8
 from lora_checks.records import ImageSpec, Lora, PromptSet, Proof
 from lora_checks.sampling import Limits, Say, free, sample
@@ -50,6 +52,7 @@ class Studio:
         self._memory, self._say, self._limits = memory, say, Limits()
         self._companions, self._unused_tensors = tuple(companions), tuple(unused_tensors)
         self._pipe: Any = None
+        self._files: tuple[Contents, ...] | None = None  # that the pipeline is loaded from
         self._away = False  # the weights wait in main memory
         self._adapters: dict[str, Adapter] = {}  # sha256 -> what is on the pipeline, last used last
 
@@ -91,16 +94,31 @@ class Studio:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 if self._pipe is None:
-                    self._pipe = load_pipeline(
-                        self._base, self._prompts, self._device, self._dtype, self._memory
-                    )
+                    self._pipe = self._loaded()
                 elif self._away:
                     place(self._pipe, self._device, self._memory)
                 self._away = False
                 yield
+            self._refuse_changed()  # weights on a CPU may be read from the file as they are needed
         except BaseException:
             self._discard()
             raise
+
+    def _loaded(self) -> Any:
+        if self._files is None:
+            self._files = self._base.contents()
+        pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype, self._memory)
+        self._refuse_changed(loaded=True)
+        return pipe
+
+    def _refuse_changed(self, loaded: bool = False) -> None:
+        """What other weights made must not be stored under the identity of those that were hashed."""
+        for contents in self._files or ():
+            if changed := contents.changed(loaded=loaded):
+                raise GenerationError(
+                    f"base model {self._base.label} changed while it was being used ({changed}); run again "
+                    "when nothing writes to it"
+                )
 
     def _activate(self, loras: Sequence[Lora]) -> dict[str, float]:
         """Exactly these, each at its strength."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lora_checks.base import hub
 from lora_checks.base.checkpoint import settings_of
 from lora_checks.base.vae import resolve_vae
+from lora_checks.contents import Contents
 from lora_checks.errors import ConfigError, PrerequisiteError
-from lora_checks.files import file_sha256, folder_digest
 from lora_checks.records import Base
 
 
@@ -21,6 +21,18 @@ class ResolvedBase:
     label: str  # for people: "miniature-sd 3f2a91"
     file: Path | None = None  # a single .safetensors checkpoint
     vae: Path | None = None  # a folder or a .safetensors file in place of the base's own
+    hashed: tuple[Contents, ...] = field(default=(), compare=False)  # what ``identity`` is a digest of
+
+    def contents(self) -> tuple[Contents, ...]:
+        """Every file that the base is loaded from. What the hub's commit names is hashed here and now.
+
+        Raises `ConfigError` for what cannot be hashed, `PrerequisiteError` for a damaged download.
+        """
+        places = [path for path in (self.folder, self.file, self.vae) if path is not None]
+        known = {place for contents in self.hashed for place in contents.places}
+        unknown = Contents(*(place for place in places if place not in known))
+        hub.refuse_damaged(unknown)
+        return (*self.hashed, unknown)
 
 
 def resolve(base: Base) -> ResolvedBase:
@@ -34,7 +46,8 @@ def resolve(base: Base) -> ResolvedBase:
         return found
     vae = resolve_vae(base.vae)
     identity, label = f"{found.identity} vae {vae.identity}", f"{found.label} with VAE {vae.label}"
-    return replace(found, identity=identity, label=label, vae=vae.path)
+    hashed = (*found.hashed, *([vae.contents] if vae.contents else []))
+    return replace(found, identity=identity, label=label, vae=vae.path, hashed=hashed)
 
 
 def _model(base: Base) -> ResolvedBase:
@@ -47,16 +60,19 @@ def _model(base: Base) -> ResolvedBase:
 
 def _local(folder: Path) -> ResolvedBase:
     _check_pipeline(folder)
-    identity = folder_digest(folder)
-    return ResolvedBase(folder, identity, f"{_name(folder)} {identity[:6]}")
+    contents = Contents(folder)
+    identity = contents.of(folder)
+    return ResolvedBase(folder, identity, f"{_name(folder)} {identity[:6]}", hashed=(contents,))
 
 
 def _checkpoint(file: Path, config: str | None) -> ResolvedBase:
     folder, model = settings_of(file, config)
     _check_pipeline(folder)
-    sha256 = file_sha256(file)
-    settings = hub.identity(model, folder) if model else folder_digest(folder)
-    return ResolvedBase(folder, f"{sha256} config {settings}", f"{file.stem} {sha256[:6]}", file)
+    contents = Contents(file) if model else Contents(file, folder)
+    sha256 = contents.sha256(file)
+    settings = hub.identity(model, folder) if model else contents.of(folder)
+    identity, label = f"{sha256} config {settings}", f"{file.stem} {sha256[:6]}"
+    return ResolvedBase(folder, identity, label, file, hashed=(contents,))
 
 
 def _check_pipeline(folder: Path) -> None:

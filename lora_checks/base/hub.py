@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lora_checks.contents import Contents
 from lora_checks.errors import PrerequisiteError
+
+BLOBS = "blobs"  # folder of the cache with every file's content
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def snapshot(text: str, patterns: Sequence[str], whole: Callable[[Path], bool], what: str) -> Path:
@@ -54,3 +59,18 @@ def identity(text: str, folder: Path) -> str:
 def label(text: str, folder: Path) -> str:
     """For people: "owner/name 3f2a91"."""
     return f"{text.partition('@')[0]} {folder.name[:6]}"
+
+
+def refuse_damaged(contents: Contents) -> None:
+    """`PrerequisiteError` for a file of the hub's cache that does not hold what its name says.
+
+    The commit alone is the identity of a base on the hub. In the cache a large file is ``blobs/SHA256``, and
+    the snapshot a link to it, so whether the bytes are those of the commit can be seen here.
+    """
+    for path, sha256 in contents:
+        blob = path.resolve()
+        if blob.parent.name == BLOBS and SHA256.fullmatch(blob.name) and blob.name != sha256:
+            raise PrerequisiteError(
+                f"{path} in the hub's cache is damaged or was edited: its SHA-256 is {sha256[:12]} and not "
+                f"{blob.name[:12]}; delete {blob} and download it again"
+            )

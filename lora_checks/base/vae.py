@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lora_checks.base import hub
+from lora_checks.contents import Contents
 from lora_checks.errors import ConfigError
-from lora_checks.files import file_sha256, folder_digest
 
 CONFIG = "config.json"
 # Of a repository that is a VAE, and of one that is a whole pipeline; never its pickles.
@@ -21,6 +21,7 @@ class ResolvedVae:
     path: Path  # a folder with config.json, or a .safetensors file that the base's config.json describes
     identity: str
     label: str
+    contents: Contents | None = field(default=None, compare=False)  # None: of the hub, named by its commit
 
 
 def resolve_vae(text: str) -> ResolvedVae:
@@ -31,15 +32,17 @@ def resolve_vae(text: str) -> ResolvedVae:
         found = _inside(snapshot) or snapshot
         return ResolvedVae(found, hub.identity(text, snapshot), hub.label(text, snapshot))
     if path.is_file():
-        sha256 = file_sha256(path)
-        return ResolvedVae(path, sha256, f"{path.stem} {sha256[:6]}")
+        contents = Contents(path)
+        sha256 = contents.sha256(path)
+        return ResolvedVae(path, sha256, f"{path.stem} {sha256[:6]}", contents)
     folder = _inside(path)
     if folder is None:
         raise ConfigError(
             f"vae {path}: no config.json with .safetensors weights there, nor in a folder 'vae'"
         )
-    identity = folder_digest(folder)
-    return ResolvedVae(folder, identity, f"{path.name} {identity[:6]}")
+    contents = Contents(folder)
+    identity = contents.of(folder)
+    return ResolvedVae(folder, identity, f"{path.name} {identity[:6]}", contents)
 
 
 def _inside(folder: Path) -> Path | None:
