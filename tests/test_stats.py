@@ -80,6 +80,30 @@ def test_one_sided_bounds_of_skewed_values_err_less_than_students(k: int) -> Non
     assert (bounds[:, 2] < 1).mean() == pytest.approx(0.055, abs=0.012)
 
 
+@pytest.mark.parametrize("k", [8, 12, 16, 25, 32])
+@pytest.mark.parametrize("tail", [0.05, 0.025, 0.003])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_one_bad_prompt_moves_the_bound_no_further_than_twice_students(
+    k: int, tail: float, sign: int
+) -> None:
+    """At 0.1 among 0.65; without a cap it would be 1.9 to 3.7 times Student's t."""
+    good = np.random.default_rng(0).normal(0.65, 0.03, k - 1)
+    values = sign * np.append(good, 0.1)
+    found = stats.mean_interval(values, tail)
+    towards = found.estimate - found.low if sign == 1 else found.high - found.estimate
+    away = found.high - found.estimate if sign == 1 else found.estimate - found.low
+    student = reference.t.ppf(1 - tail, k - 1) * reference.sem(values)
+    assert 1.3 < towards / student < 1.8
+    assert 0.6 < away / student < 0.9
+
+
+def test_a_bound_does_not_leap_where_one_value_moves_a_little() -> None:
+    """Uncapped, the transform is vertical at some skewness: a hundredth moved the bound by a quarter."""
+    good = np.random.default_rng(0).normal(0.65, 0.03, 24)
+    lows = [stats.mean_interval(np.append(good, bad), 0.05).low for bad in np.arange(0.65, 0.0, -0.01)]
+    assert np.abs(np.diff(lows)).max() < 0.005
+
+
 def test_order_of_rows_does_not_matter() -> None:
     rng = np.random.default_rng(4)
     values, names, order = rng.normal(size=32), np.array(prompts(16, 2)), rng.permutation(32)
