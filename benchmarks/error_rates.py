@@ -23,15 +23,18 @@ from pathlib import Path
 
 import numpy as np
 
-from lora_checks import config, features, metrics, until_decided
-from lora_checks.errors import LoraChecksError
+from lora_checks import metrics
+from lora_checks.core.errors import LoraChecksError
+from lora_checks.core.records import ImageFile, ImageSet, Lora, Prompt, PromptSet, Threshold, Verdict
+from lora_checks.core.store import Advance
+from lora_checks.gate.workbench import Workbench, open_workbench
+from lora_checks.judge import until_decided
+from lora_checks.judge.until_decided import Measure
+from lora_checks.judge.verdict import error, judge, passed
 from lora_checks.lora.file import inspect
-from lora_checks.records import ImageFile, ImageSet, Lora, Prompt, PromptSet, Threshold, Verdict
-from lora_checks.stats import CONFIDENCE
-from lora_checks.store import Advance
-from lora_checks.until_decided import Measure
-from lora_checks.verdict import error, judge, passed
-from lora_checks.workbench import Workbench, open_workbench
+from lora_checks.networks import features
+from lora_checks.policy import reading
+from lora_checks.stats.intervals import CONFIDENCE
 
 MINIATURE = Path(__file__).parents[1] / "examples" / "miniature"
 GOOD = "good"
@@ -257,7 +260,7 @@ def pair(text: str) -> tuple[str, str]:
 
 
 def bench(store: Path, pool: int = POOL) -> Workbench:
-    policy = config.load_policy(MINIATURE)
+    policy = reading.load_policy(MINIATURE)
     captions = [path.read_text(encoding="utf-8") for path in sorted((MINIATURE / "train").glob("*.txt"))]
     prompts = fresh_prompts([prompt.text for prompt in policy.prompts.prompts], captions, pool)
     asked = replace(policy.prompts, prompts=prompts, seeds=SEEDS)

@@ -15,7 +15,7 @@ from metric_peers import say  # first: it fixes the threads
 import numpy as np
 from scipy import linalg
 
-from lora_checks.errors import MeasureError
+from lora_checks.core.errors import MeasureError
 from lora_checks.metrics.distribution import frechet
 
 

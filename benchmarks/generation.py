@@ -14,7 +14,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lora_checks import base, config, device, generate, plan
+from lora_checks.core import device
+from lora_checks.diffusion import base, generate
+from lora_checks.images import plan
+from lora_checks.policy import reading
 
 MINIATURE = Path(__file__).parents[1] / "examples" / "miniature"
 
@@ -26,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
 
-    policy = config.load_policy(MINIATURE)
+    policy = reading.load_policy(MINIATURE)
     resolved = base.resolve(policy.prompts.base)
     machine = plan.Machine(resolved.identity, "cpu", "float32", device.library_versions())
     specs = plan.baseline(policy.prompts, machine)[: options.images]

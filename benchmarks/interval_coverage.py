@@ -17,9 +17,9 @@ from unittest import mock
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks import sequential, shares, stats
 from lora_checks.metrics.kernels import polynomial
-from lora_checks.stats import Interval, jackknife
+from lora_checks.stats import intervals, sequential, shares
+from lora_checks.stats.intervals import Interval, jackknife
 
 Floats = NDArray[np.float64]
 Drawn = tuple[Interval | None, float]  # and the truth
@@ -47,7 +47,7 @@ SHAPES: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Floats]] = {
     "5 % bad prompts": _contaminated(0.05),
 }
 DRAWN = tuple(SHAPES)[:6]  # without those of which many draws hold no bad prompt at all
-CAPS = {"capped": stats.LEAN, "uncapped": np.inf, "Student's t": 0.0}
+CAPS = {"capped": intervals.LEAN, "uncapped": np.inf, "Student's t": 0.0}
 
 
 def groups(prompts: int, seeds: int) -> list[str]:
@@ -61,20 +61,22 @@ def clustered(rng: np.random.Generator, prompts: int, seeds: int, skewed: bool =
     return values
 
 
-def bounds(values: Floats, tail: float, cap: float = stats.LEAN) -> tuple[Floats, Floats, Floats]:
+def bounds(values: Floats, tail: float, cap: float = intervals.LEAN) -> tuple[Floats, Floats, Floats]:
     """`stats.mean_bounds` with another cap; 0 is Student's t."""
-    with mock.patch.object(stats, "LEAN", max(cap, 1e-9)):
-        return stats.mean_bounds(values, tail)
+    with mock.patch.object(intervals, "LEAN", max(cap, 1e-9)):
+        return intervals.mean_bounds(values, tail)
 
 
-def held(shape: str, prompts: int, runs: int, cap: float = stats.LEAN, seed: int = 0) -> tuple[float, float]:
+def held(
+    shape: str, prompts: int, runs: int, cap: float = intervals.LEAN, seed: int = 0
+) -> tuple[float, float]:
     """Shares of runs whose lower, and whose upper, one-sided 95 % bound holds the mean of ``shape``."""
     values = SHAPES[shape](np.random.default_rng([seed, prompts]), (runs, prompts))
-    _, low, high = bounds(values, 1 - stats.CONFIDENCE, cap)
+    _, low, high = bounds(values, 1 - intervals.CONFIDENCE, cap)
     return float((low <= 0).mean()), float((high >= 0).mean())
 
 
-def widening(prompts: int, cap: float = stats.LEAN, confidence: float = stats.CONFIDENCE) -> float:
+def widening(prompts: int, cap: float = intervals.LEAN, confidence: float = intervals.CONFIDENCE) -> float:
     """How far below the mean the bound is, in Student's t: one prompt is at 0.1, the others near 0.65."""
     values = np.append(np.random.default_rng(0).normal(0.65, 0.03, prompts - 1), 0.1)
     student = bounds(values, 1 - confidence, 0)
@@ -173,7 +175,7 @@ def spent(
     ``within`` is the deviation of the seeds of a prompt in that of the prompts' own means.
     """
     rng, looks = np.random.default_rng(seed), sequential.plan(*plan)
-    levels = sequential.levels([look.images for look in looks], sequential.SPENT * (1 - stats.CONFIDENCE))
+    levels = sequential.levels([look.images for look in looks], sequential.SPENT * (1 - intervals.CONFIDENCE))
     means = SHAPES[shape](rng, (runs, plan[0])) / _deviation(shape)
     images = means[:, :, None] + within * rng.normal(size=(runs, plan[0], looks[-1].seeds))
     images = images / np.sqrt(1 + within**2) + distance

@@ -16,13 +16,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from lora_checks import config
-from lora_checks.errors import LoraChecksError, LoraFileError
+from lora_checks.core.errors import LoraChecksError, LoraFileError
+from lora_checks.core.records import ImageSet, Lora, Outcome, Threshold
+from lora_checks.core.store import Advance
+from lora_checks.gate.workbench import Workbench, open_workbench
+from lora_checks.judge.verdict import judge
 from lora_checks.lora.file import inspect
-from lora_checks.records import ImageSet, Lora, Outcome, Threshold
-from lora_checks.store import Advance
-from lora_checks.verdict import judge
-from lora_checks.workbench import Workbench, open_workbench
+from lora_checks.policy import reading
 
 MINIATURE = Path(__file__).parents[1] / "examples" / "miniature"
 LADDER = ("good", "underfit", "overfit", "overcooked", "wrong-identity", "untrained")
@@ -51,7 +51,7 @@ def gate(path: Path, options: argparse.Namespace) -> list[Found]:
 
 
 def bench(options: argparse.Namespace, index: int) -> Workbench:
-    policy = config.load_policy(MINIATURE)
+    policy = reading.load_policy(MINIATURE)
     count = len(policy.prompts.seeds)
     first = options.first_seed + index * count
     prompts = dataclasses.replace(policy.prompts, seeds=tuple(range(first, first + count)))

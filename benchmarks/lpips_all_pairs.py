@@ -18,7 +18,7 @@ from metric_peers import alex_file, in_range, picture, say, their_lpips  # first
 import numpy as np
 import torch
 
-from lora_checks.extractors.lpips import Lpips
+from lora_checks.networks.lpips import Lpips
 
 
 def main() -> None:

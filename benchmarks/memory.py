@@ -18,12 +18,12 @@ from metric_peers import alex_file, inception_file, say, write_pictures  # first
 # isort: split
 from metric_script import PROMPTS
 
-from lora_checks import extractors, metrics
-from lora_checks.images import image_set
-from lora_checks.measure import measure
-from lora_checks.records import ImageSet
-from lora_checks.store import Store
-from lora_checks.task import Task
+from lora_checks import metrics, networks
+from lora_checks.core.records import ImageSet
+from lora_checks.core.store import Store
+from lora_checks.images.decoding import image_set
+from lora_checks.judge.measure import measure
+from lora_checks.judge.task import Task
 
 
 def child(folder: Path, count: int) -> None:
@@ -33,8 +33,8 @@ def child(folder: Path, count: int) -> None:
     everything = image_set("candidate", folder / "pictures")
     images = ImageSet("candidate", everything.images[:count])
     others = image_set("references", folder / "references")
-    lpips = extractors.build("lpips", {"net": "alex", "trunk_file": str(folder / "alexnet.pth")}, "cpu")
-    pool3 = extractors.build("inception", {"file": str(folder / "inception.pth")}, "cpu", cache=store.root)
+    lpips = networks.build("lpips", {"net": "alex", "trunk_file": str(folder / "alexnet.pth")}, "cpu")
+    pool3 = networks.build("inception", {"file": str(folder / "inception.pth")}, "cpu", cache=store.root)
     measure(Task(metrics.get("lpips"), images, others, pairing="nearest"), lpips, PROMPTS, store)
     measure(Task(metrics.get("fid"), images, others), pool3, PROMPTS, store)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -34,12 +34,12 @@ import torch
 from PIL import Image
 from pytorch_fid import fid_score
 
-from lora_checks import extractors, metrics
-from lora_checks.images import image_set
-from lora_checks.measure import measure
-from lora_checks.records import Base, PromptSet, Sampler
-from lora_checks.store import Store
-from lora_checks.task import Task
+from lora_checks import metrics, networks
+from lora_checks.core.records import Base, PromptSet, Sampler
+from lora_checks.core.store import Store
+from lora_checks.images.decoding import image_set
+from lora_checks.judge.measure import measure
+from lora_checks.judge.task import Task
 
 PROMPTS = PromptSet(Base(""), Sampler(1, 1, 512, 512), (), (0,), trigger="", class_words="")
 
@@ -63,8 +63,8 @@ def gate(generated: Path, references: Path, alex: Path, inception: Path, root: P
     """The same through store and measurement, from hashing the files on, with interval."""
     store = Store(root)
     images, others = image_set("candidate", generated), image_set("references", references)
-    lpips = extractors.build("lpips", {"net": "alex", "trunk_file": str(alex)}, "cpu")
-    pool3 = extractors.build("inception", {"file": str(inception)}, "cpu", cache=root / "networks")
+    lpips = networks.build("lpips", {"net": "alex", "trunk_file": str(alex)}, "cpu")
+    pool3 = networks.build("inception", {"file": str(inception)}, "cpu", cache=root / "networks")
     pairs = Task(metrics.get("lpips"), images, others, pairing="sorted")
     sets = Task(metrics.get("fid"), images, others)
     return (

@@ -18,7 +18,7 @@ import diffusers
 import torch
 import transformers
 
-from lora_checks import apply, proof
+from lora_checks.diffusion import apply, proof
 from lora_checks.lora.file import inspect
 
 ROOT = Path(__file__).parents[1]

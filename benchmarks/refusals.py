@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from corpus import ENTRIES
 from safetensors.numpy import save_file
 
-from lora_checks.errors import LoraFileError
+from lora_checks.core.errors import LoraFileError
 from lora_checks.lora.file import inspect
 
 RANK = 64

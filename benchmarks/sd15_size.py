@@ -21,7 +21,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from safetensors.torch import save_file
 from transformers import AutoTokenizer, CLIPTextConfig, CLIPTextModel
 
-from lora_checks import apply, proof
+from lora_checks.diffusion import apply, proof
 from lora_checks.lora.file import inspect
 
 MINIATURE = Path(__file__).parents[1] / "examples" / "miniature"

@@ -21,8 +21,9 @@ from metric_peers import say  # first: it fixes the threads
 import numpy as np
 from scipy import linalg
 
-from lora_checks import metrics, stats
+from lora_checks import metrics
 from lora_checks.metrics.vectors import unit
+from lora_checks.stats import intervals
 
 Both = Callable[[np.ndarray, np.ndarray], object]
 PROMPTS = 16
@@ -57,7 +58,7 @@ def with_interval(name: str, x: np.ndarray, y: np.ndarray) -> None:
     metric = metrics.get(name)
     others = () if metric.against == "nothing" else (y,)
     groups = [str(i % PROMPTS) for i in range(len(x))]
-    stats.jackknife(lambda keep: metric.fn(x[keep], *others), groups)
+    intervals.jackknife(lambda keep: metric.fn(x[keep], *others), groups)
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -23,9 +23,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lora_checks.ranking import rank
+from lora_checks.core.words import number
+from lora_checks.record.ranking import rank
 from lora_checks.report import leaderboard
-from lora_checks.words import number
 
 ROOT = Path(__file__).parents[1]
 MINIATURE = ROOT / "examples" / "miniature"

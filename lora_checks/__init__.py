@@ -8,26 +8,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lora_checks.arms import with_tag as with_tag
-    from lora_checks.errors import ConfigError as ConfigError
-    from lora_checks.errors import GenerationError as GenerationError
-    from lora_checks.errors import LoraChecksError as LoraChecksError
-    from lora_checks.errors import LoraFileError as LoraFileError
-    from lora_checks.errors import MeasureError as MeasureError
-    from lora_checks.errors import PrerequisiteError as PrerequisiteError
-    from lora_checks.errors import StoreError as StoreError
+    from lora_checks.core.errors import ConfigError as ConfigError
+    from lora_checks.core.errors import GenerationError as GenerationError
+    from lora_checks.core.errors import LoraChecksError as LoraChecksError
+    from lora_checks.core.errors import LoraFileError as LoraFileError
+    from lora_checks.core.errors import MeasureError as MeasureError
+    from lora_checks.core.errors import PrerequisiteError as PrerequisiteError
+    from lora_checks.core.errors import StoreError as StoreError
+    from lora_checks.core.records import ImageFile as ImageFile
+    from lora_checks.core.records import ImageSet as ImageSet
+    from lora_checks.core.records import ImageSpec as ImageSpec
+    from lora_checks.core.records import Lora as Lora
+    from lora_checks.core.records import Measurement as Measurement
+    from lora_checks.core.records import Metric as Metric
+    from lora_checks.core.records import Outcome as Outcome
+    from lora_checks.core.records import Policy as Policy
+    from lora_checks.core.records import Prompt as Prompt
+    from lora_checks.core.records import Threshold as Threshold
+    from lora_checks.core.records import Verdict as Verdict
     from lora_checks.metrics import metric as metric
-    from lora_checks.records import ImageFile as ImageFile
-    from lora_checks.records import ImageSet as ImageSet
-    from lora_checks.records import ImageSpec as ImageSpec
-    from lora_checks.records import Lora as Lora
-    from lora_checks.records import Measurement as Measurement
-    from lora_checks.records import Metric as Metric
-    from lora_checks.records import Outcome as Outcome
-    from lora_checks.records import Policy as Policy
-    from lora_checks.records import Prompt as Prompt
-    from lora_checks.records import Threshold as Threshold
-    from lora_checks.records import Verdict as Verdict
+    from lora_checks.policy.arms import with_tag as with_tag
 
 _HOMES = {
     "errors": (

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from lora_checks.errors import LoraChecksError
+from lora_checks.core.errors import LoraChecksError
 
 COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
     "stats",

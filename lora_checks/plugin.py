@@ -172,14 +172,14 @@ def pytest_configure(config: pytest.Config) -> None:
                 "or which pictures with --images DIR"
             )
         return
-    from lora_checks import fixtures, start
+    from lora_checks.gate import fixtures, start
 
     own = _own_arguments(config)
     gating = start.start(config)
     checks = [*_checks(config), *([CHECKS_AGAINST] if gating.allowances else [])]
     config.args = [*(str(GATE / name) for name in checks), *own]
-    config.pluginmanager.register(gating, "lora_checks.session")
-    config.pluginmanager.register(fixtures, "lora_checks.fixtures")
+    config.pluginmanager.register(gating, "lora_checks.gate.session")
+    config.pluginmanager.register(fixtures, "lora_checks.gate.fixtures")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -188,7 +188,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, in
     status = yield
     option = config.option
     if status == pytest.ExitCode.OK and _gates(config) and not (option.help or option.version):
-        from lora_checks.session import SESSION
+        from lora_checks.gate.session import SESSION
 
         gating = config.stash.get(SESSION, None)
         if gating is None or not gating.passed:

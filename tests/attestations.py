@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lora_checks.release import keys, statement
-from lora_checks.release.claim import Claim, Resource, sha256_of
-from lora_checks.release.wanted import wanted
+from lora_checks.publish.release import keys, statement
+from lora_checks.publish.release.claim import Claim, Resource, sha256_of
+from lora_checks.publish.release.wanted import wanted
 
 FOLDER = Path(__file__).parent / "data" / "attestations"
 POLICY, SUBJECT = FOLDER / "policy", FOLDER / "subject.safetensors"

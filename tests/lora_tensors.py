@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from lora_checks.core.records import Lora
 from lora_checks.lora.file import inspect
-from lora_checks.records import Lora
 
 Array = NDArray[Any]
 Tensors = dict[str, Array]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lora_checks.records import Base, ImageFile, ImageSet, Prompt, PromptSet, Sampler
+from lora_checks.core.records import Base, ImageFile, ImageSet, Prompt, PromptSet, Sampler
 
 PROMPTS = PromptSet(
     base=Base("/base"),

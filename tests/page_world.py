@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lora_checks import report
-from lora_checks.records import Lora, Measurement, Threshold, Verdict
-from lora_checks.store import Store, to_npy
-from lora_checks.verdict import judge
+from lora_checks.core.records import Lora, Measurement, Threshold, Verdict
+from lora_checks.core.store import Store, to_npy
+from lora_checks.judge.verdict import judge
+from lora_checks.record import document
 
 Document = dict[str, Any]
 NETWORK = "clip/1 decoder=1 0123456789abcdef"
@@ -93,7 +93,7 @@ def page_document(
         "loras": [_lora(lora, names, pictures[lora], base) for lora in loras],
         "required": [(verdict.lora, verdict.check) for verdict in verdicts],
     }
-    return report.build(facts | run, verdicts)
+    return document.build(facts | run, verdicts)
 
 
 def _lora(name: str, names: list[str], pictures: list[dict[str, str]], base: dict[str, Any]) -> Document:

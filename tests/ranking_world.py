@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from lora_checks import summary
-from lora_checks.records import Lora, Measurement, Threshold
-from lora_checks.report.codec import row
-from lora_checks.verdict import judge, margin
+from lora_checks.core.records import Lora, Measurement, Threshold
+from lora_checks.judge.verdict import judge, margin
+from lora_checks.record.codec import row
+from lora_checks.stats import summary
 
 PROMPTS = tuple(f"prompt-{i:02}" for i in range(16))
 ROWS = {
@@ -40,7 +40,7 @@ def spread(
 
 
 def measured(check: str, values: Values) -> Measurement:
-    """As `lora_checks.measure` does it from the values of images."""
+    """As `lora_checks.judge.measure` does it from the values of images."""
     rule = ROWS[check]
     better: Any = BETTER.get(rule.metric, "higher")
     pairs = [(f"{prompt}/{seed}", v) for prompt, found in values.items() for seed, v in enumerate(found)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lora_checks import report
-from lora_checks.records import Lora, Measurement, Threshold, Verdict
-from lora_checks.verdict import error, judge
+from lora_checks.core.records import Lora, Measurement, Threshold, Verdict
+from lora_checks.judge.verdict import error, judge
+from lora_checks.record import document as report
 
 # What a hostile or careless file name, prompt or reference name may hold.
 HOSTILE = "a|b`c`<script>alert(1)</script>&\x1b[31m\x00\u202e\udc80\n](http://evil.example) @team"

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lora_checks.base import ResolvedBase, resolve
-from lora_checks.base.memory import Memory
-from lora_checks.base.pipeline import load_pipeline, preflight
-from lora_checks.records import Base, ImageSpec, Prompt, PromptSet, Sampler
-from lora_checks.sampling import Limits, Sampled, sample
+from lora_checks.core.records import Base, ImageSpec, Prompt, PromptSet, Sampler
+from lora_checks.diffusion.base import ResolvedBase, resolve
+from lora_checks.diffusion.base.memory import Memory
+from lora_checks.diffusion.base.pipeline import load_pipeline, preflight
+from lora_checks.diffusion.sampling import Limits, Sampled, sample
 
 FolderOf = Callable[[str], Path]  # the fixture `family_folder`
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lora_checks.config import load_policy
-from lora_checks.records import Policy
+from lora_checks.core.records import Policy
+from lora_checks.policy.reading import load_policy
 
 PROMPTS = """\
 base: {model: pipeline}

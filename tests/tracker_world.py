@@ -13,8 +13,8 @@ from PIL import Image
 from report_world import document, verdicts
 from world import environment
 
-from lora_checks import report
-from lora_checks.files import file_sha256
+from lora_checks.core.files import file_sha256
+from lora_checks.record import document as report
 from lora_checks.report import markdown
 
 CHECKS = ("identity", "drift", "prompt adherence")

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from lora_checks.errors import ConfigError
+from lora_checks.core.errors import ConfigError
 
 HELP = "sign what a report says of a LoRA, as an in-toto attestation"
 
@@ -27,9 +27,9 @@ def run(options: argparse.Namespace) -> int:
         return _new_pair(options)
     if options.report is None or (options.key is None) == (not options.keyless):
         raise ConfigError("attest needs REPORT_DIR and one of --key FILE and --keyless")
-    from lora_checks.files import write_atomically
-    from lora_checks.release import keyless, keys, reading, statement
-    from lora_checks.words import printable
+    from lora_checks.core.files import write_atomically
+    from lora_checks.core.words import printable
+    from lora_checks.publish.release import keyless, keys, reading, statement
 
     claim = reading.claim_in(options.report, options.lora, _run_url())
     payload = statement.encode(claim)
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _new_pair(options: argparse.Namespace) -> int:
-    from lora_checks.release import keys
+    from lora_checks.publish.release import keys
 
     if options.report is not None or options.key is not None or options.keyless:
         raise ConfigError("--new-key makes a key pair and nothing else; sign in a second command")

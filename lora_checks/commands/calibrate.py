@@ -19,7 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lora_checks import calibrate
+    from lora_checks.gate import calibrate
 
     found = calibrate.run(
         options.policy, options.good, options.bad, options.store, options.device, options.seeds

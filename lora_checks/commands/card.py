@@ -21,8 +21,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lora_checks import card, report
-    from lora_checks.errors import CardError
+    from lora_checks.core.errors import CardError
+    from lora_checks.publish import card
+    from lora_checks.record import document as report
 
     if options.pictures < 0:
         raise CardError("--pictures must be 0 or more")

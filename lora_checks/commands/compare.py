@@ -25,14 +25,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lora_checks.errors import ConfigError
-    from lora_checks.regression import reports
-    from lora_checks.regression.approved import read
+    from lora_checks.core.errors import ConfigError
+    from lora_checks.record.regression.approved import read
+    from lora_checks.report import regression_reports
 
     if len(options.reports) < 2:
         raise ConfigError("compare: name two reports or more, the one to compare with first")
-    found = reports.side_by_side([read(argument, Path(), "compare") for argument in options.reports])
-    print(reports.text(found))
+    found = regression_reports.side_by_side(
+        [read(argument, Path(), "compare") for argument in options.reports]
+    )
+    print(regression_reports.text(found))
     if options.out is not None:
-        print(f"written: {', '.join(str(path) for path in reports.write(found, options.out))}")
-    return int(not reports.whole(found))
+        print(f"written: {', '.join(str(path) for path in regression_reports.write(found, options.out))}")
+    return int(not regression_reports.whole(found))

@@ -22,9 +22,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """1 if a tracker did not take it, which is said as a line of its own like every other."""
-    from lora_checks import report, trackers
-    from lora_checks.errors import TrackerError
-    from lora_checks.trackers.after_run import refusal
+    from lora_checks.core.errors import TrackerError
+    from lora_checks.publish import trackers
+    from lora_checks.publish.trackers.after_run import refusal
+    from lora_checks.record import document as report
 
     targets = trackers.chosen(options.to, "--to")
     document = report.read(options.directory)

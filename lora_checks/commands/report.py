@@ -15,8 +15,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lora_checks import outputs, report
-    from lora_checks.report import html
+    from lora_checks.record import document as report
+    from lora_checks.report import html, outputs
 
     document, folder = report.read(options.directory), options.out or options.directory
     written = outputs.write(document, folder, again=True)

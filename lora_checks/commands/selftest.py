@@ -19,11 +19,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """1 where a network is not what the policy or the package's table says."""
-    from lora_checks import config, extractors
-    from lora_checks.device import choose_device
-    from lora_checks.self_test.scores import examine
+    from lora_checks import networks as extractors
+    from lora_checks.core.device import choose_device
+    from lora_checks.networks.self_test.scores import examine
+    from lora_checks.policy import reading
 
-    networks, device = config.load_policy(options.policy).networks, choose_device(options.device)
+    networks, device = reading.load_policy(options.policy).networks, choose_device(options.device)
     found = {
         slot: (settings, network.id, examine(network))
         for slot, settings in networks.items()
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 def said(slot: str, settings: Mapping[str, Any], identity: str, found: Mapping[str, float]) -> bool:
     """Print a network's line, and whether it is as expected."""
-    from lora_checks import self_test
+    from lora_checks.networks import self_test
 
     if self_test.KEY in settings:
         expected, source = self_test.declared(slot, settings), "the policy says"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lora_checks.errors import ConfigError
+from lora_checks.core.errors import ConfigError
 
 HELP = "show a report folder in the browser, and follow its run while it goes on"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "directory", type=Path, help="the run's --report (default of a run: .lora_checks/report)"
+        "directory", type=Path, help="the run's --report (default of a run: .lora_checks/record/document)"
     )
     parser.add_argument(
         "--port", type=int, default=8765, help="on 127.0.0.1; 0 takes a free one (default: 8765)"

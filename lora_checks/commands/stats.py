@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import cast
 
-from lora_checks.device import choose_device
+from lora_checks.core.device import choose_device
 
 HELP = "measure a folder of reference pictures once; use the file with --references"
 
@@ -21,11 +21,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lora_checks import extractors
-    from lora_checks.statistics_file import write_statistics
+    from lora_checks import networks
+    from lora_checks.metrics.statistics_file import write_statistics
 
     settings = {"file": str(options.weights.resolve())} if options.weights else {}
-    inception = extractors.build("inception", settings, choose_device(options.device))
-    write_statistics(options.folder, options.out, cast(extractors.ImageExtractor, inception))
+    inception = networks.build("inception", settings, choose_device(options.device))
+    write_statistics(options.folder, options.out, cast(networks.ImageExtractor, inception))
     print(f"wrote {options.out}")
     return 0

@@ -7,11 +7,11 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lora_checks.errors import ConfigError, ReleaseError
+from lora_checks.core.errors import ConfigError, ReleaseError
 
 if TYPE_CHECKING:
-    from lora_checks.release.claim import Claim
-    from lora_checks.release.wanted import Wanted
+    from lora_checks.publish.release.claim import Claim
+    from lora_checks.publish.release.wanted import Wanted
 
 HELP = "say whether an attestation or a report releases a LoRA under a policy"
 ISSUER = "https://token.actions.githubusercontent.com"
@@ -55,8 +55,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """0 only if it is released; 1 with every reason why not; 2 for a key or policy that cannot be read."""
-    from lora_checks.release.differences import differences
-    from lora_checks.words import count, printable
+    from lora_checks.core.words import count, printable
+    from lora_checks.publish.release.differences import differences
 
     try:
         claim, by = _claim(options)
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _claim(options: argparse.Namespace) -> tuple[Claim, str]:
     """What is claimed, and by whom; a signature is verified before anything else is read."""
-    from lora_checks.release import keyless, keys, reading, statement
+    from lora_checks.publish.release import keyless, keys, reading, statement
 
     if (options.attestation is None) == (options.report is None):
         raise ConfigError("verify needs one of --attestation FILE and --report DIR")
@@ -96,8 +96,8 @@ def _claim(options: argparse.Namespace) -> tuple[Claim, str]:
 
 
 def _wanted(options: argparse.Namespace) -> Wanted:
-    from lora_checks.candidates import companions, strengths
-    from lora_checks.release.wanted import wanted
+    from lora_checks.lora.candidates import companions, strengths
+    from lora_checks.publish.release.wanted import wanted
 
     stacked = companions(options.with_lora, Path())
     return wanted(
@@ -113,7 +113,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
 
 
 def _sha256(lora: Path) -> str:
-    from lora_checks.files import file_sha256
+    from lora_checks.core.files import file_sha256
 
     try:
         return file_sha256(lora)
@@ -122,7 +122,7 @@ def _sha256(lora: Path) -> str:
 
 
 def _content(path: Path) -> bytes:
-    from lora_checks.release.keys import MOST
+    from lora_checks.publish.release.keys import MOST
 
     try:
         with path.open("rb") as file:

@@ -3,10 +3,10 @@
 import dataclasses
 from collections.abc import Callable
 
-from lora_checks.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
-from lora_checks.records import Lora, Outcome, Proof, Verdict
-from lora_checks.session import APPLIED_CHECK
-from lora_checks.words import proven
+from lora_checks.core.records import Lora, Outcome, Proof, Verdict
+from lora_checks.core.words import proven
+from lora_checks.gate.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
+from lora_checks.gate.session import APPLIED_CHECK
 
 
 def test_lora_applied(lora: Lora, proof: Proof, record_verdict: Callable[[Verdict], None]) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from lora_checks.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
+from lora_checks.core.records import Lora, Outcome, Verdict
+from lora_checks.gate.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
+from lora_checks.gate.session import FILE_CHECK
 from lora_checks.lora.words import described
-from lora_checks.records import Lora, Outcome, Verdict
-from lora_checks.session import FILE_CHECK
 
 
 def test_lora_file(lora: Lora, record_verdict: Callable[[Verdict], None]) -> None:

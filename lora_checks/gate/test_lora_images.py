@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from lora_checks.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
-from lora_checks.given.bench import GivenBench
-from lora_checks.records import ImageSet, Lora, Outcome, Verdict
-from lora_checks.session import IMAGES_CHECK
+from lora_checks.core.records import ImageSet, Lora, Outcome, Verdict
+from lora_checks.gate.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
+from lora_checks.gate.provided import GivenBench
+from lora_checks.gate.session import IMAGES_CHECK
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
-from lora_checks.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
-from lora_checks.gallery import shown
-from lora_checks.records import Allowance, ImageSet, Lora, Measurement, Outcome, Threshold, Verdict
-from lora_checks.regression.against import Against
-from lora_checks.regression.changes import Change
-from lora_checks.session import Session
-from lora_checks.workbench import Workbench
+from lora_checks.core.records import Allowance, ImageSet, Lora, Measurement, Outcome, Threshold, Verdict
+from lora_checks.gate.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
+from lora_checks.gate.session import Session
+from lora_checks.gate.workbench import Workbench
+from lora_checks.images.gallery import shown
+from lora_checks.record.regression.against import Against
+from lora_checks.record.regression.changes import Change
 
 
 @pytest.fixture

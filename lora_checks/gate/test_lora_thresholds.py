@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from lora_checks.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
-from lora_checks.gallery import shown
-from lora_checks.records import Lora, Measurement, Outcome, Threshold, Verdict
-from lora_checks.verdict import judge
-from lora_checks.workbench import Workbench
+from lora_checks.core.records import Lora, Measurement, Outcome, Threshold, Verdict
+from lora_checks.gate.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
+from lora_checks.gate.workbench import Workbench
+from lora_checks.images.gallery import shown
+from lora_checks.judge.verdict import judge
 
 
 def test_lora_threshold(

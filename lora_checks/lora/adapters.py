@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lora_checks.errors import LoraFileError
+from lora_checks.core.errors import LoraFileError
 from lora_checks.lora.header import shown
 from lora_checks.lora.layers import Layer
 

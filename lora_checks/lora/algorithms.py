@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lora_checks.errors import LoraFileError
+from lora_checks.core.errors import LoraFileError
 from lora_checks.lora.header import Tensor, shown
 
 FLOATS = ("F16", "BF16", "F32")

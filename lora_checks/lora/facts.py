@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from lora_checks.words import printable
+from lora_checks.core.words import printable
 
 MAX_TEXT = 200  # characters of one fact
 MAX_JSON = 2_000_000  # characters; the tag counts of a large training set have 20 MB

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from lora_checks.errors import LoraFileError
+from lora_checks.core.errors import LoraFileError
+from lora_checks.core.records import Lora, LoraLayer
 from lora_checks.lora.adapters import adapters_of
 from lora_checks.lora.dead import check_not_all_dead, is_dead
 from lora_checks.lora.facts import facts_of, software_of
@@ -24,7 +25,6 @@ from lora_checks.lora.opening import open_regular
 from lora_checks.lora.scaling import Strength, strengths_of
 from lora_checks.lora.values import Values, read_values, scalar
 from lora_checks.lora.warnings import warnings_of
-from lora_checks.records import Lora, LoraLayer
 
 __all__ = ["find_loras", "inspect", "lora_names"]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from lora_checks.errors import ConfigError
+from lora_checks.core.errors import ConfigError
 
 SUFFIX = ".safetensors"
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from json import JSONDecoder
 from typing import Any
 
-from lora_checks.errors import LoraFileError
+from lora_checks.core.errors import LoraFileError
 
 _SPACE = rb"[ \t\n\r]*+"
 # RFC 8259. A surrogate must be one half of a pair: a lone one is no character, and Rust's readers refuse it.

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lora_checks.errors import ConfigError, LoraFileError
+from lora_checks.core.errors import ConfigError, LoraFileError
+from lora_checks.core.records import Lora, LoraLayer
 from lora_checks.lora.file import find_loras, inspect_tensors, lora_names
 from lora_checks.lora.norms import norms_of
-from lora_checks.records import Lora, LoraLayer
 
 _BLOCK = re.compile(
     r"(?:down_blocks|up_blocks|(?:single_)?transformer_blocks|encoder_(?:layers|block))_\d+|mid_block"

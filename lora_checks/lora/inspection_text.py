@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
+from lora_checks.core.records import Lora
+from lora_checks.core.words import count, number, printable
 from lora_checks.lora.inspection import Inspected, block_norms
 from lora_checks.lora.words import ALGORITHMS
-from lora_checks.records import Lora
-from lora_checks.words import count, number, printable
 
 _MAX_GROUPS = 6  # of a histogram
 _MAX_NORMS = 10  # on one line

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from lora_checks.errors import LoraFileError
+from lora_checks.core.errors import LoraFileError
 from lora_checks.lora.algorithms import LABELS, Anatomy, algorithm_of, anatomy
 from lora_checks.lora.header import Tensor, shown
 from lora_checks.lora.names import place

@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from lora_checks.errors import LoraFileError
+from lora_checks.core.errors import LoraFileError
+from lora_checks.core.records import Lora, LoraLayer
 from lora_checks.lora.header import Tensor
 from lora_checks.lora.opening import open_regular
-from lora_checks.records import Lora, LoraLayer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,7 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
-from lora_checks.errors import LoraFileError
+from lora_checks.core.errors import LoraFileError
 
 MAX_HASHED = 4_000_000_000  # bytes of a refused file; a sparse one claims any number
 _KINDS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lora_checks.errors import LoraFileError
+from lora_checks.core.errors import LoraFileError
 from lora_checks.lora.header import Tensor, shown
 
 # Algorithm -> what it is and why it is not applied. Without its row an algorithm is read like any other.

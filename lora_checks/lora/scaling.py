@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lora_checks.errors import LoraFileError
+from lora_checks.core.errors import LoraFileError
 from lora_checks.lora.adapters import ADAPTER_METADATA, Adapter
 from lora_checks.lora.header import shown
 from lora_checks.lora.layers import Layer

@@ -6,13 +6,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from lora_checks.core.words import count
 from lora_checks.lora.families import said_family
 from lora_checks.lora.header import Header, shown
 from lora_checks.lora.layers import Layer
 from lora_checks.lora.other_alphas import other_alphas
 from lora_checks.lora.scaling import Strength
 from lora_checks.lora.values import Values
-from lora_checks.words import count
 
 LEAST, MOST = 1 / 64, 8.0  # alpha / rank outside is seldom meant
 _LARGE = 1 << 20  # bytes; below, nobody minds float32

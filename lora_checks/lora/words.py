@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lora_checks.records import Lora
-from lora_checks.words import count
+from lora_checks.core.records import Lora
+from lora_checks.core.words import count
 
 ALGORITHMS = {
     "lora": "LoRA",

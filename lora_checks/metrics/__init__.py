@@ -30,9 +30,9 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, TypeVar
 
-from lora_checks.errors import ConfigError
+from lora_checks.core.errors import ConfigError
+from lora_checks.core.records import Against, Better, Metric, Pairing, Per, Takes
 from lora_checks.metrics.function import guarded, home
-from lora_checks.records import Against, Better, Metric, Pairing, Per, Takes
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.errors import MeasureError
+from lora_checks.core.errors import MeasureError
 from lora_checks.metrics import ANY, metric
 from lora_checks.metrics.vectors import Array, distances, unit
 

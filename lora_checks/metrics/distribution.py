@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.errors import MeasureError
+from lora_checks.core.errors import MeasureError
 from lora_checks.metrics import ANY, metric
+from lora_checks.metrics.statistics_file import Moments, moments, usable
 from lora_checks.metrics.vectors import Array
-from lora_checks.statistics_file import Moments, moments, usable
 
 INFINITY = float("inf")
 

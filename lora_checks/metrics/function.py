@@ -12,7 +12,7 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
-from lora_checks.errors import LoraChecksError, MeasureError, first_line
+from lora_checks.core.errors import LoraChecksError, MeasureError, first_line
 
 CONSTANTS = (bool, int, float, str, tuple)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.errors import MeasureError
+from lora_checks.core.errors import MeasureError
 
 Array = NDArray[np.floating[Any]]
 

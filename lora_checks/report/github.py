@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lora_checks.core.words import count, printable
+from lora_checks.record.rows import Row, errors, headline, reason, tally, title
 from lora_checks.report import markdown
 from lora_checks.report.places import place
-from lora_checks.report.rows import Row, errors, headline, reason, tally, title
-from lora_checks.words import count, printable
 
 MOST = 1024 * 1024  # bytes of a step's summary; GitHub drops a larger one whole
 ROOM = 4096  # of them left to others

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lora_checks.report.files import write_text
+from lora_checks.core.words import printable
+from lora_checks.record.files import write_text
+from lora_checks.record.rows import Row, errors, reason, title
 from lora_checks.report.places import place, relative
-from lora_checks.report.rows import Row, errors, reason, title
-from lora_checks.words import printable
 
 FILE = "gl-code-quality.json"
 SEVERITY = {"ERROR": "blocker", "FAIL": "critical", "INCONCLUSIVE": "major", "NOT RUN": "blocker"}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lora_checks.report.rows import Row
-from lora_checks.words import printable
+from lora_checks.core.words import printable
+from lora_checks.record.rows import Row
 
 
 def properties(row: Row) -> list[tuple[str, str]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lora_checks.report.rows import Row, title
-from lora_checks.words import number
+from lora_checks.core.words import number
+from lora_checks.record.rows import Row, title
 
 AXES = ("step", "epoch", "scale", "rank")
 

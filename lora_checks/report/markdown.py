@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from lora_checks.regression import words as regression
-from lora_checks.report import leaderboard
-from lora_checks.report.rows import (
+from lora_checks.core.words import printable
+from lora_checks.record.rows import (
     HEADINGS,
     Row,
     columns,
@@ -21,7 +20,8 @@ from lora_checks.report.rows import (
     title,
     words,
 )
-from lora_checks.words import printable
+from lora_checks.report import leaderboard
+from lora_checks.report import regression_words as regression
 
 MOST = 1024 * 1024 - 4096  # GitHub drops a job summary above 1 MiB whole; leave room for others' lines
 

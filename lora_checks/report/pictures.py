@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lora_checks.words import number, printable
+from lora_checks.core.words import number, printable
 
 MOST = 64  # of a LoRA: the report and the store keep all of them
 Row = Mapping[str, Any]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lora_checks.report.files import write_bytes, write_text
+from lora_checks.record.files import write_bytes, write_text
 
 COLUMNS = ("lora", "step", "scale", "prompt", "seed", "metric", "check", "value", "nearest", "image")
 CSV, PARQUET = "values.csv", "values.parquet"

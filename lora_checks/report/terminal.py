@@ -7,9 +7,8 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lora_checks.regression import words as regression
-from lora_checks.report import leaderboard
-from lora_checks.report.rows import (
+from lora_checks.core.words import printable
+from lora_checks.record.rows import (
     Row,
     caveat,
     columns,
@@ -21,7 +20,8 @@ from lora_checks.report.rows import (
     title,
     words,
 )
-from lora_checks.words import printable
+from lora_checks.report import leaderboard
+from lora_checks.report import regression_words as regression
 
 Markup = Callable[..., str]  # TerminalWriter.markup: (text, red=True, bold=True) -> text
 

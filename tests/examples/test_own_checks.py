@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lora_checks import ImageSet, Lora, Measurement, metric, with_tag
-from lora_checks.images import decode
+from lora_checks.images.decoding import decode
 
 
 @metric(extractor="", against="baseline", per="image", better="higher", range=(0, 255))

@@ -47,7 +47,7 @@ def child(folder: str, arguments: list[str]) -> None:
         import lora_checks.lora.file
     from test_lora_header import compare
 
-    from lora_checks.errors import LoraFileError
+    from lora_checks.core.errors import LoraFileError
 
     path = Path(folder) / "a.safetensors"
 

@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from spy import HEAVY
 from world import SCENES, TEXT, Gate, Run, made, row
 
-from lora_checks.given.bench import CAVEAT
+from lora_checks.gate.provided import CAVEAT
 
 ROWS = ("faces", "identity", "likeness", "distribution")
 SHIRTS = list(SCENES)
@@ -284,6 +284,6 @@ def test_a_row_may_not_have_the_name_of_one_of_the_gate_s_own(gate: Gate, name: 
 
 
 def test_the_module_imports_nothing_heavy() -> None:
-    code = "import sys, lora_checks.given.bench; print('torch' in sys.modules, 'diffusers' in sys.modules)"
+    code = "import sys, lora_checks.gate.provided; print('torch' in sys.modules, 'diffusers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

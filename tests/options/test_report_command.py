@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from world import Gate
 
-from lora_checks import report
 from lora_checks.__main__ import main
-from lora_checks.errors import ReportError
+from lora_checks.core.errors import ReportError
+from lora_checks.record import document as report
 from lora_checks.report.tables import COLUMNS
 
 OUTPUTS = {"report.json", "report.md", "values.csv", "values.parquet"}

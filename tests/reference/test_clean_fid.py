@@ -10,8 +10,8 @@ import torch
 from cleanfid.resize import build_resizer
 from pytorch_fid import inception as pytorch_inception
 
-from lora_checks.extractors.inception import Inception
-from lora_checks.extractors.resize import clean
+from lora_checks.networks.inception import Inception
+from lora_checks.networks.resize import clean
 
 
 def test_the_resize(photos: list[np.ndarray], large_photos: list[np.ndarray]) -> None:

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torchvision import transforms
 from transformers import Dinov2Config, Dinov2Model, ViTConfig, ViTModel
 
-from lora_checks.extractors.dino import Dino
 from lora_checks.metrics.subject import dino
+from lora_checks.networks.dino import Dino
 
 SMALL = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3}
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import linalg
 
 from lora_checks.metrics.distribution import frechet
-from lora_checks.statistics_file import Moments
+from lora_checks.metrics.statistics_file import Moments
 
 
 def with_moments(n: int, mean: np.ndarray, deviations: np.ndarray) -> np.ndarray:

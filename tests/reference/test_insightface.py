@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from insightface.app import FaceAnalysis
 
-from lora_checks.extractors.arcface import ArcFace
 from lora_checks.metrics.identity import arcface
+from lora_checks.networks.arcface import ArcFace
 
 
 def test_embeddings_and_cosines(face_root: Path, avatars: list[np.ndarray]) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from lora_checks.extractors.lpips import TRUNKS, Lpips
-from lora_checks.extractors.trunk import Trunk
+from lora_checks.networks.lpips import TRUNKS, Lpips
+from lora_checks.networks.trunk import Trunk
 
 
 def pair(module: lpips.LPIPS, x: np.ndarray, y: np.ndarray) -> float:

@@ -9,8 +9,8 @@ import open_clip
 import torch
 from PIL import Image
 
-from lora_checks.extractors.clip import HUB, Clip
 from lora_checks.metrics.adherence import clip_s, clip_score
+from lora_checks.networks.clip import HUB, Clip
 
 TEXTS = ["a red square", "a photo of a person in a blue shirt, smiling"]
 

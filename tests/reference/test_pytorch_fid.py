@@ -11,9 +11,9 @@ from PIL import Image
 from pytorch_fid import fid_score
 from pytorch_fid import inception as pytorch_inception
 
-from lora_checks.extractors.inception import Inception
 from lora_checks.metrics.distribution import fid, frechet
-from lora_checks.statistics_file import read_statistics, write_statistics
+from lora_checks.metrics.statistics_file import read_statistics, write_statistics
+from lora_checks.networks.inception import Inception
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lora_checks.report.files import write_text, writing
+from lora_checks.record.files import write_text, writing
 from lora_checks.report.html import page, ranking, sheet, spectra
 from lora_checks.report.html.album import collect
 from lora_checks.report.html.cache import open_cache

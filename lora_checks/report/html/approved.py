@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lora_checks.core.words import number, printable
 from lora_checks.report.html.facts import moment
-from lora_checks.words import number, printable
 
 Row = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from lora_checks.words import count, printable
+from lora_checks.core.words import count, printable
 
 RUN = (
     "command", "started", "finished", "seconds", "device", "hardware", "dtype", "batch_size", "offload",

@@ -10,11 +10,11 @@ from typing import Any
 
 from PIL import Image
 
-from lora_checks.files import file_sha256
-from lora_checks.plan import noise_seed
-from lora_checks.png import METADATA_KEY
-from lora_checks.records import Prompt
-from lora_checks.words import count
+from lora_checks.core.files import file_sha256
+from lora_checks.core.records import Prompt
+from lora_checks.core.words import count
+from lora_checks.images.plan import noise_seed
+from lora_checks.images.png import METADATA_KEY
 
 MADE = "made.jsonl"  # in the store: a line an image, in the order in which they were made
 Row = Mapping[str, Any]

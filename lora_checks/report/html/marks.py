@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lora_checks.quantity import SHARES, label, missing_word
-from lora_checks.words import number
+from lora_checks.core.quantity import SHARES, label, missing_word
+from lora_checks.core.words import number
 
 Row = Mapping[str, Any]
 Why = Callable[[float | None], str]

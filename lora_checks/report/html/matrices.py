@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks import metrics
-from lora_checks.errors import LoraChecksError
-from lora_checks.records import Metric, digest
+from lora_checks.core.errors import LoraChecksError
+from lora_checks.core.records import Metric, digest
+from lora_checks.core.words import printable
 from lora_checks.report.html.album import Album, pictures_of
 from lora_checks.report.html.sheet import measured, short_title
-from lora_checks.words import printable
 
 Row = Mapping[str, Any]
 Floats = NDArray[np.float64]

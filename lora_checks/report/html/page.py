@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lora_checks.report import rows
+from lora_checks.core.words import count, number, printable
+from lora_checks.record import rows
+from lora_checks.record.rows import caveat, headline, tally, title
 from lora_checks.report.html import approved, facts, ranking, scale
-from lora_checks.report.rows import caveat, headline, tally, title
-from lora_checks.words import count, number, printable
 
 Row = Mapping[str, Any]
 # A symbol beside each word, so that neither colour nor language alone carries the verdict.

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.errors import LoraChecksError
-from lora_checks.images import decode
+from lora_checks.core.errors import LoraChecksError
+from lora_checks.images.decoding import decode
 from lora_checks.report.html import spectrum, thumbnails
 from lora_checks.report.html.album import Album, Picture
 from lora_checks.report.html.cache import Cache

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lora_checks.quantity import SHARES
-from lora_checks.verdict import limits
-from lora_checks.words import number
+from lora_checks.core.quantity import SHARES
+from lora_checks.core.words import number
+from lora_checks.judge.verdict import limits
 
 Row = Mapping[str, Any]
 WIDTH, EDGE = 280.0, 6.0  # of the drawing, and what stays free on either side, in px

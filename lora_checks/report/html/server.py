@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from lora_checks import report
-from lora_checks.errors import LoraChecksError
+from lora_checks.core.errors import LoraChecksError
+from lora_checks.record import document as report
 from lora_checks.report import html
 from lora_checks.report.html import growing
 from lora_checks.report.html.prints import FOLDER, OURS

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lora_checks.core.words import number, printable
+from lora_checks.record.rows import title
 from lora_checks.report.html import marks
 from lora_checks.report.html.album import Album, approved
-from lora_checks.report.rows import title
-from lora_checks.words import number, printable
 
 Row = Mapping[str, Any]
 Data = dict[str, Any]

@@ -1,0 +1,74 @@
+"""Numbers and names as people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lora_checks.core.records import Proof
+
+
+def number(value: float | None, unlike: Iterable[float | None] = ()) -> str:
+    """Three decimals or so, and as many more as it takes to look different from what it differs from.
+
+    So that no sentence says that 0.500 is below 0.500.
+    """
+    if value is None or not math.isfinite(value):
+        return "-"
+    if 0 < abs(value) < 0.001:
+        return f"{value:.2e}"
+    others = [other for other in unlike if other is not None and other != value]
+    for digits in range(_decimals(value), 12):
+        text = f"{value + 0.0:.{digits}f}"
+        if all(text != f"{other:.{digits}f}" for other in others):
+            return text
+    return repr(value)
+
+
+def _decimals(value: float) -> int:
+    return 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1
+
+
+def count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def proven(proof: Proof) -> str:
+    """ "all 212 tensors, moves unet by 4.1 %; 2 layers add nothing: ..."."""
+    moved = ", ".join(f"{name} by {_percent(effect)}" for name, effect in proof.effect.items())
+    parts = [f"all {proof.tensors} tensors, moves {moved}"]
+    if proof.unused:
+        parts = [f"{proof.tensors - len(proof.unused)} of {proof.tensors} tensors, moves {moved}"]
+        parts.append(f"{len(proof.unused)} left out, as the policy allows: {_some(proof.unused)}")
+    if proof.dead:
+        parts.append(f"{count(len(proof.dead), 'layer')} of {proof.layers} untrained: {_some(proof.dead)}")
+    return "; ".join(parts)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def printable(text: str) -> str:
+    """One line without control characters, direction marks or lone surrogates.
+
+    Prompts and file names come from outside: an escape sequence must not colour a terminal, and a
+    control character must not break an XML file.
+    """
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+
+
+def clean(value: Any) -> Any:
+    """The same with texts that every database, terminal and page can hold: no control character in any."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {clean(str(key)): clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(item) for item in value]
+    return value

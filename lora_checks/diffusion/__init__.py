@@ -1,0 +1,1 @@
+"""The pipeline: base, the LoRA on it, the proof, the images."""

@@ -1,0 +1,132 @@
+"""A LoRA on a pipeline, every tensor of it accounted for: loaded, given a strength, removed.
+
+The names come from the file's reader, the places from `placement`, the parameters from `carriers`; the
+layers are PEFT's. diffusers' own loader drops keys it does not know, loses per-layer alphas and magnitudes
+and knows no LoHa.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lora_checks.core.errors import LoraFileError
+from lora_checks.core.records import Lora
+from lora_checks.diffusion.apply import injection
+from lora_checks.diffusion.apply.carriers import Carrier, carriers
+from lora_checks.diffusion.apply.injection import Slot
+from lora_checks.diffusion.apply.placement import Placed, components, core, place
+from lora_checks.lora.header import shown
+from lora_checks.lora.opening import open_regular
+
+__all__ = ["Adapter", "Placed", "activate", "components", "load", "remove", "slots"]
+
+_SLOTS = "_lora_checks_slots"  # attribute of the pipeline: adapter name -> its slots
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One LoRA, on the pipeline."""
+
+    name: str  # the strength is given by this name
+    lora: Lora
+    placed: tuple[Placed, ...]
+    tensors: Mapping[str, Any]  # the file's tensors, on the CPU, as stored
+    unused: tuple[str, ...]  # tensor names that the policy allowed to be left out
+
+
+def load(pipe: Any, lora: Lora, name: str, allowed: Sequence[str] = ()) -> Adapter:
+    """Put the file on the pipeline; nothing changes until `activate` gives it a strength.
+
+    ``allowed``: fnmatch patterns of the tensor names that may have no place on the base. The pipeline's
+    weights have to be real: `memory.fetch_back` first. Raises `LoraFileError` for a file that changed since
+    it was inspected or that nothing can apply, `GenerationError` for one that is of another base. After an
+    exception the pipeline is good for nothing.
+    """
+    if name in slots(pipe):
+        raise ValueError(f"there is an adapter '{name}' on the pipeline")
+    tensors = read(lora)
+    placed, unused = place(pipe, lora, tensors, allowed)
+    with injection.quiet():
+        found = _carriers(pipe, lora, placed, tensors)
+        slots(pipe)[name] = injection.inject(components(pipe), name, found, lora)
+    return Adapter(name, lora, placed, tensors, unused)
+
+
+def read(lora: Lora) -> dict[str, Any]:
+    """The tensors out of the very bytes that were inspected."""
+    import safetensors.torch
+
+    try:
+        with open_regular(lora.path) as file:
+            content = file.read()
+    except LoraFileError as error:
+        raise LoraFileError(f"{lora.path} {error}") from error
+    if hashlib.sha256(content).hexdigest() != lora.sha256:
+        raise LoraFileError(f"{lora.path} changed while it was being gated; run again when it is complete")
+    return safetensors.torch.load(content)
+
+
+def activate(pipe: Any, strengths: Mapping[str, float]) -> None:
+    """Adapter name -> strength; whatever is not named, or has strength 0, adds nothing at all.
+
+    A strength multiplies the change of the weight. Raises `GenerationError`, and changes nothing, for two
+    DoRAs on one layer and for what cannot be computed on a base that is offloaded layer by layer.
+    """
+    loaded = slots(pipe)
+    for name in strengths:
+        if name not in loaded:
+            raise ValueError(f"there is no adapter '{name}' on the pipeline")
+    wanted: dict[int, list[Slot]] = defaultdict(list)
+    for name, mine in loaded.items():
+        for slot in mine:
+            wanted[id(slot.tuner)] += [slot] if strengths.get(name, 0.0) else []
+    for together in wanted.values():
+        injection.check(together)
+    for name, mine in loaded.items():
+        for slot in mine:
+            slot.tuner.scaling[slot.adapter] = slot.scaling * strengths.get(name, 1.0)
+    for tuner in {id(slot.tuner): slot.tuner for mine in loaded.values() for slot in mine}.values():
+        injection.set_active(tuner, wanted[id(tuner)])
+
+
+def remove(pipe: Any, name: str) -> None:
+    """Take the adapter off; with the last one the pipeline has the base's own modules again."""
+    with injection.quiet():
+        injection.eject(components(pipe), slots(pipe).pop(name))
+
+
+def slots(pipe: Any) -> dict[str, list[Slot]]:
+    """Adapter name -> where it is on the pipeline, in PEFT's layers."""
+    found: dict[str, list[Slot]] = vars(pipe).setdefault(_SLOTS, {})
+    return found
+
+
+def _carriers(pipe: Any, lora: Lora, placed: Sequence[Placed], tensors: Mapping[str, Any]) -> list[Carrier]:
+    modules = components(pipe)
+    found = []
+    for one in placed:
+        cores = [core(modules[one.layer.component].get_submodule(path)) for path in one.paths]
+        try:
+            _check_modules(one, cores)
+            found += carriers(one, tensors, [module.weight.detach() for module in cores])
+        except LoraFileError as error:
+            raise LoraFileError(f"{lora.path.name}: {error}") from error
+    return found
+
+
+def _check_modules(one: Placed, cores: Sequence[Any]) -> None:
+    import torch
+
+    for module in cores:
+        plain = isinstance(module, torch.nn.Linear)
+        if isinstance(module, torch.nn.Conv2d):
+            plain = module.groups == 1 and module.dilation == (1, 1)
+        if not plain:
+            raise LoraFileError(
+                f"layer {shown(one.layer.name)} is of a {type(module).__name__} of the base; only linear "
+                "layers and plain convolutions can be adapted"
+            )

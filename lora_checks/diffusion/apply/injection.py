@@ -1,0 +1,265 @@
+"""Carriers -> PEFT layers around the modules of the base, and off them again."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from lora_checks.core.errors import GenerationError, first_line
+from lora_checks.core.records import Lora
+from lora_checks.diffusion.apply.carriers import Carrier, Kind
+from lora_checks.diffusion.apply.dora import magnitude
+from lora_checks.diffusion.apply.placement import core
+from lora_checks.lora.header import shown
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One module's share of an adapter, in PEFT's layer."""
+
+    component: str
+    path: str
+    kind: Kind
+    adapter: str  # PEFT's name for it
+    tuner: Any  # the PEFT layer around the module
+    scaling: float  # at strength 1
+    file: str  # for messages
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """PEFT warns of what is meant here: several adapters, on a model that has some already."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def inject(modules: Mapping[str, Any], name: str, found: Sequence[Carrier], lora: Lora) -> list[Slot]:
+    """PEFT has one configuration for an adapter, so every kind is an adapter of its own."""
+    grouped: dict[tuple[str, Kind], dict[str, Carrier]] = defaultdict(dict)
+    for carrier in found:
+        grouped[carrier.layer.component, carrier.kind][carrier.path] = carrier
+    active = {id(tuner): (tuner, list(tuner.active_adapters)) for tuner in _tuners(modules)}
+    slots = []
+    for (component, kind), by_path in grouped.items():
+        slots += _inject(modules[component], f"{name}_{kind}", by_path, lora)
+    for tuner in _tuners(modules):
+        _set(tuner, active.get(id(tuner), (tuner, []))[1])
+    return slots
+
+
+def _inject(component: Any, adapter: str, by_path: Mapping[str, Carrier], lora: Lora) -> list[Slot]:
+    import peft
+
+    some = next(iter(by_path.values()))
+    try:
+        with _lifted(component, list(by_path), some.kind):
+            peft.inject_adapter_in_model(
+                _config(some.kind, list(by_path)), component, adapter, low_cpu_mem_usage=True
+            )
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise GenerationError(f"{lora.path.name}: PEFT refuses its layers: {first_line(error)}") from error
+    slots = [_fill(component, adapter, carrier, lora) for carrier in by_path.values()]
+    _check_account(component, adapter, slots, lora)
+    return slots
+
+
+def _config(kind: Kind, paths: Sequence[str]) -> Any:
+    """The ranks do not count: every parameter is replaced by the file's."""
+    import peft
+
+    target = "|".join(re.escape(path) for path in paths)
+    if kind == "loha":
+        return peft.LoHaConfig(r=1, alpha=1, target_modules=target, init_weights=False)
+    if kind == "lokr":
+        return peft.LoKrConfig(r=1, alpha=1, target_modules=target, init_weights=False)
+    return peft.LoraConfig(
+        r=1,
+        lora_alpha=1,
+        target_modules=target,
+        init_lora_weights=False,
+        use_dora=kind == "dora",
+        lora_bias=kind == "lora_bias",
+    )
+
+
+@contextmanager
+def _lifted(component: Any, paths: Sequence[str], kind: Kind) -> Iterator[None]:
+    """A LoRA goes under the LoHas and LoKrs of its module: a DoRA has to see what the base alone gives."""
+    outer = {}
+    for path in paths if kind not in ("loha", "lokr") else ():
+        above = [tuner for tuner in chain(component.get_submodule(path)) if not hasattr(tuner, "lora_A")]
+        if above:
+            outer[path] = above
+            put(component, path, above[-1].base_layer)
+    yield
+    for path, above in outer.items():
+        above[-1].base_layer = component.get_submodule(path)
+        put(component, path, above[0])
+
+
+def chain(module: Any) -> Iterator[Any]:
+    """The PEFT layers around a module, from the outside in."""
+    while hasattr(module, "base_layer"):
+        yield module
+        module = module.base_layer
+
+
+def put(component: Any, path: str, module: Any) -> None:
+    parent, _, last = path.rpartition(".")
+    setattr(component.get_submodule(parent), last, module)
+
+
+def _tuners(modules: Mapping[str, Any]) -> list[Any]:
+    return [
+        module
+        for component in modules.values()
+        for module in component.modules()
+        if hasattr(module, "base_layer") and hasattr(module, "active_adapters")
+    ]
+
+
+def names(tuner: Any) -> set[str]:
+    """The PEFT adapters that have parameters on a layer."""
+    return {name for kind in tuner.adapter_layer_names for name in getattr(tuner, kind)}
+
+
+def _fill(component: Any, adapter: str, carrier: Carrier, lora: Lora) -> Slot:
+    import torch
+
+    module = component.get_submodule(carrier.path)
+    tuner = next((tuner for tuner in chain(module) if adapter in names(tuner)), None)
+    if tuner is None:
+        raise GenerationError(f"{lora.path.name}: PEFT did not adapt {carrier.path}")
+    weight = core(module).weight
+    dtype = torch.float32 if carrier.exact else weight.dtype
+    parameters = {
+        name: torch.nn.Parameter(_cast(value, dtype, weight.device, carrier, lora), requires_grad=False)
+        for name, value in carrier.parameters.items()
+    }
+    if carrier.kind in ("loha", "lokr"):
+        _fill_lycoris(tuner, adapter, parameters)
+        tuner.r[adapter], tuner.alpha[adapter] = 1, carrier.scaling
+    else:
+        _fill_lora(tuner, adapter, parameters, carrier.scaling)
+        tuner.r[adapter], tuner.lora_alpha[adapter] = 1, carrier.scaling
+    tuner.scaling[adapter] = carrier.scaling
+    tuner.eval()
+    return Slot(
+        carrier.layer.component, carrier.path, carrier.kind, adapter, tuner, carrier.scaling, lora.path.name
+    )
+
+
+def _cast(value: Any, dtype: Any, device: Any, carrier: Carrier, lora: Lora) -> Any:
+    """As diffusers casts to the base's precision, but a value that is none there is an error."""
+    import torch
+
+    cast = value.to(device=device, dtype=dtype).contiguous()
+    if not torch.isfinite(cast).all():
+        what = "holds values that are not finite"
+        if torch.isfinite(value).all():
+            what = f"overflows in {str(dtype).removeprefix('torch.')}: pass --dtype bfloat16 or float32"
+        raise GenerationError(f"{lora.path.name}: layer {shown(carrier.layer.name)} {what}")
+    return cast
+
+
+def _fill_lora(tuner: Any, adapter: str, parameters: Mapping[str, Any], scaling: float) -> None:
+    tuner.lora_A[adapter].weight = parameters["lora_A"]
+    tuner.lora_B[adapter].weight = parameters["lora_B"]
+    if "bias" in parameters:
+        tuner.lora_B[adapter].bias = parameters["bias"]
+    if "magnitude" in parameters:
+        tuner.lora_magnitude_vector[adapter] = magnitude(parameters["magnitude"], scaling)
+
+
+def _fill_lycoris(tuner: Any, adapter: str, parameters: Mapping[str, Any]) -> None:
+    for kind in tuner.adapter_layer_names:
+        held = getattr(tuner, kind)
+        if adapter in held:
+            del held[adapter]
+        if kind in parameters:
+            held[adapter] = parameters[kind]
+
+
+def _check_account(component: Any, adapter: str, slots: Sequence[Slot], lora: Lora) -> None:
+    """Every module that the file is of has the adapter, with weights and its strength; no other has it."""
+    wanted = {id(slot.tuner) for slot in slots}
+    having = {id(tuner) for tuner in _tuners({"": component}) if adapter in names(tuner)}
+    if having != wanted or len(wanted) != len(slots):
+        raise GenerationError(
+            f"{lora.path.name}: PEFT adapted {len(having)} modules of {slots[0].component}, not the "
+            f"{len(slots)} that the file is of"
+        )
+    for slot in slots:
+        held = [getattr(slot.tuner, kind) for kind in slot.tuner.adapter_layer_names]
+        if any(weight.is_meta for module in held for weight in module.parameters()):
+            raise GenerationError(f"{lora.path.name}: {slot.path} has no weights after loading")
+
+
+def check(slots: Sequence[Slot]) -> None:
+    """Raises `GenerationError` unless these of one PEFT layer can be active together, where they are."""
+    for slot in slots:
+        _check_real(slot)
+    doras = [slot for slot in slots if slot.kind == "dora"]
+    if len(doras) > 1:
+        raise GenerationError(
+            f"{doras[0].file} and {doras[1].file} are both "
+            f"DoRAs of {doras[0].component} module {doras[0].path}, which only one can be; gate them apart"
+        )
+
+
+def set_active(tuner: Any, slots: Sequence[Slot]) -> None:
+    """DoRAs first: their factor is of the base's own output. The rest in the order of loading."""
+    ordered = sorted(slots, key=lambda slot: slot.kind != "dora")
+    _set(tuner, [slot.adapter for slot in ordered])
+
+
+def _check_real(slot: Slot) -> None:
+    """Where accelerate offloads layer by layer it brings back what a module's own forward needs, and no more.
+
+    The matrices of LoHa and LoKr are in no module with a forward, and a DoRA of the inputs reads the base's
+    weight after its forward.
+    """
+    if slot.kind in ("lora", "lora_bias"):
+        return
+    held = [getattr(slot.tuner, kind) for kind in slot.tuner.adapter_layer_names]
+    if any(weight.is_meta for module in held for weight in module.parameters()):
+        raise GenerationError(
+            f"{slot.file}: {slot.component} module {slot.path} has a DoRA, LoHa or LoKr, which cannot "
+            "be applied to a base that is offloaded layer by layer: pass --offload model"
+        )
+
+
+def _set(tuner: Any, active: list[str]) -> None:
+    tuner.set_adapter(active)
+    for kind in tuner.adapter_layer_names:  # PEFT makes what is active trainable
+        getattr(tuner, kind).requires_grad_(False)
+
+
+def eject(modules: Mapping[str, Any], slots: Sequence[Slot]) -> None:
+    """Delete the adapters, and every PEFT layer that is left without any."""
+    for slot in slots:
+        _set(slot.tuner, [name for name in slot.tuner.active_adapters if name != slot.adapter])
+        slot.tuner.delete_adapter(slot.adapter)
+        getattr(modules[slot.component], "peft_config", {}).pop(slot.adapter, None)
+    for slot in slots:
+        if not names(slot.tuner):
+            _unwrap(modules[slot.component], slot.path, slot.tuner)
+    for module in modules.values():
+        if getattr(module, "peft_config", None) == {}:
+            del module.peft_config
+
+
+def _unwrap(component: Any, path: str, tuner: Any) -> None:
+    outermost = component.get_submodule(path)
+    if outermost is tuner:
+        put(component, path, tuner.base_layer)
+        return
+    above = next((one for one in chain(outermost) if one.base_layer is tuner), None)
+    if above is not None:
+        above.base_layer = tuner.base_layer

@@ -1,0 +1,139 @@
+"""Where the base model lies on this machine, and what exactly it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lora_checks.core.contents import Contents
+from lora_checks.core.errors import ConfigError, PrerequisiteError
+from lora_checks.core.records import Base
+from lora_checks.diffusion.base import hub
+from lora_checks.diffusion.base.checkpoint import settings_of
+from lora_checks.diffusion.base.vae import resolve_vae
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedBase:
+    folder: Path  # a pipeline directory with model_index.json; of a single file, the one with its settings
+    identity: str  # "hub-id@commit", or a digest of content; with the VAE's where it has another one
+    label: str  # for people: "miniature-sd 3f2a91"
+    file: Path | None = None  # a single .safetensors checkpoint
+    vae: Path | None = None  # a folder or a .safetensors file in place of the base's own
+    hashed: tuple[Contents, ...] = field(default=(), compare=False)  # what ``identity`` is a digest of
+
+    def contents(self) -> tuple[Contents, ...]:
+        """Every file that the base is loaded from. What the hub's commit names is hashed here and now.
+
+        Raises `ConfigError` for what cannot be hashed, `PrerequisiteError` for a damaged download.
+        """
+        places = [path for path in (self.folder, self.file, self.vae) if path is not None]
+        known = {place for contents in self.hashed for place in contents.places}
+        unknown = Contents(*(place for place in places if place not in known))
+        hub.refuse_damaged(unknown)
+        return (*self.hashed, unknown)
+
+
+def resolve(base: Base) -> ResolvedBase:
+    """Find a policy's base and what is put in its place; a hub id that is not cached yet is downloaded.
+
+    Raises `ConfigError` for a directory that is no pipeline, `PrerequisiteError` if the hub cannot be
+    reached or does not have it.
+    """
+    found = _model(base)
+    if base.vae is None:
+        return found
+    vae = resolve_vae(base.vae)
+    identity, label = f"{found.identity} vae {vae.identity}", f"{found.label} with VAE {vae.label}"
+    hashed = (*found.hashed, *([vae.contents] if vae.contents else []))
+    return replace(found, identity=identity, label=label, vae=vae.path, hashed=hashed)
+
+
+def _model(base: Base) -> ResolvedBase:
+    local = Path(base.model)
+    if local.is_absolute():
+        return _checkpoint(local, base.config) if local.is_file() else _local(local)
+    folder = _cached(base) or _download(base)
+    return ResolvedBase(folder, hub.identity(base.model, folder), hub.label(base.model, folder))
+
+
+def _local(folder: Path) -> ResolvedBase:
+    _check_pipeline(folder)
+    contents = Contents(folder)
+    identity = contents.of(folder)
+    return ResolvedBase(folder, identity, f"{_name(folder)} {identity[:6]}", hashed=(contents,))
+
+
+def _checkpoint(file: Path, config: str | None) -> ResolvedBase:
+    folder, model = settings_of(file, config)
+    _check_pipeline(folder)
+    contents = Contents(file) if model else Contents(file, folder)
+    sha256 = contents.sha256(file)
+    settings = hub.identity(model, folder) if model else contents.of(folder)
+    identity, label = f"{sha256} config {settings}", f"{file.stem} {sha256[:6]}"
+    return ResolvedBase(folder, identity, label, file, hashed=(contents,))
+
+
+def _check_pipeline(folder: Path) -> None:
+    if not (folder / "model_index.json").is_file():
+        raise ConfigError(
+            f"base {folder}: no model_index.json there; name a diffusers pipeline directory or a hub id"
+        )
+
+
+def _name(folder: Path) -> str:
+    generic = folder.name in {"pipeline", "model", "base"}  # then the folder above says more
+    return f"{folder.parent.name}/{folder.name}" if generic else folder.name
+
+
+def _cached(base: Base) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    index = try_to_load_from_cache(base.model, "model_index.json", revision=base.revision)
+    if not isinstance(index, str) or not _complete(Path(index)):
+        return None
+    return Path(index).parent
+
+
+def _complete(index: Path) -> bool:
+    """An interrupted download leaves an index without its parts; the safety checker is never loaded."""
+    parts = json.loads(index.read_text(encoding="utf-8"))
+    parts.pop("safety_checker", None)
+    folders = [name for name, value in parts.items() if isinstance(value, list) and value[0] is not None]
+    return all(_has_content(index.parent / name) for name in folders)
+
+
+def _has_content(folder: Path) -> bool:
+    """A model's small config arrives long before its weights."""
+    names = {path.name for path in folder.glob("*") if path.is_file()}
+    weights = any(name.endswith((".safetensors", ".bin")) for name in names)
+    return weights if "config.json" in names else bool(names)
+
+
+def _download(base: Base) -> Path:
+    import os
+
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:  # diffusers would return what is cached, whole or not
+        raise _absent(base, "HF_HUB_OFFLINE is set")
+    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "30")
+    from diffusers import DiffusionPipeline
+
+    try:
+        folder = Path(DiffusionPipeline.download(base.model, revision=base.revision, safety_checker=None))
+    except Exception as error:  # the hub client raises a dozen unrelated types
+        raise _absent(base, type(error).__name__) from error
+    if not _complete(folder / "model_index.json"):  # without a network it returns what is cached
+        raise _absent(base, "the download is not complete")
+    return folder
+
+
+def _absent(base: Base, why: str) -> PrerequisiteError:
+    at = f"@{base.revision}" if base.revision else ""
+    return PrerequisiteError(
+        f"base model {base.model}{at} is not on this machine and could not be downloaded ({why}); "
+        f"run `huggingface-cli download {base.model}` where there is internet, "
+        "or name a local pipeline directory with --base"
+    )

@@ -1,0 +1,124 @@
+"""What a base takes, as its own files say.
+
+No weight is read, and for the usual families no library is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lora_checks.core.errors import ConfigError
+
+# An inpainting or img2img pipeline has the weights of its family's text-to-image pipeline.
+_KNOWN = re.compile(r"(StableDiffusion|StableDiffusionXL|StableDiffusion3|Flux)(?:Img2Img|Inpaint)?Pipeline")
+_SEQUENCE = {"StableDiffusion3": 256, "Flux": 512}  # diffusers' own max_sequence_length
+_NEEDED = ("prompt", "num_inference_steps", "guidance_scale", "generator", "output_type", "width", "height")
+
+Negative = Literal["guidance", "true_cfg_scale", "never"]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    pipeline: str  # diffusers class of its text-to-image pipeline
+    multiple: int  # pixels; width and height are multiples of it
+    guided: bool  # False: distilled, any guidance would be ignored
+    negative: Negative  # what has to be above 1 for a negative prompt to be read
+    sequence: (
+        int | None
+    )  # tokens that its long reader (T5) takes where the policy says nothing; None: no such
+
+
+def index_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    return found
+
+
+def has(index: Mapping[str, Any], part: str) -> bool:
+    """A pipeline may be saved with a part left out: ``"text_encoder_3": [null, null]``."""
+    value = index.get(part)
+    return isinstance(value, list) and value[0] is not None
+
+
+def family_of(folder: Path) -> Family:
+    """Raises `ConfigError` if the base is no text-to-image pipeline."""
+    index = index_of(folder)
+    name = index.get("_class_name")
+    known = _KNOWN.fullmatch(name) if isinstance(name, str) else None
+    if known is None:
+        return _inspected(folder, name)
+    kind = known.group(1)
+    denoiser = settings(folder, "transformer" if has(index, "transformer") else "unet")
+    _check_channels(folder, denoiser, 4 if kind == "Flux" else 1)
+    sequence = (
+        _SEQUENCE.get(kind) if has(index, "text_encoder_2" if kind == "Flux" else "text_encoder_3") else None
+    )
+    guided = kind != "Flux" or bool(denoiser.get("guidance_embeds", True))
+    return Family(
+        f"{kind}Pipeline", _multiple(folder, kind, denoiser), guided, _negative(kind, denoiser), sequence
+    )
+
+
+def settings(folder: Path, part: str) -> dict[str, Any]:
+    path = folder / part / "config.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found
+
+
+def _multiple(folder: Path, kind: str, denoiser: Mapping[str, Any]) -> int:
+    """Latent rows are a power of two pixels; transformers take them in patches, and FLUX two by two."""
+    pixels: int = 2 ** (len(settings(folder, "vae").get("block_out_channels", range(4))) - 1)
+    patch: int = {"Flux": 2, "StableDiffusion3": denoiser.get("patch_size", 2)}.get(kind, 1)
+    return max(8, pixels * patch)
+
+
+def _negative(kind: str, denoiser: Mapping[str, Any]) -> Negative:
+    if kind == "Flux":
+        return "true_cfg_scale"
+    return "guidance" if denoiser.get("time_cond_proj_dim") is None else "never"
+
+
+def _check_channels(folder: Path, denoiser: Mapping[str, Any], packed: int) -> None:
+    """An inpainting model also reads a mask and a picture, so from a prompt alone it makes nothing."""
+    wants, latent = denoiser.get("in_channels"), settings(folder, "vae").get("latent_channels")
+    if wants is not None and latent is not None and wants != packed * latent:
+        raise ConfigError(
+            f"base {folder}: it takes {wants} channels where its VAE has {packed * latent}, so it paints "
+            "into pictures and makes none; name the text-to-image model it was made from"
+        )
+
+
+def _inspected(folder: Path, name: object) -> Family:
+    """Of any other pipeline, what its class says."""
+    found = pipeline_class(folder, name)
+    takes = inspect.signature(found.__call__).parameters
+    sequence = takes["max_sequence_length"].default if "max_sequence_length" in takes else None
+    negative: Negative = "guidance" if "negative_prompt" in takes else "never"
+    if "true_cfg_scale" in takes:
+        negative = "true_cfg_scale"
+    return Family(found.__name__, 8, True, negative, sequence if isinstance(sequence, int) else None)
+
+
+def pipeline_class(folder: Path, name: object) -> Any:
+    """The text-to-image class of a pipeline's class, as `AutoPipelineForText2Image` resolves it."""
+    diffusers: Any = importlib.import_module("diffusers")
+    auto: Any = importlib.import_module("diffusers.pipelines.auto_pipeline")
+    if not isinstance(name, str) or not isinstance(getattr(diffusers, name, None), type):
+        raise ConfigError(f"base {folder}: '{name}' is no pipeline of diffusers {diffusers.__version__}")
+    mapped = auto._get_task_class(
+        auto.AUTO_TEXT2IMAGE_PIPELINES_MAPPING, name, throw_error_if_not_exist=False
+    )
+    found = mapped or getattr(diffusers, name)
+    takes = inspect.signature(found.__call__).parameters
+    needs_more = "Control" in found.__name__ or (mapped is None and {"image", "num_frames"} & set(takes))
+    if needs_more or not set(_NEEDED) <= set(takes):
+        raise ConfigError(
+            f"base {folder}: {name} does not make an image of a prompt alone; name a text-to-image base"
+        )
+    return found

@@ -1,0 +1,80 @@
+"""Ways to generate on an accelerator that is too small for the whole pipeline, through diffusers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core.errors import ConfigError, GenerationError
+from lora_checks.diffusion.base.family import has, index_of
+from lora_checks.policy.strict_yaml import suggestion
+
+OFFLOADS = ("none", "model", "sequential")
+SAVINGS = ("vae-slicing", "vae-tiling", "attention-slicing")
+# Tiles are blended at their edges, and sliced attention is another kernel. Slices of the VAE are batches
+# of one, which is no more than another --batch-size; where weights wait does not change a number.
+OTHER_PIXELS = ("vae-tiling", "attention-slicing")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    offload: str = "none"
+    save: tuple[str, ...] = ()
+
+    @property
+    def pixels(self) -> tuple[str, ...]:
+        """What of it belongs to an image's recipe, in a fixed order."""
+        return tuple(name for name in OTHER_PIXELS if name in self.save)
+
+
+def choose_memory(offload: str, save: str | None, device: str) -> Memory:
+    """Of ``--offload`` and ``--save-memory``. Raises `ConfigError` for what is unknown or has no use."""
+    if offload != "none" and device == "cpu":
+        raise ConfigError(
+            f"--offload {offload}: moves weights off an accelerator, and this run is on the cpu"
+        )
+    names = [] if save is None else [name.strip() for name in save.split(",")]
+    for name in names:
+        if name not in SAVINGS:
+            raise ConfigError(
+                f"--save-memory: '{name}' is no way to save memory; {suggestion(name, SAVINGS)}"
+            )
+    return Memory(offload, tuple(name for name in SAVINGS if name in names))
+
+
+def check_memory(memory: Memory, folder: Path) -> None:
+    """diffusers slices the attention of UNets only; of a transformer it would say nothing and do nothing."""
+    if "attention-slicing" in memory.save and not has(index_of(folder), "unet"):
+        raise ConfigError("--save-memory attention-slicing: this base has no UNet, whose attention it slices")
+
+
+def save_memory(pipe: Any, memory: Memory) -> None:
+    vae = getattr(pipe, "vae", None)
+    for name, switch in (("vae-slicing", "enable_slicing"), ("vae-tiling", "enable_tiling")):
+        if name in memory.save:
+            if not hasattr(vae, switch):
+                raise GenerationError(f"--save-memory {name}: {type(vae).__name__} of this base cannot do it")
+            getattr(vae, switch)()
+    if "attention-slicing" in memory.save:
+        pipe.enable_attention_slicing()
+
+
+def place(pipe: Any, device: str, memory: Memory) -> None:
+    """Put the pipeline where it computes: whole, component by component, or layer by layer."""
+    if memory.offload == "model":
+        pipe.enable_model_cpu_offload(device=device)
+    elif memory.offload == "sequential":
+        pipe.enable_sequential_cpu_offload(device=device)
+    else:
+        pipe.to(device)
+
+
+def fetch_back(pipe: Any, memory: Memory) -> None:
+    """Undo an offload, so that every weight is a real tensor on the CPU; `place` puts it there again.
+
+    Layers can be added to a pipeline (a LoRA) only in this state.
+    """
+    if memory.offload != "none":
+        pipe.remove_all_hooks()
+        pipe.to("cpu")

@@ -1,0 +1,140 @@
+"""ResolvedBase -> a diffusers pipeline on its device, and whether a policy's sampler suits it."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core.errors import ConfigError, GenerationError, first_line
+from lora_checks.core.records import PromptSet
+from lora_checks.diffusion.base import ResolvedBase, scheduler
+from lora_checks.diffusion.base.family import Family, family_of, index_of, pipeline_class, settings
+from lora_checks.diffusion.base.memory import Memory, check_memory, place, save_memory
+from lora_checks.diffusion.base.prompt_lengths import check_prompt_lengths
+
+__all__ = ["check_prompt_lengths", "load_pipeline", "preflight"]
+
+
+def preflight(base: ResolvedBase, prompts: PromptSet, memory: Memory) -> tuple[str, ...]:
+    """All that can be known to be wrong with base, sampler and prompts before a weight is loaded.
+
+    Returns warnings; raises `ConfigError` with file and line.
+    """
+    check_sampler(family_of(base.folder), prompts)
+    check_vae(base)
+    check_memory(memory, base.folder)
+    scheduler.check_scheduler(base.folder, prompts)
+    return check_prompt_lengths(base, prompts)
+
+
+def check_sampler(family: Family, prompts: PromptSet) -> None:
+    """Refuse what the base would silently ignore or round."""
+    said = prompts.sampler
+    for key, pixels in (("width", said.width), ("height", said.height)):
+        if pixels % family.multiple:
+            raise ConfigError(
+                f"{prompts.place(key)}: must be a multiple of {family.multiple} on this base, not {pixels}"
+            )
+    if not family.guided and said.guidance > 0:
+        raise ConfigError(
+            f"{prompts.place('guidance')}: this base is distilled, as FLUX schnell, and ignores guidance; "
+            "write 0"
+        )
+    if said.true_cfg_scale is not None and family.negative != "true_cfg_scale":
+        raise ConfigError(
+            f"{prompts.place('true_cfg_scale')}: {family.pipeline} does not know it; use 'guidance'"
+        )
+    if said.max_sequence_length is not None and family.sequence is None:
+        raise ConfigError(
+            f"{prompts.place('max_sequence_length')}: this base has no T5 that would read so far"
+        )
+    _check_negative(family, prompts)
+
+
+def _check_negative(family: Family, prompts: PromptSet) -> None:
+    said = prompts.sampler
+    strength = {"guidance": said.guidance, "true_cfg_scale": said.true_cfg_scale or 0.0, "never": 0.0}
+    if said.negative and strength[family.negative] <= 1:
+        remedy = (
+            "remove it" if family.negative == "never" else f"remove it or set '{family.negative}' above 1"
+        )
+        raise ConfigError(
+            f"{prompts.place('negative')}: this base would not read a negative prompt; {remedy}"
+        )
+
+
+def check_vae(base: ResolvedBase) -> None:
+    """A VAE of another family decodes noise, or nothing."""
+    if base.vae is None or base.vae.is_file():
+        return
+    own, other = (
+        settings(folder, part).get("latent_channels")
+        for folder, part in ((base.folder, "vae"), (base.vae, ""))
+    )
+    if own != other:
+        raise ConfigError(
+            f"vae {base.vae}: has {other} latent channels where this base has {own}; name one of its family"
+        )
+
+
+def load_pipeline(base: ResolvedBase, prompts: PromptSet, device: str, dtype: str, memory: Memory) -> Any:
+    """The base's text-to-image pipeline, without its safety checker.
+
+    The checker paints images black; in a measurement that would be a bad score without a cause. Raises
+    `GenerationError` where a weight is missing or does not fit.
+    """
+    _be_quiet()
+    found = pipeline_class(base.folder, index_of(base.folder).get("_class_name"))
+    try:
+        pipe = _read(found, base, dtype)
+    except Exception as error:  # whatever files that are damaged, missing or of another model run into
+        why = "weights of it are missing" if "meta tensor" in str(error) else first_line(error)
+        raise GenerationError(f"base model {base.file or base.folder} does not load: {why}") from error
+    _check_whole(pipe, base)
+    if scheduler.changes(prompts):
+        pipe.scheduler = scheduler.build(type(pipe.scheduler).__name__, pipe.scheduler.config, prompts)
+    pipe.set_progress_bar_config(disable=True)
+    save_memory(pipe, memory)
+    place(pipe, device, memory)
+    return pipe
+
+
+def _read(found: Any, base: ResolvedBase, dtype: str) -> Any:
+    """``found`` is the pipeline's class; the weights are of the directory or of the single file."""
+    torch: Any = importlib.import_module("torch")
+    given: dict[str, Any] = {"torch_dtype": getattr(torch, dtype), "local_files_only": True}
+    if base.vae is not None:
+        given["vae"] = _vae(base.vae, base.folder, given)
+    if "safety_checker" in index_of(base.folder):
+        given |= {"safety_checker": None, "requires_safety_checker": False}
+    if base.file is None:
+        return found.from_pretrained(base.folder, **given)
+    return found.from_single_file(str(base.file), config=str(base.folder), **given)
+
+
+def _vae(path: Path, base: Path, given: dict[str, Any]) -> Any:
+    diffusers: Any = importlib.import_module("diffusers")
+    if path.is_file():
+        return diffusers.AutoencoderKL.from_single_file(str(path), config=str(base), subfolder="vae", **given)
+    return getattr(diffusers, settings(path, "")["_class_name"]).from_pretrained(path, **given)
+
+
+def _check_whole(pipe: Any, base: ResolvedBase) -> None:
+    """A weight that the checkpoint lacks stays without a value; diffusers does not mention it."""
+    for name, part in pipe.components.items():
+        empty = [key for key, weight in getattr(part, "named_parameters", list)() if weight.is_meta]
+        if empty:
+            raise GenerationError(
+                f"base model {base.file or base.folder}: {len(empty)} weights of {name} are missing, such as "
+                f"{empty[0]}; it is damaged or of another family than its config"
+            )
+
+
+def _be_quiet() -> None:
+    # neither has types for what is called here
+    for library in ("diffusers", "transformers"):
+        importlib.import_module(library)
+        logging: Any = importlib.import_module(f"{library}.utils.logging")
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()

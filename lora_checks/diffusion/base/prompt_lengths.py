@@ -1,0 +1,120 @@
+"""How many tokens of each prompt a base reads. Its tokenizers are enough to know; no weight is loaded.
+
+Every reader cuts long prompts without a word. Where CLIP alone reads (SD 1.x, 2.x, XL) that is an error.
+In SD 3 and FLUX the whole prompt goes through T5 and CLIP adds a summary of its first 77 tokens: there
+T5's limit is the error and CLIP's cut a warning, as long prompts are what these bases are used with.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core.errors import ConfigError, first_line
+from lora_checks.core.records import PromptSet
+from lora_checks.diffusion.base import ResolvedBase
+from lora_checks.diffusion.base.family import family_of, has, index_of, settings
+
+ENDLESS = 1_000_000  # transformers writes 1e30 where a tokenizer has no limit
+TOKENIZERS = {"tokenizer": "text_encoder", "tokenizer_2": "text_encoder_2", "tokenizer_3": "text_encoder_3"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    name: str  # "CLIP", "T5", or the class of its tokenizer
+    folder: Path
+    tokenizer: str  # transformers class
+    limit: int
+    reads_all: bool  # it is the reader of whole prompts: what it cuts is lost
+
+
+def check_prompt_lengths(base: ResolvedBase, prompts: PromptSet) -> tuple[str, ...]:
+    """Warnings about what only a summary loses; `ConfigError` with file and line about what is lost."""
+    warnings = []
+    for reader in readers(base.folder, prompts.sampler.max_sequence_length):
+        count = counter(reader)
+        for place, what, text in _texts(prompts):
+            tokens = count(text)
+            if tokens <= reader.limit:
+                continue
+            if reader.reads_all:
+                raise ConfigError(f"{place}: {what} has {tokens} tokens, {_advice(reader)}")
+            warnings.append(
+                f"{place}: {what} has {tokens} tokens, and CLIP reads only the first {reader.limit}; "
+                "T5 reads all"
+            )
+    return tuple(dict.fromkeys(warnings))
+
+
+def _advice(reader: Reader) -> str:
+    reads = f"and this base reads only the first {reader.limit}"
+    if reader.name != "T5" or reader.limit >= 512:
+        return f"{reads}; shorten it"
+    return f"{reads}; shorten it or raise 'max_sequence_length' under sampler:"
+
+
+def _texts(prompts: PromptSet) -> Iterator[tuple[str, str, str]]:
+    """(place, what it is, text) of everything that is tokenized."""
+    for prompt in prompts.prompts:
+        yield prompt.source, f"prompt '{prompt.id}'", prompt.text
+    if prompts.sampler.negative:
+        yield prompts.place("negative"), "the negative prompt", prompts.sampler.negative
+
+
+def readers(folder: Path, asked: int | None) -> tuple[Reader, ...]:
+    """One for each tokenizer that has an encoder; ``asked`` is the policy's max_sequence_length."""
+    index = index_of(folder)
+    names = [name for name, encoder in TOKENIZERS.items() if has(index, name) and has(index, encoder)]
+    classes = {name: str(index[name][1]) for name in names}
+    long = [name for name in names if not classes[name].startswith("CLIP")]
+    sequence = (asked or family_of(folder).sequence) if long else None
+    found = []
+    for name in names:
+        own = _limit(folder, name)
+        limit = sequence or own if name in long else own
+        kind = next((kind for kind in ("CLIP", "T5") if classes[name].startswith(kind)), classes[name])
+        if limit < ENDLESS:
+            found.append(Reader(kind, folder / name, classes[name], limit, name in long or not long))
+    return tuple(found)
+
+
+def _limit(folder: Path, name: str) -> int:
+    """The tokenizer's own, or the number of positions of its encoder where that is smaller."""
+    path = folder / name / "tokenizer_config.json"
+    own = json.loads(path.read_text(encoding="utf-8")).get("model_max_length") if path.is_file() else None
+    positions = settings(folder, TOKENIZERS[name]).get("max_position_embeddings")
+    return min(int(limit) for limit in (own, positions, ENDLESS) if limit is not None)
+
+
+def counter(reader: Reader) -> Callable[[str], int]:
+    """Text -> tokens, with those that mark beginning and end.
+
+    tokenizer.json is read by the library that transformers itself reads it with, which is there in
+    milliseconds; without that file transformers builds the tokenizer from vocabulary and merges.
+    """
+    path = reader.folder / "tokenizer.json"
+    try:
+        return _fast(path) if path.is_file() else _slow(reader)
+    except Exception as error:  # of either library; tokenizers raises bare Exception
+        raise ConfigError(
+            f"base {reader.folder}: the tokenizer does not load: {first_line(error)}"
+        ) from error
+
+
+def _fast(path: Path) -> Callable[[str], int]:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return lambda text: len(tokenizer.encode(text).ids)
+
+
+def _slow(reader: Reader) -> Callable[[str], int]:
+    transformers: Any = importlib.import_module("transformers")
+    tokenizer = getattr(transformers, reader.tokenizer).from_pretrained(reader.folder, local_files_only=True)
+    return lambda text: len(tokenizer(text, truncation=False, verbose=False).input_ids)

@@ -1,0 +1,207 @@
+"""Proof that a LoRA on a pipeline does what its file says: of every layer alone, and of every network."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from lora_checks.core.errors import GenerationError
+from lora_checks.core.records import Proof
+from lora_checks.diffusion import apply
+from lora_checks.diffusion.apply.carriers import Kind
+from lora_checks.diffusion.proof.effect import FLOOR, distance, numbers, rounding, same
+from lora_checks.diffusion.proof.inputs import Inputs, capture
+from lora_checks.diffusion.proof.layers import Inspector, Spot, rows
+from lora_checks.diffusion.proof.module import adapter_values, holds, tuner_layers
+
+
+def prove(
+    pipe: Any, adapter: apply.Adapter, strength: float, others: Mapping[str, float] | None = None
+) -> Proof:
+    """``adapter`` must be active at ``strength``; ``others`` are the companions that are active, too.
+
+    It is the state as found that is proven, and afterwards it is as found, also after an error. The inputs
+    are the pipeline's own for one small image, the same in every run. Raises `GenerationError` that names
+    the layer or the network.
+    """
+    with _quiet(), _restored(apply.components(pipe)):
+        return _Case(pipe, adapter, strength, others or {}).proof()
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One adapter on one pipeline."""
+
+    pipe: Any
+    adapter: apply.Adapter
+    strength: float
+    others: Mapping[str, float]
+
+    def proof(self) -> Proof:
+        modules = apply.components(self.pipe)
+        spots = self._spots(modules)
+        self._check_active([spot for row in spots for spot in row])
+        self._check_alone(modules)
+        inputs = capture(self.pipe, modules)
+        used = [name for name in modules if any(spot.component == name for row in spots for spot in row)]
+        real: dict[Spot, Any] = {}
+        outputs = {}
+        for name in used:
+            if name not in inputs:
+                raise self._error(f"changes {name}, which this base does not use for an image")
+            with _recording([spot for row in spots for spot in row if spot.component == name], real):
+                outputs[name] = numbers(inputs[name].run(modules[name]))
+        worst = self._check_layers(spots, real)
+        effect = {
+            name: self._effect(modules[name], name, inputs[name], outputs[name], spots) for name in used
+        }
+        return self._record(modules, effect, worst)
+
+    def _spots(self, modules: Mapping[str, Any]) -> list[tuple[Spot, ...]]:
+        """The modules of each placed layer."""
+        return [
+            tuple(
+                Spot(placed.layer.component, path, modules[placed.layer.component].get_submodule(path))
+                for path in placed.paths
+            )
+            for placed in self.adapter.placed
+        ]
+
+    def _check_active(self, spots: Sequence[Spot]) -> None:
+        """Every module of the file has the adapter, with numbers, in use."""
+        names = peft_names(self.adapter.name)
+        for spot in spots:
+            where = f"{spot.component} {spot.path}"
+            held = [(layer, holds(layer, names)) for layer in tuner_layers(spot.module)]
+            if not any(mine for _, mine in held):
+                raise self._error(f"is not on {where}, though the file has a layer for it")
+            if any(
+                layer.disable_adapters or not set(mine) <= set(layer.active_adapters) for layer, mine in held
+            ):
+                raise self._error(f"is loaded but not active on {where}")
+            for value in adapter_values(spot.module, names):
+                if value.is_meta or not value.isfinite().all():
+                    what = "no numbers after loading (meta device)" if value.is_meta else "NaN or Inf"
+                    raise self._error(f"has {what} on {where}")
+
+    def _check_alone(self, modules: Mapping[str, Any]) -> None:
+        wanted = {name for adapter in (self.adapter.name, *self.others) for name in peft_names(adapter)}
+        for layer in (layer for module in modules.values() for layer in tuner_layers(module)):
+            stray = set(holds(layer, layer.active_adapters)) - wanted
+            if stray and not layer.disable_adapters:
+                raise self._error(f"is not alone on the base: adapter {min(stray)} is active as well")
+
+    def _check_layers(self, spots: Sequence[Sequence[Spot]], real: Mapping[Spot, Any]) -> float:
+        """One layer after another, so that one weight's full change is in memory at a time."""
+        unused = next((spot for row in spots for spot in row if spot not in real), None)
+        if unused:
+            raise self._error(f"changes {unused.component} {unused.path}, which the base never runs")
+        inspector = Inspector(self._file, peft_names(self.adapter.name), self.adapter.tensors, self.strength)
+        for placed, row in zip(self.adapter.placed, spots, strict=True):
+            inspector.check(placed, row, [real[spot] for spot in row])
+        return inspector.worst
+
+    def _effect(
+        self, module: Any, name: str, inputs: Inputs, found: list[Any], spots: Sequence[Sequence[Spot]]
+    ) -> float:
+        """|output with - output without| / |output without|, and whether it is more than rounding."""
+        apply.activate(self.pipe, self.others)
+        base = numbers(inputs.run(module))
+        apply.activate(self.pipe, {**self.others, self.adapter.name: 0.0})
+        if not same(numbers(inputs.run(module)), base):
+            raise self._error(f"at strength 0 still changes the {name}")
+        apply.activate(self.pipe, self.others)
+        if not same(numbers(inputs.run(module)), base):
+            raise self._error(
+                f"leaves the {name} changed when it is off, or this device does not repeat itself"
+            )
+        with rounding([spot.module for row in spots for spot in row if spot.component == name]):
+            noise = distance(numbers(inputs.run(module)), base)
+        return self._judge(name, distance(found, base), max(noise, FLOOR))
+
+    def _judge(self, name: str, effect: float, limit: float) -> float:
+        if not math.isfinite(effect):
+            raise self._error(f"makes the {name} give numbers that are not finite; pass --dtype float32")
+        alive = any(one.layer.component == name and not one.layer.dead for one in self.adapter.placed)
+        if alive and not effect > limit:
+            raise self._error(
+                f"had no effect on the {name}: its output moves by {effect:.1e} of itself, by rounding alone "
+                f"it moves by {limit:.1e}; train it longer, or pass --dtype float32"
+            )
+        return effect
+
+    def _record(self, modules: Mapping[str, Any], effect: Mapping[str, float], worst: float) -> Proof:
+        denoiser = next(module for name, module in modules.items() if not name.startswith("text_encoder"))
+        return Proof(
+            tensors=self.adapter.lora.tensors,
+            layers=len(self.adapter.placed),
+            unused=self.adapter.unused,
+            dead=tuple(one.layer.name for one in self.adapter.placed if one.layer.dead),
+            effect=effect,
+            worst_layer_error=worst,
+            device=str(getattr(self.pipe, "_execution_device", denoiser.device)),
+            dtype=str(denoiser.dtype).removeprefix("torch."),
+        )
+
+    @property
+    def _file(self) -> str:
+        return self.adapter.lora.path.name
+
+    def _error(self, what: str) -> GenerationError:
+        return GenerationError(f"{self._file} {what}")
+
+
+def peft_names(adapter: str) -> list[str]:
+    """What PEFT calls an adapter: every kind of layer in it is an adapter of its own there."""
+    return [f"{adapter}_{kind}" for kind in get_args(Kind)]
+
+
+@contextmanager
+def _recording(spots: Sequence[Spot], real: dict[Spot, Any]) -> Iterator[None]:
+    """Into ``real``, rows of the first input that reaches each module."""
+
+    def hook(spot: Spot) -> Any:
+        def record(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if spot not in real:
+                real[spot] = rows(spot.module, args[0] if args else next(iter(kwargs.values())))
+
+        return record
+
+    with ExitStack() as stack:
+        for spot in spots:
+            stack.callback(spot.module.register_forward_pre_hook(hook(spot), with_kwargs=True).remove)
+        yield
+
+
+@contextmanager
+def _restored(modules: Mapping[str, Any]) -> Iterator[None]:
+    """What is active on every PEFT layer, and how strongly, is afterwards what it was."""
+    layers = [layer for module in modules.values() for layer in tuner_layers(module)]
+    before = [(layer._active_adapter, layer._disable_adapters, dict(layer.scaling)) for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, (active, disabled, scaling) in zip(layers, before, strict=True):
+            layer._active_adapter, layer._disable_adapters = active, disabled
+            layer.scaling.clear()
+            layer.scaling.update(scaling)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No gradients, no autocast, no trace in torch's generators, no libraries' warnings."""
+    import torch
+
+    cuda = range(torch.cuda.device_count())
+    with ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(torch.random.fork_rng(devices=cuda))
+        for kind in ("cpu", "cuda", "mps"):
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        yield

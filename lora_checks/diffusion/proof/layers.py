@@ -1,0 +1,145 @@
+"""One layer at a time: what it adds on the pipeline against what the file's numbers give by the formula.
+
+Both sides are computed on two kinds of inputs: rows of what reached the layer in a real forward, and
+Gaussian noise of the same size. Noise weighs every column of the change alike, so the distance on it is
+that of the weights; real inputs may be all but blind to some columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lora_checks.core.errors import GenerationError
+from lora_checks.diffusion.apply.placement import Placed
+from lora_checks.diffusion.proof import formulas
+from lora_checks.diffusion.proof.module import apply_weight, base_weight, contribution, dtype_of
+from lora_checks.lora.header import shown
+
+ROWS = 8  # rows of a linear layer's input, of each kind
+SIDE = 4  # rows and columns of a convolution's input: more than its kernel's 3
+# Relative distance allowed where the pipeline holds the adapter in float32; the formula, which is computed
+# in float32 too, is itself right to about 1e-6.
+TOLERANCE = 1e-4
+# float32's rounding of the whole weight that a DoRA stands for, relative to the layer's output: 2 units.
+NOISE = 2.0**-22
+# Relative distance allowed where the pipeline holds the adapter in half precision. Rounding to bfloat16
+# moves a number by up to 2^-8 of itself, by 0.4 of that on average. An effect is a product of two (LoRA) to
+# six (Tucker LoHa) such numbers, and their errors are independent: together they are about one unit of 2^-8
+# (measured: 0.9 for LoRA, 2.3 for a LoKr of few numbers), and four are allowed. float16 rounds eight times
+# finer, but its numbers end at 6e-8: an effect that loses more than this to that end is not the file's.
+ROUNDING = 2.0**-6
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One module of the pipeline on which a layer of the file was placed."""
+
+    component: str
+    path: str  # inside the component
+    module: Any  # PEFT's wrapper of the base's module
+
+
+def rows(module: Any, x: Any) -> Any:
+    """Some of a module's input in float64 on the CPU: (ROWS, in) of a linear layer's, (1, in, SIDE, SIDE)
+    of a convolution's."""
+    import torch
+
+    x = x.detach()
+    if module.get_base_layer().weight.ndim == 2:
+        flat = x.reshape(-1, x.shape[-1])
+        picked = torch.linspace(0, len(flat) - 1, ROWS).round().long()
+        return flat[picked.to(flat.device)].cpu().double()
+    corner = x[:1, :, :SIDE, :SIDE].cpu().double()
+    return torch.nn.functional.pad(corner, (0, SIDE - corner.shape[-1], 0, SIDE - corner.shape[-2]))
+
+
+def with_noise(real: Any) -> Any:
+    """``real``, and as many rows of Gaussian noise of the same mean square, the same in every run.
+
+    Zero stands for what is not finite: a layer is not to blame for the one before it.
+    """
+    import torch
+
+    real = real.nan_to_num(0.0, 0.0, 0.0)
+    drawn = torch.randn(real.shape, generator=torch.Generator("cpu").manual_seed(0), dtype=torch.float64)
+    return torch.cat([real, drawn * (float(real.square().mean().sqrt()) or 1.0)])
+
+
+class Inspector:
+    """Compares the layers of one adapter at one strength, and keeps the largest distance."""
+
+    def __init__(
+        self, file: str, names: Collection[str], tensors: Mapping[str, Any], strength: float
+    ) -> None:
+        self._file, self._names, self._tensors, self._strength = file, names, tensors, strength
+        self.worst = 0.0
+
+    def check(self, placed: Placed, spots: Sequence[Spot], real: Sequence[Any]) -> None:
+        """``real``: of each spot what `rows` gave. Raises `GenerationError` naming the layer."""
+        inputs = [with_noise(x) for x in real]
+        pairs = list(zip(spots, inputs, strict=True))
+        found = [contribution(spot.module, self._names, x) for spot, x in pairs]
+        if not placed.layer.dead and not any(on.count_nonzero() for on, _ in found):
+            raise self._error(placed, spots[0], "adds nothing, though the file's numbers for it are not zero")
+        expected = self._expected(placed, spots, inputs)
+        for spot, (on, off), wanted in zip(spots, found, expected, strict=True):
+            self._compare(placed, spot, on.chunk(2), off.chunk(2), wanted.chunk(2))
+
+    def _expected(self, placed: Placed, spots: Sequence[Spot], inputs: Sequence[Any]) -> list[Any]:
+        """The effect on each spot's input by the file's own numbers, float64."""
+        layer, modules = placed.layer, [spot.module for spot in spots]
+        changes = split(placed, formulas.weight_change(layer, self._tensors, base_weight(layer, modules)))
+        bias = formulas.bias_change(layer, self._tensors)
+        biases = [None] * len(spots) if bias is None else split(placed, bias.double())
+        return [
+            self._strength * apply_weight(module, change, shift, x)
+            for module, change, shift, x in zip(modules, changes, biases, inputs, strict=True)
+        ]
+
+    def _compare(
+        self, placed: Placed, spot: Spot, on: Sequence[Any], off: Sequence[Any], wanted: Sequence[Any]
+    ) -> None:
+        """Each of real inputs and noise."""
+        import torch
+
+        exact = dtype_of(spot.module, self._names) == torch.float32
+        sizes = [float(part.norm()) for part in wanted]
+        # The effect on real inputs may be small because of all that cancels out in it, its error not.
+        for kind, scale in ((0, max(sizes)), (1, sizes[1])):
+            distance = float((on[kind] - wanted[kind]).norm())
+            allowed = (TOLERANCE if exact else ROUNDING) * scale + NOISE * float(off[kind].norm())
+            if not distance <= allowed:  # nor is NaN
+                hint = "" if exact else "; if its numbers are very small, pass --dtype float32"
+                raise self._error(placed, spot, difference(on[kind], wanted[kind]) + hint)
+        if sizes[1]:
+            self.worst = max(self.worst, distance / sizes[1])
+
+    def _error(self, placed: Placed, spot: Spot, what: str) -> GenerationError:
+        where = f"layer {shown(placed.layer.name)} on {spot.component} {spot.path}"
+        return GenerationError(f"{self._file}: {where} {what}")
+
+
+def split(placed: Placed, change: Any) -> Sequence[Any]:
+    """Rows in the file's order -> those of each module, in diffusers' order."""
+    import torch
+
+    if placed.layer.swapped:
+        change = torch.cat(change.chunk(2)[::-1])
+    found: Sequence[Any] = torch.split(change, list(placed.rows))
+    return found
+
+
+def difference(found: Any, expected: Any) -> str:
+    """In words: a wrong strength, or wrong numbers."""
+    if not (found.isfinite().all() and expected.isfinite().all()):
+        return "gives numbers that are not finite (NaN)"
+    size = float(expected.norm())
+    if size == 0:
+        return "adds something, though the file's numbers for it are all zero"
+    times = float((found * expected).sum()) / size**2
+    if float((found - times * expected).norm()) <= ROUNDING * abs(times) * size:
+        return f"acts at {times:.4g} times the strength that the file states"
+    away = float((found - expected).norm()) / size
+    return f"does not do what the file's numbers for it give: {100 * away:.3g} % of the effect is other"

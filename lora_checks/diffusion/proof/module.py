@@ -1,0 +1,126 @@
+"""One module of a pipeline with PEFT's layers around it: what it holds, and what it does in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from lora_checks.core.records import LoraLayer
+
+ADDITIVE = frozenset({"lora", "loha", "lokr", "full"})  # their change does not depend on the base's weight
+
+
+def tuner_layers(module: Any) -> list[Any]:
+    """PEFT's layers in a module, itself included."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    return [layer for layer in module.modules() if isinstance(layer, BaseTunerLayer)]
+
+
+def holds(layer: Any, names: Collection[str]) -> list[str]:
+    """Those of the adapters ``names`` that have parameters on one of PEFT's layers."""
+    kept = {name for kind in layer.adapter_layer_names for name in getattr(layer, kind)}
+    return [name for name in names if name in kept]
+
+
+def values(module: Any) -> dict[str, Any]:
+    """Every parameter and buffer by name, also where accelerate keeps it elsewhere until the module runs."""
+    found = {}
+    for path, part in module.named_modules():
+        kept = getattr(getattr(part, "_hf_hook", None), "weights_map", None)
+        for name, value in (*part._parameters.items(), *part._buffers.items()):
+            if value is not None:
+                found[f"{path}.{name}".lstrip(".")] = kept[name] if kept and value.is_meta else value.detach()
+    return found
+
+
+def adapter_values(module: Any, names: Collection[str]) -> list[Any]:
+    """Parameters of the adapters ``names`` on a module."""
+    return [value for key, value in values(module).items() if not set(names).isdisjoint(key.split("."))]
+
+
+def dtype_of(module: Any, names: Collection[str]) -> Any:
+    """The coarsest dtype that the adapter is held in."""
+    import torch
+
+    return max(
+        (value.dtype for value in adapter_values(module, names)), key=lambda kind: torch.finfo(kind).eps
+    )
+
+
+def contribution(module: Any, names: Collection[str], x: Any) -> tuple[Any, Any]:
+    """(output with - output without, output without) for ``x``, float64 on the CPU.
+
+    The module's own code runs on its own weights, which are float64 for these two calls: in float32 a
+    difference of outputs is no better than 1e-7 of them, and an effect may be 1e-4 of them. No other
+    adapter acts, and one module's weights are copied at a time.
+    """
+    import torch
+
+    held = values(module)
+    device = next(iter(held.values())).device
+    device = torch.device("cpu") if device.type == "mps" else device  # has no float64
+    double = {
+        key: value.to(device, torch.float64 if value.is_floating_point() else value.dtype)
+        for key, value in held.items()
+    }
+    outputs = []
+    for active in (names, ()):
+        with only(module, active), unhooked(module):
+            outputs.append(torch.func.functional_call(module, double, (x.to(device),)).cpu())
+    on, off = outputs
+    return on - off, off
+
+
+@contextmanager
+def only(module: Any, names: Collection[str]) -> Iterator[None]:
+    """No other adapter acts on the module, whatever is active there."""
+    layers = tuner_layers(module)
+    before = [layer._active_adapter for layer in layers]
+    for layer in layers:
+        layer._active_adapter = [name for name in layer.active_adapters if name in names]
+    try:
+        yield
+    finally:
+        for layer, active in zip(layers, before, strict=True):
+            layer._active_adapter = active
+
+
+@contextmanager
+def unhooked(module: Any) -> Iterator[None]:
+    """accelerate would put the weights back that `contribution` has exchanged."""
+    with ExitStack() as stack:
+        for part in module.modules():
+            if "_old_forward" in vars(part) and "forward" in vars(part):
+                stack.callback(setattr, part, "forward", part.forward)
+                part.forward = part._old_forward
+        yield
+
+
+def apply_weight(module: Any, weight: Any, bias: Any, x: Any) -> Any:
+    """What the base's module would give for ``x`` had it this weight and bias, float64."""
+    from torch.nn import functional
+
+    base = module.get_base_layer()
+    weight = weight.double().reshape(base.weight.shape)
+    if weight.ndim == 2:
+        return functional.linear(x, weight, bias)
+    return functional.conv2d(x, weight, bias, base.stride, base.padding, base.dilation, base.groups)
+
+
+def base_weight(layer: LoraLayer, modules: Sequence[Any]) -> Any:
+    """The base's weight in float32 on the CPU, rows of all modules in the order of the file."""
+    import torch
+
+    shapes = [module.get_base_layer().weight.shape for module in modules]
+    if layer.algorithm in ADDITIVE:  # only its shape counts, and it costs no memory
+        return torch.zeros(()).expand(sum(shape[0] for shape in shapes), *shapes[0][1:])
+    weights = [_base_value(module).to("cpu", torch.float32) for module in modules]
+    weight = weights[0] if len(weights) == 1 else torch.cat(weights)
+    return torch.cat(weight.chunk(2)[::-1]) if layer.swapped else weight
+
+
+def _base_value(module: Any) -> Any:
+    """The weight below all of PEFT's layers."""
+    return next(value for key, value in values(module).items() if key.replace("base_layer.", "") == "weight")

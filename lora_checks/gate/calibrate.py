@@ -1,0 +1,186 @@
+"""``python -m lora_checks calibrate``: measures LoRAs that people labelled, and proposes limits."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lora_checks.core.errors import ConfigError, LoraChecksError, first_line
+from lora_checks.core.progress import Progress
+from lora_checks.core.records import ImageSet, Lora, Policy, PromptSet, Threshold
+from lora_checks.core.store import Advance
+from lora_checks.core.words import count
+from lora_checks.gate import calibration_text
+from lora_checks.gate.workbench import Workbench, open_workbench
+from lora_checks.judge.calibration import Labelled, calibrate, unstopped
+from lora_checks.lora.candidates import candidates
+from lora_checks.lora.find import find_loras
+from lora_checks.policy import reading, strict_yaml
+
+RULE = (
+    "Rule: a limit is midway between the worst end of the good LoRAs' intervals, either seeds, and the best "
+    "end of the bad LoRAs whose values lie beyond it; those must lie there with their whole intervals."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    text: str  # YAML
+    sound: bool  # every row could be calibrated or left as it is, and every bad LoRA is stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One LoRA's images."""
+
+    lora: Lora
+    images: ImageSet
+
+
+def run(
+    folder: Path, good: Sequence[str], bad: Sequence[str], store: Path, device: str, seeds: int | None
+) -> Report:
+    """Raises `LoraChecksError` where nothing can be measured: a policy, file or LoRA that is wrong."""
+    policy = reading.load_policy(folder, seeds=seeds)
+    praised, blamed = labelled(good, bad, Path())
+    own_metrics(Path("conftest.py"))
+    bench = open_workbench(policy, store, device, "auto", None, _bar)
+    bench.preflight()
+    bench.test_networks()
+    for lora in (*praised, *blamed):  # all of them before the first image
+        with _blamed(lora in blamed):
+            bench.prove(lora)
+    others = reseeded(policy.prompts)
+    again = [Arm(lora, bench.candidate(lora, others)) for lora in praised]
+    own, wrong = ([Arm(lora, bench.candidate(lora)) for lora in loras] for loras in (praised, blamed))
+    return report(bench, own, again, wrong)
+
+
+def report(bench: Workbench, good: Sequence[Arm], again: Sequence[Arm], bad: Sequence[Arm]) -> Report:
+    """Every row of the policy, in its order."""
+    rows = [
+        _row(row, keys, *([_measured(bench, row, arm) for arm in arms] for arms in (good, again, bad)))
+        for row, keys in zip(bench.policy.thresholds, _keys(bench.policy), strict=True)
+    ]
+    passing = unstopped([row.outcome.row for row in rows], [row.bad for row in rows])
+    refused = [row.outcome.row.name for row in rows if row.outcome.refused]
+    ending = [f"Not calibrated: {', '.join(refused)}."] if refused else []
+    ending += [f"No row stops bad '{name}': add one that does." for name in passing]
+    text = calibration_text.document(_heading(bench.policy, good, bad), rows, ending)
+    return Report(text, not refused and not passing)
+
+
+def _row(
+    row: Threshold,
+    keys: dict[str, object],
+    good: Sequence[Labelled],
+    again: Sequence[Labelled],
+    bad: Sequence[Labelled],
+) -> calibration_text.Found:
+    return calibration_text.Found(keys, good, again, bad, calibrate(row, good, again, bad))
+
+
+def labelled(good: Sequence[str], bad: Sequence[str], root: Path) -> tuple[list[Lora], list[Lora]]:
+    """Files, folders or patterns -> LoRAs, each with a name of its own among all of them."""
+    ours = {os.path.realpath(path) for path in _find("--good", good, root)}
+    theirs = {os.path.realpath(path) for path in _find("--bad", bad, root)}
+    praised, blamed = list[Lora](), list[Lora]()
+    for one in candidates([*good, *bad], None, root).values():
+        path = os.path.realpath(one.path)
+        with _blamed(path in theirs):
+            lora = one.read()
+        praised += [lora] if path in ours else []
+        blamed += [lora] if path in theirs else []
+    _refuse_twins([("good", lora) for lora in praised] + [("bad", lora) for lora in blamed])
+    return praised, blamed
+
+
+def _refuse_twins(labels: Sequence[tuple[str, Lora]]) -> None:
+    """One LoRA twice tells nothing of how far LoRAs differ, and cannot be good and bad."""
+    first: dict[str, tuple[str, Lora]] = {}
+    for label, lora in labels:
+        before, twin = first.setdefault(lora.sha256, (label, lora))
+        if (before, twin.path) != (label, lora.path):
+            raise ConfigError(
+                f"{twin.path} is {before} and {lora.path} is {label}, but they are the same file; leave one "
+                "of them out"
+            )
+
+
+@contextmanager
+def _blamed(bad: bool) -> Iterator[None]:
+    """A bad LoRA that cannot even be applied needs no limit to stop it."""
+    try:
+        yield
+    except LoraChecksError as error:
+        hint = "; the gate refuses it whatever the limits are: leave it out" if bad else ""
+        raise ConfigError(f"{'--bad' if bad else '--good'}: {error}{hint}") from None
+
+
+def _find(option: str, arguments: Sequence[str], root: Path) -> tuple[Path, ...]:
+    try:
+        return find_loras(arguments, root)
+    except ConfigError as error:
+        raise ConfigError(f"{option}: {str(error).removeprefix('--lora: ')}") from None
+
+
+def own_metrics(path: Path) -> None:
+    """Declares the metrics of the user's conftest.py, which a gating run finds through pytest."""
+    spec = importlib.util.spec_from_file_location("conftest", path.absolute())
+    if not path.is_file() or spec is None or spec.loader is None:
+        return
+    try:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    except Exception as error:
+        raise ConfigError(f"{path}: {type(error).__name__}: {first_line(error)}") from error
+
+
+def reseeded(said: PromptSet) -> PromptSet:
+    """The same prompts with as many other seeds: what moves then moves by chance."""
+    n = len(said.seeds)
+    return replace(said, seeds=reading.extended(said.seeds, 2 * n)[n:])
+
+
+def _measured(bench: Workbench, row: Threshold, arm: Arm) -> Labelled:
+    try:
+        return Labelled(arm.lora, bench.measure_row(row, arm.images))
+    except LoraChecksError as error:
+        return Labelled(arm.lora, None, str(error))
+
+
+def _keys(policy: Policy) -> list[dict[str, object]]:
+    """Each row as its author wrote it, without the comments."""
+    checks = strict_yaml.load(policy.directory / "thresholds.yaml").mapping()["checks"]
+    return [dict(row.plain()) for row in checks.mapping().values()]
+
+
+def _heading(policy: Policy, good: Sequence[Arm], bad: Sequence[Arm]) -> list[str]:
+    prompts, seeds = len(policy.prompts.prompts), len(policy.prompts.seeds)
+    alone = ["One good LoRA does not tell how far good ones differ: label more."] if len(good) == 1 else []
+    return [
+        f"Limits for {policy.directory / 'thresholds.yaml'}, from {count(len(good), 'good LoRA')} and "
+        f"{count(len(bad), 'bad LoRA')}, {count(prompts, 'prompt')} x {count(seeds, 'seed')} each.",
+        RULE,
+        *alone,
+    ]
+
+
+def _bar(what: str) -> Callable[[int], AbstractContextManager[Advance]]:
+    """On stderr: stdout is the YAML alone."""
+
+    @contextmanager
+    def opened(total: int) -> Iterator[Advance]:
+        with Progress(total, what, _write, sys.stderr.isatty()) as progress:
+            yield progress.advance
+
+    return opened
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

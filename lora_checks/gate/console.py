@@ -1,0 +1,55 @@
+"""What a gating run says while it goes on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+
+from lora_checks.core.progress import Progress
+from lora_checks.core.store import Advance
+
+
+class Console:
+    """Progress that pytest's capture would hide: written past it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        self._interactive = not self._worker and sys.stderr.isatty()
+
+    def bar(self, what: str) -> Callable[[int], AbstractContextManager[Advance]]:
+        @contextmanager
+        def opened(total: int) -> Iterator[Advance]:
+            with Progress(total, what, self._write, self._interactive) as progress:
+                yield progress.advance
+
+        return opened
+
+    def say(self, text: str) -> None:
+        """Of what happens to this process, be it a worker."""
+        self._print(f"{text}\n")
+
+    def say_once(self, text: str) -> None:
+        """Of what every process finds out."""
+        if not self._worker:
+            self.say(text)
+
+    def _write(self, text: str) -> None:
+        if self._worker in (
+            "",
+            "gw0",
+        ):  # workers share the work and each counts all of it: one voice is enough
+            self._print(text)
+
+    def _print(self, text: str) -> None:
+        capture = self._config.pluginmanager.get_plugin("capturemanager")
+        if capture is None:
+            sys.stderr.write(text)
+            return
+        with capture.global_and_fixture_disabled():
+            sys.stderr.write(text)
+            sys.stderr.flush()

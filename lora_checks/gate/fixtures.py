@@ -1,0 +1,98 @@
+"""The fixtures of a gating run, for the gate's own checks and for yours.
+
+A check of your own is an ordinary test; give its folder after the gate's options::
+
+    pytest --lora person.safetensors my_checks/
+
+    def test_glasses_keep_the_identity(images, measure):
+        with_glasses = with_tag(images, "glasses=yes")  # from lora_checks
+        assert measure("arcface", with_glasses).value > 0.4
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lora_checks.core.records import ImageSet, Lora, Measurement, Policy, Proof, Threshold, Verdict
+from lora_checks.gate.session import SESSION, Session
+from lora_checks.gate.workbench import Workbench
+
+
+@pytest.fixture(scope="session")
+def gate_session(request: pytest.FixtureRequest) -> Session:
+    return request.config.stash[SESSION]
+
+
+@pytest.fixture(scope="session")
+def workbench(gate_session: Session) -> Workbench:
+    return gate_session.bench
+
+
+@pytest.fixture(scope="session")
+def policy(gate_session: Session) -> Policy:
+    """The policy in force: prompts, thresholds, networks."""
+    return gate_session.policy
+
+
+@pytest.fixture(scope="session")
+def lora(request: pytest.FixtureRequest, gate_session: Session) -> Lora:
+    """The LoRA under test, read and checked. Tests that use it run once for each ``--lora``.
+
+    With ``--images`` alone nothing is known but a name: its ``sha256`` is empty.
+    """
+    return gate_session.loras[request.param].read()
+
+
+@pytest.fixture(scope="session")
+def proof(lora: Lora, workbench: Workbench) -> Proof:
+    """What the LoRA was measured to do on the base; an error if a part of it does not arrive there."""
+    return workbench.prove(lora)
+
+
+@pytest.fixture(scope="session")
+def images(lora: Lora, workbench: Workbench) -> ImageSet:
+    """The images made with the LoRA: every prompt of the policy with every seed.
+
+    With ``--until-decided`` as many of them as it took.
+    """
+    return workbench.images_of(lora)
+
+
+@pytest.fixture(scope="session")
+def baseline_images(workbench: Workbench) -> ImageSet:
+    """The same prompts and noise without the LoRA, in the same order as ``images``."""
+    return workbench.baseline()
+
+
+@pytest.fixture(scope="session")
+def references(workbench: Workbench) -> ImageSet:
+    """The policy's held-out pictures of the subject."""
+    return workbench.pictures("references")
+
+
+@pytest.fixture(scope="session")
+def measure(workbench: Workbench) -> Callable[..., Measurement]:
+    """``measure(metric, images, stat="mean", pairing="", against="references", network="") -> Measurement``.
+
+    ``pairing`` and ``network`` are the metric's own unless named; ``stat="share_at_least", at=0.5`` counts
+    images, ``gain=True`` takes the value without the LoRA off, ``against="baseline"`` compares with it.
+    Works on any `ImageSet`; nothing is measured twice. Raises `ConfigError` for an unknown metric and
+    `MeasureError` where no finite value can be had.
+    """
+    return workbench.measure
+
+
+@pytest.fixture
+def measurement(threshold: Threshold, lora: Lora, images: ImageSet, workbench: Workbench) -> Measurement:
+    """What the row asks for; trouble here is a JUnit error, and only the judging can be a failure."""
+    return workbench.found(threshold, lora, images)
+
+
+@pytest.fixture
+def record_verdict(request: pytest.FixtureRequest, gate_session: Session) -> Callable[[Verdict], None]:
+    def record(found: Verdict) -> None:
+        gate_session.record(request.node, found)
+
+    return record

@@ -1,0 +1,145 @@
+"""What the record says of a run as a whole: what was asked, of whom, on which machine, and which pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lora_checks.core.device import hardware, library_versions
+from lora_checks.core.errors import LoraChecksError
+from lora_checks.core.records import ImageFile, ImageSet, Lora, Policy, Verdict, digest
+from lora_checks.gate.provided import GivenBench
+from lora_checks.gate.workbench import Workbench
+from lora_checks.images import decoding, plan
+from lora_checks.images.png import recipe
+from lora_checks.lora.candidates import Candidate
+
+Facts = dict[str, Any]
+
+
+def of_run(policy: Policy, bench: Workbench) -> Facts:
+    """What is known before the first image."""
+    prompts = policy.prompts
+    return {
+        **_making(policy, bench),
+        "policy": {"directory": str(policy.directory), "digest": policy.digest, "parts": policy.parts},
+        "ranking": [
+            {"check": one.row, "weight": one.weight, "from": one.worst, "to": one.best}
+            for one in policy.ranking
+        ],
+        "prompts": [{"id": one.id, "text": one.text, "tags": list(one.tags)} for one in prompts.prompts],
+        "seeds": list(prompts.seeds),
+        "trigger": prompts.trigger,
+        "class_words": prompts.class_words,
+        "sampler": dataclasses.asdict(prompts.sampler),
+        "until_decided": bench.most,
+        "device": bench.device,
+        "hardware": hardware(bench.device),
+        "warnings": list(bench.warnings),
+        "versions": list(library_versions()),
+        "networks": {name: dict(settings) for name, settings in policy.networks.items()},
+        "folders": {name: folder(bench.pictures(name)) for name in policy.folders},
+        "store": str(bench.store.root.absolute()),
+        "companions": [
+            {"name": lora.name, "path": str(lora.path), "scale": lora.scale, "sha256": lora.sha256}
+            for lora in bench.companions
+        ],
+    }
+
+
+def _making(policy: Policy, bench: Workbench) -> Facts:
+    """How the images come about, as far as this run knows."""
+    if isinstance(bench, GivenBench):
+        return {"elsewhere": bench.about}
+    return {
+        "base": {
+            "model": policy.prompts.base.model,
+            "digest": bench.base.identity,
+            "label": bench.base.label,
+        },
+        "dtype": bench.dtype,
+        "batch_size": bench.batch_size,
+        "offload": bench.memory.offload,
+        "save_memory": list(bench.memory.save),
+    }
+
+
+def folder(pictures: ImageSet) -> Facts:
+    """``digest`` is of the pictures' names and bytes, or of the file of statistics."""
+    if pictures.statistics is not None:
+        return {"digest": pictures.statistics.sha256, "images": []}
+    return {
+        "digest": digest(sorted((image.name, image.sha256) for image in pictures.images)),
+        "images": [{"name": image.name, **_file(image)} for image in pictures.images],
+    }
+
+
+def of_candidate(candidate: Candidate, bench: Workbench) -> Facts:
+    """What is known of a LoRA before it is read."""
+    scale = {} if isinstance(bench, GivenBench) else {"scale": candidate.scale}
+    return {"name": candidate.name, "path": str(candidate.path), "sha256": "", **scale}
+
+
+def of_file(candidate: Candidate) -> Facts:
+    """What its file says; nothing where it cannot be read."""
+    try:
+        lora = candidate.read()
+    except LoraChecksError:
+        return {}
+    return {"ranks": list(lora.ranks), "facts": dict(lora.facts)}
+
+
+def pictures(lora: Candidate, found: Sequence[Verdict], bench: Workbench) -> list[Facts]:
+    """The images that ``found``, all verdicts of the LoRA, are about, each with the base's own beside it.
+
+    None where nothing was measured.
+    """
+    names = _names(found, bench)
+    if not names:
+        return []
+    if isinstance(bench, GivenBench):
+        return _given(lora.read(), bench)
+    bare = plan.counterparts(bench.policy.prompts, bench.machine, names)
+    sha256 = next(v.lora_sha256 for v in found if v.lora_sha256)
+    specs = [dataclasses.replace(spec, lora=sha256, lora_scale=lora.scale) for spec in bare]
+    made: list[Facts] = []
+    for name, spec, without in zip(names, specs, bare, strict=True):
+        path, base = bench.store.image(spec.digest), bench.store.image(without.digest)
+        if path.exists():
+            image = decoding.image_file(path, name=name, prompt=spec.prompt, seed=spec.seed)
+            other = decoding.image_file(base, name=name) if base.exists() else None
+            made.append(_picture(image, other) | {"recipe": recipe(spec)["digest"]})
+    return made
+
+
+def _names(found: Sequence[Verdict], bench: Workbench) -> list[str]:
+    measured = [v.measurement for v in found if v.measurement is not None]
+    named = list(dict.fromkeys(name for one in measured for name, _ in one.per_image))
+    if measured and not named:  # values of the set alone, which name no images
+        return list(plan.names(bench.policy.prompts))
+    return named
+
+
+def _given(lora: Lora, bench: GivenBench) -> list[Facts]:
+    made = bench.candidate(lora).images
+    try:
+        bare: Iterable[ImageFile | None] = bench.without(ImageSet("candidate", made)).images
+    except LoraChecksError:  # none were given
+        bare = [None] * len(made)
+    return [_picture(image, other) | {"recipe": ""} for image, other in zip(made, bare, strict=True)]
+
+
+def _picture(image: ImageFile, base: ImageFile | None) -> Facts:
+    prompt, _, seed = image.name.rpartition("/")
+    return {
+        "name": image.name,
+        "prompt": image.prompt.id if image.prompt else prompt,
+        "seed": int(seed) if seed.isdecimal() else image.seed,
+        **_file(image),
+        "base": None if base is None else _file(base),
+    }
+
+
+def _file(image: ImageFile) -> Mapping[str, str]:
+    return {"sha256": image.sha256, "file": str(image.path.resolve())}

@@ -1,0 +1,344 @@
+"""One gating run: what must pass, who has passed, and the exit status. Registered only in such a run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Generator, Sequence
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lora_checks.core.errors import LoraChecksError
+from lora_checks.core.files import file_sha256
+from lora_checks.core.records import Allowance, Lora, Outcome, Policy, Threshold, Verdict
+from lora_checks.core.words import printable
+from lora_checks.gate import run_record
+from lora_checks.gate.provided import GivenBench
+from lora_checks.gate.workbench import Workbench
+from lora_checks.images.gallery import shown
+from lora_checks.judge import verdict
+from lora_checks.lora.candidates import Candidate
+from lora_checks.lora.opening import refused_sha256
+from lora_checks.record import document as report
+from lora_checks.record import journal
+from lora_checks.record.regression.against import Against
+from lora_checks.report import github, html, junit, outputs, terminal
+
+FILE_CHECK = "file"  # the row of the LoRA file itself, before any threshold
+APPLIED_CHECK = "applied"  # the row of the proof that it is on the base, as its file says
+IMAGES_CHECK = "images"  # the row of pictures made elsewhere: they are those that the policy asks for
+OWN_CHECKS = {
+    "test_lora_file.py": FILE_CHECK,
+    "test_lora_applied.py": APPLIED_CHECK,
+    "test_lora_images.py": IMAGES_CHECK,
+}
+PROPERTY = "lora_checks.judge.verdict"  # how a verdict travels: one JSON line in item.user_properties
+
+
+class Session:
+    """The plugin of a gating run. In an xdist worker it makes verdicts, in the controller it counts them."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        policy: Policy,
+        loras: dict[str, Candidate],
+        bench: Workbench,
+        report_folder: Path,
+        against: Against | None = None,
+    ) -> None:
+        self.config, self.policy, self.loras, self.bench = config, policy, loras, bench
+        self.against = against  # the last approved release, where --baseline names it
+        self.report_folder = report_folder
+        self.worker = hasattr(config, "workerinput")
+        self.started, self.clock = _now(), time.monotonic()
+        self.verdicts: dict[tuple[str, str], Verdict] = {}
+        self.document: dict[str, Any] = {}
+        self.shown: set[str] = set()  # LoRAs whose pictures the journal names
+        self.of_file = cache(run_record.of_file)  # journal and report ask; each reading hashes the whole file
+        self.unexplained = False  # a failure that no verdict tells of: it has to be shown
+        self.other_failures: dict[str, None] = {}  # tests that failed and are no rows, such as one's own
+        self.failed = False  # some test's report says so, and with it the JUnit file
+
+    @property
+    def required(self) -> list[tuple[str, str]]:
+        """(LoRA, check) pairs without which the run is no PASS, whatever was collected or deselected."""
+        rows = [row.name for row in self.policy.thresholds if row.required]
+        own = [FILE_CHECK, APPLIED_CHECK]
+        if self.config.option.lora_images is not None:
+            own = [*([FILE_CHECK] if self.config.option.lora else []), IMAGES_CHECK]
+        no_worse = [one.check for one in self.allowances]
+        return [(name, check) for name in self.loras for check in (*own, *rows, *no_worse)]
+
+    @property
+    def allowances(self) -> tuple[Allowance, ...]:
+        """How much worse than the last approved release each row may be, a check each."""
+        return () if self.against is None else self.against.checks
+
+    @property
+    def passed(self) -> bool:
+        """Known when the session has finished."""
+        return bool(self.document) and self.document["outcome"] == "PASS"
+
+    # -- making verdicts
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "lora" in metafunc.fixturenames:
+            metafunc.parametrize(
+                "lora", list(self.loras), ids=list(self.loras), indirect=True, scope="session"
+            )
+        if "threshold" in metafunc.fixturenames:
+            rows = self.policy.thresholds
+            metafunc.parametrize("threshold", rows, ids=[row.name for row in rows])
+        if "allowance" in metafunc.fixturenames:
+            metafunc.parametrize("allowance", self.allowances, ids=[one.check for one in self.allowances])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Several LoRAs are shared among workers as wholes; None leaves it to pytest-xdist."""
+        from lora_checks.gate import by_lora
+
+        whole = by_lora.wanted(config, len(self.loras))
+        return by_lora.ByLora(config, log, list(self.loras)) if whole else None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """An error of ours is a sentence, not a traceback; a gate row that ends in one has a verdict too."""
+        made = yield
+        if call.excinfo is None or not made.failed:
+            return made
+        error = call.excinfo.value
+        if isinstance(error, LoraChecksError | pytest.fail.Exception):
+            made.longrepr = str(error)
+        judged = any(name == PROPERTY for name, _ in item.user_properties)
+        if isinstance(item, pytest.Function) and _is_gate(item) and not judged:
+            self.record(item, self._error_verdict(item, error))
+            made.user_properties = list(item.user_properties)
+        return made
+
+    def record(self, item: pytest.Item, found: Verdict) -> None:
+        """Attach a verdict to its test; it reaches the controller with the test's report."""
+        item.user_properties.append((PROPERTY, report.verdict_to_json(found)))
+
+    def _error_verdict(self, item: pytest.Function, error: BaseException) -> Verdict:
+        params: dict[str, Any] = dict(item.callspec.params)
+        name, row, lora = params["lora"], params.get("threshold"), item.funcargs.get("lora")
+        sha256 = lora.sha256 if isinstance(lora, Lora) else refused_sha256(self.loras[name].path)
+        reason = str(error) if isinstance(error, LoraChecksError) else f"{type(error).__name__}: {error}"
+        check = row.name if isinstance(row, Threshold) else _check_of(item)
+        return verdict.error(name, sha256, check, row, reason)
+
+    # -- counting them
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Before the JUnit plugin reads the report: the xunit2 schema has no properties in a test case, so
+        a verdict becomes properties of the suite."""
+        if self.worker:
+            return
+        if report.nodeid.startswith("::"):  # pytest has no name for a file outside the run's root folder
+            report.nodeid = f"lora_checks/gate{report.nodeid}"
+        found = [str(value) for name, value in report.user_properties if name == PROPERTY]
+        report.user_properties = [pair for pair in report.user_properties if pair[0] != PROPERTY]
+        kept = [self._keep(text) for text in found]
+        self.failed = self.failed or report.failed
+        if report.failed and not (found and isinstance(report.longrepr, str)):
+            self.unexplained = True
+        if report.failed and all(kept):  # no row, or one that was judged well and broke off afterwards
+            self.other_failures[report.nodeid] = None
+
+    def _keep(self, text: str) -> bool:
+        """Whether it is a PASS. Of two verdicts of a row (``--dist each``) the first that is none counts."""
+        found = report.verdict_from_json(text)
+        key, passed = (found.lora, found.check), found.outcome is Outcome.PASS
+        known = self.verdicts.get(key)  # each phase of a test reports the same properties again
+        if known is not None and (passed or known.outcome is not Outcome.PASS):
+            return passed
+        self.verdicts[key] = found
+        if len(self.verdicts) == 1:
+            self._journal(run=report.plain(self._beginning | self._compared))
+        self._journal(verdict=text)
+        if found.measurement is not None and found.lora not in self.shown:
+            self.shown.add(found.lora)
+            self._journal(lora=report.plain(self._lora(found.lora, [found])))
+        for name, value in junit.properties(report.row(found)):
+            self._suite_property(f"lora_checks.{printable(found.lora)}.{found.check}.{name}", value)
+        return passed
+
+    def _journal(self, **entry: Any) -> None:
+        try:
+            line = {"at": _now(), "process": os.getpid(), **entry}
+            self.bench.store.append(self.report_folder / journal.NAME, line)
+        except LoraChecksError as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+    def _suite_property(self, name: str, value: str) -> None:
+        for writer in self._junit_writers:
+            writer.add_global_property(name, value)
+
+    @property
+    def _junit_writers(self) -> list[Any]:
+        """One where there is ``--junitxml``."""
+        plugins = self.config.pluginmanager.get_plugins()
+        return [plugin for plugin in plugins if hasattr(plugin, "add_global_property")]
+
+    def _fail_junit(self, outcome: str) -> None:
+        """A JUnit file without a failure is a PASS to whoever reads it: not where rows were deselected, or
+        failed as somebody's ``xfail`` expected."""
+        passed = {key for key, found in self.verdicts.items() if found.outcome is Outcome.PASS}
+        rows = ", ".join(f"{name} {check}" for name, check in self.required if (name, check) not in passed)
+        reason = printable(f"{outcome}: not passed: {rows}")
+        place = "lora_checks/gate"
+        for writer in self._junit_writers:
+            writer.pytest_runtest_logreport(
+                pytest.TestReport(
+                    f"{place}::verdict", (place, None, "verdict"), {}, "failed", reason, "setup"
+                )
+            )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """0 only if every required row has passed: not for `-k` typos, all-skipped, `--co` or exit(0)."""
+        if self.worker:
+            return
+        self._refuse_changed()
+        found = list(self.verdicts.values())
+        outcome = verdict.passed(found, self.required).outcome
+        self._suite_property("lora_checks.outcome", outcome)
+        if outcome != "PASS" and not self.failed:
+            self._fail_junit(outcome)
+        if isinstance(self.bench, GivenBench):
+            self._suite_property("lora_checks.caveat", self.bench.about["caveat"])
+        if outcome != "PASS" and session.exitstatus in (
+            pytest.ExitCode.OK,
+            pytest.ExitCode.NO_TESTS_COLLECTED,
+        ):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self.document = report.build(self._facts(), found)
+        if self.against is not None:
+            self.document["baseline"] = self.against.section(self.document)
+        if not self.config.option.collectonly:
+            try:
+                outputs.write(self.document, self.report_folder)
+            except LoraChecksError as error:
+                session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+                raise pytest.UsageError(str(error)) from None
+            self._summarise_for_ci()
+        self._own_the_summary()
+
+    def _refuse_changed(self) -> None:
+        """A file that was written to meanwhile: what lies there now has not passed."""
+        for name, candidate in self.loras.items():
+            judged = {v.lora_sha256 for v in self.verdicts.values() if v.lora == name and v.lora_sha256}
+            if not judged:
+                continue
+            try:
+                now = file_sha256(candidate.path)
+            except OSError:  # gone; the record says what was judged
+                now = min(judged)
+            if judged != {now}:
+                said = f"was {', '.join(one[:12] for one in sorted(judged - {now}))} and is {now[:12]} now"
+                reason = f"{candidate.path} changed during the run: it {said}; run again when it is finished"
+                error = verdict.error(name, now, FILE_CHECK, None, reason)
+                self._keep(report.verdict_to_json(error))
+
+    def _summarise_for_ci(self) -> None:
+        """The summary of a job of GitHub Actions; that it cannot be written changes no verdict."""
+        path = os.environ.get("GITHUB_STEP_SUMMARY")
+        try:
+            if path:
+                github.append_summary(self.document, Path(path))
+        except OSError as error:
+            sys.stderr.write(f"GITHUB_STEP_SUMMARY {path} could not be written: {error.strerror or error}\n")
+
+    def _own_the_summary(self) -> None:
+        """The verdict table says more than pytest's FAILURES section, which would repeat its sentences."""
+        if self.unexplained:
+            return
+        if self.config.option.tbstyle == "auto":
+            self.config.option.tbstyle = "no"
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and self.config.option.reportchars == "fE":  # pytest's default
+            reporter.reportchars = ""
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.config.option.collectonly or not self.document:
+            return
+        writer = self.config.get_terminal_writer()
+        terminalreporter.section("LoRA release gate")
+        markup = writer.markup if writer.hasmarkup else None
+        lines = terminal.lines(self.document, writer.fullwidth, markup)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            workspace = os.environ.get("GITHUB_WORKSPACE")
+            found = github.annotations(self.document, Path(workspace) if workspace else None)
+            lines = [*github.guarded(lines), *found]
+        for line in lines:
+            terminalreporter.write_line(line)
+        terminalreporter.write_line(f"report: {shown(self.report_folder / html.NAME)}")
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The run as a report has it, before any verdict."""
+        run: dict[str, Any] = report.plain(self._beginning)
+        return run
+
+    def _facts(self) -> dict[str, Any]:
+        """What the record says of the run as a whole, once it has ended."""
+        found = {name: [v for v in self.verdicts.values() if v.lora == name] for name in self.loras}
+        return self._beginning | {
+            "made": self.bench.made(),
+            "finished": _now(),
+            "seconds": round(time.monotonic() - self.clock, 2),
+            "other_failures": list(self.other_failures),
+            "loras": [self._lora(name, found[name]) for name in self.loras],
+        }
+
+    @property
+    def _compared(self) -> dict[str, Any]:
+        return {} if self.against is None else {"baseline": self.against.begun()}
+
+    @cached_property
+    def _beginning(self) -> dict[str, Any]:
+        """What the journal says before the first verdict."""
+        return run_record.of_run(self.policy, self.bench) | {
+            "started": self.started,
+            "report": str(self.report_folder.resolve()),
+            "command": shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
+            "loras": [run_record.of_candidate(lora, self.bench) for lora in self.loras.values()],
+            "required": self.required,
+        }
+
+    def _lora(self, name: str, found: Sequence[Verdict]) -> dict[str, Any]:
+        candidate = self.loras[name]
+        about = run_record.of_candidate(candidate, self.bench) | self.of_file(candidate)
+        sha256 = next((v.lora_sha256 for v in found), "")
+        try:
+            shown = run_record.pictures(candidate, found, self.bench)
+        except LoraChecksError:  # they are gone or cannot be read; the verdicts stand
+            shown = []
+        return about | {"sha256": sha256, "pictures": shown}
+
+
+SESSION = pytest.StashKey[Session]()
+
+
+def _check_of(item: pytest.Function) -> str:
+    """The name of a check that is no row of thresholds.yaml."""
+    allowance = item.callspec.params.get("allowance")
+    return allowance.check if isinstance(allowance, Allowance) else OWN_CHECKS[item.path.name]
+
+
+def _is_gate(item: pytest.Item) -> bool:
+    return item.path.parent == Path(__file__).parent / "gate"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,151 @@
+"""The options of a run -> its `Session`; whatever is wrong with them ends the run here, in seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lora_checks.core.errors import ConfigError, LoraChecksError, LoraFileError, StoreError
+from lora_checks.core.records import Policy
+from lora_checks.gate.console import Console
+from lora_checks.gate.provided import given_candidates, open_given
+from lora_checks.gate.session import OWN_CHECKS, SESSION, Session
+from lora_checks.gate.workbench import Workbench, open_workbench
+from lora_checks.lora.candidates import Candidate, candidates, companions
+from lora_checks.policy import reading as policies
+from lora_checks.publish import trackers
+from lora_checks.publish.trackers.after_run import AfterRun
+from lora_checks.record import document, journal
+from lora_checks.record.regression.against import open_against
+from lora_checks.report import gitlab, html, tables
+
+VERDICTS = (document.NAME, "report.md", html.NAME, tables.CSV, tables.PARQUET, gitlab.FILE, journal.NAME)
+
+
+def start(config: pytest.Config) -> Session:
+    """Read policy and files; anything wrong ends the run here, before a model is loaded."""
+    option, here = config.option, config.invocation_params.dir
+    console = Console(config)
+    _share_cores()
+    try:
+        targets = trackers.chosen(option.lora_log)
+        loras = _candidates(option, here)
+        policy = policies.load_policy(
+            _policy_folder(config),
+            thresholds=_path(here, option.lora_thresholds),
+            prompts=_path(here, option.lora_prompts),
+            references=_path(here, option.lora_references),
+            base=option.lora_base,
+            seeds=option.lora_seeds,
+        )
+        _refuse_own_names(policy)
+        bench = _bench(option, here, policy, console)
+        against = open_against(option.lora_baseline, here, policy, option.lora_until_decided)
+        folder = _path(here, option.lora_report) or bench.store.root / "report"
+        if not (option.collectonly or option.help or hasattr(config, "workerinput")):
+            _clear(folder, getattr(option, "xmlpath", None))
+        bench.preflight()
+        if not option.collectonly and any(map(_is_readable, loras.values())):
+            bench.test_networks()
+        for warning in bench.warnings:
+            console.say_once(warning)
+        session = Session(config, policy, loras, bench, folder, against)
+        _warn_of_another_setting(session, console)
+    except LoraChecksError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[SESSION] = session
+    if targets and not session.worker:
+        logging = AfterRun(config, targets, session.report_folder)
+        config.pluginmanager.register(logging, "lora_checks.after_run")
+    return session
+
+
+def _candidates(option: Any, here: Path) -> dict[str, Candidate]:
+    if option.lora_images is not None:
+        return given_candidates(option, here)
+    return candidates(option.lora, option.lora_scale, here)
+
+
+def _is_readable(candidate: Candidate) -> bool:
+    """A file that is refused, in its own row, needs no network."""
+    try:
+        candidate.read()
+    except LoraFileError:
+        return False
+    return True
+
+
+def _refuse_own_names(policy: Policy) -> None:
+    """A row of the same name as one of the gate's own would be taken for it, and never be judged."""
+    for row in policy.thresholds:
+        if row.name in OWN_CHECKS.values():
+            raise ConfigError(f"{row.source}: '{row.name}' is a row of the gate itself; choose another name")
+
+
+def _warn_of_another_setting(session: Session, console: Console) -> None:
+    """That a comparison must end in ERROR is known before an hour of generation; the other rows are not."""
+    obstacles = [] if session.against is None else session.against.obstacles(session.facts)
+    if obstacles:
+        console.say_once(f"--baseline: cannot be compared with this run: {'; '.join(obstacles)}")
+
+
+def _bench(option: Any, here: Path, policy: Policy, console: Console) -> Workbench:
+    store = _path(here, option.lora_store) or here / ".lora_checks"
+    if option.lora_batch_size is not None and option.lora_batch_size < 1:
+        raise ConfigError("--batch-size must be 1 or more")
+    if option.lora_images is not None:
+        return open_given(option, here, policy, store, console.bar)
+    return open_workbench(
+        policy,
+        store,
+        option.lora_device,
+        option.lora_dtype,
+        option.lora_batch_size,
+        console.bar,
+        companions=companions(option.lora_with, here),
+        most=option.lora_until_decided,
+        offload=option.lora_offload,
+        save_memory=option.lora_save_memory,
+        say=console.say,
+    )
+
+
+def _clear(folder: Path, junit: str | None) -> None:
+    """What an earlier run left is gone before anything takes long: this one may be killed, and then nobody
+    must find a PASS. That the report can be written is known before an hour of generation, too."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        for name in VERDICTS:
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the report to {folder}: {error.strerror}; name another folder with --report"
+        ) from error
+    if junit:
+        with contextlib.suppress(OSError):  # pytest says what is wrong with it
+            Path(os.path.expandvars(junit)).expanduser().unlink()
+
+
+def _policy_folder(config: pytest.Config) -> Path:
+    here = config.invocation_params.dir
+    if config.option.lora_policy is not None:
+        return here / str(config.option.lora_policy)
+    return next((d for d in (here, config.rootpath) if (d / "thresholds.yaml").is_file()), here)
+
+
+def _path(here: Path, given: str | None) -> Path | None:
+    return None if given is None else here / given
+
+
+def _share_cores() -> None:
+    """Each xdist worker computes on its share of the cores; torch would take all of them in each."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))

@@ -1,0 +1,93 @@
+"""Pixels -> PNG bytes that hold the recipe of the picture, and a stored picture -> its record."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_checks.core.errors import GenerationError, StoreError
+from lora_checks.core.records import ImageFile, ImageSpec
+from lora_checks.images.decoding import image_file
+
+METADATA_KEY = "lora_checks"  # PNG text chunk with the image's recipe
+
+
+def to_uint8(image: NDArray[np.float32], spec: ImageSpec, dtype: str) -> NDArray[np.uint8]:
+    """(H, W, 3) in [0, 1] -> uint8, as diffusers rounds; a NaN or black image is an error with its cause."""
+    where = f"prompt '{spec.prompt.id}', noise seed {spec.seed}"
+    if not np.isfinite(image).all():
+        raise GenerationError(
+            f"{where}: the image is not finite (NaN); "
+            + ("this base overflows in float16: pass --dtype bfloat16" if dtype == "float16" else "")
+            + ("the LoRA or the base holds values that overflow" if dtype != "float16" else "")
+        )
+    pixels = (image * 255).round().astype(np.uint8)
+    if not pixels.any():
+        raise GenerationError(f"{where}: the image is black; nothing can be measured on it")
+    return pixels
+
+
+def to_png(pixels: NDArray[np.uint8], spec: ImageSpec, how: Mapping[str, Any]) -> bytes:
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_itxt(METADATA_KEY, json.dumps(recipe(spec) | dict(how), sort_keys=True))
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def stored(path: Path, spec: ImageSpec, name: str) -> ImageFile:
+    """The picture at the store's address of ``spec``.
+
+    Raises `StoreError` unless the picture says so itself: of whatever else lies there, such as a picture of
+    another LoRA that a copied or edited store holds, a verdict would be in this one's name.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            made = json.loads(image.info[METADATA_KEY])["digest"]
+    except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
+        why = "it has no recipe" if isinstance(error, KeyError) else str(error)
+        raise StoreError(f"damaged file in the store: {path} ({why}); delete it and run again") from error
+    if made != spec.digest:
+        raise StoreError(
+            f"damaged file in the store: {path} is the picture of another recipe; delete it and run again"
+        )
+    return image_file(path, name=name, prompt=spec.prompt, seed=spec.seed)
+
+
+def recipe(spec: ImageSpec) -> dict[str, Any]:
+    """What it takes to make the image again, for the PNG and for people."""
+    sampler = spec.sampler
+    return {
+        "digest": spec.digest,
+        "prompt_id": spec.prompt.id,
+        "prompt": spec.prompt.text,
+        "negative_prompt": sampler.negative,
+        "seed": spec.seed,
+        "steps": sampler.steps,
+        "guidance_scale": sampler.guidance,
+        "width": sampler.width,
+        "height": sampler.height,
+        "scheduler": sampler.scheduler or "the base's own",
+        "scheduler_settings": dict(sampler.scheduler_settings),
+        "max_sequence_length": sampler.max_sequence_length,
+        "true_cfg_scale": sampler.true_cfg_scale,
+        "save_memory": list(spec.memory),
+        "base": spec.base,
+        "lora_sha256": spec.lora,
+        "lora_scale": spec.lora_scale,
+        "companions": [list(companion) for companion in spec.companions],
+        "dtype": spec.dtype,
+        "device": spec.device,
+        "versions": list(spec.versions),
+    }

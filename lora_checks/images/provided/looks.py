@@ -1,0 +1,48 @@
+"""What pictures made elsewhere show, once decoded: each something, and each something else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from lora_checks.core.errors import MeasureError
+from lora_checks.core.records import ImageSet, Sampler
+from lora_checks.images import decoding
+
+
+def sizes(made: ImageSet) -> list[tuple[int, int]]:
+    """Width and height of each picture. Raises `MeasureError` if one cannot be decoded, is black, or is
+    another's copy: metadata and compression change a file's bytes and leave its pixels."""
+    found, first = [], dict[str, Path]()
+    for image in made.images:
+        pixels = decoding.pixels_of(image)
+        if not pixels.any():
+            raise MeasureError(f"{image.path}: the picture is black; nothing can be measured on it")
+        same = first.setdefault(hashlib.sha256(pixels.tobytes()).hexdigest() + str(pixels.shape), image.path)
+        if same != image.path:
+            both = " and ".join(sorted((same.name, image.path.name)))
+            raise MeasureError(f"{image.path.parent}: {both} are the same picture; it would count twice")
+        found.append((pixels.shape[1], pixels.shape[0]))
+    return found
+
+
+def unlike(found: Iterable[tuple[int, int]], asked: Sampler) -> str:
+    """ "4 not of 512 x 512 as in prompts.yaml (1024 x 1024)"; a hint: trainers have sizes of their own."""
+    others = [size for size in found if size != (asked.width, asked.height)]
+    if not others:
+        return ""
+    one = " x ".join(map(str, others[0]))
+    return f"{len(others)} not of {asked.width} x {asked.height} as in prompts.yaml ({one})"
+
+
+def refuse_unchanged(made: ImageSet, without: ImageSet) -> None:
+    """`MeasureError` if a picture with the LoRA, row by row, is the one without it."""
+    for one, other in zip(made.images, without.images, strict=True):
+        if one.sha256 == other.sha256 or np.array_equal(decoding.pixels_of(one), decoding.pixels_of(other)):
+            raise MeasureError(
+                f"{other.path} shows what {one.path} shows; one of them is not what it is taken for, with "
+                "the LoRA or without"
+            )

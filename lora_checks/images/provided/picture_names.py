@@ -1,0 +1,151 @@
+"""``--images-from SPEC``: prompt and seed of pictures by a pattern of their names, or by a list of them."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lora_checks.core.errors import ConfigError, MeasureError
+from lora_checks.images.decoding import SUFFIXES
+from lora_checks.images.provided.origin import Origin
+
+OPTION = "--images-from"
+FIELDS = {
+    "prompt": r".+?",
+    "seed": r"\d+",
+    "index": r"\d+",
+    "lora": r".+?",
+    "step": r"[A-Za-z]*\d+",
+    "timestamp": r"\d(?:[\w.:-]*\w)?",
+    "*": r".*?",
+}
+TOLD = ("prompt", "seed", "index", "step")
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """``{lora}_{step}_{prompt}_{timestamp}.png``: of the whole name, or of the stem where it has no ending.
+
+    ``{prompt}`` is a prompt's id. ``{index}`` is the picture's place, counted from 0, among all that the
+    policy asks for, each prompt with all its seeds, as trainers number the lines of their sample prompts; it
+    says nothing where ``{prompt}`` is there too.
+    """
+
+    text: str
+    ids: tuple[str, ...]
+
+    def origin(self, path: Path) -> Origin | None:
+        """None if the name does not fit. Raises `MeasureError` if it fits two prompts."""
+        name = path.name if Path(self.text).suffix.lower() in SUFFIXES else path.stem
+        choices = self.ids if "{prompt}" in self.text else ()
+        fitting = [found for found in (self._match(name, re.escape(id_)) for id_ in choices) if found]
+        if len(fitting) > 1:
+            both = " and ".join(f"'{found['prompt']}'" for found in fitting[:2])
+            raise MeasureError(f"{path}: {OPTION} {self.text} fits {both}; list the pictures in a CSV file")
+        found = fitting[0] if fitting else self._match(name, FIELDS["prompt"])
+        if not found:
+            return None
+        place = int(found["index"]) if "index" in found and "prompt" not in found else None
+        seed = int(found["seed"]) if "seed" in found else None
+        return Origin(found.get("prompt", ""), place, seed, step=found.get("step", ""), source="its name")
+
+    def _match(self, name: str, prompt: str) -> dict[str, str]:
+        """Name of the field -> text; empty if it does not match."""
+        pieces = re.split(r"(\{[^{}]*\}|\*)", self.text)
+        parts = [
+            _group(piece.strip("{}"), prompt) if i % 2 else re.escape(piece) for i, piece in enumerate(pieces)
+        ]
+        found = re.fullmatch("".join(parts), name)
+        return found.groupdict() if found else {}
+
+
+def _group(name: str, prompt: str) -> str:
+    inner = prompt if name == "prompt" else FIELDS[name]
+    return f"(?P<{name}>{inner})" if name in TOLD else f"(?:{inner})"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A CSV file with the columns file, prompt (id or text) and, if it likes, seed."""
+
+    path: Path
+    rows: Mapping[str, Origin] = field(default_factory=dict)  # name of the file ->
+
+    @property
+    def text(self) -> str:
+        return str(self.path)
+
+    def origin(self, path: Path) -> Origin | None:
+        return self.rows.get(path.name)
+
+    def refuse_absent(self, folders: Sequence[Path]) -> None:
+        """A list is of all that was made; whoever deletes a picture from the folder has chosen among them."""
+        there = {path.name for folder in folders for path in folder.iterdir()}
+        absent = [name for name in self.rows if name not in there]
+        if absent:
+            where = " or ".join(map(str, folders))
+            raise MeasureError(f"{where}: {self.path.name} names {absent[0]}, which is not there")
+
+
+Names = Pattern | Listed
+
+
+def read_names(spec: str, root: Path, ids: Sequence[str]) -> Names:
+    """Raises `ConfigError`."""
+    if "{" in spec or "*" in spec:
+        return _pattern(spec, ids)
+    if Path(spec).suffix.lower() != ".csv":
+        raise ConfigError(
+            f"{OPTION}: '{spec}' is neither a pattern such as {{prompt}}_{{seed}}.png nor a .csv file"
+        )
+    return _listed(root / spec)
+
+
+def _pattern(spec: str, ids: Sequence[str]) -> Pattern:
+    fields = re.findall(r"\{([^{}]*)\}", spec)
+    unknown = [name for name in fields if name not in FIELDS]
+    if unknown or re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", spec)):
+        known = ", ".join(f"{{{name}}}" for name in FIELDS)
+        raise ConfigError(f"{OPTION}: '{spec}' has a field that is not known ({known} are)")
+    twice = [name for name in TOLD if fields.count(name) > 1]
+    if twice:
+        raise ConfigError(f"{OPTION}: '{spec}' has {{{twice[0]}}} twice")
+    if not {"prompt", "seed", "index"} & set(fields):
+        raise ConfigError(f"{OPTION}: '{spec}' says neither {{prompt}}, {{index}} nor {{seed}}")
+    return Pattern(spec, tuple(ids))
+
+
+def _listed(path: Path) -> Listed:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            heads = list(reader.fieldnames or ())
+            rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise ConfigError(
+            f"{OPTION}: {path} cannot be read: {getattr(error, 'strerror', '') or error}"
+        ) from error
+    lacking = {"file", "prompt"} - set(heads)
+    if lacking:
+        raise ConfigError(
+            f"{OPTION}: {path}: the first line lacks {', '.join(sorted(lacking))}; it is to be "
+            f"file,prompt,seed with commas, and is {','.join(heads)!r}"
+        )
+    if len(set(heads)) < len(heads):
+        raise ConfigError(f"{OPTION}: {path}: the first line names a column twice: {','.join(heads)}")
+    found: dict[str, Origin] = {}
+    for line, row in rows:
+        name, prompt, seed = ((row.get(key) or "").strip() for key in ("file", "prompt", "seed"))
+        if None in row:
+            raise ConfigError(f'{OPTION}: {path}:{line}: more cells than columns; put "..." around a comma')
+        if re.search(r"[/\\]", name):
+            raise ConfigError(f"{OPTION}: {path}:{line}: '{name}': name the file without its folder")
+        if not name or not prompt or not re.fullmatch(r"\d{0,20}", seed) or name in found:
+            raise ConfigError(
+                f"{OPTION}: {path}:{line}: each line names another file, its prompt and a whole seed"
+            )
+        found[name] = Origin(prompt, seed=int(seed) if seed else None, source=f"{path.name}")
+    return Listed(path, found)

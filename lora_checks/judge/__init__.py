@@ -1,0 +1,1 @@
+"""A row and its images: Measurement, then Verdict."""

@@ -1,0 +1,104 @@
+"""Pictures that were trained on must not be among the references: a copy would then look like likeness.
+
+Three looks, each wider than the last: equal bytes; equal pixels up to size and compression, which costs a
+thumbnail; and, where a network has seen both folders anyway, nearly equal embeddings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lora_checks.core.errors import ConfigError
+from lora_checks.core.records import ImageFile, ImageSet
+from lora_checks.core.store import Store, from_npy, to_npy
+from lora_checks.images.decoding import DECODER, Decoded
+from lora_checks.metrics.vectors import distances, unit
+from lora_checks.networks import Floats, Pixels
+
+SIDE = 16  # pixels of a thumbnail
+SAME = 4.0  # grey levels (root mean square) between thumbnails that JPEG and scaling stay below
+SAME_EMBEDDING = 0.3  # of the distance between the nearest two references: what a network sees in a retouch
+ADVICE = "hold references out of training: remove one of the two"
+
+
+def refuse_shared(training: ImageSet, references: ImageSet, store: Store) -> None:
+    """`ConfigError` naming a pair of equal bytes or, up to size and compression, of equal pixels."""
+    if not (training.images and references.images):  # statistics of pictures that are not here
+        return
+    known = {image.sha256: image for image in training.images}
+    for image in references.images:
+        if image.sha256 in known:
+            raise ConfigError(_sentence(known[image.sha256], image, "are the same file"))
+    x, y = (thumbnails(pictures.images, store) for pictures in (training, references))
+    i, j, apart = _closest(distances(x, y))
+    if apart / np.sqrt(x.shape[1]) < SAME:
+        raise ConfigError(_sentence(training.images[i], references.images[j], "show the same picture"))
+
+
+def refuse_twice(references: ImageSet) -> None:
+    """`ConfigError` naming two of equal bytes: one that is there twice weighs twice in every distribution,
+    and is its own nearest other."""
+    first: dict[str, ImageFile] = {}
+    for image in references.images:
+        twin = first.setdefault(image.sha256, image)
+        if twin is not image:
+            pair = f"{references.name}/{twin.name} and {references.name}/{image.name}"
+            raise ConfigError(f"{pair} are the same file; remove one of the two")
+
+
+def refuse_alike(training: ImageSet, references: ImageSet, x: Floats, y: Floats, network: str) -> None:
+    """`ConfigError` naming the closest pair, where a network sees far less between its two than between any
+    two references. x (N, D) are the features of the training pictures, y (M, D) of the references.
+
+    Rows of NaN are pictures that it saw nothing in; the others are compared all the same. Only for networks
+    that see scenes: to a face's, two photos of one day may be the same.
+    """
+    a, b = unit(x), unit(y)
+    seen_a, seen_b = (np.flatnonzero(np.isfinite(rows).all(axis=1)) for rows in (a, b))
+    if not len(seen_a) or len(seen_b) < 2:
+        return
+    a, b = a[seen_a], b[seen_b]
+    i, j, apart = _closest(distances(a, b))
+    usual = float(nearest_distances(distances(b, b)).min())
+    if apart < SAME_EMBEDDING * usual:
+        seen = f"are one picture to {network} ({apart:.3f} apart, references at least {usual:.3f})"
+        raise ConfigError(_sentence(training.images[seen_a[i]], references.images[seen_b[j]], seen))
+
+
+def _closest(apart: NDArray[np.float64]) -> tuple[int, int, float]:
+    i, j = (int(index) for index in np.unravel_index(int(apart.argmin()), apart.shape))
+    return i, j, float(apart[i, j])
+
+
+def nearest_distances(distance: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """(N, N) distances of pictures to each other -> (N,) each one's to its nearest other: what is near
+    among real pictures, and so what a limit on copies has to stay below."""
+    others = np.array(distance, np.float64)
+    np.fill_diagonal(others, np.inf)
+    nearest: NDArray[np.float64] = others.min(axis=1)
+    return nearest
+
+
+def thumbnails(images: Sequence[ImageFile], store: Store) -> Floats:
+    """(N, 16 * 16 * 3) float32 in grey levels, kept in the store."""
+    paths = [store.array("thumbnail", SIDE, DECODER, image.sha256) for image in images]
+
+    def make(indices: Sequence[int]) -> list[bytes]:
+        return [to_npy(_thumbnail(pixels)) for pixels in Decoded([images[i] for i in indices])]
+
+    store.fill(paths, make, 8)
+    return np.stack([from_npy(path) for path in paths])
+
+
+def _thumbnail(image: Pixels) -> Floats:
+    small = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BOX)
+    return np.asarray(small, np.float32).ravel()
+
+
+def _sentence(training: ImageFile, reference: ImageFile, how: str) -> str:
+    return f"train/{training.name} and references/{reference.name} {how}; {ADVICE}"

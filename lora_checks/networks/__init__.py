@@ -1,0 +1,122 @@
+"""Networks by slot name. Each lives in a file of its own and is imported only when it runs.
+
+Constructing an extractor is cheap and torch-free: it checks that the weights are on this machine (else
+`PrerequisiteError` says what to install or download where) and fixes ``id``. The network itself is
+loaded by the first call that needs it, so a run whose features are all stored never imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_checks.core.errors import ConfigError
+from lora_checks.core.records import Metric
+
+Pixels = NDArray[np.uint8]  # (H, W, 3) RGB, 0..255
+Floats = NDArray[np.float32]
+
+
+class Extractor(Protocol):
+    """What every network offers: an identity, and a name for people."""
+
+    id: str  # name, settings, preprocessing version and digest of the weights
+    label: str  # "CLIP ViT-B/32 (openai)"
+
+
+@runtime_checkable
+class ImageExtractor(Extractor, Protocol):
+    def images(self, pixels: Sequence[Pixels]) -> Floats:
+        """(N, D) float32, one row an image; a row of NaN where the image has nothing to measure."""
+
+
+@runtime_checkable
+class ManyParts(ImageExtractor, Protocol):
+    """A network that finds several things in one pass: ``rows`` holds them all, ``parts`` says where."""
+
+    parts: Mapping[str, slice]  # "features": what `images` gives
+
+    def rows(self, pixels: Sequence[Pixels]) -> Floats:
+        """(N, D) float32, every part side by side."""
+
+
+@runtime_checkable
+class FaceExtractor(ManyParts, Protocol):
+    """A network that finds faces and then describes them."""
+
+    def aligned(self, pixels: Sequence[Pixels]) -> Floats:
+        """(N, D) float32 of a face taken to be in each picture's middle, whether it is found or not."""
+
+
+@runtime_checkable
+class TextExtractor(Extractor, Protocol):
+    def texts(self, texts: Sequence[str]) -> Floats:
+        """(N, D) float32 in the space of ``images``; `MeasureError` where a text exceeds the token limit."""
+
+
+@runtime_checkable
+class PairExtractor(Extractor, Protocol):
+    """A network whose result belongs to a pair of images (LPIPS)."""
+
+    def distances(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> Floats:
+        """(N, M) float32: every x against every y. Sequences may decode lazily and are never all held."""
+
+    def paired(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> Floats:
+        """(N,) float32: x[i] against y[i]; the lengths must be equal."""
+
+
+KINDS = {
+    "aesthetic": "lora_checks.networks.aesthetic:Aesthetic",
+    "dino": "lora_checks.networks.dino:Dino",
+    "onnx": "lora_checks.networks.own:Onnx",
+    "torchscript": "lora_checks.networks.own:TorchScript",
+    "clip": "lora_checks.networks.clip:Clip",
+    "inception": "lora_checks.networks.inception:Inception",
+    "arcface": "lora_checks.networks.arcface:ArcFace",
+    "lpips": "lora_checks.networks.lpips:Lpips",
+    "trunk": "lora_checks.networks.trunk:Trunk",
+}
+
+
+def kind_of(slot: str, settings: Mapping[str, Any]) -> str:
+    return str(settings.get("kind", slot))
+
+
+def slot_of(metric: Metric, asked: str, networks: Mapping[str, Mapping[str, Any]]) -> str:
+    """The slot of the policy's ``networks:`` that serves a metric; "" where it looks at pixels.
+
+    A row may ask for another slot than the metric's own. A metric that is named after its network (FID is
+    of Inception, LPIPS of LPIPS) then wants one of that kind; "*" wants to be told.
+    """
+    slot = asked or metric.extractor
+    if not slot:
+        return ""
+    if slot == "*":
+        raise ConfigError(f"{metric.name} works on any network; say which with 'network: SLOT'")
+    if not metric.extractor:
+        raise ConfigError(f"{metric.name} looks at pixels; remove 'network: {asked}'")
+    if slot not in networks:
+        raise ConfigError(f"metric '{metric.name}' needs a network '{slot}' under networks: in the policy")
+    wanted, kind = metric.extractor, kind_of(slot, networks[slot])
+    if asked and wanted not in ("*", slot, kind) and kind != kind_of(wanted, networks.get(wanted, {})):
+        raise ConfigError(f"{metric.name} is of a network of kind {wanted}, and '{slot}' is of kind {kind}")
+    return slot
+
+
+def build(slot: str, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> Extractor:
+    """The extractor for a slot of the policy's ``networks:``; ``kind:`` defaults to the slot's own name.
+
+    ``cache`` is a folder for what a network can keep of its own making, such as a faster form of itself.
+    """
+    kind = kind_of(slot, settings)
+    settings = {key: value for key, value in settings.items() if key not in ("kind", "self_test")}
+    if kind not in KINDS:
+        raise ConfigError(f"networks: {slot}: unknown kind '{kind}'; known: {', '.join(sorted(KINDS))}")
+    module, _, name = KINDS[kind].partition(":")
+    extractor: Extractor = getattr(import_module(module), name)(settings, device, cache=cache)
+    return extractor

@@ -1,0 +1,136 @@
+"""ArcFace through ``insightface``: find the largest face, align it, and describe whose it is.
+
+The pack (buffalo_l, ...) holds a detector and a recogniser as ONNX; both run in ONNX Runtime, without torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lora_checks.core.errors import ConfigError, PrerequisiteError
+from lora_checks.networks import Floats, Pixels
+from lora_checks.networks.runtime import provider, session_options
+from lora_checks.networks.weights import check_keys, file_sha256, identity, number
+
+URL = "https://github.com/deepinsight/insightface/releases/download/model-zoo/"
+
+
+class ArcFace:
+    """Settings: ``pack``, ``root``, ``det_size`` (pixels), ``det_thresh``, ``pad``.
+
+    ``det_size`` is always ours: insightface's default changed between releases. ``pad`` adds that share of
+    the longer side around the picture before detection, for portraits so tight that no face is found.
+    """
+
+    parts: Mapping[str, slice] = {"features": slice(0, -1), "faces": slice(-1, None)}
+
+    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
+        check_keys("arcface", settings, {"pack", "root", "det_size", "det_thresh", "pad"})
+        self.pack = settings.get("pack", "buffalo_l")
+        self.root = Path(settings.get("root", "~/.insightface")).expanduser()
+        self.det_size = int(number("arcface", settings, "det_size", 640, 32, 4096))
+        self.det_thresh = number("arcface", settings, "det_thresh", 0.5, 0, 1)
+        self.pad = number("arcface", settings, "pad", 0, 0, 4)
+        if self.det_size % 32:
+            raise ConfigError(f"networks: arcface: det_size: {self.det_size} is no multiple of 32")
+        self.provider = provider("arcface", device)
+        chosen = {"det_size": self.det_size, "det_thresh": self.det_thresh, "pad": self.pad}
+        files = _pack_files(self.root, self.pack)
+        self.id = identity("arcface", "2", {"pack": self.pack, **chosen}, map(file_sha256, files))
+        self.label = f"ArcFace {self.pack}"
+
+    def images(self, pixels: Sequence[Pixels]) -> Floats:
+        """(N, D) float32 of each picture's largest face, not normalised; NaN where there is none."""
+        return self.rows(pixels)[:, self.parts["features"]]
+
+    def rows(self, pixels: Sequence[Pixels]) -> Floats:
+        """(N, D + 1) float32: the embedding, then the number of faces."""
+        size = self._app.models["recognition"].output_shape[1]
+        return np.stack([self._row(image, size) for image in pixels])
+
+    def aligned(self, pixels: Sequence[Pixels]) -> Floats:
+        """(N, D) float32 of a face taken to fill the middle of each picture; nothing is searched."""
+        from insightface.utils.face_align import arcface_dst
+
+        def described(image: Pixels) -> Floats:
+            side = min(image.shape[:2])
+            corner = (np.array(image.shape[1::-1]) - side) / 2
+            landmarks = (arcface_dst * (side / 112) + corner).astype(np.float32)
+            box = np.array([*corner, *(corner + side), 1], np.float32)
+            return self._embedding(np.ascontiguousarray(image[:, :, ::-1]), box, landmarks)
+
+        return np.stack([described(image) for image in pixels])
+
+    def _row(self, image: Pixels, size: int) -> Floats:
+        border = round(self.pad * max(image.shape[:2]))
+        # Black, as the detector itself fills what its square lacks.
+        padded = np.pad(image, ((border, border), (border, border), (0, 0)))
+        blue_first = np.ascontiguousarray(padded[:, :, ::-1])
+        boxes, landmarks = self._app.det_model.detect(blue_first)
+        row = np.full(size + 1, np.nan, np.float32)
+        row[-1] = len(boxes)
+        if len(boxes):
+            areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+            largest = int(np.argmax(areas))
+            row[:-1] = self._embedding(blue_first, boxes[largest], landmarks[largest])
+        return row
+
+    def _embedding(self, blue_first: Pixels, box: Floats, landmarks: Floats) -> Floats:
+        from insightface.app.common import Face
+
+        face = Face(bbox=box[:4], kps=landmarks, det_score=box[4])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # scikit-image renames what insightface calls
+            return np.asarray(self._app.models["recognition"].get(blue_first, face), np.float32)
+
+    @cached_property
+    def _app(self) -> Any:
+        from insightface.app import FaceAnalysis
+
+        with contextlib.redirect_stdout(io.StringIO()):  # older releases print every model they load
+            app = FaceAnalysis(
+                name=self.pack,
+                root=str(self.root),
+                allowed_modules=["detection", "recognition"],
+                providers=[self.provider],
+                sess_options=session_options(),
+            )
+            app.prepare(ctx_id=0, det_thresh=self.det_thresh, det_size=(self.det_size, self.det_size))
+        for task in ("detection", "recognition"):
+            if task not in app.models:
+                raise PrerequisiteError(f"networks: arcface: the pack {self.pack} has no {task} model")
+            used = app.models[task].session.get_providers()[0]
+            if used != self.provider:
+                raise PrerequisiteError(
+                    f"networks: arcface: {task} runs on {used}, not on {self.provider}; "
+                    "install onnxruntime-gpu with the CUDA it needs, or use --device cpu"
+                )
+        return app
+
+
+def _pack_files(root: Path, pack: object) -> list[Path]:
+    """The pack's networks; a missing folder would make insightface download without asking."""
+    if not isinstance(pack, str) or not pack or "/" in pack:
+        raise ConfigError(
+            f"networks: arcface: pack: must be the name of a folder in ROOT/models, not {pack!r}"
+        )
+    folder = root / "models" / pack
+    if not folder.is_dir():
+        raise PrerequisiteError(
+            f"networks: arcface: the pack {pack} is not on this machine; "
+            f"unpack {URL}{pack}.zip into {folder}, or set 'root' to where models/{pack} is"
+        )
+    files = sorted(folder.glob("*.onnx"))
+    if not files:
+        raise PrerequisiteError(
+            f"networks: arcface: {folder} holds no .onnx files; unpack {URL}{pack}.zip there"
+        )
+    return files

@@ -1,0 +1,160 @@
+"""FID's network: pytorch-fid's InceptionV3, weights pt_inception-2015-12-05, 2048-d pool3 features.
+
+On a CPU the network runs in ONNX Runtime, which needs about half the time of eager PyTorch on the same
+weights; the export is kept in ``cache``, so that the next run needs no torch at all.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_checks.core.errors import ConfigError, PrerequisiteError, StoreError
+from lora_checks.core.files import write_atomically
+from lora_checks.networks import Floats, Pixels
+from lora_checks.networks.resize import clean
+from lora_checks.networks.runtime import session_options
+from lora_checks.networks.weights import cause, check_keys, file_sha256, identity, local_file, torch_hub_file
+
+NAME = "pt_inception-2015-12-05-6726825d.pth"
+URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{NAME}"
+PUBLISHED = "6726825d"  # first digits of the SHA-256, as in the file's name
+DIMENSION = 2048
+SIDE = 299  # pixels that the network sees
+RESIZES = ("pytorch-fid", "clean")
+OPSET = 17
+
+
+class Inception:
+    """Settings: ``file`` names the weights where they are not in torch.hub's cache; ``resize: clean`` scales
+    as clean-fid does (Pillow's bicubic in float), and not as pytorch-fid (bilinear, without antialiasing).
+    """
+
+    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:
+        check_keys("inception", settings, {"file", "resize"})
+        self.resize = settings.get("resize", "pytorch-fid")
+        if self.resize not in RESIZES:
+            raise ConfigError(
+                f"networks: inception: resize: {self.resize!r} is not one of {', '.join(RESIZES)}"
+            )
+        if "file" in settings:
+            self.file = local_file("inception", "file", settings["file"])
+        else:
+            self.file = torch_hub_file("inception", NAME, URL)
+        self.device, self.cache = device, cache
+        self.sha256 = file_sha256(self.file)
+        scaled = {} if self.resize == "pytorch-fid" else {"resize": self.resize}
+        self.id = identity("inception", "1", scaled, [self.sha256])
+        published = self.sha256.startswith(PUBLISHED)
+        named = "pytorch-fid" if self.resize == "pytorch-fid" else "clean-fid's resize"
+        self.label = f"Inception v3 ({named})" if published else f"Inception v3 with {self.file.name}"
+
+    def images(self, pixels: Sequence[Pixels]) -> Floats:
+        """(N, 2048) float32. Sizes may differ: each image is scaled to 299 x 299."""
+        if not len(pixels):
+            return np.empty((0, DIMENSION), np.float32)
+        # One at a time: batches are no faster on a CPU, and memory does not grow with their number.
+        return np.concatenate([self._run(self._input(image)) for image in pixels])
+
+    def _input(self, image: Pixels) -> Floats:
+        if self.resize == "clean":  # the network then finds nothing left to scale
+            return _unit_range(clean(image, SIDE))
+        return _unit_range(image)
+
+    def _run(self, x: Floats) -> Floats:
+        if self.device != "cpu":
+            return self._run_torch(x)
+        (features,) = self._session.run(None, {"image": x})
+        return np.asarray(features, np.float32)
+
+    def _run_torch(self, x: Floats) -> Floats:
+        import torch
+
+        with torch.inference_mode():
+            features: NDArray[np.float32] = self._module(torch.from_numpy(x).to(self.device)).cpu().numpy()
+        return features
+
+    @cached_property
+    def _module(self) -> Any:
+        return _load(self.file).to(self.device)
+
+    @cached_property
+    def _session(self) -> Any:
+        kept = self.cache and self.cache / f"inception-{self.sha256[:16]}-opset{OPSET}.onnx"
+        if kept and kept.is_file():
+            return _start(kept.read_bytes())
+        exported = _export(_load(self.file))
+        if kept:
+            try:
+                write_atomically(kept, exported)
+            except OSError as error:
+                raise StoreError(f"{kept}: cannot be written: {error.strerror}; free the disk") from error
+        return _start(exported)
+
+
+def _unit_range(image: Pixels | Floats) -> Floats:
+    """(H, W, 3) in 0..255 -> (1, 3, H, W) float32 in [0, 1], as torchvision's ``to_tensor``."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+
+
+def _start(network: bytes) -> Any:
+    from onnxruntime import InferenceSession
+
+    return InferenceSession(network, session_options(), providers=["CPUExecutionProvider"])
+
+
+def _load(file: Path) -> Any:
+    """The network with exactly these weights: (1, 3, H, W) -> (1, 2048)."""
+    import pickle
+    from unittest.mock import patch
+
+    import torch
+    from pytorch_fid import inception
+
+    class Pool3(torch.nn.Module):  # type: ignore[misc, unused-ignore]
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[DIMENSION]])
+
+        def forward(self, x: Any) -> Any:
+            return self.network(x)[0].flatten(1)
+
+    def read(*_: object, **__: object) -> Any:
+        return torch.load(file, map_location="cpu", weights_only=True)
+
+    try:
+        # Its own loader knows only the download address.
+        with patch.object(inception, "load_state_dict_from_url", read):
+            return Pool3().eval()
+    except (RuntimeError, pickle.UnpicklingError, EOFError, AttributeError, TypeError) as error:
+        raise PrerequisiteError(
+            f"{file} does not hold the weights of pytorch-fid's Inception ({cause(error)}); download {URL}"
+        ) from error
+
+
+def _export(module: Any) -> bytes:
+    """The module as ONNX, for one image of any height and width."""
+    import torch
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # The newer exporter takes ten times as long for the same graph.
+        warnings.simplefilter("ignore")
+        path = Path(folder, "inception.onnx")
+        torch.onnx.export(
+            module,
+            (torch.zeros(1, 3, 64, 64),),
+            str(path),
+            input_names=["image"],
+            output_names=["pool3"],
+            dynamic_axes={"image": {2: "height", 3: "width"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+        return path.read_bytes()

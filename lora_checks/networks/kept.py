@@ -1,0 +1,87 @@
+"""What a network made of a picture, kept for the next pair that the picture is in.
+
+LPIPS needs 10 MB for a picture of 512 x 512, too much for the store and too dear to make again: the same
+images are compared with references, with training pictures and with each other. So they are kept in memory as
+far as it goes, then in a temporary file each, and in the end made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lora_checks.networks import Pixels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+HELD_BYTES = 512 << 20  # in memory
+SPILLED_BYTES = 8 << 30  # in temporary files, at most
+
+
+class Kept:
+    """Vectors by picture, the least recently asked for leaving first."""
+
+    def __init__(self) -> None:
+        self.held: OrderedDict[str, Tensor] = OrderedDict()
+        self.spilled: OrderedDict[str, int] = OrderedDict()  # bytes of each
+
+    def get(self, key: str, make: Callable[[], Tensor]) -> Tensor:
+        """The vector of a key, on the CPU; ``make`` is called where it is not kept."""
+        if key in self.held:
+            self.held.move_to_end(key)
+            return self.held[key]
+        if key in self.spilled:
+            import torch
+
+            self.spilled.move_to_end(key)
+            return torch.from_numpy(np.load(self._path(key)))
+        vector = self.held[key] = make()
+        while len(self.held) > 1 and sum(map(_bytes, self.held.values())) > HELD_BYTES:
+            self._spill(*self.held.popitem(last=False))
+        return vector
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.held or key in self.spilled
+
+    def _spill(self, key: str, vector: Tensor) -> None:
+        if _bytes(vector) > self._room:
+            return
+        while sum(self.spilled.values()) + _bytes(vector) > self._room:
+            oldest, _ = self.spilled.popitem(last=False)
+            self._path(oldest).unlink()
+        try:
+            np.save(self._path(key), vector.numpy())
+        except OSError:  # a full disk costs time, not the run
+            self._path(key).unlink(missing_ok=True)
+            return
+        self.spilled[key] = _bytes(vector)
+
+    @cached_property
+    def _folder(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="lora_checks-", ignore_cleanup_errors=True)
+
+    @cached_property
+    def _room(self) -> int:
+        """A quarter of what is free at the start: the folder may be memory, and is never ours alone."""
+        return min(SPILLED_BYTES, shutil.disk_usage(self._folder.name).free // 4)
+
+    def _path(self, key: str) -> Path:
+        return Path(self._folder.name, f"{key}.npy")
+
+
+def key_of(image: Pixels) -> str:
+    """Of the pixels and their shape."""
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
+
+
+def _bytes(vector: Tensor) -> int:
+    return vector.numel() * vector.element_size()

@@ -1,0 +1,158 @@
+"""A network of one's own in a file, ONNX or TorchScript: for pictures that ImageNet's networks never saw.
+
+It gets (1, 3, size, size) float32 RGB and gives (1, D). How a picture becomes that is said in the policy::
+
+    networks:
+      lesions: {kind: onnx, file: ./lesions.onnx, size: 224, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_checks.core.errors import ConfigError, MeasureError, PrerequisiteError
+from lora_checks.networks import Floats, Pixels
+from lora_checks.networks.resize import centred, resized, standardised
+from lora_checks.networks.runtime import provider, session_options
+from lora_checks.networks.weights import cause, check_keys, file_sha256, identity, local_file, number
+
+SETTINGS = {"file", "size", "mean", "std", "fit", "output", "name"}
+FITS = ("crop", "squash")
+
+
+class Own:
+    """Settings: ``file``; ``size``: pixels of the square it takes; ``mean`` and ``std`` of each channel in
+    [0, 1] (0 and 1 unless said); ``fit``: "crop" keeps proportions and cuts the middle out, "squash" does
+    not; ``name`` for people. Scaling is Pillow's bicubic.
+    """
+
+    kind = ""
+
+    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
+        known = SETTINGS if self.kind == "onnx" else SETTINGS - {"output"}
+        check_keys(self.kind, settings, known)
+        for key in ("file", "size"):
+            if key not in settings:
+                raise ConfigError(f"networks: {self.kind}: {key}: is not given; name {_WANTED[key]}")
+        self.file = local_file(self.kind, "file", settings["file"])
+        self.size = int(number(self.kind, settings, "size", 0, 8, 4096))
+        self.mean = _channels(self.kind, settings, "mean", 0.0)
+        self.std = _channels(self.kind, settings, "std", 1.0)
+        if not (self.std > 0).all():
+            raise ConfigError(f"networks: {self.kind}: std: must be above 0, not {settings['std']}")
+        self.fit = settings.get("fit", "crop")
+        if self.fit not in FITS:
+            raise ConfigError(f"networks: {self.kind}: fit: {self.fit!r} is not one of {', '.join(FITS)}")
+        self.output = settings.get("output")
+        self.device = device
+        chosen = {key: settings[key] for key in ("mean", "std", "output") if key in settings}
+        chosen |= {"size": self.size, "fit": self.fit}
+        self.id = identity(self.kind, "1", chosen, [file_sha256(self.file)])
+        self.label = str(settings.get("name", self.file.stem))
+
+    def images(self, pixels: Sequence[Pixels]) -> Floats:
+        """(N, D) float32."""
+        return np.concatenate([self._checked(self._run(self._input(image))) for image in pixels])
+
+    def _input(self, image: Pixels) -> Floats:
+        if self.fit == "squash":
+            fitted = resized(image, (self.size, self.size))
+        else:
+            fitted = centred(image, self.size, self.size)
+        return standardised(fitted, self.mean, self.std)[None]
+
+    def _checked(self, found: Any) -> Floats:
+        row = np.asarray(found, np.float32)
+        if row.ndim != 2 or row.shape[0] != 1:
+            raise MeasureError(
+                f"networks: {self.file.name} gives {row.shape} for one picture; it must give (1, D), "
+                "one row of features"
+            )
+        return row
+
+    def _run(self, x: Floats) -> Any:
+        raise NotImplementedError
+
+
+class Onnx(Own):
+    """Settings: those of `Own`, and ``output``: the name of the output, where it has several."""
+
+    kind = "onnx"
+
+    def _run(self, x: Floats) -> Any:
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+
+        session, name = self._session
+        try:
+            return session.run([name], {session.get_inputs()[0].name: x})[0]
+        except (Fail, InvalidArgument, RuntimeException) as error:
+            raise MeasureError(f"networks: {self.file.name} cannot take {x.shape}: {cause(error)}") from error
+
+    @cached_property
+    def _session(self) -> tuple[Any, str]:
+        """The network, and the output that is asked for."""
+        from onnxruntime import InferenceSession
+
+        try:
+            session = InferenceSession(
+                self.file.read_bytes(), session_options(), providers=[provider("onnx", self.device)]
+            )
+        except Exception as error:  # its own errors derive from Exception alone
+            raise PrerequisiteError(
+                f"networks: onnx: {self.file} cannot be loaded: {cause(error)}"
+            ) from error
+        taken = [taken.name for taken in session.get_inputs()]
+        if len(taken) != 1:
+            raise ConfigError(
+                f"networks: onnx: {self.file.name} takes {', '.join(taken) or 'nothing'}; it must take one "
+                "input, the picture"
+            )
+        names = [output.name for output in session.get_outputs()]
+        name = self.output or (names[0] if len(names) == 1 else "")
+        if name not in names:
+            raise ConfigError(f"networks: onnx: output: name one of {', '.join(names)} of {self.file.name}")
+        return session, name
+
+
+class TorchScript(Own):
+    """Settings: those of `Own`."""
+
+    kind = "torchscript"
+
+    def _run(self, x: Floats) -> Any:
+        import torch
+
+        try:
+            with torch.inference_mode():
+                found = self._module(torch.from_numpy(x).to(self.device))
+        except RuntimeError as error:
+            why = str(error).strip().splitlines()[-1]  # the traceback of the script stands before it
+            raise MeasureError(f"networks: {self.file.name} cannot take {x.shape}: {why[:200]}") from error
+        return found.float().cpu().numpy() if isinstance(found, torch.Tensor) else np.empty(0)
+
+    @cached_property
+    def _module(self) -> Any:
+        import torch
+
+        try:
+            return torch.jit.load(self.file, map_location=self.device).eval()  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            raise PrerequisiteError(
+                f"networks: torchscript: {self.file} cannot be loaded: {cause(error)}"
+            ) from error
+
+
+_WANTED = {"file": "the network's file", "size": "the side of the square that it takes, in pixels"}
+
+
+def _channels(kind: str, settings: Mapping[str, Any], key: str, default: float) -> NDArray[np.float32]:
+    values = settings.get(key, [default] * 3)
+    if not isinstance(values, list) or len(values) != 3:
+        raise ConfigError(f"networks: {kind}: {key}: must be three numbers (R, G, B), not {values!r}")
+    return np.array([number(kind, {key: value}, key, 0, -255, 255) for value in values], np.float32)

@@ -1,0 +1,34 @@
+"""How ONNX Runtime is started, the same for every network."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from lora_checks.core.errors import PrerequisiteError
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CPUExecutionProvider"}
+
+
+def session_options() -> Any:
+    """As many threads as ``OMP_NUM_THREADS`` says, which torch obeys and ONNX Runtime ignores."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if asked.isdigit():
+        options.intra_op_num_threads = int(asked)
+    return options
+
+
+def provider(kind: str, device: str) -> str:
+    """onnxruntime falls back to the CPU without a word, so ask first."""
+    wanted = PROVIDERS.get(device.partition(":")[0], "CPUExecutionProvider")
+    if wanted != "CPUExecutionProvider":
+        import onnxruntime
+
+        if wanted not in onnxruntime.get_available_providers():
+            raise PrerequisiteError(
+                f"networks: {kind}: this onnxruntime has no {wanted}; pip install onnxruntime-gpu"
+            )
+    return wanted

@@ -1,0 +1,183 @@
+"""Is a network what it was? At start each network of the policy looks at three pictures of this package.
+
+What it says of them, a few numbers, is held against what it should say: the policy's own ``self_test:`` of
+that network, else this package's table by the network's identity, else what the same network said when this
+store first saw it. Weights that were changed under the same name, a library that resizes otherwise, swapped
+colours: each is an error before any image is made, and not another value of a release.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core.errors import ConfigError, SelfTestError, StoreError
+from lora_checks.core.records import digest
+from lora_checks.core.store import Store
+from lora_checks.core.words import number
+from lora_checks.networks import Extractor, kind_of
+
+VERSION = 1  # of the pictures and of what is asked about them
+KEY = "self_test"  # of a network's settings
+TOLERANCE = 0.002  # of numbers up to 1, of larger ones as a share; other processors and threads stay below
+KNOWN = Path(__file__).parent / "known.json"
+LIBRARIES = (
+    *("torch", "torchvision", "onnxruntime", "open_clip_torch", "transformers", "insightface", "lpips"),
+    *("opencv-python-headless", "opencv-python", "pillow", "numpy", "pytorch-fid"),
+)
+Scores = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    scores: Scores
+    source: str  # who says so, as in "clip/1 ..., as the policy has it"
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    name: str
+    expected: float
+    found: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} is {number(self.found, [self.expected])}, not {number(self.expected, [self.found])}"
+        )
+
+
+def check(slot: str, settings: Mapping[str, Any], network: Extractor, store: Store, device: str) -> Scores:
+    """What the network says, measured once for each version of the libraries and kept in the store.
+
+    Raises `SelfTestError` where it is not what it should be, naming both.
+    """
+    found = kept(network, store, device)
+    expected = _expected(slot, settings, network, store, device, found)
+    wrong = deviations(slot, expected.scores, found)
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise SelfTestError(
+            f"networks: {slot}: {network.label} does not see what it should: "
+            f"{', '.join(map(str, wrong[:3]))}{more} ({expected.source}); {expected.remedy}"
+        )
+    return found
+
+
+def kept(network: Extractor, store: Store, device: str) -> Scores:
+    """The network's numbers from the store, where these libraries have been asked before."""
+    key = digest([VERSION, network.id, _kind_of(device), libraries()])
+    path = store.root / "self_test" / f"{key}.json"
+    if not path.exists():
+        from lora_checks.networks.self_test.scores import examine
+
+        store.put(path, json.dumps({"network": network.id, "scores": examine(network)}).encode())
+    scores: Scores = _read(path)["scores"]
+    return scores
+
+
+def deviations(slot: str, expected: Scores, found: Scores) -> list[Deviation]:
+    """Where found numbers are not the expected ones, the farthest first."""
+    unknown = sorted(expected.keys() - found.keys())
+    if unknown:
+        raise ConfigError(
+            f"networks: {slot}: {KEY}: this network has no '{unknown[0]}'; it has {', '.join(sorted(found))}"
+        )
+    pairs = [(abs(found[name] - value) / max(1.0, abs(value)), name) for name, value in expected.items()]
+    # In the positive, so that a NaN deviates.
+    wrong = sorted((pair for pair in pairs if not pair[0] <= TOLERANCE), reverse=True)
+    return [Deviation(name, expected[name], found[name]) for _, name in wrong]
+
+
+def _expected(
+    slot: str, settings: Mapping[str, Any], network: Extractor, store: Store, device: str, found: Scores
+) -> Expected:
+    if KEY in settings:
+        remedy = (
+            "put back the weights and libraries that the limits were set with, or, if the change is meant, "
+            "set the limits anew and take the numbers of `python -m lora_checks selftest --record`"
+        )
+        return Expected(declared(slot, settings), "by the policy", remedy)
+    if network.id in known():
+        remedy = (
+            "the weights are the published ones, so a library changed: go back to an earlier version of it"
+        )
+        return Expected(known()[network.id], "by this package's table", remedy)
+    return _first_seen(slot, settings, network, store, device, found)
+
+
+def _first_seen(
+    slot: str, settings: Mapping[str, Any], network: Extractor, store: Store, device: str, found: Scores
+) -> Expected:
+    """Under the network's settings and not its weights, which must not change under one name either."""
+    named = {key: value for key, value in settings.items() if key != "name"}
+    key = digest([VERSION, kind_of(slot, settings), named, _kind_of(device)])
+    path = store.root / "self_test" / f"first-{key}.json"
+    about = {"network": network.id, "libraries": libraries(), "scores": found}
+    store.put(path, json.dumps(about).encode())
+    first = _read(path)
+    what = _changed(first, network)
+    return Expected(
+        first["scores"],
+        f"by the first run with this store; since then {what} changed",
+        f"go back to them, or, if the change is meant, set the limits anew and delete {path}",
+    )
+
+
+def _changed(first: Mapping[str, Any], network: Extractor) -> str:
+    now = set(libraries())
+    gone = [name for name in first["libraries"] if name not in now]
+    parts = [f"its weights or settings ({first['network']} before)"] if first["network"] != network.id else []
+    return (
+        " and ".join([*parts, *([f"libraries ({', '.join(gone)} before)"] if gone else [])])
+        or "nothing known"
+    )
+
+
+def declared(slot: str, settings: Mapping[str, Any]) -> Scores:
+    """The policy's ``self_test:`` of a network, checked."""
+    scores = settings[KEY]
+    right = isinstance(scores, Mapping) and scores
+    if not right or any(isinstance(v, bool) or not isinstance(v, int | float) for v in scores.values()):
+        raise ConfigError(
+            f"networks: {slot}: {KEY}: must hold names and numbers, as "
+            "`python -m lora_checks selftest --record` prints them"
+        )
+    return {str(name): float(value) for name, value in scores.items()}
+
+
+@cache
+def known() -> Mapping[str, Scores]:
+    """Identity of a network -> what it says, for networks that were measured when this package was made."""
+    found: dict[str, Scores] = json.loads(KNOWN.read_text(encoding="utf-8"))
+    return found
+
+
+@cache
+def libraries() -> tuple[str, ...]:
+    """What decides a network's numbers besides its weights, as far as it is installed."""
+    return tuple(f"{name} {installed}" for name in LIBRARIES if (installed := _installed(name)))
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _kind_of(device: str) -> str:
+    return device.partition(":")[0]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"damaged file in the store: {path} ({error}); delete it and run again") from error
+    return found

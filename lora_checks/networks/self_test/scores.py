@@ -1,0 +1,153 @@
+"""What a network says of the package's three pictures, and what holds for every network that works.
+
+``first`` and ``second`` are drawings of two persons, 64 x 64; ``large`` is 240 x 160 with stripes that are
+finer than a smaller picture can hold, so that another way of resizing or cropping shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_checks.core.errors import SelfTestError
+from lora_checks.images.decoding import decode
+from lora_checks.networks import (
+    Extractor,
+    FaceExtractor,
+    Floats,
+    ImageExtractor,
+    PairExtractor,
+    Pixels,
+    TextExtractor,
+)
+
+PICTURES = ("first", "second", "large")
+TEXTS = ("a photo of a person", "a red square on a blue background")
+SAME = 1e-4  # between two looks at the same picture, relative
+Rows = NDArray[np.float64]
+
+
+def examine(network: Extractor) -> dict[str, float]:
+    """Name -> number, all finite; raises `SelfTestError` where the network contradicts itself."""
+    found: dict[str, float] = {}
+    for protocol, of in _PARTS:
+        if isinstance(network, protocol):
+            found |= of(network)
+    broken = [name for name, value in found.items() if not np.isfinite(value)]
+    if broken or not found:
+        raise _wrong(network, f"{broken[0]} is no number" if broken else "it says nothing of pictures")
+    return {name: round(value, 6) for name, value in found.items()}
+
+
+def pictures() -> dict[str, Pixels]:
+    folder = Path(__file__).parent / "pictures"
+    return {name: decode(folder / f"{name}.png") for name in PICTURES}
+
+
+def _of_images(network: ImageExtractor) -> dict[str, float]:
+    return _of_rows(network, network.aligned if isinstance(network, FaceExtractor) else network.images)
+
+
+def _of_rows(network: Extractor, look: Callable[[list[Pixels]], Floats]) -> dict[str, float]:
+    seen = pictures()
+    first, second, large = (seen[name] for name in PICTURES)
+    together = np.asarray(look([first, second, first]), np.float64)
+    alone = np.asarray([look([first])[0], look([second])[0], look([large])[0]], np.float64)
+    if not np.isfinite(together).all() or not np.isfinite(alone).all():
+        raise _wrong(network, "its features of a picture are not finite")
+    _same(network, together[0], together[2], "the same picture twice gives two features")
+    for row, other in zip(together, alone[:2], strict=False):
+        _same(network, row, other, "a picture alone has other features than among others")
+    if _alike(alone[0], alone[1]):
+        raise _wrong(network, "two different pictures have the same features")
+    return _numbers(dict(zip(PICTURES, alone, strict=True)))
+
+
+def _alike(first: Rows, second: Rows) -> bool:
+    if len(first) == 1:  # a score has no direction
+        return bool(np.isclose(first[0], second[0], rtol=SAME))
+    return _cosine(first, second) > 1 - SAME
+
+
+def _numbers(rows: Mapping[str, Rows]) -> dict[str, float]:
+    """Likeness, length and direction. Likeness alone would not tell that the dimensions changed places."""
+    first, second, large = (rows[name] for name in PICTURES)
+    found = {
+        "first-second": _cosine(first, second),
+        "first-large": _cosine(first, large),
+        "second-large": _cosine(second, large),
+    }
+    for name, row in rows.items():
+        found[f"length-{name}"] = float(np.linalg.norm(row))
+    axis = np.random.RandomState(0).uniform(-1, 1, len(first))  # the same in every numpy
+    for name in ("first", "large"):
+        found[f"direction-{name}"] = _cosine(rows[name], axis)
+    return found
+
+
+def _of_faces(network: FaceExtractor) -> dict[str, float]:
+    """How many faces are found: none in a drawing by a detector of photos."""
+    seen, part = pictures(), network.parts["faces"]
+    counts = network.rows([seen["first"], seen["second"]])[:, part].ravel()
+    return {"faces-first": float(counts[0]), "faces-second": float(counts[1])}
+
+
+def _of_texts(network: TextExtractor) -> dict[str, float]:
+    texts = np.asarray(network.texts(TEXTS), np.float64)
+    if not np.isfinite(texts).all():
+        raise _wrong(network, "its features of a text are not finite")
+    if _cosine(*texts) > 1 - SAME:
+        raise _wrong(network, "two different texts have the same features")
+    found = {"text-text": _cosine(*texts), "length-text": float(np.linalg.norm(texts[0]))}
+    if isinstance(network, ImageExtractor):
+        row = np.asarray(network.images([pictures()["first"]])[0], np.float64)
+        found["first-text"] = _cosine(row, texts[0])
+    return found
+
+
+def _of_pairs(network: PairExtractor) -> dict[str, float]:
+    seen = pictures()
+    first, second, large = (seen[name] for name in PICTURES)
+    flipped = np.ascontiguousarray(large[:, ::-1])
+    (to_itself, apart), (back, _) = np.asarray(
+        network.distances([first, second], [first, second]), np.float64
+    )
+    paired = np.asarray(network.paired([first, large], [second, flipped]), np.float64)
+    if not np.isfinite([to_itself, apart, back, *paired]).all():
+        raise _wrong(network, "its distance of two pictures is not finite")
+    if abs(to_itself) > SAME:
+        raise _wrong(network, f"a picture is {to_itself:.4g} away from itself")
+    if apart < SAME:
+        raise _wrong(network, "two different pictures are no distance apart")
+    if abs(apart - back) > SAME or abs(apart - paired[0]) > SAME:
+        raise _wrong(network, "the distance of two pictures depends on which is the first")
+    return {"distance-first-second": float(apart), "distance-large-flipped": float(paired[1])}
+
+
+_PARTS: tuple[tuple[Any, Callable[..., dict[str, float]]], ...] = (
+    (ImageExtractor, _of_images),
+    (FaceExtractor, _of_faces),
+    (TextExtractor, _of_texts),
+    (PairExtractor, _of_pairs),
+)
+
+
+def _same(network: Extractor, x: Rows, y: Rows, complaint: str) -> None:
+    apart = float(np.linalg.norm(x - y) / max(float(np.linalg.norm(x)), 1e-12))
+    if not apart <= SAME * 10:
+        raise _wrong(network, f"{complaint} ({apart:.2g} apart)")
+
+
+def _cosine(x: Rows, y: Rows) -> float:
+    lengths = float(np.linalg.norm(x) * np.linalg.norm(y))
+    return float(x @ y) / lengths if lengths else float("nan")
+
+
+def _wrong(network: Extractor, what: str) -> SelfTestError:
+    return SelfTestError(
+        f"{network.label} does not work as a network should: {what}; nothing that it measures can be believed"
+    )

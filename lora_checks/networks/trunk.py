@@ -1,0 +1,50 @@
+"""A perceptual trunk of one's own: LPIPS' architecture and code with other weights.
+
+Its distances and Frechet distances compare only with themselves, so it is never called LPIPS or FID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lora_checks.core.errors import ConfigError, PrerequisiteError
+from lora_checks.networks import Floats, Pixels
+from lora_checks.networks.lpips import PerceptualDistance, check_net, lpips_module
+from lora_checks.networks.weights import cause, check_keys, file_sha256, identity, local_file
+
+
+class Trunk(PerceptualDistance):
+    """Settings: ``file``, a safetensors state dict of ``lpips.LPIPS``; ``net``; ``name`` for people."""
+
+    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
+        check_keys("trunk", settings, {"net", "file", "name"})
+        net = check_net("trunk", settings.get("net", "squeeze"))
+        if "file" not in settings:
+            raise ConfigError("networks: trunk: file: name the safetensors file of its weights")
+        file = local_file("trunk", "file", settings["file"])
+        super().__init__(file, lambda: _load(net, file), device)
+        self.id = identity("trunk", "1", {"net": net}, [file_sha256(file)])
+        self.label = str(settings.get("name", f"the trunk {file.stem}"))
+
+    def images(self, pixels: Sequence[Pixels]) -> Floats:
+        """(N, C) float32: the last layer's activations, averaged over the picture (C is 512 for squeeze)."""
+        return np.stack([self.mean_of_last_layer(image).numpy() for image in pixels])
+
+
+def _load(net: str, file: Path) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    module = lpips_module(net)
+    try:
+        state = {name: tensor.float() for name, tensor in load_file(file).items()}
+        module.load_state_dict(state, assign=True)
+    except (SafetensorError, RuntimeError) as error:
+        raise PrerequisiteError(
+            f"{file} is no state dict of lpips.LPIPS(net='{net}'): {cause(error)}"
+        ) from error
+    return module

@@ -1,0 +1,93 @@
+"""Weights on this machine: found where the libraries themselves look, and named by their digest.
+
+Nothing here downloads anything. A network whose weights are missing is an error before any image is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core.errors import ConfigError, PrerequisiteError
+from lora_checks.images.decoding import DECODER
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_keys(kind: str, settings: Mapping[str, Any], known: Collection[str]) -> None:
+    """`ConfigError` for a setting that the network does not have: a typo must not select a default."""
+    for key in settings:
+        if key not in known:
+            close = get_close_matches(key, known, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"
+            raise ConfigError(f"networks: {kind}: unknown setting '{key}'; {hint}")
+
+
+def local_file(kind: str, key: str, value: object) -> Path:
+    """A file that the policy names; `PrerequisiteError` if it is not there."""
+    path = _path(kind, key, value)
+    if not path.is_file():
+        raise _absent(kind, key, path, "a file", "weights")
+    return path
+
+
+def local_folder(kind: str, key: str, value: object) -> Path:
+    """A folder that the policy names; `PrerequisiteError` if it is not there."""
+    path = _path(kind, key, value)
+    if not path.is_dir():
+        raise _absent(kind, key, path, "a folder", "model")
+    return path
+
+
+def _absent(kind: str, key: str, path: Path, wanted: str, content: str) -> PrerequisiteError:
+    problem = f"is not {wanted}" if path.exists() else "does not exist"
+    return PrerequisiteError(f"networks: {kind}: {key}: {path} {problem}; put the {content} there")
+
+
+def _path(kind: str, key: str, value: object) -> Path:
+    if not isinstance(value, str | Path) or not str(value):
+        raise ConfigError(f"networks: {kind}: {key}: must be a path, not {value!r}")
+    return Path(value).expanduser()
+
+
+def number(
+    kind: str, settings: Mapping[str, Any], key: str, default: float, low: float, high: float
+) -> float:
+    """A numeric setting within its limits, else `ConfigError`."""
+    value = settings.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ConfigError(f"networks: {kind}: {key}: must be a number from {low} to {high}, not {value!r}")
+    return value
+
+
+def torch_hub_file(kind: str, name: str, url: str) -> Path:
+    """A checkpoint in torch.hub's cache, found without importing torch."""
+    home = os.environ.get("TORCH_HOME") or Path(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "torch"
+    )
+    path = Path(home).expanduser() / "hub" / "checkpoints" / name
+    if not path.is_file():
+        raise PrerequisiteError(
+            f"networks: {kind}: the weights {name} are not on this machine; "
+            f"download {url} to {path}, or point the policy to a copy"
+        )
+    return path
+
+
+def cause(error: Exception) -> str:
+    """A library's error as part of one sentence."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def identity(kind: str, version: str, settings: Mapping[str, Any], digests: Iterable[str]) -> str:
+    """What decides the numbers of a network: its kind and code, settings, pixels' decoder and weights."""
+    chosen = "".join(f" {key}={value}" for key, value in sorted(settings.items()))
+    return f"{kind}/{version}{chosen} decoder={DECODER} {' '.join(digest[:16] for digest in digests)}"

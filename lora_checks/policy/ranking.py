@@ -1,0 +1,46 @@
+"""``ranking:`` of ``thresholds.yaml``: what makes one LoRA better than another where several pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lora_checks.core.records import Threshold, Weight
+from lora_checks.policy.strict_yaml import Value, suggestion
+
+
+def weights(value: Value, rows: Sequence[Threshold]) -> tuple[Weight, ...]:
+    """``row: {weight: 2, from: 0.2, to: 0.8}``: ``from`` is worth 0 and ``to`` 1, in the row's own unit.
+
+    ``weight`` is 1 where it is not given. A row that is not named has no part in the ranking.
+    """
+    by_name = {row.name: row for row in rows}
+    found = tuple(_weight(entry, name, by_name) for name, entry in value.mapping().items())
+    if not found:
+        raise value.error("names no row; remove the key, or say which rows the ranking is of")
+    return found
+
+
+def _weight(value: Value, name: str, rows: Mapping[str, Threshold]) -> Weight:
+    if name not in rows:
+        raise value.error(f"no row of 'checks:' is called so; {suggestion(name, list(rows))}")
+    fields = value.table(required=["from", "to"], optional=["weight"])
+    worst, best = fields["from"].number(), fields["to"].number()
+    weight = fields["weight"].number() if "weight" in fields else 1.0
+    if weight <= 0:
+        raise fields["weight"].error(f"must be above 0, not {weight:g}; a row without a part is left out")
+    if worst == best:
+        raise fields["to"].error(f"is the same as 'from', {worst:g}; every value would be worth the same")
+    _refuse_against_the_limit(rows[name], fields, worst, best)
+    return Weight(name, weight, worst, best, value.where)
+
+
+def _refuse_against_the_limit(row: Threshold, fields: Mapping[str, Value], worst: float, best: float) -> None:
+    """Of a row with one limit it is known which way is better."""
+    if row.min is not None and row.max is None and best < worst:
+        raise fields["to"].error(
+            f"{best:g} is below 'from', {worst:g}, but more is better: the row has 'min'; exchange the two"
+        )
+    if row.max is not None and row.min is None and best > worst:
+        raise fields["to"].error(
+            f"{best:g} is above 'from', {worst:g}, but less is better: the row has 'max'; exchange the two"
+        )

@@ -1,0 +1,206 @@
+"""The policy directory: ``thresholds.yaml`` and ``prompts.yaml`` -> records.
+
+Every message starts with ``file:line: key``. What cannot be known without loading a network (metric
+names, token limits) is checked where it is known; `Threshold.source` keeps the place for that message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core.errors import ConfigError
+from lora_checks.core.quantity import BASELINE
+from lora_checks.core.records import Policy, Prompt, PromptSet
+from lora_checks.policy.arms import ARMS, CLASS_ONLY, NO_TRIGGER, UNRELATED
+from lora_checks.policy.ranking import weights
+from lora_checks.policy.regression import allowances
+from lora_checks.policy.rows import check_name, check_prompts, checks
+from lora_checks.policy.sampling import base_of, path_of, sampler_of
+from lora_checks.policy.strict_yaml import Value, load
+
+MAX_SEED = 2**63 - 1
+_LOCAL_KEYS = ("root", "path", "file", "trunk_file")  # settings of a network that may name a local file
+
+
+def load_policy(
+    directory: Path,
+    *,
+    thresholds: Path | None = None,
+    prompts: Path | None = None,
+    references: Path | None = None,
+    base: str | None = None,
+    seeds: int | None = None,
+) -> Policy:
+    """Read a policy directory; each keyword stands for the command-line option of its name."""
+    path = _policy_file(directory, "thresholds.yaml", thresholds, "--thresholds")
+    top = load(path).table(
+        required=["checks"], optional=["folders", "networks", "unused_tensors", "regression", "ranking"]
+    )
+    folders = _folders(top.get("folders"), path.parent, references)
+    rows = checks(top["checks"], folders)
+    said = _prompt_set(_policy_file(directory, "prompts.yaml", prompts, "--prompts"), base, seeds)
+    for row in rows:
+        check_prompts(row, said)
+    return Policy(
+        prompts=said,
+        thresholds=rows,
+        networks=_networks(top.get("networks"), path.parent),
+        folders=_present(folders, {row.against for row in rows}),
+        directory=directory.absolute(),
+        unused_tensors=_unused(top["unused_tensors"]) if "unused_tensors" in top else {},
+        regression=allowances(top["regression"], rows) if "regression" in top else (),
+        ranking=weights(top["ranking"], rows) if "ranking" in top else (),
+    )
+
+
+def _policy_file(directory: Path, name: str, override: Path | None, option: str) -> Path:
+    if override is not None:
+        if not override.is_file():
+            raise ConfigError(f"{option}: {override} is not a file")
+        return override
+    if not directory.is_dir():
+        raise ConfigError(f"--policy: {directory} is not a directory")
+    path = directory / name
+    if not path.is_file():
+        raise ConfigError(f"--policy: {directory} has no {name}; add it, or name one with {option} FILE")
+    return path
+
+
+# --- thresholds.yaml ---------------------------------------------------------------------------------
+
+
+def _folders(value: Value | None, parent: Path, references: Path | None) -> dict[str, tuple[Path, str]]:
+    """Name -> (path, where it was written)."""
+    found: dict[str, tuple[Path, str]] = {}
+    for name, entry in (value.mapping() if value else {}).items():
+        check_name(entry, name)
+        if name == BASELINE:
+            raise entry.error("is the name of the images without the LoRA; call the folder something else")
+        where = f"{entry.where}: {entry.key}"
+        found[name] = (path_of(entry.text(), parent, where), where)
+    if references is not None:
+        found["references"] = (path_of(str(references), Path(), "--references"), "--references")
+    return found
+
+
+def _present(folders: Mapping[str, tuple[Path, str]], used: set[str]) -> dict[str, Path]:
+    """The folders as absolute paths. One that no row compares with may be missing."""
+    present: dict[str, Path] = {}
+    for name, (path, where) in folders.items():
+        if path.is_dir() or (path.is_file() and path.suffix == ".npz"):
+            present[name] = path.absolute()
+        elif name in used:
+            raise ConfigError(f"{where}: {_missing_folder(name, path)}")
+    return present
+
+
+def _missing_folder(name: str, path: Path) -> str:
+    problem = "is not a folder of pictures" if path.exists() else "does not exist"
+    option = " or name another with --references FOLDER" if name == "references" else ""
+    return f"{path} {problem}; put the pictures to compare with there{option}"
+
+
+def _networks(value: Value | None, parent: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for slot, entry in (value.mapping() if value else {}).items():
+        check_name(entry, slot)
+        found[slot] = {
+            name: _local(name, setting.plain(), parent) for name, setting in entry.mapping().items()
+        }
+    return found
+
+
+def _local(name: str, setting: Any, parent: Path) -> Any:
+    if name in _LOCAL_KEYS and isinstance(setting, str) and setting.startswith(("./", "../")):
+        return str((parent / setting).resolve())
+    return setting
+
+
+def _unused(value: Value) -> dict[str, str]:
+    """Patterns of tensor names that may stay without a place on the base, each with its why."""
+    found: dict[str, str] = {}
+    for pattern, entry in value.mapping().items():
+        if not pattern.strip("*?"):
+            raise entry.error(
+                "would allow every tensor to be left out; name the part that may be, as 'lora_te_*'"
+            )
+        found[pattern] = " ".join(entry.text().split())
+    return found
+
+
+# --- prompts.yaml ------------------------------------------------------------------------------------
+
+
+def _prompt_set(path: Path, base: str | None, seeds: int | None) -> PromptSet:
+    required = ["base", "sampler", "trigger", "class_words", "seeds", "prompts"]
+    top = load(path).table(required=required)
+    trigger = " ".join(top["trigger"].text().split())
+    listed = _seeds(top["seeds"])
+    sampler, places = sampler_of(top["sampler"])
+    return PromptSet(
+        base=base_of(top["base"], path.parent, base),
+        sampler=sampler,
+        prompts=_prompts(top["prompts"], trigger),
+        seeds=listed if seeds is None else extended(listed, seeds),
+        trigger=trigger,
+        class_words=top["class_words"].text(),
+        source=str(path),
+        places=places,
+    )
+
+
+def _seeds(value: Value) -> tuple[int, ...]:
+    seeds: list[int] = []
+    for entry in value.items():
+        seed = entry.integer(0, MAX_SEED)
+        if seed in seeds:
+            raise entry.error(f"seed {seed} is listed twice; it would give the same images again")
+        seeds.append(seed)
+    if not seeds:
+        raise value.error("must list at least one seed")
+    return tuple(seeds)
+
+
+def extended(listed: Sequence[int], count: int) -> tuple[int, ...]:
+    """The first ``count`` seeds: the listed ones, then the integers after the largest of them."""
+    if count < 1:
+        raise ConfigError(f"--seeds: must be at least 1, not {count}")
+    seeds, following = list(listed[:count]), max(listed)
+    while len(seeds) < count:
+        following = (following + 1) % (MAX_SEED + 1)
+        if following not in listed:
+            seeds.append(following)
+    return tuple(seeds)
+
+
+def _prompts(value: Value, trigger: str) -> tuple[Prompt, ...]:
+    prompts = tuple(_prompt(entry, trigger) for entry in value.items())
+    if not prompts:
+        raise value.error("must list at least one prompt")
+    ids: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    for entry, prompt in zip(value.items(), prompts, strict=True):
+        if prompt.id.casefold() in ids:
+            raise entry.error(f"id '{prompt.id}' is already at {ids[prompt.id.casefold()]}")
+        if prompt.text in texts:
+            raise entry.error(
+                f"the same text as '{texts[prompt.text]}'; for more images of one prompt list more seeds"
+            )
+        ids[prompt.id.casefold()], texts[prompt.text] = prompt.source, prompt.id
+    return prompts
+
+
+def _prompt(value: Value, trigger: str) -> Prompt:
+    fields = value.table(required=["id", "text"], optional=["tags"])
+    name, text = fields["id"].text(), " ".join(fields["text"].text().split())
+    check_name(fields["id"], name)
+    tags = tuple(tag.text() for tag in fields["tags"].items()) if "tags" in fields else ()
+    if not set(tags) & set(ARMS) and not re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", text):
+        raise fields["text"].error(
+            f"'{text}' lacks the trigger '{trigger}', so it would measure the base; "
+            f"add it, or tag the prompt '{NO_TRIGGER}', '{CLASS_ONLY}' or '{UNRELATED}'"
+        )
+    return Prompt(name, text, tags, source=value.where)

@@ -1,0 +1,147 @@
+"""``base:`` and ``sampler:`` of prompts.yaml -> records.
+
+What needs the base's own files to be known to be wrong (sizes, guidance, lengths) is checked with them, in
+`lora_checks.diffusion.base.pipeline`; `places` keeps where each key was written for those messages.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core.errors import ConfigError
+from lora_checks.core.records import Base, Sampler
+from lora_checks.policy.strict_yaml import Value
+
+CHECKPOINT = ".safetensors"
+PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
+LONGEST_SEQUENCE = 512  # tokens; what T5 was trained on in SD 3 and FLUX
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def base_of(value: Value, parent: Path, option: str | None = None) -> Base:
+    """``base:`` of a policy in ``parent``; ``option`` (``--base``) stands for its model and revision."""
+    fields = value.table(required=["model"], optional=["revision", "config", "vae"])
+    revision = fields["revision"].text() if "revision" in fields else None
+    said = (
+        _base(fields["model"].text(), revision, parent, _place(fields["model"])) if option is None else None
+    )
+    base = said or _option(option or "")
+    config = _other(fields["config"], parent, file=False) if "config" in fields else None
+    if said is not None and config is not None and not said.model.endswith(CHECKPOINT):
+        raise fields["config"].error(
+            "is for a single .safetensors checkpoint; a pipeline has its own settings"
+        )
+    vae = _other(fields["vae"], parent, file=True) if "vae" in fields else None
+    return replace(base, config=config if base.model.endswith(CHECKPOINT) else None, vae=vae)
+
+
+def _option(text: str) -> Base:
+    model, _, revision = text.partition("@") if not Path(text).exists() else (text, "", "")
+    return _base(model, revision or None, Path(), "--base")
+
+
+def _base(model: str, revision: str | None, parent: Path, where: str) -> Base:
+    """A mistyped path must not become a download."""
+    path = path_of(model, parent, where)
+    if path.is_dir() or (path.is_file() and path.suffix == CHECKPOINT):
+        return Base(str(path.resolve()), revision)
+    if path.exists():
+        raise ConfigError(f"{where}: {path} {_no_checkpoint(path)}")
+    if not _is_hub_id(model, parent):
+        raise ConfigError(
+            f"{where}: {path} does not exist; give a pipeline directory, a .safetensors checkpoint or a "
+            "hub id 'owner/name'"
+        )
+    return Base(model, revision)
+
+
+def _no_checkpoint(path: Path) -> str:
+    if path.suffix in PICKLES:
+        return "is a pickle, which can run code when it is loaded; use the checkpoint's .safetensors file"
+    return "is a file; the base must be a diffusers pipeline directory or a .safetensors checkpoint"
+
+
+def _other(value: Value, parent: Path, *, file: bool) -> str:
+    """A folder (or a file) as an absolute path, or a hub id with its revision as it was written."""
+    text = value.text()
+    path = path_of(text, parent, _place(value))
+    if path.is_dir() or (file and path.is_file() and path.suffix == CHECKPOINT):
+        return str(path.resolve())
+    if path.is_file() and path.suffix in PICKLES:
+        raise value.error(f"{path} {_no_checkpoint(path)}")
+    if path.exists() or not _is_hub_id(text.partition("@")[0], parent):
+        kinds = "a folder, a .safetensors file" if file else "a pipeline folder"
+        problem = "cannot be used" if path.exists() else "does not exist"
+        raise value.error(f"{path} {problem}; give {kinds} or a hub id 'owner/name'")
+    return text
+
+
+def _is_hub_id(text: str, parent: Path) -> bool:
+    return bool(_HUB_ID.fullmatch(text)) and not (parent / Path(text).parts[0]).exists()
+
+
+def path_of(text: str, parent: Path, where: str) -> Path:
+    path = parent / os.path.expanduser(text)  # noqa: PTH111  # Path.expanduser raises for unknown users
+    try:
+        path.exists()
+    except OSError as error:
+        raise ConfigError(f"{where}: '{text[:60]}' cannot be a path: {error.strerror}") from None
+    return path
+
+
+def sampler_of(value: Value) -> tuple[Sampler, dict[str, str]]:
+    """The record, and where each of its keys was written."""
+    required = ["steps", "guidance", "width", "height"]
+    optional = ["negative", "scheduler", "scheduler_settings", "max_sequence_length", "true_cfg_scale"]
+    fields = value.table(required=required, optional=optional)
+    found = Sampler(
+        steps=fields["steps"].integer(1),
+        guidance=fields["guidance"].number(0),
+        width=_pixels(fields["width"]),
+        height=_pixels(fields["height"]),
+        negative=fields["negative"].text(empty=True) if "negative" in fields else "",
+        scheduler=_scheduler(fields.get("scheduler")),
+        scheduler_settings=_settings(fields.get("scheduler_settings")),
+        max_sequence_length=_length(fields.get("max_sequence_length")),
+        true_cfg_scale=fields["true_cfg_scale"].number(1) if "true_cfg_scale" in fields else None,
+    )
+    return found, _places(fields)
+
+
+def _places(fields: Mapping[str, Value]) -> dict[str, str]:
+    places = {name: _place(field) for name, field in fields.items()}
+    settings = fields["scheduler_settings"].mapping() if "scheduler_settings" in fields else {}
+    return places | {f"scheduler_settings.{name}": _place(entry) for name, entry in settings.items()}
+
+
+def _place(value: Value) -> str:
+    return f"{value.where}: {value.key}"
+
+
+def _scheduler(value: Value | None) -> str | None:
+    if value is None:
+        return None
+    name = value.text()
+    if not name.isidentifier():
+        raise value.error(f"must be a diffusers class name such as DDIMScheduler, not '{name}'")
+    return name
+
+
+def _settings(value: Value | None) -> dict[str, Any]:
+    return {name: entry.plain() for name, entry in value.mapping().items()} if value else {}
+
+
+def _length(value: Value | None) -> int | None:
+    return None if value is None else value.integer(1, LONGEST_SEQUENCE)
+
+
+def _pixels(value: Value) -> int:
+    pixels = value.integer(8)
+    if pixels % 8:
+        raise value.error(f"must be a multiple of 8, not {pixels}")
+    return pixels

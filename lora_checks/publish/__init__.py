@@ -1,0 +1,1 @@
+"""What leaves after a verdict: signed statement, trackers, model card."""

@@ -1,0 +1,84 @@
+"""The pictures of a card, in the folder ``images`` beside it."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core.errors import CardError
+from lora_checks.core.files import write_atomically
+from lora_checks.report.pictures import Picture, pictures
+
+FOLDER = "images"
+PREFIX = "lora-checks-"  # what a later card may replace; other pictures of the folder are a person's
+QUALITY = 90  # of WebP
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A picture, the same without the LoRA where there is one, and their names in the folder."""
+
+    picture: Picture
+    base: Path | None
+    name: str  # without ending
+
+    def url(self, lossless: bool = False) -> str:
+        return f"{FOLDER}/{PREFIX}{self.name}{ending(lossless)}"
+
+    def base_url(self, lossless: bool = False) -> str:
+        return f"{FOLDER}/{PREFIX}{self.name}-base{ending(lossless)}" if self.base else ""
+
+
+def ending(lossless: bool) -> str:
+    return ".png" if lossless else ".webp"
+
+
+def samples(document: Row, lora: Row, most: int) -> list[Sample]:
+    """The first ``most`` pictures by `contents.pictures`; file names are unique and plain."""
+    bases = {one["name"]: (one.get("base") or {}).get("file") for one in lora.get("pictures") or ()}
+    found: dict[str, Sample] = {}
+    for picture in pictures(lora, document["run"], most):
+        base = bases.get(picture.name)
+        seed = "" if picture.seed is None else f"-{picture.seed}"
+        name = re.sub(r"[^a-z0-9]+", "-", f"{picture.prompt}{seed}".lower()).strip("-")
+        name = name if name and name not in found else f"{name}-{len(found)}".strip("-")
+        found[name] = Sample(picture, Path(base) if base and Path(base).is_file() else None, name)
+    return list(found.values())
+
+
+def save(found: list[Sample], folder: Path, *, lossless: bool) -> None:
+    """As WebP, or as the very bytes that were judged where ``lossless``; an earlier card's are removed."""
+    wanted = {}
+    for sample in found:
+        wanted[sample.url(lossless)] = sample.picture.file
+        if sample.base is not None:
+            wanted[sample.base_url(lossless)] = sample.base
+    try:
+        for url, file in wanted.items():
+            write_atomically(folder / url, _content(file, lossless))
+        for old in (folder / FOLDER).glob(f"{PREFIX}*"):
+            if f"{FOLDER}/{old.name}" not in wanted:
+                old.unlink()
+    except OSError as trouble:
+        raise CardError(f"the pictures of the card could not be written: {trouble}") from trouble
+
+
+def _content(file: Path, lossless: bool) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    with Image.open(file) as image:
+        if lossless and image.format == "PNG":
+            return file.read_bytes()
+        plain = image.convert("RGB")
+    plain.info.clear()  # no metadata: a picture made elsewhere may carry its whole workflow
+    if lossless:
+        plain.save(buffer, "PNG")
+    else:
+        plain.save(buffer, "WEBP", quality=QUALITY)
+    return buffer.getvalue()

@@ -1,0 +1,38 @@
+"""How others repeat a run: what was asked for, without the places of the machine that it ran on."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from lora_checks.core.words import printable
+
+TELLING = (  # options that decide a verdict; others say where things lie
+    *("--policy", "--thresholds", "--prompts", "--references", "--base", "--seeds", "--until-decided"),
+    *("--lora-scale", "--with-lora", "--images", "--images-from", "--baseline-images", "--dtype"),
+    *("--offload", "--save-memory"),
+)
+_PATH = re.compile(r"(?<![\w./:])(?:/|~/|[A-Za-z]:\\)(?:[^\s/\\;,'\"]+[/\\])*([^\s/\\;,'\"]+)")
+Row = Mapping[str, Any]
+
+
+def command(run: Row, lora: Row) -> str:
+    """What was asked for, without the places of the machine that ran it."""
+    given = shlex.split(str(run.get("command", "")))
+    kept: list[str] = []
+    for at, word in enumerate(given):
+        option, equals, value = word.partition("=")
+        if option in TELLING:
+            following = given[at + 1] if at + 1 < len(given) else ""
+            kept += [option, placeless(value if equals else following)]
+    file = PurePath(lora["path"]).name or str(lora["name"])
+    text = shlex.join(["pytest", *kept, *(["--lora", file] if lora["path"] else [])])
+    return printable(text).replace("```", "'''")
+
+
+def placeless(text: str) -> str:
+    """Without the folders of absolute paths: a card is public, and a home folder has its owner's name."""
+    return _PATH.sub(r"\1", text)

@@ -1,0 +1,139 @@
+"""The part of a card that is ours, between two comments; a later card replaces it and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from lora_checks.core.errors import CardError
+from lora_checks.core.words import count, number
+from lora_checks.publish.card.pictures import Sample
+from lora_checks.publish.card.reproduction import command, placeless
+from lora_checks.record.rows import HEADINGS, caveat, columns, errors, not_run, setting, tally, title, words
+from lora_checks.report.markdown import escape
+
+BEGIN = "<!-- lora_checks: begin; `python -m lora_checks card` writes what follows anew -->"
+END = "<!-- lora_checks: end -->"
+_MARKED = re.compile(r"<!-- lora_checks: begin\b.*?<!-- lora_checks: end -->", re.DOTALL)
+_MARK = re.compile(r"<!-- lora_checks: (?:begin\b|end -->)")
+_VERDICT = {
+    "PASS": "passed every required row of its release policy",
+    "FAIL": "did not pass its release policy",
+    "INCONCLUSIVE": "did not pass its release policy: too few images to decide",
+    "ERROR": "did not pass its release policy: not every row could be measured",
+    "INCOMPLETE": "did not pass its release policy: not every required row was run",
+}
+Row = Mapping[str, Any]
+
+
+def put(text: str, ours: str, end: str = "\n") -> str:
+    """``text`` with our section replaced by ``ours``, or ``ours`` at its end; line ends are ``end``.
+
+    Raises `CardError` where the marks are not one pair, so that no person's text between them is lost.
+    """
+    ours = ours.replace("\n", end)
+    marks = [found[0].endswith("begin") for found in _MARK.finditer(text)]
+    if marks not in ([], [True, False]):
+        raise CardError(
+            "the card has marks of lora_checks that are not one pair of 'begin' and 'end'; "
+            "delete all but one pair, or all of them"
+        )
+    if marks:
+        return _MARKED.sub(lambda _: ours, text)
+    return f"{text.rstrip()}{end}{end}{ours}{end}" if text.strip() else f"{end}{ours}{end}"
+
+
+def section(document: Row, lora: Row, found: Sequence[Sample], *, lossless: bool, gallery: bool) -> str:
+    run = document["run"]
+    parts = [
+        BEGIN,
+        "## Evaluation",
+        f"**{lora['outcome']}**: {escape(title(lora))} {_VERDICT[lora['outcome']]} ({escape(tally(lora))}).",
+        escape(caveat(run)),
+        *_rows(lora),
+        *_shown(found, lossless, gallery),
+        "### How it was evaluated",
+        _facts(run, lora),
+        "To reproduce it, with the policy of that digest:",
+        f"```sh\n{command(run, lora)}\n```",
+        END,
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _rows(lora: Row) -> list[str]:
+    measured = [row for row in lora["rows"] if row["outcome"] != "ERROR"]
+    table = [columns(row) for row in measured] + [not_run(check) for check in lora["missing"]]
+    lines = [
+        f"- **ERROR** {escape(', '.join(checks))}: {escape(placeless(reason))}"
+        for reason, checks in errors(lora["rows"])
+    ]
+    bad = [row for row in measured if row["outcome"] != "PASS"]
+    lines += [f"- **{row['outcome']}** {escape(placeless(words(row)))}" for row in bad]
+    cells = [[escape(placeless(cell)) for cell in line] for line in table]
+    return [_table(HEADINGS, cells) if table else "", "\n".join(lines)]
+
+
+def _shown(found: Sequence[Sample], lossless: bool, gallery: bool) -> list[str]:
+    if not found:
+        return []
+    said = (
+        f"The pictures are the first of {count(len(found), 'prompt')} in the policy's order; none was chosen "
+        "by its values."
+    )
+    compared = [sample for sample in found if sample.base is not None]
+    rows = [
+        [
+            escape(sample.picture.text or sample.picture.prompt),
+            _image(sample, sample.url(lossless), "with the LoRA"),
+            _image(sample, sample.base_url(lossless), "without it"),
+            escape(_values(sample)),
+        ]
+        for sample in compared
+    ]
+    headings = ("prompt", "with the LoRA", "without it, same noise", "values")
+    return [
+        "### Pictures",
+        "<Gallery />" if gallery else "",
+        said,
+        _table(headings, rows) if rows else "",
+    ]
+
+
+def _image(sample: Sample, url: str, what: str) -> str:
+    return f"![{escape(sample.picture.prompt)}, {what}]({url})"
+
+
+def _values(sample: Sample) -> str:
+    return ", ".join(f"{check} {number(value)}" for check, value in sample.picture.values.items())
+
+
+def _facts(run: Row, lora: Row) -> str:
+    base, policy, sampler = (run.get(key) or {} for key in ("base", "policy", "sampler"))
+    policy_name = PurePath(str(policy.get("directory", ""))).name
+    facts = {
+        "LoRA": f"SHA-256 {lora['sha256']}" if lora["sha256"] else "",
+        "strength": f"{lora['scale']:g}" if "scale" in lora else "",
+        "training step": "" if lora.get("step") is None else str(lora["step"]),
+        "images": setting({**run, "base": None}),
+        "base": _joined([base.get("label"), base.get("digest")]),
+        "trigger": run.get("trigger"),
+        "sampler": _joined([f"{key} {value}" for key, value in sampler.items() if value], ", "),
+        "policy": _joined([policy_name, policy.get("digest")]),
+        "hardware": _joined([run.get("hardware") or run.get("device"), run.get("dtype")], ", "),
+        "versions": _joined(run.get("versions") or (), ", "),
+        "finished": run.get("finished"),
+    }
+    rows = [[name, escape(placeless(str(text)))] for name, text in facts.items() if text]
+    return _table(("what", "which"), rows)
+
+
+def _joined(parts: Iterable[Any], between: str = " ") -> str:
+    return between.join(str(part) for part in parts if part)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

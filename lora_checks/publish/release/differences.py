@@ -1,0 +1,130 @@
+"""A claim held against what is asked for: a sentence for each difference, none where it is released."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from lora_checks.core.words import count, printable
+from lora_checks.publish.release.claim import NOT_COMPARED, PASSED, Claim, Resource, sha256_of, test_name
+from lora_checks.publish.release.wanted import Wanted, base_difference
+
+
+def differences(claim: Claim, asked: Wanted, now: datetime | None = None) -> list[str]:
+    """Why the claim does not release; every reason, the most basic first."""
+    found = [
+        *_subject(claim, asked),
+        *_result(claim),
+        *_rows(claim, asked),
+        *_policy(claim, asked),
+        *_folders(claim, asked),
+        *_making(claim, asked),
+        *_networks(claim, asked),
+        *_age(claim, asked, now or datetime.now(UTC)),
+    ]
+    return [printable(sentence) for sentence in found]
+
+
+def _subject(claim: Claim, asked: Wanted) -> Iterator[str]:
+    if claim.sha256 != asked.sha256:
+        yield (
+            f"it is about another file: {claim.name} with SHA-256 {claim.sha256[:12] or '-'}, "
+            f"and {asked.file} has {asked.sha256[:12]}"
+        )
+
+
+def _result(claim: Claim) -> Iterator[str]:
+    if claim.result != PASSED:
+        unfinished = "" if _finished(claim) else ": its run did not finish"
+        stopped = f": {', '.join(claim.failed)} did not pass" if claim.failed else unfinished
+        yield f"the result is {claim.result or 'missing'}, not PASSED{stopped}"
+    elif claim.failed:
+        yield f"it contradicts itself: PASSED, although {', '.join(claim.failed)} failed"
+
+
+def _rows(claim: Claim, asked: Wanted) -> Iterator[str]:
+    """Every required row of the policy as it is now must be among those that passed, at every strength."""
+    if "elsewhere" in claim.configuration:
+        yield "its pictures were made elsewhere: that the LoRA made them is not proven"
+    elif not claim.scales:
+        yield "it does not state the strength that the LoRA was judged at"
+    if claim.scales and (lacking := [scale for scale in asked.scales if scale not in claim.scales]):
+        judged = ", ".join(f"{scale:g}" for scale in claim.scales)
+        yield f"it was judged at strength {judged}, not at {', '.join(f'{scale:g}' for scale in lacking)}"
+    scales = [scale for scale in asked.scales if scale in claim.scales or not claim.scales]
+    no_worse = () if claim.compared == NOT_COMPARED else asked.no_worse
+    names = [test_name(row, scale, claim.scales) for scale in scales for row in (*asked.required, *no_worse)]
+    absent = [name for name in dict.fromkeys(names) if name not in (*claim.passed, *claim.failed)]
+    if absent:
+        yield f"it lacks {count(len(absent), 'row')} that must pass: {', '.join(absent)}"
+
+
+def _policy(claim: Claim, asked: Wanted) -> Iterator[str]:
+    """Part by part, so that the sentence names what to look at; the whole digest covers what has no part."""
+    where = asked.policy.directory
+    differing = [part for part, sha256 in asked.parts.items() if _sha256(claim, f"policy/{part}") != sha256]
+    for part in differing:
+        was = _sha256(claim, f"policy/{part}")[:12] or "not stated"
+        yield f"it was judged by other {part} than {where} has: {was}, not {asked.parts[part][:12]}"
+    if not differing and _sha256(claim, "policy") != asked.policy.digest:
+        was = _sha256(claim, "policy")[:12] or "not stated"
+        yield f"it was judged by another policy than {where}: {was}, not {asked.policy.digest[:12]}"
+
+
+def _folders(claim: Claim, asked: Wanted) -> Iterator[str]:
+    for name, sha256 in asked.folders.items():
+        if (was := _sha256(claim, f"folder/{name}")) != sha256:
+            digests = f"{was[:12] or 'not stated'}, not {sha256[:12]}"
+            yield f"it was judged by other pictures in '{name}': {digests}"
+
+
+def _making(claim: Claim, asked: Wanted) -> Iterator[str]:
+    """The base, and the LoRAs that it was stacked on."""
+    if "elsewhere" not in claim.configuration:
+        base = claim.configuration.get("base", Resource(""))
+        identity = base.notes.get("identity", "")
+        if not identity or base.sha256 != sha256_of(identity):
+            yield "it does not state its base"
+        elif difference := base_difference(identity, asked.policy.prompts.base, asked.base):
+            yield f"another base: {difference}"
+    stacked = {
+        (one.sha256, one.notes.get("scale", "")): name.rpartition("/")[2]
+        for name, one in claim.configuration.items()
+        if name.startswith("companion/")
+    }
+    named = {(sha256, f"{scale:g}"): path for sha256, scale, path in asked.companions}
+    for key in stacked.keys() - named.keys():
+        yield f"it was judged together with {stacked[key]} at {key[1]}; name that with --with-lora"
+    for key in named.keys() - stacked.keys():
+        yield f"it was not judged together with {named[key]} at {key[1]}"
+
+
+def _networks(claim: Claim, asked: Wanted) -> Iterator[str]:
+    for row, identity in (asked.networks or {}).items():
+        was = claim.configuration.get(f"network/{row}", Resource(""))
+        if was.sha256 != sha256_of(identity):
+            yield f"another network measured {row}: {was.notes.get('identity', 'not stated')}, not {identity}"
+
+
+def _age(claim: Claim, asked: Wanted, now: datetime) -> Iterator[str]:
+    if asked.max_age_days is None:
+        return
+    text = _finished(claim)
+    try:
+        days = (now - datetime.fromisoformat(text)).total_seconds() / 86400
+    except (ValueError, TypeError):  # no time, or one without a zone
+        yield "it does not state when the run finished, and --max-age-days asks for that"
+        return
+    if days > asked.max_age_days:
+        yield f"it is {math.ceil(days)} days old, more than {asked.max_age_days:g}: gate the LoRA again"
+    elif days < -1:
+        yield f"it was made in the future ({text}): the clock of one of the machines is wrong"
+
+
+def _finished(claim: Claim) -> str:
+    return claim.configuration.get("report.json", Resource("")).notes.get("finished", "")
+
+
+def _sha256(claim: Claim, name: str) -> str:
+    return claim.configuration.get(name, Resource("")).sha256

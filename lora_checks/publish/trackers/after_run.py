@@ -1,0 +1,112 @@
+"""Logging at the end of a gating run: after the report was written, in processes of their own.
+
+A tracker's client may hang, crash, or leave threads and exit handlers behind. None of that may touch a
+verdict, so the run starts the command that also logs a finished report, and waits no longer than `PATIENCE`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+import pytest
+
+from lora_checks.core.words import printable
+from lora_checks.publish.trackers import Target
+
+PATIENCE = 600.0  # seconds for one tracker
+
+
+class AfterRun:
+    """The plugin of a gating run with ``--log``."""
+
+    def __init__(self, config: pytest.Config, targets: Sequence[Target], report_folder: Path) -> None:
+        self.config, self.targets, self.report_folder = config, targets, report_folder
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, None, None]:
+        """The outermost wrapper: every report is written and the verdict is on the screen."""
+        yield
+        if self.config.option.collectonly:
+            return
+        if exitstatus == pytest.ExitCode.INTERRUPTED:
+            for target in self.targets:
+                self._say(refusal(target, "the run was interrupted", self.report_folder))
+            return
+        self._say(f"logging to {', '.join(str(target) for target in self.targets)}")
+        for line in log_apart(self.targets, self.report_folder):
+            self._say(line)
+
+    def _say(self, line: str) -> None:
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(line)
+
+
+def log_apart(
+    targets: Sequence[Target], folder: Path, patience: float = PATIENCE
+) -> Generator[str, None, None]:
+    """A line for each target: where to look, or why it was not logged and how to do it later."""
+    for target in targets:
+        command = [sys.executable, "-m", "lora_checks", "log", str(folder), "--to", str(target)]
+        try:
+            yield from _run(target, command, folder, patience)
+        except KeyboardInterrupt:
+            yield refusal(target, "interrupted", folder)
+        except OSError as trouble:
+            yield refusal(target, str(trouble), folder)
+
+
+def again(target: Target, folder: Path) -> str:
+    return shlex.join(["python", "-m", "lora_checks", "log", str(folder), "--to", str(target)])
+
+
+def refusal(target: Target, why: str, folder: Path) -> str:
+    return printable(f"{target.tracker}: not logged: {why}; later: {again(target, folder)}")
+
+
+def _run(target: Target, command: Sequence[str], folder: Path, patience: float) -> Generator[str, None, None]:
+    # A session of its own: the children that a client leaves behind end with it.
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,  # nothing can ask for a password in the middle of CI
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            yield refusal(target, f"{target.tracker} did not finish in {patience:g} s", folder)
+            return
+        except BaseException:
+            _end(process)
+            raise
+    said = (out.splitlines() or [""])[-1]
+    if said.startswith(f"{target.tracker}: "):
+        yield printable(said)
+    else:
+        yield refusal(target, _last(err) or f"it ended with status {process.returncode}", folder)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    stop: Callable[[int, int], None] | None = getattr(os, "killpg", None)
+    with contextlib.suppress(OSError):
+        if stop is None:
+            process.kill()
+        else:
+            stop(process.pid, signal.SIGKILL)
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].removeprefix("error: ") if lines else ""

@@ -1,0 +1,87 @@
+"""What a tracker is told of a report: pure functions of the document, the same for every tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core.words import clean, printable
+from lora_checks.record.rows import title
+from lora_checks.report import tables
+
+COLUMNS = tables.COLUMNS
+Row = Mapping[str, Any]
+
+
+def scalars(lora: Row) -> dict[str, float]:
+    """ "identity/value", "identity/low", ... in the metric's own unit; what does not exist has no key."""
+    found: dict[str, float] = {}
+    for row in lora["rows"]:
+        measured, asked = row["measurement"] or {}, row["threshold"] or {}
+        numbers = {
+            **{name: measured.get(name) for name in ("value", "low", "high", "missing")},
+            **{name: asked.get(name) for name in ("min", "max")},
+            "margin": row["margin"],
+        }
+        if measured:
+            found |= {
+                f"{clean(row['check'])}/{name}": float(value)
+                for name, value in numbers.items()
+                if value is not None
+            }
+    required = [row["outcome"] for row in lora["rows"] if row["required"]]
+    return found | {
+        "lora_checks/passed": float(lora["outcome"] == "PASS"),
+        "lora_checks/rows_passed": float(required.count("PASS")),
+        "lora_checks/rows": float(len(required) + len(lora["missing"])),
+    }
+
+
+def values(loras: Sequence[Row]) -> list[list[Any]]:
+    """The report's tidy table, in the order of `COLUMNS`: a line for each value of each picture."""
+    found = tables.lines({"loras": loras})
+    return [[clean(line[name]) for name in COLUMNS] for line in found]
+
+
+def config(document: Row, loras: Sequence[Row]) -> dict[str, Any]:
+    """Digests, versions, hardware and policy: what has to be equal for two values to be compared."""
+    run = document["run"]
+    names = (
+        "base dtype batch_size device hardware policy seeds trigger class_words sampler versions companions "
+        "elsewhere until_decided started finished seconds command"
+    )
+    prompts = run.get("prompts")
+    facts = {name: run[name] for name in names.split() if run.get(name) not in (None, "", [], {})}
+    said = ("name", "path", "sha256", "scale", "step", "ranks", "outcome")
+    facts["loras"] = [
+        {name: lora[name] for name in said if lora.get(name) not in (None, "", [])} for lora in loras
+    ]
+    facts["prompts"] = len(prompts) if isinstance(prompts, list) else prompts
+    found: dict[str, Any] = clean(facts)
+    return found
+
+
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Name and text of each leaf: ("policy.digest", "e39c..."), ("loras.0.step", "25")."""
+    if isinstance(value, Mapping | list | tuple):
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, item in items:
+            yield from flat(item, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, str(value)
+
+
+def outcome(loras: Sequence[Row]) -> str:
+    """PASS if all have passed, the word of the one where there is one, FAIL where several differ."""
+    found = {lora["outcome"] for lora in loras}
+    return str(found.pop()) if len(found) == 1 else "FAIL"
+
+
+def headlines(loras: Sequence[Row]) -> str:
+    return printable("; ".join(f"{title(lora)}: {lora['outcome']}" for lora in loras))
+
+
+def files(directory: Path) -> list[Path]:
+    """report.json, report.md, report.html, ...: whatever the run wrote."""
+    return sorted(path for path in directory.glob("report.*") if path.is_file())

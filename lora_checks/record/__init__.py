@@ -1,0 +1,1 @@
+"""The run's document: built, read, journalled, compared."""

@@ -1,0 +1,93 @@
+"""Verdict <-> JSON. One line of ASCII, so that it crosses xdist and a journal whatever the names hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from lora_checks.core.records import Calibration, Measurement, Outcome, Threshold, Verdict
+from lora_checks.judge.verdict import band, direction, margin
+
+Row = dict[str, Any]
+
+
+def verdict_to_json(verdict: Verdict) -> str:
+    """Loses nothing but the kind of a non-finite number: JSON has none, so each becomes null."""
+    return json.dumps(plain(dataclasses.asdict(verdict)), allow_nan=False, sort_keys=True)
+
+
+def verdict_from_json(text: str) -> Verdict:
+    data = json.loads(text)
+    threshold, measurement = data.pop("threshold"), data.pop("measurement")
+    return Verdict(
+        **(data | {"outcome": Outcome(data["outcome"])}),
+        threshold=None if threshold is None else _threshold(threshold),
+        measurement=None if measurement is None else _measurement(measurement),
+    )
+
+
+def row(verdict: Verdict) -> Row:
+    """The verdict as every report reads it: its fields, plus what follows from them.
+
+    ``band`` is the policy's word for the value, ``direction`` which way is better, ``margin`` the
+    distance to the nearest limit in the metric's unit (negative is outside).
+    """
+    derived: Row = {"band": "", "direction": "", "margin": None}
+    if verdict.threshold is not None and verdict.measurement is not None:
+        derived = {
+            "band": band(verdict.threshold, verdict.measurement),
+            "direction": _direction(verdict.measurement, verdict.threshold),
+            "margin": margin(verdict.measurement, verdict.threshold),
+        }
+    found: Row = plain(dataclasses.asdict(verdict) | derived)
+    return found
+
+
+def _direction(measurement: Measurement, threshold: Threshold) -> str:
+    """A row with one limit says itself which way is better: for `lpips` to the training pictures, far."""
+    if (threshold.min is None) == (threshold.max is None):
+        return direction(measurement)
+    return "higher" if threshold.max is None else "lower"
+
+
+def _threshold(data: Mapping[str, Any]) -> Threshold:
+    calibrated = data.get("calibrated_on")
+    changed: Row = {"bands": _pairs(data["bands"])}
+    changed |= {name: tuple(data[name]) for name in ("texts",) if name in data}
+    if calibrated is not None:
+        lists = {name: tuple(calibrated[name]) for name in ("good", "bad")}
+        changed["calibrated_on"] = Calibration(**(dict(calibrated) | lists))
+    return Threshold(**(dict(data) | changed))
+
+
+def _measurement(data: Mapping[str, Any]) -> Measurement:
+    named = ("per_image", "nearest", "matches", "by_prompt")
+    pairs = {name: _pairs(data.get(name, [])) for name in named}
+    optional = {name: _tuple(data[name]) for name in ("worst", "extremes")}
+    optional["reseeded"] = _tuple(data.get("reseeded", []))
+    value = math.nan if data["value"] is None else data["value"]
+    return Measurement(**(dict(data) | pairs | optional | {"value": value}))
+
+
+def _pairs(data: list[list[Any]]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(pair) for pair in data)
+
+
+def _tuple(data: list[Any] | None) -> tuple[Any, ...] | None:
+    return None if data is None else tuple(data)
+
+
+def plain(value: Any) -> Any:
+    """JSON's own types only; a number that is not finite is null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, str):
+        return str(value)  # Outcome -> its text
+    return value if value is None or isinstance(value, bool | int) else str(value)

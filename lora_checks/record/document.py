@@ -1,0 +1,112 @@
+"""Verdicts -> one JSON document -> everything else. Each renderer reads the document and nothing more.
+
+The document is described and checked by ``schema.json`` beside this file (JSON Schema 2020-12), version 2.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core.errors import ReportError
+from lora_checks.core.records import Verdict
+from lora_checks.judge.verdict import passed
+from lora_checks.lora.steps import step_of
+from lora_checks.record import journal
+from lora_checks.record.codec import Row, plain, row, verdict_from_json, verdict_to_json
+from lora_checks.record.files import write_text
+from lora_checks.record.ranking import rank
+from lora_checks.record.rows import urgency
+
+__all__ = ["build", "plain", "read", "row", "verdict_from_json", "verdict_to_json", "write"]
+
+SCHEMA = 2
+NAME = "report.json"
+Document = dict[str, Any]
+Pairs = Sequence[tuple[str, str]]
+
+
+def build(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Document:
+    """The document of a run.
+
+    ``run`` is recorded as it is, but for three keys: ``loras``, a list of {"name", "path", "sha256"} in
+    the order to report them; ``required``, the (LoRA name, check) pairs without which nothing passes; and
+    ``baseline``, of a run with that option.
+    """
+    facts = dict(run)
+    compared = {"baseline": facts.pop("baseline")} if "baseline" in facts else {}
+    required: Pairs = [(lora, check) for lora, check in facts.pop("required")]
+    known = {lora["name"]: dict(lora) for lora in facts.pop("loras")}
+    for name, sha256 in [(v.lora, v.lora_sha256) for v in verdicts] + [(name, "") for name, _ in required]:
+        known.setdefault(name, {"name": name, "path": "", "sha256": sha256})
+    document: Document = plain(
+        {
+            "schema": SCHEMA,
+            "outcome": passed(verdicts, required).outcome,
+            "run": facts,
+            "loras": [_lora(lora, verdicts, required) for lora in known.values()],
+            **compared,
+        }
+    )
+    document["ranking"] = rank(document)
+    return document
+
+
+def _lora(lora: Mapping[str, Any], verdicts: Sequence[Verdict], required: Pairs) -> Document:
+    own = [v for v in verdicts if v.lora == lora["name"]]
+    result = passed(own, [pair for pair in required if pair[0] == lora["name"]])
+    rows: list[Row] = sorted((row(v) for v in own), key=urgency)
+    return {
+        **lora,
+        "step": step_of(Path(lora["path"]), lora.get("facts", {})),
+        "outcome": result.outcome,
+        "images": list(dict.fromkeys(v.images for v in own if v.images)),
+        "missing": [check for _, check in result.missing],
+        "rows": rows,
+    }
+
+
+def read(directory: Path) -> Document:
+    """The report of a folder, or, while its run has not finished, what the journal tells of it.
+
+    Raises `ReportError`.
+    """
+    path, unfinished = directory / NAME, directory / journal.NAME
+    if unfinished.is_file() and not (path.is_file() and _is_of_last_run(path, unfinished)):
+        run, found = journal.read(unfinished)
+        if run:
+            document = build(run, found)
+            # What comes after the last verdict can fail yet: a check of one's own, or writing the report.
+            return document | ({"outcome": "INCOMPLETE"} if document["outcome"] == "PASS" else {})
+    return read_file(path)
+
+
+def _is_of_last_run(path: Path, unfinished: Path) -> bool:
+    run, _ = journal.read(unfinished)
+    return not run or bool(read_file(path)["run"].get("started") == run["started"])
+
+
+def read_file(path: Path) -> Document:
+    """Raises `ReportError` unless it is a whole report of this version."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ReportError(
+            f"{path}: cannot be read ({error.strerror}); name the folder of a report"
+        ) from error
+    except ValueError as error:
+        raise ReportError(f"{path} is no report: {error}") from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        found = document.get("schema") if isinstance(document, dict) else None
+        raise ReportError(
+            f"{path} is a report of schema {found}, and this version reads {SCHEMA}; run the gate again"
+        )
+    return document
+
+
+def write(document: Mapping[str, Any], directory: Path) -> Path:
+    """Writes report.json; a reader never sees half a file."""
+    text = json.dumps(document, indent=1, allow_nan=False)  # ASCII: lone surrogates stay escaped
+    return write_text(directory / NAME, text + "\n")

@@ -1,0 +1,188 @@
+"""``report.json#name`` -> one LoRA of a report, read and checked. Raises `ConfigError`."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core.errors import ConfigError, ReleaseError
+from lora_checks.core.records import Verdict
+from lora_checks.core.words import printable
+from lora_checks.publish.release.statement import strict_json
+from lora_checks.record import document as report
+
+NONE = "none"  # `--baseline none`: there is no approved release yet
+OPTION = "--baseline"
+PREFIX = "regression-"  # of the checks that compare with the baseline
+REPORT = "report.json"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One LoRA of a report: what was measured, and in which run."""
+
+    path: Path
+    sha256: str  # of the report file
+    run: Mapping[str, Any]
+    lora: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.lora["name"])
+
+    @property
+    def label(self) -> str:
+        """ "good 0518e9", or the name alone where no file was known."""
+        return " ".join(part for part in (self.name, str(self.lora["sha256"])[:6]) if part)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Which LoRA it is, of which file and run, as a document says it."""
+        return {
+            "path": str(self.path),
+            "sha256": self.sha256,
+            "lora": self.name,
+            "lora_sha256": self.lora["sha256"],
+            "scale": self.lora.get("scale"),
+            "finished": self.run.get("finished") or "",
+        }
+
+    @cached_property
+    def verdicts(self) -> dict[str, Verdict]:
+        """By the name of the check."""
+        found = (verdict_of(row) for row in self.lora["rows"])
+        return {one.check: one for one in found}
+
+    @property
+    def rows(self) -> dict[str, Verdict]:
+        """Those that have a value of their own, not one compared with an earlier release."""
+        return {check: found for check, found in self.verdicts.items() if not check.startswith(PREFIX)}
+
+
+def verdict_of(row: Mapping[str, Any]) -> Verdict:
+    """A row of a report as the verdict that it was made from."""
+    fields = {field.name: row[field.name] for field in dataclasses.fields(Verdict)}
+    return report.verdict_from_json(json.dumps(fields))
+
+
+def read_approved(argument: str, here: Path) -> Judged | None:
+    """The LoRA that was approved last, or None for ``--baseline none``.
+
+    Raises `ConfigError` where there is no such report, or where it did not pass: then nobody approved it.
+    """
+    if argument == NONE:
+        return None
+    found = read(argument, here, OPTION)
+    if found.lora["outcome"] != "PASS":
+        raise ConfigError(
+            f"{OPTION}: {found.path}: {printable(found.name)} ended in {found.lora['outcome']}, and only "
+            "what passed can have been approved; `python -m lora_checks compare` compares any two reports"
+        )
+    if not found.run.get("finished") or found.run.get("other_failures"):
+        failed = ", ".join(map(printable, found.run.get("other_failures") or ()))
+        reason = f"failed in {failed}" if failed else "has not finished"
+        raise ConfigError(
+            f"{OPTION}: {found.path}: its run {reason}, so it did not pass; gate the approved LoRA again"
+        )
+    if found.run.get("until_decided") is not None:
+        raise ConfigError(
+            f"{OPTION}: {found.path} was made with --until-decided, so its images stop where they decided; "
+            "gate the approved LoRA again without it"
+        )
+    return found
+
+
+def read(argument: str, here: Path, option: str) -> Judged:
+    """One LoRA of a report: a folder or a report.json, with ``#name`` where it holds several."""
+    path, name = _split(argument, here, option)
+    content = _content(path, option)
+    document = document_of(content, f"{option}: {path}")
+    lora = _chosen(document["loras"], name, f"{option}: {path}")
+    found = Judged(path, hashlib.sha256(content).hexdigest(), document["run"], lora)
+    try:
+        _check(found)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"{option}: {path}: the rows of {printable(found.name)} cannot be read ({error!r}); was the file "
+            "edited, or written by another version of lora_checks?"
+        ) from None
+    return found
+
+
+def _check(found: Judged) -> None:
+    """What can be compared with itself can be compared; raises what Python raises where something is amiss.
+
+    A hole would else be found after an hour of generation, by the report's last section.
+    """
+    from lora_checks.record.regression.comparison import compare
+
+    hash((found.lora["sha256"][:6], found.lora["outcome"]))
+    for row in found.rows.values():
+        t, m = row.threshold, row.measurement
+        math.fsum([t.min or 0, t.max or 0, t.max_missing, t.required] if t else [])
+        math.fsum([m.n, m.missing] if m else [])
+    json.dumps([found.about, compare(found, found)], allow_nan=False)
+
+
+def _split(argument: str, here: Path, option: str) -> tuple[Path, str]:
+    """A file may have a # in its name."""
+    if not argument.strip():
+        raise ConfigError(f"{option}: the argument is empty (an unset variable?); name a {REPORT}")
+    path, name = here / argument, ""
+    if not path.exists():
+        file, _, name = argument.rpartition("#")
+        path = here / (file or argument)
+    if path.is_dir():
+        path = path / REPORT
+    if not path.is_file():
+        raise ConfigError(f"{option}: {path} is no file; name the {REPORT} of a run of the gate")
+    return path, name
+
+
+def _content(path: Path, option: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{option}: {path} cannot be read ({error.strerror or error})") from None
+
+
+def document_of(content: bytes, where: str) -> dict[str, Any]:
+    """Raises `ConfigError` for what is no report of this schema."""
+    try:
+        document = strict_json(content, where)
+    except ReleaseError as error:
+        raise ConfigError(f"{error}; name the {REPORT} of a run of the gate") from None
+    schema = document.get("schema")
+    if schema is None:
+        raise ConfigError(f"{where} is no report of the gate; name the {REPORT} of a run")
+    if schema != report.SCHEMA:
+        raise ConfigError(
+            f"{where} is a report of schema {schema}, and this version compares schema {report.SCHEMA}; gate "
+            "its LoRA again"
+        )
+    loras = document.get("loras")
+    named = isinstance(loras, list) and all(isinstance(one, dict) and "name" in one for one in loras)
+    if not named or not isinstance(document.get("run"), dict):
+        raise ConfigError(f"{where} says schema {schema} and does not keep to it; was the file edited?")
+    return document
+
+
+def _chosen(loras: list[dict[str, Any]], name: str, where: str) -> dict[str, Any]:
+    names = ", ".join(printable(str(lora["name"])) for lora in loras)
+    if not loras:
+        raise ConfigError(f"{where} holds no LoRA: nothing was judged in that run")
+    if name:
+        found = [lora for lora in loras if lora["name"] == name]
+        if not found:
+            raise ConfigError(f"{where} holds no LoRA '{printable(name)}'; it has {names}")
+        return found[0]
+    if len(loras) > 1:
+        raise ConfigError(f"{where} holds {len(loras)} LoRAs; say which as {REPORT}#NAME: {names}")
+    return loras[0]

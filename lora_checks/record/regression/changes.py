@@ -1,0 +1,238 @@
+"""Two measurements of one row, before and now -> the difference, prompt by prompt.
+
+Both runs asked the same prompts with the same seeds and so the same noise: what an image owes to its prompt
+is in both values and leaves with the difference, which is why it is known far better than either value.
+Prompts are the sampling unit, as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_checks.core import quantity
+from lora_checks.core.records import Better, Measurement, Threshold
+from lora_checks.judge.verdict import direction
+from lora_checks.stats import intervals, shares, summary
+
+Kind = Literal["images", "set", "value"]
+Sides = Literal[1, 2]
+Floats = NDArray[np.float64]
+Prompts = tuple[tuple[str, float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of one row. ``difference`` is ``value - before``, in the row's own unit."""
+
+    label: str  # "arcface", "missing arcface", "clip_score gain on glasses"
+    better: Better
+    kind: Kind
+    before: float  # over the pairs, where kind is "images"
+    value: float
+    difference: float
+    low: float | None  # of the difference
+    high: float | None
+    sides: Sides
+    pairs: int  # images with a value in both
+    confidence: float = intervals.CONFIDENCE
+    lost: int = 0  # images with a value before and none now
+    found: int = 0  # images with a value now and none before
+    absent: int = 0  # images that only one of the two runs made
+    prompts: Prompts = ()  # prompt, before, now, difference; worst first
+    per_image: tuple[tuple[str, float], ...] = ()  # differences of the pairs
+
+    @property
+    def worsening(self) -> float:
+        """How much worse it became, positive where it did."""
+        return worsening(self.difference, self.better)
+
+
+def worsening(difference: float, better: Better) -> float:
+    return (-difference if better == "higher" else difference) + 0.0
+
+
+def better_of(row: Threshold, now: Measurement) -> Better:
+    """Which way the row wants its value: away from its limit.
+
+    The metric's own direction would be wrong for a distance to the training pictures, which is lower for
+    pictures more alike, and which a row against copies wants high. It decides where there are two limits.
+    """
+    if (row.min is None) == (row.max is None):
+        return direction(now)
+    return "lower" if row.min is None else "higher"
+
+
+def change(
+    before: Measurement,
+    now: Measurement,
+    *,
+    better: Better | None = None,
+    sides: Sides = 2,
+    same: bool = False,
+) -> Change | None:
+    """The difference of two measurements of one row; None where no image has a value in both.
+
+    ``better`` is the metric's own direction unless given, ``sides`` is as in `stats.jackknife`. ``same`` says
+    that both are of the same LoRA: then a share that has not moved cannot move on other prompts either.
+    """
+    better = better or direction(now)
+    label = quantity.label(now.metric, now.stat, now.at, now.gain, now.on)
+    if not now.per_image:
+        return _of_sets(before, now, label, better, sides)
+    pairs = paired(before, now)
+    if not pairs.names:
+        return None
+    frame = Frame(label, better, sides, pairs)
+    if now.stat in quantity.STATS_WITH_INTERVAL:
+        return _of_pairs(now, frame, same)
+    return frame.change("value", before.value, now.value, (None, None))
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The images that both runs have a value of, in the order of the later run."""
+
+    names: tuple[str, ...]
+    before: Floats
+    now: Floats
+    lost: int
+    found: int
+    absent: int
+
+    @property
+    def groups(self) -> list[str]:
+        return [prompt_of(name) for name in self.names]
+
+
+def paired(before: Measurement, now: Measurement) -> Pairs:
+    """Joined by the image's name, "prompt/seed". An image without a value is in no pair, and is counted."""
+    return _paired(_values(before, now), _values(now, now))
+
+
+def prompt_of(image: str) -> str:
+    return image.rpartition("/")[0] or image
+
+
+def _values(m: Measurement, row: Measurement) -> dict[str, float | None]:
+    """Image -> its value; of a share, 1 where ``row`` counts the image and 0 where it does not."""
+    if row.stat == "missing":
+        return {name: float(value is None) for name, value in m.per_image}
+    if row.stat not in quantity.SHARES or row.at is None:
+        return dict(m.per_image)
+    sign = 1 if row.stat == "share_at_least" else -1
+    limit = sign * row.at
+    return {name: None if x is None else float(sign * x >= limit) for name, x in m.per_image}
+
+
+def _paired(before: Mapping[str, float | None], now: Mapping[str, float | None]) -> Pairs:
+    both = [name for name in now if name in before]
+    pairs = [(name, before[name], now[name]) for name in both]
+    whole = [(name, x, y) for name, x, y in pairs if x is not None and y is not None]
+    return Pairs(
+        tuple(name for name, _, _ in whole),
+        np.array([x for _, x, _ in whole], dtype=np.float64),
+        np.array([y for _, _, y in whole], dtype=np.float64),
+        lost=sum(y is None and x is not None for _, x, y in pairs),
+        found=sum(x is None and y is not None for _, x, y in pairs),
+        absent=len(before) + len(now) - 2 * len(both),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What is known of a change before its numbers."""
+
+    label: str
+    better: Better
+    sides: Sides
+    pairs: Pairs
+
+    def change(self, kind: Kind, before: float, now: float, bounds: summary.Bounds) -> Change:
+        x, y = self.pairs.before, self.pairs.now
+        return Change(
+            self.label,
+            self.better,
+            kind,
+            before,
+            now,
+            now - before,
+            *bounds,
+            self.sides,
+            len(self.pairs.names),
+            lost=self.pairs.lost,
+            found=self.pairs.found,
+            absent=self.pairs.absent,
+            prompts=worst_first(_means(self.pairs.groups, x), _means(self.pairs.groups, y), self.better),
+            per_image=tuple(zip(self.pairs.names, (y - x).tolist(), strict=True)),
+        )
+
+
+def _of_pairs(now: Measurement, frame: Frame, same: bool) -> Change:
+    pairs = frame.pairs
+    moved = pairs.now - pairs.before
+    bounds: summary.Bounds = (0.0, 0.0)
+    if now.stat == "mean":
+        ask = summary.Ask(sides=frame.sides)
+        bounds = summary.around(
+            ask, lambda keep: float(moved[keep].mean()), pairs.groups, float(moved.mean())
+        )
+    elif not same or moved.any():
+        bounds = _of_shares(moved, pairs.groups, frame.sides)
+    return frame.change("images", float(pairs.before.mean()), float(pairs.now.mean()), bounds)
+
+
+def _of_shares(moved: Floats, groups: Sequence[str], sides: Sides) -> summary.Bounds:
+    """The share of images that came to be counted (1) less that of those that ceased to be (-1).
+
+    A jackknife would call a share that no image moved certain. Each of the two shares has an exact interval;
+    at half the error each, the two ends that are furthest apart hold together.
+    """
+    confidence = 1 - (1 - intervals.CONFIDENCE) / 2
+    came = shares.interval(moved > 0, groups, confidence=confidence, sides=sides)
+    went = shares.interval(moved < 0, groups, confidence=confidence, sides=sides)
+    if came is None or went is None:
+        return None, None
+    return came.low - went.high, came.high - went.low
+
+
+def _of_sets(before: Measurement, now: Measurement, label: str, better: Better, sides: Sides) -> Change:
+    """By what each prompt contributes to either set: the jackknife's pseudo-values, joined by prompt."""
+    was, is_now = dict(before.by_prompt), dict(now.by_prompt)
+    difference = now.value - before.value
+    bounds: summary.Bounds = (None, None)
+    if was.keys() == is_now.keys() and len(was) >= intervals.MIN_PROMPTS:
+        moved = np.array([is_now[prompt] - was[prompt] for prompt in is_now])
+        found = intervals.mean_interval(moved, (1 - intervals.CONFIDENCE) / sides)
+        bounds = summary.shifted(found, difference)
+    return Change(
+        label,
+        better,
+        "set",
+        before.value,
+        now.value,
+        difference,
+        *bounds,
+        sides,
+        min(before.n, now.n),
+        prompts=worst_first(was, is_now, better),
+    )
+
+
+def _means(groups: Sequence[str], values: Floats) -> dict[str, float]:
+    of_prompt: dict[str, list[float]] = defaultdict(list)
+    for group, value in zip(groups, values.tolist(), strict=True):
+        of_prompt[group].append(value)
+    return {group: float(np.mean(found)) for group, found in of_prompt.items()}
+
+
+def worst_first(before: Mapping[str, float], now: Mapping[str, float], better: Better) -> Prompts:
+    """Each prompt of both with its two values and their difference, the one that worsened most first."""
+    rows = [(prompt, before[prompt], now[prompt]) for prompt in now if prompt in before]
+    found = [(prompt, x, y, y - x) for prompt, x, y in rows]
+    return tuple(sorted(found, key=lambda row: -worsening(row[3], better)))

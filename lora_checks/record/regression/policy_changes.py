@@ -1,0 +1,71 @@
+"""What the policy says otherwise than the one by which the last release was approved.
+
+No obstacle to comparing values, which no limit decides; but whoever approves has to see that a limit moved.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from lora_checks.core.records import Threshold
+from lora_checks.core.words import number
+from lora_checks.record.regression.approved import PREFIX
+
+WORDS = frozenset({"name", "source", "why"})  # decide nothing
+
+
+def differences(
+    before: Mapping[str, Threshold],
+    now: Mapping[str, Threshold],
+    parts_before: Mapping[str, str],
+    parts: Mapping[str, str],
+) -> list[str]:
+    """A sentence for each limit that changed, with ", looser" where more can pass; then the other parts.
+
+    ``before`` and ``now`` are the rows by name, those of ``regression:`` among them, ``parts`` the digests of
+    the policy's parts. A part may change in words only, such as a reason.
+    """
+    names = list({**before, **now})
+    found = [(check, text) for check in names for text in _of_row(before.get(check), now.get(check))]
+    said = {"regression" if check.startswith(PREFIX) else "thresholds" for check, _ in found}
+    changed = [part for part in {**parts_before, **parts} if parts_before.get(part) != parts.get(part)]
+    sentences = [f"{check}: {text}" for check, text in found]
+    return sentences + [f"{part} changed" for part in changed if part not in said]
+
+
+def _of_row(before: Threshold | None, now: Threshold | None) -> list[str]:
+    if before is None:
+        return ["new row"]
+    if now is None:
+        return ["no such row any more, looser"]
+    fields = [field.name for field in dataclasses.fields(Threshold) if field.name not in WORDS]
+    return [
+        f"{field} {_word(was, value)} -> {_word(value, was)}{', looser' * _looser(field, before, now)}"
+        for field, was, value in ((field, getattr(before, field), getattr(now, field)) for field in fields)
+        if was != value
+    ]
+
+
+def _looser(field: str, before: Threshold, now: Threshold) -> bool:
+    """Whether something can pass now that could not before, by this field alone."""
+    if field == "min":
+        return before.min is not None and (now.min is None or now.min < before.min)
+    if field == "max":
+        return before.max is not None and (now.max is None or now.max > before.max)
+    if field == "max_missing":
+        return now.max_missing > before.max_missing
+    return (field == "required" and before.required) or (field == "rule" and before.rule == "bound")
+
+
+def _word(value: Any, unlike: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return number(value, (unlike,) if isinstance(unlike, float) else ())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return "another"
+    if isinstance(value, tuple):
+        return f"[{', '.join(_word(one, None) for one in value)}]"
+    return "none" if value is None or value == "" else str(value)

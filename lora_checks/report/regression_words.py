@@ -1,0 +1,111 @@
+"""The ``baseline`` of a document in words: what every renderer says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import PurePath
+from typing import Any
+
+from lora_checks.core.words import count, number
+
+Row = Mapping[str, Any]
+HEADINGS = ("row", "before", "now", "difference", "95 % interval", "allowed", "worsened most")
+NAMED = 2  # prompts in a table's cell
+MOST = 4  # rows that a sentence names
+
+
+def lines(section: Row | None) -> list[str]:
+    """Sentences: with what was compared, what the policy says otherwise, what could not be compared."""
+    if not section:
+        return []
+    found = [f"{heading(section)}: {section['note']}" if section["note"] else heading(section)]
+    if not section["path"]:
+        found = [section["note"]]
+    if section["policy_differences"]:
+        found.append(f"the policy differs from the baseline's: {'; '.join(section['policy_differences'])}")
+    found += [f"not the same: {note}" for note in section["notes"]]
+    return [*found, *obstacles(section["rows"]), *_unlimited(section["rows"])]
+
+
+def heading(section: Row) -> str:
+    """ "compared with good 0518e9 of 2026-11-02 (approved.json)"."""
+    name = " ".join(part for part in (section["lora"], section["lora_sha256"][:6]) if part)
+    day = f" of {section['finished'][:10]}" if section["finished"] else ""
+    return f"compared with {name}{day} ({PurePath(section['path']).name})"
+
+
+def obstacles(rows: Sequence[Row]) -> list[str]:
+    """Each reason once, with the rows it kept from being compared; the verdicts say theirs themselves."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row["not_compared"] and not row["outcome"]:
+            found.setdefault(row["not_compared"], []).append(row["check"])
+    return [f"not compared: {_some(list(dict.fromkeys(checks)))}: {why}" for why, checks in found.items()]
+
+
+def _unlimited(rows: Sequence[Row]) -> list[str]:
+    """What became surely worse and no policy limits."""
+    worse = [row for row in rows if row["allowed"] is None and surely(row) == "worse"]
+    return [
+        f"worse than the baseline, which no limit forbids: {_some([*_named(found, rows)])}"
+        for _, found in groupby(worse, key=lambda row: row["lora"])
+    ]
+
+
+def _named(worse: Iterable[Row], rows: Sequence[Row]) -> Iterable[str]:
+    several = len({row["lora"] for row in rows}) > 1
+    for row in worse:
+        where = f"{row['lora']}: " if several else ""
+        yield f"{where}{row['check']} {number(row['before'])} -> {number(row['value'])}, {difference(row)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return ", ".join(names[:MOST]) + more
+
+
+def surely(row: Row) -> str:
+    """ "better" or "worse" where the interval says so; "" where the difference may be chance."""
+    if row["low"] is None or row["high"] is None or row["low"] <= 0 <= row["high"]:
+        return ""
+    return "better" if (row["low"] > 0) == (row["better"] == "higher") else "worse"
+
+
+def difference(row: Row) -> str:
+    """ "-0.031 [-0.045, -0.018]"."""
+    return " ".join(part for part in (number(row["difference"]), interval(row)) if part)
+
+
+def interval(row: Row) -> str:
+    """Of a row that a bound judges, the two ends hold at 95 % each, not together."""
+    if row["low"] is None or row["high"] is None:
+        return ""
+    return f"[{number(row['low'])}, {number(row['high'])}]"
+
+
+def columns(row: Row) -> tuple[str, ...]:
+    """As `HEADINGS`; of a row that was not compared the reason is in the last."""
+    allowed = "" if row["allowed"] is None else number(row["allowed"])
+    if row["not_compared"]:
+        return (row["check"], "", "", "", "", allowed, f"not compared: {row['not_compared']}")
+    values = (number(row["before"]), number(row["value"]), number(row["difference"]))
+    return (row["check"], *values, interval(row), allowed, note(row))
+
+
+def note(row: Row) -> str:
+    """The prompts that worsened most, and which images took no part."""
+    sign = -1 if row["better"] == "higher" else 1
+    worst = [f"{prompt} {number(moved)}" for prompt, _, _, moved in row["prompts"] if sign * moved > 0]
+    parts = [surely(row), ", ".join(worst[:NAMED])]
+    for key, words in (("lost", "lost their value"), ("found", "had none before"), ("absent", "of one run")):
+        parts.append(f"{count(row[key], 'image')} {words}" if row[key] else "")
+    parts.append(_KINDS.get(row["kind"], "") if row["low"] is None else "")
+    return "; ".join(part for part in parts if part)
+
+
+_KINDS = {
+    "set": "one value of all images, without an interval",
+    "value": "no interval for this stat",
+    "images": "too few prompts for an interval",
+}

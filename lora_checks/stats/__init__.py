@@ -1,0 +1,1 @@
+"""Intervals and what follows from them, in NumPy alone."""

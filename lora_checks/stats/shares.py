@@ -1,0 +1,108 @@
+"""Intervals of a share of images, with prompts as the sampling unit.
+
+A jackknife of a share degenerates near 0 and 1: where every image agrees, no prompt that is left out
+changes anything, and the interval would be a point. One image a prompt is the plain binomial case, whose
+exact interval is Clopper & Pearson's (1934). Several images a prompt count as fewer independent ones:
+Korn & Graubard ("Confidence intervals for proportions with small expected number of positive counts
+estimated from survey data", 1998) put the effective number into the exact interval, corrected for the
+degrees of freedom that estimating it costs. Where fewer than `ENOUGH` prompts have an image that departs
+from the rest it cannot be estimated, and each prompt counts as a single observation: without that rule a
+bound at 95 % was wrong in up to 9.5 % of 20,000 simulated draws (16 or 32 prompts x 4, shares of 0.05 to
+0.1), with it in 4.5 % at most.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_checks.stats import intervals
+
+ENOUGH = 3  # prompts with an image of the rarer kind
+
+
+def interval(
+    hits: NDArray[np.bool_],
+    groups: Sequence[str],
+    *,
+    confidence: float = intervals.CONFIDENCE,
+    sides: int = 2,
+) -> intervals.Interval | None:
+    """Interval of ``hits.mean()``; ``hits`` and ``groups`` (N,), ``sides`` as in `stats.jackknife`.
+
+    None where there are fewer than `stats.MIN_PROMPTS` prompts.
+    """
+    names, index = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
+    if len(names) < intervals.MIN_PROMPTS:
+        return None
+    images = np.bincount(index).astype(np.float64)
+    found = np.bincount(index, weights=hits).astype(np.float64)
+    share, level = float(hits.mean()), (1 - confidence) / sides
+    n = _effective(found, images, level)
+    return intervals.Interval(share, *clopper_pearson(share * n, n, level))
+
+
+def _effective(found: NDArray[np.float64], images: NDArray[np.float64], level: float) -> float:
+    """Independent observations that the images are worth: at least the prompts, at most the images."""
+    k, n = len(images), float(images.sum())
+    rare = min(int((found > 0).sum()), int((found < images).sum()))
+    if rare < ENOUGH:
+        return float(k)
+    share = found.sum() / n
+    without = (found.sum() - found) / (n - images)
+    variance = (k - 1) / k * float(((without - without.mean()) ** 2).sum())
+    worth = share * (1 - share) / variance if variance > 0 else n
+    price = intervals.t_quantile(1 - level, int(n) - 1) / intervals.t_quantile(1 - level, k - 1)
+    return max(float(k), float(min(worth, n) * price**2))
+
+
+def clopper_pearson(hits: float, n: float, level: float) -> tuple[float, float]:
+    """Bounds of a binomial share, each wrong with probability ``level`` at most; ``hits`` may be broken."""
+    low = beta_quantile(level, hits, n - hits + 1) if hits > 1e-9 else 0.0
+    high = beta_quantile(1 - level, hits + 1, n - hits) if hits < n - 1e-9 else 1.0
+    return low, high
+
+
+@lru_cache(maxsize=4096)
+def beta_quantile(p: float, a: float, b: float) -> float:
+    """The x with I_x(a, b) = p, by bisection."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if beta_cdf(middle, a, b) < p else (low, middle)
+    return (low + high) / 2
+
+
+def beta_cdf(x: float, a: float, b: float) -> float:
+    """I_x(a, b), the regularised incomplete beta function, by its continued fraction (DLMF 8.17.22)."""
+    if x <= 0 or x >= 1:
+        return float(x > 0)
+    if x > (a + 1) / (a + b + 2):  # where the fraction converges fast is the other half
+        return 1 - beta_cdf(1 - x, b, a)
+    logs = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    return math.exp(logs) / a * _fraction(x, a, b)
+
+
+def _fraction(x: float, a: float, b: float) -> float:
+    """Lentz' method for 1 / (1 + d1 / (1 + d2 / (1 + ...)))."""
+    value, c, d = 1.0, 1.0, 0.0
+    for step in range(1, 500):
+        m = step // 2
+        if step % 2:
+            top = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        else:
+            top = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        d = 1 / _off_zero(1 + top * d)
+        c = _off_zero(1 + top / c)
+        value *= c * d
+        if abs(c * d - 1) < 1e-14:
+            break
+    return 1 / value
+
+
+def _off_zero(x: float) -> float:
+    return x if abs(x) > 1e-300 else 1e-300

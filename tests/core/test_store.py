@@ -1,0 +1,274 @@
+"""One primitive, put-if-absent, under every fault and race that a disk and other workers can bring."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lora_checks.core.errors import StoreError
+from lora_checks.core.store import Store, from_npy, to_npy
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def leftovers(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.is_file() and path.suffix in {".part", ".lock"}]
+
+
+def test_put_keeps_the_first_content(store: Store) -> None:
+    path = store.image("ab" * 32)
+    assert store.put(path, b"first")
+    assert not store.put(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert leftovers(store.root) == []
+
+
+def test_of_many_writers_exactly_one_puts(store: Store) -> None:
+    path, start = store.image("cd" * 32), threading.Barrier(8)
+
+    def write(i: int) -> bool:
+        start.wait()
+        return store.put(path, bytes([i]) * 10_000)
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(write, range(8)))
+    assert won.count(True) == 1
+    assert path.read_bytes() == bytes([won.index(True)]) * 10_000
+    assert leftovers(store.root) == []
+
+
+def test_put_is_atomic_without_hard_links(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert store.put(store.image("ef" * 32), b"content")
+    assert not store.put(store.image("ef" * 32), b"other")
+    assert store.image("ef" * 32).read_bytes() == b"content"
+
+
+def test_other_users_can_read_what_was_put(store: Store) -> None:
+    store.put(store.image("aa" * 32), b"content")
+    assert store.image("aa" * 32).stat().st_mode & 0o044 == 0o044
+
+
+def test_equal_keys_have_one_address(store: Store) -> None:
+    assert store.array("clip", "x", ["a", "b"]) == store.array("clip", "x", ("a", "b"))
+    assert store.array("clip", "xy") != store.array("clip", "x", "y")
+
+
+def test_fill_makes_only_what_is_missing_in_batches(store: Store) -> None:
+    paths = [store.image(f"{i:02d}" * 32) for i in range(7)]
+    store.put(paths[2], b"old")
+    asked: list[list[int]] = []
+
+    def make(indices: Sequence[int]) -> Iterator[bytes]:
+        asked.append(list(indices))
+        yield from (f"{i}".encode() for i in indices)
+
+    store.fill(paths, make, 4)
+    assert asked == [[0, 1, 3, 4], [5, 6]]
+    assert [path.read_bytes() for path in paths] == [b"0", b"1", b"old", b"3", b"4", b"5", b"6"]
+    assert leftovers(store.root) == []
+
+
+def test_what_was_made_before_an_error_is_kept_and_not_made_again(store: Store) -> None:
+    paths = [store.image(f"{i:02d}" * 32) for i in range(4)]
+
+    def stumbles(indices: Sequence[int]) -> Iterator[bytes]:
+        yield from (b"kept" for _ in indices[:2])
+        raise RuntimeError("out of luck")
+
+    with pytest.raises(RuntimeError, match="out of luck"):
+        store.fill(paths, stumbles, 4)
+    assert [path.exists() for path in paths] == [True, True, False, False]
+    asked: list[int] = []
+
+    def works(indices: Sequence[int]) -> list[bytes]:
+        asked.extend(indices)
+        return [b"new" for _ in indices]
+
+    store.fill(paths, works, 4)
+    assert asked == [2, 3]
+    assert leftovers(store.root) == []
+
+
+def test_a_maker_that_returns_too_little_is_found_out(store: Store) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        store.fill([store.image(f"{i:02d}" * 32) for i in range(3)], lambda _: [b"only one"], 3)
+
+
+FILLER = """
+import json, os, sys, time
+from pathlib import Path
+from lora_checks.core.store import Store
+
+store = Store(Path(sys.argv[1]))
+paths = [store.image(f"{i:02d}" * 32) for i in range(24)]
+
+def make(indices):
+    for i in indices:
+        time.sleep(0.02)
+        store.append(store.root / "made.jsonl", {"image": i, "process": os.getpid()})
+        yield str(i).encode()
+
+print("ready", flush=True)
+sys.stdin.readline()
+store.fill(paths, make, 3)
+print(sum(path.exists() for path in paths))
+"""
+
+
+def test_two_processes_share_a_fill_and_make_nothing_twice(tmp_path: Path) -> None:
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", FILLER, str(tmp_path / "store")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    assert [worker.communicate(timeout=60)[0] for worker in workers] == ["24\n", "24\n"]
+    lines = [json.loads(line) for line in (tmp_path / "store" / "made.jsonl").read_text().splitlines()]
+    assert Counter(line["image"] for line in lines) == Counter(range(24))
+    assert {line["process"] for line in lines} == {worker.pid for worker in workers}
+    assert leftovers(tmp_path / "store") == []
+
+
+def test_progress_counts_what_others_finish(store: Store) -> None:
+    """Two fills at once: each is told of all that was missing."""
+    paths = [store.image(f"{i:02d}" * 32) for i in range(6)]
+    start, told = threading.Barrier(2), [0, 0]
+
+    def work(me: int) -> None:
+        from contextlib import contextmanager
+
+        @contextmanager
+        def progress(total: int) -> Iterator[object]:
+            assert total == 6
+            start.wait()
+
+            def advance(done: int) -> None:
+                told[me] += done
+
+            yield advance
+
+        store.fill(paths, lambda indices: [b"x" for _ in indices], 1, progress)  # type: ignore[arg-type]
+
+    threads = [threading.Thread(target=work, args=(me,)) for me in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert told == [6, 6]
+
+
+@pytest.mark.parametrize("call", ["fsync", "write"])
+def test_a_full_disk_is_an_error_that_leaves_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = store.image("ab" * 32)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if call == "fsync":
+        monkeypatch.setattr(os, "fsync", full)
+    else:
+        opened = os.fdopen
+
+        def half_full(handle: int, mode: str) -> object:
+            file = opened(handle, mode)
+            file.write(b"half")  # as a disk does that fills up within a file
+            file.flush()
+            monkeypatch.setattr("os.fsync", full)
+            return file
+
+        monkeypatch.setattr(os, "fdopen", half_full)
+    with pytest.raises(StoreError, match=r"No space left on device; free the disk or name another folder"):
+        store.put(path, b"content")
+    assert not path.exists()
+    assert leftovers(store.root) == []
+
+
+def test_a_full_disk_in_the_journal_is_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match=r"made\.jsonl: No space left"):
+        store.append(store.root / "made.jsonl", {})
+
+
+def test_a_store_below_a_file_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"file/store: Not a directory; .*--store"):
+        Store(tmp_path / "file" / "store")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that nobody can write to")
+def test_a_store_that_cannot_be_written_is_refused_at_once() -> None:
+    with pytest.raises(StoreError, match="cannot write to the store at /proc/self"):
+        Store(Path("/proc/self"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", to_npy(np.zeros(3, np.float32))[:-4]])
+def test_a_damaged_array_is_named(store: Store, content: bytes) -> None:
+    path = store.array("clip", "x")
+    store.put(path, content)
+    with pytest.raises(StoreError, match=rf"damaged .*{path.name} .*; delete it and run again"):
+        from_npy(path)
+
+
+def test_an_array_that_would_run_code_is_refused(store: Store) -> None:
+    import io
+
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    path = store.array("clip", "x")
+    store.put(path, buffer.getvalue())
+    with pytest.raises(StoreError, match="damaged"):
+        from_npy(path)
+
+
+def test_arrays_come_back_exactly(store: Store) -> None:
+    array = np.array([1e-30, np.nan, -0.0], np.float32)
+    path = store.array("x")
+    store.put(path, to_npy(array))
+    assert from_npy(path).tobytes() == array.tobytes()
+
+
+def test_a_maker_goes_on_when_its_content_is_stored(store: Store) -> None:
+    """So what it notes after a yield is true, for the last one too."""
+    paths = [store.image(f"{i:02d}" * 32) for i in range(3)]
+    noted: list[bool] = []
+
+    def make(indices: Sequence[int]) -> Iterator[bytes]:
+        for i in indices:
+            yield b"content"
+            noted.append(paths[i].exists())
+
+    store.fill(paths, make, 2)
+    assert noted == [True, True, True]

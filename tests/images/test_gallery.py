@@ -1,0 +1,82 @@
+"""The folder that a person opens shows what was judged, and nothing else."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from lora_checks.core.records import ImageFile, ImageSet
+from lora_checks.core.store import Store
+from lora_checks.images import gallery
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def image(store: Store, name: str, content: bytes) -> ImageFile:
+    path = store.image(content.hex() * 32)
+    store.put(path, content)
+    return ImageFile(path, content.hex(), name)
+
+
+def pictures(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.png")}
+
+
+def test_pictures_by_prompt_and_seed_with_their_record(store: Store) -> None:
+    folder = store.root / "good-9c1e04"
+    shown = ImageSet("candidate", (image(store, "red/1", b"a"), image(store, "red/2", b"b")))
+    gallery.show(store, folder, shown, {"red/1": {"seed": 5, "prompt": "größer"}})
+    assert pictures(folder) == {"red_1.png": b"a", "red_2.png": b"b"}
+    assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["red/1"]["prompt"] == "größer"
+    assert (folder / "red_1.png").samefile(shown.images[0].path)  # takes no second place on the disk
+
+
+def test_what_is_not_judged_any_more_goes_away(store: Store) -> None:
+    folder = store.root / "good-9c1e04"
+    old = ImageSet("candidate", (image(store, "red/1", b"a"), image(store, "red/2", b"b")))
+    gallery.show(store, folder, old, {"old": 1})
+    gallery.show(store, folder, ImageSet("candidate", (image(store, "red/1", b"c"),)), {"new": 1})
+    assert pictures(folder) == {"red_1.png": b"c"}
+    assert json.loads((folder / "run.json").read_text()) == {"new": 1}
+    assert old.images[1].path.read_bytes() == b"b"  # the store keeps it
+
+
+def test_a_second_look_changes_nothing(store: Store) -> None:
+    folder = store.root / "good-9c1e04"
+    shown = ImageSet("candidate", (image(store, "red/1", b"a"),))
+    gallery.show(store, folder, shown, {"x": 1})
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    gallery.show(store, folder, shown, {"x": 1})
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_a_disk_without_hard_links_gets_copies(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EXDEV, "another disk")
+
+    monkeypatch.setattr(os, "link", refuse)
+    shown = ImageSet("candidate", (image(store, "red/1", b"a"),))
+    for _ in range(2):
+        gallery.show(store, store.root / "copies", shown, {})
+    assert pictures(store.root / "copies") == {"red_1.png": b"a"}
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("overfit", "overfit-9c1e04"), ("../über/v 2", "..-ber-v-2-9c1e04"), ("a\x1b[31m", "a-31m-9c1e04")],
+)
+def test_folder_names_are_tame(name: str, folder: str) -> None:
+    assert gallery.folder_name(name, "9c1e04" + "0" * 58) == folder
+
+
+def test_shown_is_the_shorter_way_to_say_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert gallery.shown(tmp_path / "store" / "a") == str(Path("store", "a"))
+    assert gallery.shown(Path("/x")) == "/x"

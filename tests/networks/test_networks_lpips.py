@@ -1,0 +1,179 @@
+"""LPIPS and a trunk of one's own: pairs, sizes, and work that is not done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lora_checks.core.errors import MeasureError, PrerequisiteError
+from lora_checks.networks import PairExtractor, kept
+from lora_checks.networks import lpips as module
+from lora_checks.networks.lpips import Lpips
+from lora_checks.networks.trunk import Trunk
+
+
+@pytest.fixture
+def trunk(trunk_file: Path) -> Trunk:
+    return Trunk({"file": str(trunk_file), "name": "the test's trunk"}, "cpu")
+
+
+class Counted(Sequence[Any]):
+    """Pictures that count how often each is decoded."""
+
+    def __init__(self, images: list[np.ndarray]) -> None:
+        self.images = images
+        self.decoded = [0] * len(images)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Any) -> Any:
+        self.decoded[index] += 1
+        return self.images[index]
+
+
+@pytest.fixture
+def passes(trunk: Trunk, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one for every picture that goes through the network."""
+    made: list[int] = []
+    run = trunk._layers
+    monkeypatch.setattr(trunk, "_layers", lambda image: (made.append(1), run(image))[1])
+    return made
+
+
+def test_is_both_kinds_of_extractor_and_named_as_told(trunk: Trunk) -> None:
+    assert isinstance(trunk, PairExtractor)
+    assert trunk.label == "the test's trunk"
+    assert "lpips" not in trunk.id
+
+
+def test_each_image_goes_through_the_network_once(
+    trunk: Trunk, photos: list[np.ndarray], passes: list[int]
+) -> None:
+    x, y = Counted(photos), Counted(photos[:4])
+    distances = trunk.distances(x, y)
+    assert distances.shape == (6, 4)
+    assert len(passes) == 6  # four of them are on both sides
+    assert x.decoded == [1] * 6
+    assert y.decoded == [1] * 4
+    again = trunk.distances(photos[:1], y)
+    assert len(passes) == 6
+    np.testing.assert_array_equal(again[0], distances[0])
+
+
+def test_a_picture_that_is_in_other_pairs_later_is_not_looked_at_again(
+    trunk: Trunk, photos: list[np.ndarray], passes: list[int]
+) -> None:
+    """References, training pictures, each other, and features: one pass for each picture."""
+    trunk.distances(photos[:3], photos[3:5])
+    trunk.distances(photos[:3], photos[5:])
+    trunk.distances(photos[:3], photos[:3])
+    trunk.paired(photos[:3], photos[3:])
+    trunk.images(photos)
+    assert len(passes) == 6
+
+
+def test_results_do_not_depend_on_how_much_is_held(
+    trunk: Trunk, photos: list[np.ndarray], passes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What memory does not hold is in files, and what these do not hold is made again."""
+    plenty = trunk.distances(photos, photos[:4])
+    features = trunk.images(photos)
+    one = (trunk._vector(photos[0]).numel() + 512) * 4
+    monkeypatch.setattr(kept, "HELD_BYTES", int(1.5 * one))
+    monkeypatch.setattr(module, "BATCH_BYTES", int(2.5 * one))
+    for spilled, least in ((8, 6), (0, 10)):
+        trunk._kept = kept.Kept()
+        passes.clear()
+        monkeypatch.setattr(kept, "SPILLED_BYTES", spilled * one)
+        np.testing.assert_allclose(trunk.distances(photos, photos[:4]), plenty, atol=1e-7)
+        np.testing.assert_array_equal(trunk.images(photos), features)
+        assert len(trunk._kept.held) == 1
+        assert len(passes) == 6 if spilled else len(passes) >= least
+
+
+def test_the_oldest_files_make_room(
+    trunk: Trunk, photos: list[np.ndarray], passes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = (trunk._vector(photos[0]).numel() + 512) * 4
+    trunk._kept = kept.Kept()
+    monkeypatch.setattr(kept, "HELD_BYTES", one)
+    monkeypatch.setattr(kept, "SPILLED_BYTES", 2 * one)
+    trunk.images(photos)
+    folder = Path(trunk._kept._folder.name)
+    assert len(list(folder.iterdir())) == 2
+    passes.clear()
+    trunk.images(photos[3:])
+    assert len(passes) == 0
+    trunk.images(photos[:1])
+    assert len(passes) == 1
+    trunk._kept._folder.cleanup()
+
+
+def test_references_are_scaled_to_the_size_of_the_image(trunk: Trunk, photos: list[np.ndarray]) -> None:
+    wide = np.asarray(Image.fromarray(photos[1]).resize((128, 64)))
+    back = np.asarray(Image.fromarray(wide).resize((96, 96), Image.Resampling.BICUBIC))
+    x = [photos[0], photos[0][:64, :64], photos[2]]
+    found = trunk.distances(x, [photos[3], wide])
+    assert found[0, 1] == pytest.approx(trunk.paired([photos[0]], [back])[0], rel=1e-6)
+    assert found[2, 1] == pytest.approx(trunk.paired([photos[2]], [wide])[0], rel=1e-6)
+    assert found[1, 0] == pytest.approx(trunk.paired([x[1]], [photos[3]])[0], rel=1e-6)
+
+
+def test_a_mirrored_matrix_is_symmetric_with_zeros(trunk: Trunk, photos: list[np.ndarray]) -> None:
+    found = trunk.distances(photos, photos)
+    np.testing.assert_allclose(found, found.T, rtol=1e-6)
+    np.testing.assert_array_equal(np.diagonal(found), 0)
+
+
+def test_nothing_against_nothing(trunk: Trunk, photos: list[np.ndarray]) -> None:
+    assert trunk.distances(photos, []).shape == (6, 0)
+    assert trunk.distances([], photos).shape == (0, 6)
+    assert trunk.paired([], []).shape == (0,)
+
+
+def test_too_small_an_image_is_refused(trunk: Trunk, photos: list[np.ndarray]) -> None:
+    with pytest.raises(MeasureError, match="40 x 31 pixels is too small; 32"):
+        trunk.distances([photos[0][:31, :40]], photos)
+
+
+def test_pairs_need_equal_numbers(trunk: Trunk, photos: list[np.ndarray]) -> None:
+    with pytest.raises(MeasureError, match="not 6 and 5"):
+        trunk.paired(photos, photos[:5])
+
+
+def test_features_of_the_trunk(trunk: Trunk, photos: list[np.ndarray]) -> None:
+    features = trunk.images([photos[0], photos[1][:50]])
+    assert features.shape == (2, 512)
+    assert features.dtype == np.float32
+
+
+@pytest.mark.parametrize("net", ["alex", "squeeze"])
+def test_weights_of_another_network_are_named(
+    net: str, photos: list[np.ndarray], trunk_file: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "x.pth")
+    for path in (tmp_path / "x.pth", trunk_file):
+        with pytest.raises(PrerequisiteError, match=f"does not hold torchvision's {net} weights"):
+            Lpips({"net": net, "trunk_file": str(path)}, "cpu").paired(photos[:1], photos[:1])
+
+
+def test_a_trunk_of_another_architecture_is_named(trunk_file: Path, photos: list[np.ndarray]) -> None:
+    with pytest.raises(PrerequisiteError, match=r"is no state dict of lpips\.LPIPS\(net='alex'\)"):
+        Trunk({"net": "alex", "file": str(trunk_file)}, "cpu").images(photos)
+
+
+def test_negative_weights_are_refused(trunk_file: Path, photos: list[np.ndarray], tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    state = {name: -tensor if "lin" in name else tensor for name, tensor in load_file(trunk_file).items()}
+    save_file(state, tmp_path / "t.safetensors")
+    with pytest.raises(PrerequisiteError, match="never negative"):
+        Trunk({"file": str(tmp_path / "t.safetensors")}, "cpu").distances(photos[:1], photos[:1])
