@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import (
     AutoencoderKL,
@@ -280,3 +281,17 @@ _BUILDERS: dict[str, Callable[[Path], Any]] = {
     "FLUX": lambda path: _flux(path, guided=True),
     "FLUX schnell": lambda path: _flux(path, guided=False),
 }
+
+
+def load(folder: Path) -> Any:
+    from diffusers import DiffusionPipeline
+
+    pipe = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def paint(pipe: Any, prompt: str, seed: int = 0, steps: int = 2) -> np.ndarray:
+    generator = torch.Generator("cpu").manual_seed(seed)
+    settings = {"num_inference_steps": steps, "width": 32, "height": 32, "generator": generator}
+    return pipe(prompt, output_type="np", **settings).images[0]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lora_checks.core.device import hardware, library_versions
 from lora_checks.core.errors import LoraChecksError
-from lora_checks.core.records import ImageFile, ImageSet, Lora, Policy, Verdict, digest
+from lora_checks.core.records import ImageFile, ImageSet, Lora, Policy, Verdict
 from lora_checks.gate.provided import GivenBench
 from lora_checks.gate.workbench import Workbench
 from lora_checks.images import decoding, plan
 from lora_checks.images.png import recipe
 from lora_checks.lora.candidates import Candidate
+from lora_checks.record import pictures as pictures_of
 
 Facts = dict[str, Any]
 
@@ -39,7 +40,7 @@ def of_run(policy: Policy, bench: Workbench) -> Facts:
         "warnings": list(bench.warnings),
         "versions": list(library_versions()),
         "networks": {name: dict(settings) for name, settings in policy.networks.items()},
-        "folders": {name: folder(bench.pictures(name)) for name in policy.folders},
+        "folders": {name: pictures_of.folder(bench.pictures(name)) for name in policy.folders},
         "store": str(bench.store.root.absolute()),
         "companions": [
             {"name": lora.name, "path": str(lora.path), "scale": lora.scale, "sha256": lora.sha256}
@@ -62,16 +63,6 @@ def _making(policy: Policy, bench: Workbench) -> Facts:
         "batch_size": bench.batch_size,
         "offload": bench.memory.offload,
         "save_memory": list(bench.memory.save),
-    }
-
-
-def folder(pictures: ImageSet) -> Facts:
-    """``digest`` is of the pictures' names and bytes, or of the file of statistics."""
-    if pictures.statistics is not None:
-        return {"digest": pictures.statistics.sha256, "images": []}
-    return {
-        "digest": digest(sorted((image.name, image.sha256) for image in pictures.images)),
-        "images": [{"name": image.name, **_file(image)} for image in pictures.images],
     }
 
 
@@ -109,7 +100,7 @@ def pictures(lora: Candidate, found: Sequence[Verdict], bench: Workbench) -> lis
         if path.exists():
             image = decoding.image_file(path, name=name, prompt=spec.prompt, seed=spec.seed)
             other = decoding.image_file(base, name=name) if base.exists() else None
-            made.append(_picture(image, other) | {"recipe": recipe(spec)["digest"]})
+            made.append(pictures_of.picture(image, other) | {"recipe": recipe(spec)["digest"]})
     return made
 
 
@@ -127,19 +118,4 @@ def _given(lora: Lora, bench: GivenBench) -> list[Facts]:
         bare: Iterable[ImageFile | None] = bench.without(ImageSet("candidate", made)).images
     except LoraChecksError:  # none were given
         bare = [None] * len(made)
-    return [_picture(image, other) | {"recipe": ""} for image, other in zip(made, bare, strict=True)]
-
-
-def _picture(image: ImageFile, base: ImageFile | None) -> Facts:
-    prompt, _, seed = image.name.rpartition("/")
-    return {
-        "name": image.name,
-        "prompt": image.prompt.id if image.prompt else prompt,
-        "seed": int(seed) if seed.isdecimal() else image.seed,
-        **_file(image),
-        "base": None if base is None else _file(base),
-    }
-
-
-def _file(image: ImageFile) -> Mapping[str, str]:
-    return {"sha256": image.sha256, "file": str(image.path.resolve())}
+    return [pictures_of.picture(image, base) | {"recipe": ""} for image, base in zip(made, bare, strict=True)]

@@ -20,7 +20,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from lora_checks.core.errors import ConfigError, MeasureError
 from lora_checks.core.records import ImageFile, ImageSet, Prompt
 from lora_checks.images import png_chunks
-from lora_checks.networks import Pixels
+
+Pixels = NDArray[np.uint8]  # (H, W, 3) RGB, 0..255
 
 DECODER = "1"  # part of every stored feature's key: raise it when the pixels of any file change
 MAX_PIXELS = 89_478_485  # Pillow's own limit, as an error and not as a warning

@@ -16,9 +16,9 @@ from PIL import Image
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import ImageFile, ImageSet
 from lora_checks.core.store import Store, from_npy, to_npy
-from lora_checks.images.decoding import DECODER, Decoded
+from lora_checks.images.decoding import DECODER, Decoded, Pixels
 from lora_checks.metrics.vectors import distances, unit
-from lora_checks.networks import Floats, Pixels
+from lora_checks.networks import Floats
 
 SIDE = 16  # pixels of a thumbnail
 SAME = 4.0  # grey levels (root mean square) between thumbnails that JPEG and scaling stay below

@@ -8,10 +8,10 @@ import numpy as np
 
 from lora_checks.core.errors import MeasureError
 from lora_checks.core.records import Metric
-from lora_checks.images.decoding import DECODER
+from lora_checks.images.decoding import DECODER, Pixels
 from lora_checks.metrics import BUILTIN
 from lora_checks.metrics.function import code, one_number
-from lora_checks.networks import Floats, Pixels
+from lora_checks.networks import Floats
 from lora_checks.networks.resize import resized
 
 

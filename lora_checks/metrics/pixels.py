@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.core.errors import MeasureError
+from lora_checks.images.decoding import Pixels
 from lora_checks.metrics import metric
-from lora_checks.networks import Pixels
 
 INFINITY = float("inf")
 SIDE, SIGMA = 11, 1.5  # of the window

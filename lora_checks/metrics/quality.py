@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from lora_checks.images.decoding import Pixels
 from lora_checks.metrics import metric
-from lora_checks.networks import Pixels
 
 INFINITY = float("inf")
 WEIGHTS = np.array([0.299, 0.587, 0.114])

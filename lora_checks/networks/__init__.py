@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import Metric
+from lora_checks.images.decoding import Pixels
 
-Pixels = NDArray[np.uint8]  # (H, W, 3) RGB, 0..255
 Floats = NDArray[np.float32]
 
 

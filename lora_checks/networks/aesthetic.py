@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from lora_checks.core.errors import ConfigError, PrerequisiteError
-from lora_checks.networks import Floats, Pixels
+from lora_checks.images.decoding import Pixels
+from lora_checks.networks import Floats
 from lora_checks.networks.clip import SETTINGS as CLIP_SETTINGS
 from lora_checks.networks.clip import Clip
 from lora_checks.networks.weights import cause, check_keys, file_sha256, local_file

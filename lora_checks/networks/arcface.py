@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from lora_checks.core.errors import ConfigError, PrerequisiteError
-from lora_checks.networks import Floats, Pixels
+from lora_checks.images.decoding import Pixels
+from lora_checks.networks import Floats
 from lora_checks.networks.runtime import provider, session_options
 from lora_checks.networks.weights import check_keys, file_sha256, identity, number
 

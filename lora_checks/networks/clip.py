@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image
 
 from lora_checks.core.errors import ConfigError, MeasureError, PrerequisiteError
-from lora_checks.networks import Floats, Pixels
+from lora_checks.images.decoding import Pixels
+from lora_checks.networks import Floats
 from lora_checks.networks.weights import cause, check_keys, file_sha256, identity, local_file, local_folder
 
 CONFIG = "open_clip_config.json"

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from lora_checks.core.errors import ConfigError, PrerequisiteError, StoreError
 from lora_checks.core.files import write_atomically
-from lora_checks.networks import Floats, Pixels
+from lora_checks.images.decoding import Pixels
+from lora_checks.networks import Floats
 from lora_checks.networks.resize import clean
 from lora_checks.networks.runtime import session_options
 from lora_checks.networks.weights import cause, check_keys, file_sha256, identity, local_file, torch_hub_file

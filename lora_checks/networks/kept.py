@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lora_checks.networks import Pixels
+from lora_checks.images.decoding import Pixels
 
 if TYPE_CHECKING:
     from torch import Tensor

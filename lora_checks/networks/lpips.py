@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lora_checks.core.errors import ConfigError, MeasureError, PrerequisiteError
-from lora_checks.networks import Floats, Pixels
+from lora_checks.images.decoding import Pixels
+from lora_checks.networks import Floats
 from lora_checks.networks.convolution import speed_up
 from lora_checks.networks.kept import Kept, key_of
 from lora_checks.networks.resize import resized

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.core.errors import ConfigError, MeasureError, PrerequisiteError
-from lora_checks.networks import Floats, Pixels
+from lora_checks.images.decoding import Pixels
+from lora_checks.networks import Floats
 from lora_checks.networks.resize import centred, resized, standardised
 from lora_checks.networks.runtime import provider, session_options
 from lora_checks.networks.weights import cause, check_keys, file_sha256, identity, local_file, number

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lora_checks.networks import Floats, Pixels
+from lora_checks.images.decoding import Pixels
+from lora_checks.networks import Floats
 
 
 def resized(image: Pixels, size: tuple[int, ...]) -> Pixels:

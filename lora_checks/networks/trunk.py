@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from lora_checks.core.errors import ConfigError, PrerequisiteError
-from lora_checks.networks import Floats, Pixels
+from lora_checks.images.decoding import Pixels
+from lora_checks.networks import Floats
 from lora_checks.networks.lpips import PerceptualDistance, check_net, lpips_module
 from lora_checks.networks.weights import cause, check_keys, file_sha256, identity, local_file
 

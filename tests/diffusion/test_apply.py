@@ -17,8 +17,8 @@ import kinds
 import merging
 import pytest
 import torch
+from families import load as load_pipeline
 from safetensors.torch import load_file, save_file
-from test_families import load as load_pipeline
 from world import MINIATURE
 
 from lora_checks.core.errors import GenerationError, LoraChecksError, LoraFileError

@@ -17,9 +17,8 @@ import layouts
 import merging
 import numpy as np
 import pytest
-from families import FAMILIES
+from families import FAMILIES, load, paint
 from safetensors.torch import load_file, save_file
-from test_families import load, paint
 
 from lora_checks.core.errors import GenerationError, LoraFileError
 from lora_checks.diffusion import apply

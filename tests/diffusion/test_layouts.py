@@ -14,8 +14,7 @@ from diffusers.loaders.single_file_utils import (
     convert_ldm_unet_checkpoint,
     convert_sd3_transformer_checkpoint_to_diffusers,
 )
-from families import FAMILIES
-from test_families import load
+from families import FAMILIES, load
 
 FolderOf = Callable[[str], Path]
 

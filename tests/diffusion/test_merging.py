@@ -11,8 +11,7 @@ import merging
 import numpy as np
 import pytest
 import torch
-from families import FAMILIES
-from test_families import load, paint
+from families import FAMILIES, load, paint
 from torch import nn
 
 FolderOf = Callable[[str], Path]

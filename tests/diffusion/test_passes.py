@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from measure_world import PROMPTS
+from own_networks import onnx_file
 from PIL import Image
-from test_extractors_own import onnx_file
 
 from lora_checks import metrics
 from lora_checks.core.records import ImageSet, Prompt

@@ -114,7 +114,8 @@ def test_a_tokenizer_that_is_damaged(family_folder: FolderOf, tmp_path: Path) ->
 def test_neither_torch_nor_transformers_is_needed(family_folder: FolderOf, family: str) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
-        "from lora_checks.diffusion.base.memory import Memory; from lora_checks.diffusion.base.pipeline import preflight\n"
+        "from lora_checks.diffusion.base.memory import Memory\n"
+        "from lora_checks.diffusion.base.pipeline import preflight\n"
         "from lora_checks.diffusion.base import ResolvedBase\n"
         "from lora_checks.core.records import *\n"
         "said = PromptSet(Base('x'), Sampler(2, 3.0, 32, 32), (Prompt('p', 'a'),), (1,), 't', 'c')\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from test_extractors_own import onnx_file
+from own_networks import onnx_file
 from world import MINIATURE, Gate, Run
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_given_images import IDS, LORA, PROMPTS, draw, every
+from test_provided_images import IDS, LORA, PROMPTS, draw, every
 
 from lora_checks.core.errors import MeasureError
 from lora_checks.images.provided.picture_names import read_names

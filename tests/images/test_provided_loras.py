@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from test_given_images import IDS, LORA, PROMPTS, RED, TENSORS, a1111, draw, every, graph, ours
+from test_provided_images import IDS, LORA, PROMPTS, RED, TENSORS, a1111, draw, every, graph, ours
 
 from lora_checks.core.errors import MeasureError
 from lora_checks.core.records import Prompt

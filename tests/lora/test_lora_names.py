@@ -8,8 +8,7 @@ from typing import Any
 
 import layouts
 import pytest
-from families import FAMILIES
-from test_families import load
+from families import FAMILIES, load
 
 from lora_checks.core.errors import LoraFileError
 from lora_checks.lora.header import Tensor

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from test_given_images import PROMPTS
 
 from lora_checks import metrics
 from lora_checks.core.errors import ConfigError, MeasureError
-from lora_checks.core.records import ImageSet, Metric, Prompt
+from lora_checks.core.records import Base, ImageSet, Metric, Prompt, PromptSet, Sampler
 from lora_checks.core.store import Store
 from lora_checks.images.decoding import image_set
 from lora_checks.judge.measure import measure
@@ -25,6 +24,9 @@ from lora_checks.judge.task import Task
 from lora_checks.metrics.of_pixels import OfPixels
 
 N, M = 9, 12
+PROMPTS = PromptSet(
+    Base("base"), Sampler(4, 2.0, 8, 8), (Prompt("red", "a red person"),), (0,), "sks person", "person"
+)
 
 
 class Shades:

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from lora_checks.core.errors import ConfigError, MeasureError, StoreError
+from lora_checks.images.decoding import Pixels
 from lora_checks.metrics.statistics_file import read_statistics, write_statistics
-from lora_checks.networks import Floats, Pixels
+from lora_checks.networks import Floats
 
 
 class Brightness:

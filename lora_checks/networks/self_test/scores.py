@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.core.errors import SelfTestError
-from lora_checks.images.decoding import decode
+from lora_checks.images.decoding import Pixels, decode
 from lora_checks.networks import (
     Extractor,
     FaceExtractor,
     Floats,
     ImageExtractor,
     PairExtractor,
-    Pixels,
     TextExtractor,
 )
 

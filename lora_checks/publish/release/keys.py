@@ -11,7 +11,8 @@ from typing import Any
 
 from lora_checks.core.errors import ConfigError, PrerequisiteError, ReleaseError, first_line
 from lora_checks.core.files import write_if_absent
-from lora_checks.publish.release.statement import INSTALL, PAYLOAD_TYPE, strict_json
+from lora_checks.core.strict_json import strict_json
+from lora_checks.publish.release.statement import INSTALL, PAYLOAD_TYPE
 
 BUNDLE = "application/vnd.dev.sigstore.bundle"  # begins the media type of every Sigstore bundle
 MOST = 8 * 1024 * 1024  # bytes of an envelope; a report of a thousand rows is a tenth of it

@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 
 from lora_checks.core.errors import ReleaseError, first_line
+from lora_checks.core.strict_json import strict_json
 from lora_checks.publish.release.claim import Claim, claim_of
-from lora_checks.publish.release.statement import strict_json
 
 REPORT = "report.json"
 JOURNAL = "verdicts.jsonl"  # of a run that may not have finished

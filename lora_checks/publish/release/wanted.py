@@ -10,10 +10,10 @@ from lora_checks.core.errors import LoraChecksError, ReleaseError
 from lora_checks.core.files import file_sha256
 from lora_checks.core.records import Base, Policy
 from lora_checks.diffusion import base as bases
-from lora_checks.gate.run_record import folder
 from lora_checks.images.decoding import image_set
 from lora_checks.policy.reading import load_policy
 from lora_checks.publish.release.claim import OWN_ROWS
+from lora_checks.record.pictures import folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from typing import Any
 
 from lora_checks.core.errors import ConfigError, ReleaseError
 from lora_checks.core.records import Verdict
+from lora_checks.core.strict_json import strict_json
 from lora_checks.core.words import printable
-from lora_checks.publish.release.statement import strict_json
 from lora_checks.record import document as report
 
 NONE = "none"  # `--baseline none`: there is no approved release yet
