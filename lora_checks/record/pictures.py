@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from lora_checks.core.records import ImageFile, ImageSet, digest
-from lora_checks.images import decoding
 
 Facts = dict[str, Any]
 
