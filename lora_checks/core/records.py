@@ -287,6 +287,7 @@ class Metric:
     closer: Better | Literal[""] = ""  # which values mean nearer to the other picture; "" follows `better`
     moments: bool = False  # can compare with mean and covariance in place of pictures
     unbiased: bool = False  # per set: few independent images give no larger value than many
+    two_valued: bool = False  # each value is one of the two ends of ``range``
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +322,7 @@ class Measurement:
     themselves: float | None = None  # what the pictures it was compared with give, each against the others
     reseeded: tuple[float, ...] = ()  # of a set: what the images give against themselves, lowest and highest
     reseeded_by: Literal["seeds", "halves", ""] = ""  # other seeds of the same prompts, or other prompts
+    points: tuple[float, float] | None = None  # the two numbers that each value is one of; see `two_valued`
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from lora_checks import two_valued
 from lora_checks.core.errors import MeasureError
 from lora_checks.core.records import Measurement, Metric, PromptSet
 from lora_checks.core.store import Progress, Store
@@ -97,6 +98,7 @@ def _of_images(
     task: Task, sides: list[Task], arrays: list[tuple[Any, ...]], network: Extractor | None
 ) -> Measurement:
     found_by_side = [_values(side, of_side) for side, of_side in zip(sides, arrays, strict=True)]
+    points = _points(task.metric, [side for side, _ in found_by_side])
     values, nearest = found_by_side[0]
     for without, _ in found_by_side[1:]:
         values = values - without  # missing on either side is missing
@@ -114,7 +116,15 @@ def _of_images(
             f"{task.metric.name}: none of the {len(values)} images gave a value ({_why(task)})"
         )
     groups = [group for group, found in zip(task.groups, there, strict=True) if found]
-    return _measurement(task, network, **summary.of_images(task.ask, values[there], groups), **facts)
+    gain = task.baseline is not None
+    summed = summary.of_images(task.ask, values[there], groups, points, gain)
+    return _measurement(task, network, **summed, **facts)
+
+
+def _points(metric: Metric, sides: list[Floats]) -> two_valued.Points | None:
+    """The two numbers that all values are of, with the LoRA and without."""
+    found = np.concatenate(sides).astype(np.float64)
+    return two_valued.points(found[~np.isnan(found)], metric.range)
 
 
 def _others_themselves(
@@ -144,6 +154,8 @@ def _values(task: Task, arrays: tuple[Any, ...]) -> tuple[Floats, NDArray[np.int
     """One value an image, (N,), and which reference was nearest."""
     values, nearest = _reduce(task, _numbers(task, _raw(task, arrays)))
     _refuse_infinite(task.metric, values)
+    if task.paired_by != "mean":
+        _refuse_third_number(task.metric, values)
     return values, nearest
 
 
@@ -177,6 +189,17 @@ def _numbers(task: Task, found: Any) -> Floats:
 def _refuse_infinite(metric: Metric, values: Floats) -> None:
     if np.isinf(values).any():
         raise MeasureError(f"{metric.name}: {int(np.isinf(values).sum())} values are infinite")
+
+
+def _refuse_third_number(metric: Metric, values: Floats) -> None:
+    """What is declared to be one of two numbers is judged as a share of images, which a third would bend."""
+    other = values[~np.isin(values, metric.range) & ~np.isnan(values)]
+    if metric.two_valued and len(other):
+        low, high = metric.range
+        raise MeasureError(
+            f"{metric.name} is declared two_valued, so each value is {low:g} or {high:g}, and it gave "
+            f"{other[0]:g}; return one of the two, or remove `two_valued=True` from its declaration"
+        )
 
 
 def _why(task: Task) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.core.errors import ConfigError
-from lora_checks.core.quantity import BASELINE
+from lora_checks.core.quantity import BASELINE, COUNTED
 from lora_checks.core.records import ImageSet, Metric, PromptSet, Threshold
 from lora_checks.judge.task import Task
 from lora_checks.policy import arms
@@ -38,6 +38,16 @@ def refuse(row: Threshold, metric: Metric, pictures: Callable[[str], ImageSet]) 
         raise ConfigError(
             f"{metric.name} compares with pictures, and {row.against} is a file of statistics; name a folder"
         )
+
+
+def is_share(row: Threshold, metric: Metric) -> bool:
+    """Whether the row's value is a share of images, whose interval is exact.
+
+    The mean of a two-valued metric is one, unless each value is first averaged over the pictures it is paired
+    with.
+    """
+    mean = row.stat == "mean" and (row.pairing or metric.pairing) != "mean"
+    return row.stat in COUNTED or (metric.two_valued and mean)
 
 
 def has_floor(row: Threshold, metric: Metric) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lora_checks.core.errors import ConfigError, LoraChecksError
-from lora_checks.core.quantity import COUNTED
 from lora_checks.core.records import (
     ImageSet,
     Lora,
@@ -18,6 +17,7 @@ from lora_checks.core.records import (
     Threshold,
 )
 from lora_checks.core.words import count
+from lora_checks.judge.row_fit import is_share
 from lora_checks.judge.verdict import judge, too_many_missing
 from lora_checks.policy.arms import arm
 from lora_checks.policy.reading import extended
@@ -84,7 +84,7 @@ def _due(row: Threshold, metric: Metric, looks: Sequence[PromptSet], own: int) -
     if not images:
         return {own: CONFIDENCE}
     sides = 2 if row.min is not None and row.max is not None else 1
-    spent = 1.0 if row.stat in COUNTED else sequential.SPENT
+    spent = 1.0 if is_share(row, metric) else sequential.SPENT
     levels = sequential.levels(list(images.values()), spent * (1 - CONFIDENCE) / sides)
     return {i: 1 - level * sides for i, level in zip(images, levels, strict=True)}
 

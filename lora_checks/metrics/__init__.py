@@ -19,12 +19,15 @@ named, sorted); ``closer`` says which values are near, where that is not the bet
 
 A metric that ``takes`` "distances" gets those of a network of pairs (LPIPS), (N, M) or row-paired (N,), as
 its only argument; "picture" and "pair" get one or two pictures, (H, W, 3) uint8, and return a number.
-Missing values are NaN, never zero. What a function says of pictures is stored until its source changes, or
-that of what it names in its own file; raise ``version`` where something else changed.
+A metric that says yes or no of each image is ``two_valued``: its values are the two ends of ``range``, and
+the interval of its mean is the exact one of a share of images. Missing values are NaN, never zero. What a
+function says of pictures is stored until its source changes, or that of what it names in its own file; raise
+``version`` where something else changed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module
@@ -70,10 +73,12 @@ def metric(
     closer: Better | None = None,
     moments: bool = False,
     unbiased: bool = False,
+    two_valued: bool = False,
 ) -> Callable[[F], F]:
     """Declare a metric under the function's own name.
 
-    Raises `ConfigError` if another file declared a metric of that name.
+    Raises `ConfigError` if another file declared a metric of that name, and for ``two_valued`` without two
+    numbers in ``range``.
     """
 
     def declare(fn: F) -> F:
@@ -82,9 +87,14 @@ def metric(
             raise ConfigError(
                 f"metric '{fn.__name__}' is declared in {home(known.fn)} and in {home(fn)}; rename one"
             )
+        if two_valued and (per == "set" or not all(map(math.isfinite, range))):
+            raise ConfigError(
+                f"metric '{fn.__name__}' is declared two_valued, so each image has one of the two numbers "
+                "of `range`: give it two finite ones, and per='image'"
+            )
         settings = (extractor, against, per, better, range, takes, version, text, pairing)
         _declared[fn.__name__] = Metric(
-            fn.__name__, guarded(fn), *settings, closer or better, moments, unbiased
+            fn.__name__, guarded(fn), *settings, closer or better, moments, unbiased, two_valued
         )
         return fn
 

@@ -36,7 +36,7 @@ def clip_s(x: Array, y: Array) -> NDArray[np.float64]:
     return 2.5 * np.maximum(clip_score(x, y), 0)
 
 
-@metric(extractor="clip", against="texts", per="image", better="higher", range=(0, 1))
+@metric(extractor="clip", against="texts", per="image", better="higher", range=(0, 1), two_valued=True)
 def clip_choice(x: Array, y: Array) -> NDArray[np.float64]:
     """(N, D), (T, D) -> (N,) 1 where an image is more like the row's first text than like any other, else 0.
 

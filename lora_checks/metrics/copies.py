@@ -40,7 +40,7 @@ def copy_ratio(x: Array, y: Array) -> NDArray[np.float64]:
     return ratio
 
 
-@metric(extractor=ANY, against="reference", per="image", better="higher", range=(0, 1))
+@metric(extractor=ANY, against="reference", per="image", better="higher", range=(0, 1), two_valued=True)
 def authenticity(x: Array, y: Array) -> NDArray[np.float64]:
     """(N, D), (M, D) -> (N,) 1 where the ratio of `copy_ratio` is above 1, else 0; the mean is AuthPct.
 

@@ -59,7 +59,15 @@ def clipped(picture: Pixels) -> float:
     return float(((x <= DARK) | (x >= BRIGHT)).mean())
 
 
-@metric(extractor="", against="nothing", per="image", better="lower", range=(0, 1), takes="picture")
+@metric(
+    extractor="",
+    against="nothing",
+    per="image",
+    better="lower",
+    range=(0, 1),
+    takes="picture",
+    two_valued=True,
+)
 def flat(picture: Pixels) -> float:
     """(H, W, 3) uint8 -> 1 for a black, white or plain picture (no channel deviates by 3 levels), else 0.
 

@@ -68,6 +68,7 @@ def _measurement(data: Mapping[str, Any]) -> Measurement:
     pairs = {name: _pairs(data.get(name, [])) for name in named}
     optional = {name: _tuple(data[name]) for name in ("worst", "extremes")}
     optional["reseeded"] = _tuple(data.get("reseeded", []))
+    optional["points"] = _tuple(data.get("points"))
     value = math.nan if data["value"] is None else data["value"]
     return Measurement(**(dict(data) | pairs | optional | {"value": value}))
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lora_checks import two_valued
 from lora_checks.core.records import Stat
 from lora_checks.stats import intervals, shares
 
@@ -38,8 +39,17 @@ class Ask:
         return (1 - self.confidence) / self.sides
 
 
-def of_images(ask: Ask, values: Floats, groups: Sequence[str]) -> dict[str, Any]:
-    """``values`` (N,) without missing ones, ``groups`` (N,) their prompts -> fields of a Measurement."""
+def of_images(
+    ask: Ask,
+    values: Floats,
+    groups: Sequence[str],
+    points: two_valued.Points | None = None,
+    gain: bool = False,
+) -> dict[str, Any]:
+    """``values`` (N,) without missing ones, ``groups`` (N,) their prompts -> fields of a Measurement.
+
+    ``points`` are the two numbers that each value is one of or, of a ``gain``, a difference of.
+    """
     worst = _worst(ask, values, groups)
     found = {"worst": worst, "extremes": (float(values.min()), float(values.max()))}
     if ask.stat == "worst_prompt":
@@ -47,10 +57,34 @@ def of_images(ask: Ask, values: Floats, groups: Sequence[str]) -> dict[str, Any]
     if ask.at is not None:
         hits = values >= ask.at if ask.stat == "share_at_least" else values <= ask.at
         return {**of_hits(ask, hits, groups), **found}
-    low, high = (None, None)
-    if ask.stat == "mean":
-        low, high = around(ask, lambda keep: float(values[keep].mean()), groups, float(values.mean()))
-    return {"value": REDUCE[ask.stat](values), "low": low, "high": high, **found}
+    value = REDUCE[ask.stat](values)
+    if ask.stat != "mean":
+        return {"value": value, "low": None, "high": None, **found}
+    low, high = of_mean(ask, values, groups, points, gain=gain)
+    return {"value": value, "low": low, "high": high, "points": points, **found}
+
+
+def of_mean(
+    ask: Ask,
+    values: Floats,
+    groups: Sequence[str],
+    points: two_valued.Points | None,
+    *,
+    gain: bool,
+    most: int = 1,
+) -> Bounds:
+    """The interval of a mean: by the prompts' spread or, where the values are two numbers, the exact one.
+
+    ``most`` is as in `two_valued.gain_interval`.
+    """
+    if points is None:
+        return around(ask, lambda keep: float(values[keep].mean()), groups, float(values.mean()))
+    sure, moves = (ask.confidence, ask.sides), np.asarray(values, np.float64)
+    if gain:
+        exact = two_valued.gain_interval(moves, points[1] - points[0], groups, *sure, most=most)
+    else:
+        exact = two_valued.interval(moves, points, groups, *sure)
+    return (None, None) if exact is None else (exact.low, exact.high)
 
 
 def of_hits(ask: Ask, hits: NDArray[np.bool_], groups: Sequence[str]) -> dict[str, Any]:

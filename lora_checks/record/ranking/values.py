@@ -49,7 +49,8 @@ def on(row: Row | None, prompts: Collection[str]) -> Found | None:
         found = summary.of_hits(ask, hits, [prompt for prompt, _ in kept])
     elif valued:
         groups, values = zip(*valued, strict=True)
-        found = summary.of_images(ask, np.array(values, dtype=np.float64), groups)
+        points = tuple(m["points"]) if m.get("points") else None
+        found = summary.of_images(ask, np.array(values, dtype=np.float64), groups, points, m["gain"])
     else:
         return None
     return Found(found["value"], found.get("low"), found.get("high"), len({prompt for prompt, _ in kept}))

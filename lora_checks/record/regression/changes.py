@@ -15,10 +15,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lora_checks import two_valued
 from lora_checks.core import quantity
 from lora_checks.core.records import Better, Measurement, Threshold
 from lora_checks.judge.verdict import direction
-from lora_checks.stats import intervals, shares, summary
+from lora_checks.stats import intervals, summary
 
 Kind = Literal["images", "set", "value"]
 Sides = Literal[1, 2]
@@ -178,27 +179,30 @@ def _of_pairs(now: Measurement, frame: Frame, same: bool) -> Change:
     moved = pairs.now - pairs.before
     bounds: summary.Bounds = (0.0, 0.0)
     if now.stat == "mean":
-        ask = summary.Ask(sides=frame.sides)
-        bounds = summary.around(
-            ask, lambda keep: float(moved[keep].mean()), pairs.groups, float(moved.mean())
-        )
+        bounds = _of_means(now, pairs, moved, frame.sides, same)
     elif not same or moved.any():
         bounds = _of_shares(moved, pairs.groups, frame.sides)
     return frame.change("images", float(pairs.before.mean()), float(pairs.now.mean()), bounds)
 
 
+def _of_means(now: Measurement, pairs: Pairs, moved: Floats, sides: Sides, same: bool) -> summary.Bounds:
+    """A mean of two numbers is a share; of a gain of such each image moves by up to two steps."""
+    if same and not moved.any():
+        return 0.0, 0.0
+    points = now.points
+    if points is None and not now.gain:
+        points = two_valued.points(np.concatenate([pairs.before, pairs.now]))
+    return summary.of_mean(
+        summary.Ask(sides=sides), moved, pairs.groups, points, gain=True, most=2 if now.gain else 1
+    )
+
+
 def _of_shares(moved: Floats, groups: Sequence[str], sides: Sides) -> summary.Bounds:
     """The share of images that came to be counted (1) less that of those that ceased to be (-1).
 
-    A jackknife would call a share that no image moved certain. Each of the two shares has an exact interval;
-    at half the error each, the two ends that are furthest apart hold together.
+    A jackknife would call a share that no image moved certain.
     """
-    confidence = 1 - (1 - intervals.CONFIDENCE) / 2
-    came = shares.interval(moved > 0, groups, confidence=confidence, sides=sides)
-    went = shares.interval(moved < 0, groups, confidence=confidence, sides=sides)
-    if came is None or went is None:
-        return None, None
-    return came.low - went.high, came.high - went.low
+    return summary.of_mean(summary.Ask(sides=sides), moved, groups, two_valued.UNIT, gain=True)
 
 
 def _of_sets(before: Measurement, now: Measurement, label: str, better: Better, sides: Sides) -> Change:
