@@ -9,7 +9,6 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks import two_valued
 from lora_checks.core.errors import MeasureError
 from lora_checks.core.records import Measurement, Metric, PromptSet
 from lora_checks.core.store import Progress, Store
@@ -18,7 +17,7 @@ from lora_checks.judge.task import Task
 from lora_checks.metrics.function import one_number
 from lora_checks.metrics.of_pixels import OfPixels
 from lora_checks.networks import Extractor, PairExtractor, features
-from lora_checks.stats import floors, intervals, summary
+from lora_checks.stats import floors, intervals, summary, two_valued
 
 Floats = NDArray[np.floating[Any]]
 

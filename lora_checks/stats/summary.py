@@ -9,9 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks import two_valued
 from lora_checks.core.records import Stat
-from lora_checks.stats import intervals, shares
+from lora_checks.stats import intervals, shares, two_valued
 
 Floats = NDArray[np.floating[Any]]
 Bounds = tuple[float | None, float | None]

@@ -15,11 +15,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks import two_valued
 from lora_checks.core import quantity
 from lora_checks.core.records import Better, Measurement, Threshold
 from lora_checks.judge.verdict import direction
-from lora_checks.stats import intervals, summary
+from lora_checks.stats import intervals, summary, two_valued
 
 Kind = Literal["images", "set", "value"]
 Sides = Literal[1, 2]

@@ -14,7 +14,7 @@ from measure_world import PROMPTS
 from PIL import Image
 from scipy import stats as reference
 
-from lora_checks import metrics, two_valued
+from lora_checks import metrics
 from lora_checks.core.errors import ConfigError, MeasureError
 from lora_checks.core.records import ImageSet, Lora, Measurement, Metric, Prompt, Threshold
 from lora_checks.core.store import Store
@@ -23,7 +23,7 @@ from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task
 from lora_checks.judge.verdict import judge
 from lora_checks.record.regression.changes import change
-from lora_checks.stats import shares
+from lora_checks.stats import shares, two_valued
 
 LORA = Lora(Path("a.safetensors"), "a", "ab" * 32, "diffusers", (4,), (4.0,), {"unet": 3}, 6)
 NONE_OF_25 = 1 - 0.05 ** (1 / 25)  # at most, at 95 %
