@@ -337,7 +337,7 @@ def _check_of(item: pytest.Function) -> str:
 
 
 def _is_gate(item: pytest.Item) -> bool:
-    return item.path.parent == Path(__file__).parent / "gate"
+    return item.path.parent == Path(__file__).parent
 
 
 def _now() -> str:
