@@ -126,7 +126,7 @@ def _by_component(
     found: dict[str, Mapping[str, Any]] = {}
     stray = []
     for prefix, settings in stated.items():
-        if not any(settings.get(key) for key in _STRENGTH):
+        if not any(_is_stated(settings.get(key)) for key in _STRENGTH):
             continue
         mine = [name for name in components if name == prefix or name in _SPELLINGS.get(prefix, ())]
         if not prefix:
@@ -143,6 +143,11 @@ def _by_component(
             f"{' and '.join(lacking)}: their strength is unknown; save it anew with diffusers"
         )
     return found, stray
+
+
+def _is_stated(value: Any) -> bool:
+    """An alpha of 0 is stated, too."""
+    return value is not None and value is not False and value != {}
 
 
 def _only(components: Sequence[str]) -> list[str]:

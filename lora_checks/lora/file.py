@@ -22,6 +22,7 @@ from lora_checks.lora.find import find_loras, lora_names
 from lora_checks.lora.header import Tensor, read_header
 from lora_checks.lora.layers import Layer, kinds_of, layers_of
 from lora_checks.lora.opening import open_regular
+from lora_checks.lora.others import embeddings_beside
 from lora_checks.lora.scaling import Strength, strengths_of
 from lora_checks.lora.values import Values, read_values, scalar
 from lora_checks.lora.warnings import warnings_of
@@ -72,7 +73,11 @@ def _inspect(file: BinaryIO, path: Path, name: str) -> tuple[Lora, Mapping[str, 
         layers=records,
         tensors_sha256=values.tensors_sha256,
         facts=facts_of(header.metadata),
-        warnings=(*warnings_of(header, layers, strengths, values, dead, families), *adapters.notes),
+        warnings=(
+            *warnings_of(header, layers, strengths, values, dead, families),
+            *adapters.notes,
+            *embeddings_beside(path),
+        ),
     )
     return lora, header.tensors
 

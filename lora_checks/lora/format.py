@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _PICKLE = (
     "is a pickle and could run code: safetensors only; where you trust it, convert it with "
-    "safetensors.torch.save_file(torch.load(OLD, weights_only=True), NEW)"
+    "safetensors.torch.save_file(torch.load(OLD, map_location='cpu', weights_only=True), NEW)"
 )
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _STARTS = {

@@ -10,9 +10,10 @@ from lora_checks.core.errors import LoraFileError
 from lora_checks.lora.algorithms import LABELS, Anatomy, algorithm_of, anatomy
 from lora_checks.lora.header import Tensor, shown
 from lora_checks.lora.names import place
+from lora_checks.lora.others import other_kind
 from lora_checks.lora.place import Place
 from lora_checks.lora.refused import check_algorithm, check_peft, no_lora, unknown_name
-from lora_checks.lora.spelling import Spelt, split_part, split_prefix
+from lora_checks.lora.spelling import Spelt, adapter_in, split_part, split_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ def layers_of(tensors: Mapping[str, Tensor], flux: bool = False) -> tuple[Layer,
     """
     if not tensors:
         raise LoraFileError("holds no tensors")
+    other = other_kind(tensors)
+    if other:
+        raise LoraFileError(other)
     grouped = _grouped(tensors)
     layers = tuple(_layer(name, parts) for name, parts in grouped.items())
     t5 = "text_encoder_2" if flux or any(_is_flux(layer) for layer in layers) else "text_encoder_3"
@@ -61,6 +65,7 @@ def _grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     split = {name: split_part(name, tensors) for name in tensors}
     if all(found is None or found[1] == "alpha" for found in split.values()):
         raise no_lora(tensors)
+    _check_one_adapter(tensors)
     grouped: dict[str, dict[str, Tensor]] = {}
     for name, found in split.items():
         if found is None:
@@ -72,6 +77,13 @@ def _grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
             )
         grouped[layer][part] = tensors[name]
     return grouped
+
+
+def _check_one_adapter(tensors: Iterable[str]) -> None:
+    names = dict.fromkeys(adapter_in(name) for name in tensors if not name.endswith(".alpha"))
+    if len(names) > 1:
+        listed = " and ".join("one without a name" if name is None else shown(name) for name in names)
+        raise LoraFileError(f"holds the adapters {listed} in its keys; save each in a file of its own")
 
 
 def _layer(name: str, parts: Mapping[str, Tensor]) -> Layer:

@@ -17,14 +17,6 @@ REFUSED: Mapping[str, str] = {
     "tlora": "a T-LoRA layer, whose rank depends on the time step",
 }
 
-# Part of a tensor's name -> what the file then is.
-_OTHER = {
-    "emb_params": "a textual inversion",
-    "bundle_emb.": "a LoRA bundled with a textual inversion (bundle_emb), which no base can hold",
-    "lora_controlnet": "a Control-LoRA, which adapts a ControlNet and not the base",
-    ".set_weight": "a ComfyUI patch that replaces whole weights (set_weight)",
-    ".reshape_weight": "a ComfyUI patch that reshapes the base's weights (reshape_weight)",
-}
 _CHECKPOINT = (
     "model.diffusion_model.",
     "first_stage_model.",
@@ -55,18 +47,11 @@ def check_peft(layer: str) -> None:
 
 def unknown_name(name: str) -> LoraFileError:
     """For a tensor of no known ending in a file that has LoRA layers."""
-    for sign, what in _OTHER.items():
-        if sign in name:
-            return LoraFileError(f"is {what} ({shown(name)}); only LoRAs are gated")
     return LoraFileError(f"holds tensor {shown(name)}, which is no part of any known kind of LoRA")
 
 
 def no_lora(tensors: Mapping[str, Tensor]) -> LoraFileError:
     """For a file none of whose tensors belongs to a LoRA layer."""
-    for name in tensors:
-        for sign, what in _OTHER.items():
-            if sign in name:
-                return LoraFileError(f"is {what} ({shown(name)}); only LoRAs are gated")
     sample = shown(next(iter(tensors)))
     if any(name.startswith(_CHECKPOINT) and "lora" not in name.lower() for name in tensors):
         return LoraFileError(f"is a full checkpoint ({len(tensors)} tensors such as {sample}), not a LoRA")

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 _ENDINGS = {
     ".lora_A.weight": "down",
     ".lora_B.weight": "up",
-    ".lora_A.default.weight": "down",
-    ".lora_B.default.weight": "up",
     ".lora_B.bias": "bias",
     ".lora_magnitude_vector": "magnitude",
     ".lora_magnitude_vector.weight": "magnitude",
@@ -42,6 +40,12 @@ _ENDINGS = {
 }  # fmt: skip
 # The old attention processors of diffusers ("to_q_lora.down.weight") and XLabs, who counts image and text.
 _OLD = re.compile(r"(.+?)_lora([12]?)\.(down|up)\.weight")
+
+# PEFT's own names of parameters have the adapter's name in them ("lora_A.default.weight"), which it takes out
+# when it saves; a `state_dict` that was saved as it is still has it.
+_WITH_ADAPTER = re.compile(
+    r"(?P<head>.+\.(?:lora_[AB]|lora_magnitude_vector|hada_\w+|lokr_\w+))\.(?P<adapter>[^.]+)(?P<tail>\.weight|\.bias)?"
+)
 
 # Prefix -> kind and component; where the component is "", the module's own name tells it.
 _PREFIXES = {
@@ -77,17 +81,31 @@ class Spelt:
 
 def split_part(name: str, names: Mapping[str, object]) -> tuple[str, str] | None:
     """A tensor's name -> layer and part; None for a name that no trainer writes."""
-    pieces = name.split(".")
-    for length in (3, 2, 1):
-        ending = "." + ".".join(pieces[-length:])
-        if ending in _ENDINGS and len(ending) < len(name):
-            return name[: -len(ending)], _ENDINGS[ending]
+    if found := _by_ending(name):
+        return found
+    if left := _WITH_ADAPTER.fullmatch(name):
+        return _by_ending(f"{left['head']}{left['tail'] or ''}")
     if match := _OLD.fullmatch(name):
         layer, stream, part = match.groups()
         return (f"{layer}_lora{stream}" if stream else layer), part
     layer, _, last = name.rpartition(".")
     if last == "weight" and f"{layer}.on_input" in names:  # LyCORIS modules/ia3.py
         return layer, "weight"
+    return None
+
+
+def adapter_in(name: str) -> str | None:
+    """The adapter's name that PEFT's `state_dict` has in the name of a tensor."""
+    left = None if _by_ending(name) else _WITH_ADAPTER.fullmatch(name)
+    return left["adapter"] if left else None
+
+
+def _by_ending(name: str) -> tuple[str, str] | None:
+    pieces = name.split(".")
+    for length in (3, 2, 1):
+        ending = "." + ".".join(pieces[-length:])
+        if ending in _ENDINGS and len(ending) < len(name):
+            return name[: -len(ending)], _ENDINGS[ending]
     return None
 
 

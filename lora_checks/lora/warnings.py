@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from lora_checks.core.words import count
 from lora_checks.lora.families import said_family
-from lora_checks.lora.header import Header, shown
+from lora_checks.lora.header import Header, Tensor, shown
 from lora_checks.lora.layers import Layer
 from lora_checks.lora.other_alphas import other_alphas
 from lora_checks.lora.scaling import Strength
+from lora_checks.lora.spelling import adapter_in, split_prefix
 from lora_checks.lora.values import Values
 
 LEAST, MOST = 1 / 64, 8.0  # alpha / rank outside is seldom meant
@@ -32,6 +33,7 @@ def warnings_of(
         *_missing(layers),
         *_magnitudes(layers),
         *_scalings(layers, strengths),
+        *_names(header.tensors, layers),
         *_numbers(header, values),
         *_metadata(header.metadata, layers, values, families),
         *other_alphas(header.metadata, layers, strengths),
@@ -70,6 +72,22 @@ def _magnitudes(layers: Sequence[Layer]) -> Iterator[str]:
     if without and any(layer.anatomy.algorithm in ("dora", "doha", "dokr") for layer in layers):
         first = shown(without[0])
         yield f"{len(without)} of {len(layers)} layers lack the magnitudes that the others have: {first}"
+
+
+def _names(tensors: Mapping[str, Tensor], layers: Sequence[Layer]) -> Iterator[str]:
+    """Names that are understood here, and that diffusers' pipelines load nothing of."""
+    adapter = next(filter(None, map(adapter_in, tensors)), None)
+    if adapter:
+        yield (
+            f"the adapter's name {shown(adapter)} is left in its keys, so that diffusers does not load it: "
+            "save it with save_lora_adapter or save_lora_weights"
+        )
+    plain = [layer.name for layer in layers if not split_prefix(layer.name).kind]
+    if plain and all(layer.kind == "diffusers" and layer.place.component == "unet" for layer in layers):
+        yield (
+            f"its keys name no network ({shown(plain[0])}): load_lora_weights of diffusers' pipelines uses "
+            "none of them; save it with a pipeline's save_lora_weights"
+        )
 
 
 def _sort(key: tuple[str, str, str]) -> tuple[str, str, str]:

@@ -15,6 +15,7 @@ from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import Policy, Prompt, PromptSet
 from lora_checks.policy.arms import ARMS, CLASS_ONLY, NO_TRIGGER, UNRELATED
+from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
 from lora_checks.policy.ranking import weights
 from lora_checks.policy.regression import allowances
 from lora_checks.policy.rows import check_name, check_prompts, checks
@@ -136,14 +137,17 @@ def _unused(value: Value) -> dict[str, str]:
 
 def _prompt_set(path: Path, base: str | None, seeds: int | None) -> PromptSet:
     required = ["base", "sampler", "trigger", "class_words", "seeds", "prompts"]
-    top = load(path).table(required=required)
+    top = load(path).table(required=required, optional=["literal"])
+    literal = _literal(top)
+    for key in ("trigger", "class_words"):
+        check_literal(top[key], literal, EVERYWHERE)
     trigger = " ".join(top["trigger"].text().split())
     listed = _seeds(top["seeds"])
-    sampler, places = sampler_of(top["sampler"])
+    sampler, places = sampler_of(top["sampler"], literal=literal)
     return PromptSet(
         base=base_of(top["base"], path.parent, base),
         sampler=sampler,
-        prompts=_prompts(top["prompts"], trigger),
+        prompts=_prompts(top["prompts"], trigger, literal=literal),
         seeds=listed if seeds is None else extended(listed, seeds),
         trigger=trigger,
         class_words=top["class_words"].text(),
@@ -176,8 +180,13 @@ def extended(listed: Sequence[int], count: int) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def _prompts(value: Value, trigger: str) -> tuple[Prompt, ...]:
-    prompts = tuple(_prompt(entry, trigger) for entry in value.items())
+def _literal(fields: Mapping[str, Value]) -> bool:
+    """Whether the text is meant letter for letter, though it looks like another program's syntax."""
+    return "literal" in fields and fields["literal"].flag()
+
+
+def _prompts(value: Value, trigger: str, *, literal: bool) -> tuple[Prompt, ...]:
+    prompts = tuple(_prompt(entry, trigger, literal=literal) for entry in value.items())
     if not prompts:
         raise value.error("must list at least one prompt")
     ids: dict[str, str] = {}
@@ -193,8 +202,9 @@ def _prompts(value: Value, trigger: str) -> tuple[Prompt, ...]:
     return prompts
 
 
-def _prompt(value: Value, trigger: str) -> Prompt:
-    fields = value.table(required=["id", "text"], optional=["tags"])
+def _prompt(value: Value, trigger: str, *, literal: bool) -> Prompt:
+    fields = value.table(required=["id", "text"], optional=["tags", "literal"])
+    check_literal(fields["text"], literal or _literal(fields), "add 'literal: true' to the prompt")
     name, text = fields["id"].text(), " ".join(fields["text"].text().split())
     check_name(fields["id"], name)
     tags = tuple(tag.text() for tag in fields["tags"].items()) if "tags" in fields else ()

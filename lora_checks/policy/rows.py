@@ -11,6 +11,7 @@ from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE, SHARES, STATS_WITH_INTERVAL
 from lora_checks.core.records import Calibration, Pairing, PromptSet, Rule, Stat, Threshold
 from lora_checks.policy.arms import ARMS, arm
+from lora_checks.policy.prompt_syntax import check_literal
 from lora_checks.policy.strict_yaml import Value, suggestion
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -42,6 +43,7 @@ def _check(value: Value, name: str, folders: Mapping[str, object]) -> Threshold:
         "against",
         "network",
         "texts",
+        "literal",
         "rule",
         "required",
         "gain",
@@ -51,6 +53,9 @@ def _check(value: Value, name: str, folders: Mapping[str, object]) -> Threshold:
     fields = value.table(required=["metric", "why"], optional=optional)
     low, high = _limits(value, fields)
     row = {key: read(fields[key]) for key, read in _READ.items() if key in fields}
+    for text in fields["texts"].items() if "texts" in fields else ():
+        literal = "literal" in fields and fields["literal"].flag()
+        check_literal(text, literal, "add 'literal: true' to the row")
     if "stat" in fields:
         row |= _stat(fields["stat"])
     if "against" in fields:

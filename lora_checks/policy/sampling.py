@@ -15,6 +15,7 @@ from typing import Any
 
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import Base, Sampler
+from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
 from lora_checks.policy.strict_yaml import Value
 
 CHECKPOINT = ".safetensors"
@@ -94,11 +95,13 @@ def path_of(text: str, parent: Path, where: str) -> Path:
     return path
 
 
-def sampler_of(value: Value) -> tuple[Sampler, dict[str, str]]:
+def sampler_of(value: Value, *, literal: bool) -> tuple[Sampler, dict[str, str]]:
     """The record, and where each of its keys was written."""
     required = ["steps", "guidance", "width", "height"]
     optional = ["negative", "scheduler", "scheduler_settings", "max_sequence_length", "true_cfg_scale"]
     fields = value.table(required=required, optional=optional)
+    if "negative" in fields:
+        check_literal(fields["negative"], literal, EVERYWHERE)
     found = Sampler(
         steps=fields["steps"].integer(1),
         guidance=fields["guidance"].number(0),

@@ -17,7 +17,24 @@ FLAT = f"has tensor '{Q}.lora_A.weight' of shape {{}}, which is no matrix"
 NO_FLOATS = f"has tensor '{Q}.lora_…' of dtype {{}}; read are F16, BF16, F32"
 REFUSED = "it cannot be applied here: train a LoRA, DoRA, LoHa or LoKr"
 LLM = "base_model.model.model.layers.0.self_attn.q_proj"
+CLONEOFSIMO = (
+    "is in the format of cloneofsimo's lora ('unet:0:…'), which numbers the layers instead of naming them"
+)
+CONTROL = "is a FLUX control LoRA ('{}'), which takes a control picture beside the prompt; only LoRAs that are used with a prompt alone are gated"
 DATA_AT = 8 + GOOD[0] + 256 * GOOD[1]
+
+
+def cloneofsimo() -> Tensors:
+    return {"unet:0:down": np.ones((4, 8), np.float16), "unet:0:up": np.ones((16, 4), np.float16)}
+
+
+def control() -> Tensors:
+    """As diffusers' train_control_lora_flux.py writes it: twice FLUX.1's 64 channels go in."""
+    input_layer = {"lora_A.weight": (4, 128), "lora_B.weight": (16, 4)}
+    wide = {
+        f"transformer.x_embedder.{part}": np.ones(shape, np.float16) for part, shape in input_layer.items()
+    }
+    return layer("transformer.transformer_blocks.0.norm1.linear") | wide
 
 
 def loha(**changes: object) -> bytes:
@@ -56,15 +73,31 @@ OTHER = (
     Entry("Control-LoRA", save({"lora_controlnet": ONES, "input_blocks.0.0.weight": ONES}), f"is a Control-LoRA, which adapts a ControlNet and not the base ('lora_controlnet'); {ONLY}"),
     Entry("IP-Adapter", save({"ip_adapter.1.to_k_ip.weight": ONES}), UNKNOWN.format(1, "'ip_adapter.1.to_k_ip.weight'")),
     Entry("textual inversion", save({"emb_params": ONES}), f"is a textual inversion ('emb_params'); {ONLY}"),
-    Entry("textual inversion of SDXL", save({"clip_l": ONES, "clip_g": ONES}), UNKNOWN.format(2, "'clip_…'")),
+    Entry("textual inversion of SDXL", save({"clip_l": ONES, "clip_g": ONES}), f"is a textual inversion ('clip_…' and 'clip_…'); {ONLY}"),
+    Entry("textual inversion by diffusers", save({"<token>": np.ones((1, 768), np.float32)}), f"is a textual inversion ('<token>'); {ONLY}"),
+    Entry("textual inversion by a plain word", save({"sks": np.ones((2, 768), np.float32)}), f"is a textual inversion ('sks'); {ONLY}"),
+    Entry("textual inversion by A1111", save({"string_to_param.*": np.ones((2, 768), np.float32)}), f"is a textual inversion ('string_to_param.*'); {ONLY}"),
+    Entry("LoRA of Segment Anything", save({"w_a_000": np.ones((4, 8), np.float32), "w_b_000": np.ones((8, 4), np.float32)}), "is a LoRA of Segment Anything ('w_…_000'), which makes masks; only image models' are gated"),
+    Entry("cloneofsimo's format", save(cloneofsimo()), f"{CLONEOFSIMO}; write it anew with names: diffusers' (unet.) or kohya's (lora_unet_)"),
+    Entry("cloneofsimo's format with tokens", save(cloneofsimo() | {f"<s{i}>": np.ones(768, np.float32) for i in (1, 2)}), f"{CLONEOFSIMO}, and has the trained tokens '<s1>' and '<s2>'; write it anew with names: …"),
+    Entry("FLUX control LoRA by BFL", save(layer("double_blocks.0.img_attn.proj") | {"double_blocks.0.img_attn.norm.key_norm.scale": np.ones(8, np.float32)}), CONTROL.format("double_blocks.0.img_attn.norm.key_norm.scale")),
+    Entry("FLUX control LoRA by diffusers", save(control()), CONTROL.format("transformer.x_embedder.lora_A.weight")),
+    Entry("LoRA of a language model, its prefix gone", save(layer(LLM.removeprefix("base_model.model."))), f"is a LoRA of a language or vision model ('{LLM.removeprefix('base_model.model.')}.lora_…"),
+    Entry("names that end in an underscore", save(kohya("lora_unet_context_embedder_")), "has names that end in an underscore ('lora_unet_context_embedder_.…'), as TheLastBen's FLUX trainer writes them; …"),
+    Entry("two adapters' names in the keys", save({name.replace(".weight", f".{adapter}.weight"): value for adapter, of in (("a", Q), ("b", K)) for name, value in layer(of).items()}), "holds the adapters '…' and '…' in its keys; save each in a file of its own"),
+    Entry("an adapter's name in some keys", save(layer() | {name.replace(".weight", ".a.weight"): value for name, value in layer(K).items()}), "holds the adapters … in its keys; save each in a file of its own"),
     Entry("hypernetwork", save({"320.linear1.weight": ONES}), UNKNOWN.format(1, "'320.linear1.weight'")),
     Entry("statistics", save({"mu": ONES, "sigma": ONES}), UNKNOWN.format(2, "'mu'")),
-    Entry("LoRA of a language model", save(layer(LLM)), f"is a PEFT adapter ('{LLM}') whose alpha stands in adapter_config.json and not in the file: load it with PEFT and save it with diffusers' save_lora_weights"),
+    Entry("LoRA of a language model", save(layer(LLM)), f"is a LoRA of a language or vision model ('{LLM}.lora_…'); only those of image models are gated"),
     Entry("PEFT adapter", save(layer(Q.replace("unet", "base_model.model"))), "is a PEFT adapter (…) whose alpha stands in adapter_config.json …"),
     Entry("LoRA of no known model", save(layer("encoder.7.query")), "has LoRA keys of no known kind, such as 'encoder.7.query': nothing tells which part of the base they are of; …"),
     Entry("LoRA and more of the VAE", save(layer() | layer("vae.decoder.conv_in")), "has LoRA keys of no known kind, such as 'vae.decoder.conv_in': …"),
     Entry("LoRA and whole weights", save(layer() | {"unet.conv_in.weight": ONES}), "holds tensor 'unet.conv_in.weight', which is no part of any known kind of LoRA"),
-    Entry("LoRA and an embedding", save(layer() | {"bundle_emb.sks.string_to_param.*": ONES}), f"is a LoRA bundled with a textual inversion (bundle_emb), which no base can hold ('bundle_emb…'); {ONLY}"),
+    Entry("LoRA and an embedding", save(layer() | {"bundle_emb.sks.string_to_param.*": ONES}), f"is a LoRA bundled with a textual inversion of 'sks' (bundle_emb), which is not loaded ('bundle_emb…'); {ONLY}"),
+    Entry("LoRA and OneTrainer's embedding", save(kohya() | {"bundle_emb.sks.clip_l": ONES, "bundle_emb.sks.clip_g": ONES}), f"is a LoRA bundled with a textual inversion of 'sks' (bundle_emb), which is not loaded ('bundle_emb…'); {ONLY}"),
+    Entry("LoRA and emb_params", save(layer() | {"emb_params": ONES}), "is a LoRA with trained embeddings ('emb_params'), which are not loaded, so that their token would mean nothing; train it without them"),
+    Entry("LoRA and a trained token", save(layer() | {"<s1>": ONES}), "is a LoRA with trained embeddings ('<s1>'), which are not loaded, …"),
+    Entry("LoRA and the embeddings of a text encoder", save(layer() | {"text_encoder.text_model.embeddings.token_embedding.weight": ONES}), "is a LoRA with trained embeddings (…), which are not loaded, …"),
     Entry("optimizer state beside the LoRA", save(layer() | {f"{Q}.lora_A.weight.exp_avg": ONES}), f"holds tensor '{Q}.lora_A.weight.exp_avg', which is no part of any known kind of LoRA"),
     Entry("full difference of a norm", save({"lora_unet_conv_norm_out.diff": np.ones(2, np.float32)}), f"holds a difference of a normalisation layer, which is no matrix ('lora_unet_conv_norm_out'); {REFUSED}"),
     Entry("OFT", save({f"{KOHYA}.oft_blocks": np.ones((2, 4, 4), np.float32)}), f"holds an OFT layer, which rotates the base's weight instead of adding to it ('{KOHYA}'); {REFUSED}"),

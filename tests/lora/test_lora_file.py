@@ -261,3 +261,38 @@ def test_no_bytes_cause_another_error(tmp_path: Path, data: bytes) -> None:
     except LoraFileError:
         return
     assert found.kind == "diffusers"
+
+
+@pytest.mark.parametrize("adapter", ["default", "my-person_2"])
+def test_an_adapters_name_left_in_the_keys_is_taken_out(tmp_path: Path, adapter: str) -> None:
+    """`save_file(unet.state_dict())` keeps PEFT's name of the adapter in each key; the rest is the same."""
+    for name, tensors in (("plain", layer()), ("named", {})):
+        tensors = tensors or {k.replace(".weight", f".{adapter}.weight"): v for k, v in layer().items()}
+        save_file(tensors, tmp_path / f"{name}.safetensors")
+    plain, named = (inspect(tmp_path / f"{name}.safetensors", "a") for name in ("plain", "named"))
+    for one, other in zip(plain.layers, named.layers, strict=True):
+        assert (one.name, one.targets, one.scaling) == (other.name, other.targets, other.scaling)
+    assert named.warnings == (
+        f"the adapter's name '{adapter}' is left in its keys, so that diffusers does not load it: save it "
+        "with save_lora_adapter or save_lora_weights",
+    )
+
+
+def test_keys_without_a_networks_name_are_told(tmp_path: Path) -> None:
+    """`StableDiffusionPipeline.load_lora_weights` uses none of them, and only logs it."""
+    old = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_k_lora"
+    tensors = {
+        f"{old}.down.weight": np.ones((4, 8), np.float16),
+        f"{old}.up.weight": np.ones((16, 4), np.float16),
+    }
+    save_file(tensors, tmp_path / "a.safetensors")
+    (warning,) = inspect(tmp_path / "a.safetensors", "a").warnings
+    assert "load_lora_weights of diffusers' pipelines uses none of them" in warning
+
+
+@pytest.mark.parametrize("name", ["a_emb.safetensors", "learned_embeds.safetensors"])
+def test_an_embedding_beside_the_file_is_told(tmp_path: Path, name: str) -> None:
+    save_file(layer(), tmp_path / "a.safetensors")
+    save_file({"clip_l": np.ones((2, 768), np.float32)}, tmp_path / name)
+    (warning,) = inspect(tmp_path / "a.safetensors", "a").warnings
+    assert warning.startswith(f"{name} lies beside it: a trained embedding, which is not loaded")
