@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from lora_checks.policy.arms import with_tag as with_tag
 
 _HOMES = {
-    "errors": (
+    "core.errors": (
         "ConfigError", "GenerationError", "LoraChecksError", "LoraFileError", "MeasureError",
         "PrerequisiteError", "StoreError",
     ),
-    "arms": ("with_tag",),
+    "policy.arms": ("with_tag",),
     "metrics": ("metric",),
-    "records": (
+    "core.records": (
         "ImageFile", "ImageSet", "ImageSpec", "Lora", "Measurement", "Metric", "Outcome", "Policy", "Prompt",
         "Threshold", "Verdict",
     ),

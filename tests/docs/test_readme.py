@@ -65,7 +65,7 @@ def test_commands_on_a_report(store: Path, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     (tmp_path / "examples").symlink_to(Path(__file__).parents[2] / "examples")
     (gate,) = (command for command in commands("sh") if "--log" in command)
-    done = run(gate, "--store", str(store), "--report", ".lora_checks/record/document")
+    done = run(gate, "--store", str(store), "--report", ".lora_checks/report")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "tensorboard: tensorboard --logdir" in done.stdout
     for command in [*commands("sh log"), *commands("sh release"), *commands("sh approved")]:
