@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from lora_checks import power
 from lora_checks.core.records import Calibration, Measurement, Outcome, Threshold, Verdict
 from lora_checks.judge.verdict import band, direction, margin
 
@@ -33,17 +34,25 @@ def row(verdict: Verdict) -> Row:
     """The verdict as every report reads it: its fields, plus what follows from them.
 
     ``band`` is the policy's word for the value, ``direction`` which way is better, ``margin`` the
-    distance to the nearest limit in the metric's unit (negative is outside).
+    distance to the nearest limit in the metric's unit (negative is outside), ``power`` what it takes to pass
+    the row nearly always (`power.need`).
     """
-    derived: Row = {"band": "", "direction": "", "margin": None}
+    derived: Row = {"band": "", "direction": "", "margin": None, "power": None}
     if verdict.threshold is not None and verdict.measurement is not None:
         derived = {
             "band": band(verdict.threshold, verdict.measurement),
             "direction": _direction(verdict.measurement, verdict.threshold),
             "margin": margin(verdict.measurement, verdict.threshold),
+            "power": _power(verdict.measurement, verdict.threshold),
         }
     found: Row = plain(dataclasses.asdict(verdict) | derived)
     return found
+
+
+def _power(measurement: Measurement, threshold: Threshold) -> list[Row] | None:
+    needs = {chance: power.need(measurement, threshold, chance) for chance in power.CHANCES}
+    found = [{"chance": c, "least": one.least, "most": one.most} for c, one in needs.items() if one]
+    return found or None
 
 
 def _direction(measurement: Measurement, threshold: Threshold) -> str:

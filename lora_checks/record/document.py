@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lora_checks import power
 from lora_checks.core.errors import ReportError
 from lora_checks.core.records import Verdict
 from lora_checks.judge.verdict import passed
@@ -46,7 +47,7 @@ def build(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Document:
             "schema": SCHEMA,
             "outcome": passed(verdicts, required).outcome,
             "run": facts,
-            "loras": [_lora(lora, verdicts, required) for lora in known.values()],
+            "loras": [_lora(lora, verdicts, required, facts) for lora in known.values()],
             **compared,
         }
     )
@@ -54,7 +55,9 @@ def build(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Document:
     return document
 
 
-def _lora(lora: Mapping[str, Any], verdicts: Sequence[Verdict], required: Pairs) -> Document:
+def _lora(
+    lora: Mapping[str, Any], verdicts: Sequence[Verdict], required: Pairs, run: Mapping[str, Any]
+) -> Document:
     own = [v for v in verdicts if v.lora == lora["name"]]
     result = passed(own, [pair for pair in required if pair[0] == lora["name"]])
     rows: list[Row] = sorted((row(v) for v in own), key=urgency)
@@ -65,7 +68,23 @@ def _lora(lora: Mapping[str, Any], verdicts: Sequence[Verdict], required: Pairs)
         "images": list(dict.fromkeys(v.images for v in own if v.images)),
         "missing": [check for _, check in result.missing],
         "rows": rows,
+        "power": None if run.get("until_decided") is not None else _power(own),
     }
+
+
+def _power(verdicts: Sequence[Verdict]) -> Document | None:
+    """In which share of runs of a fixed number of images a LoRA passes every required row; see `power`.
+
+    ``as_found`` is of this LoRA, ``at`` of those that just pass each row in a share of runs. None where a row
+    cannot be told of, or none is judged by a bound.
+    """
+    judged = [(v.measurement, v.threshold) for v in verdicts if v.required and v.threshold is not None]
+    rows = [(m, t) for m, t in judged if m is not None]
+    if len(rows) < len(judged) or not any(t.rule == "bound" for _, t in rows):
+        return None
+    as_found = power.passes(rows)
+    at = [{"chance": chance, "passes": power.passes(rows, chance)} for chance in power.CHANCES]
+    return None if as_found is None else {"as_found": as_found, "at": at}
 
 
 def read(directory: Path) -> Document:

@@ -13,7 +13,7 @@ from lora_checks.core.words import count, number
 from lora_checks.judge.verdict import limits, nearest_words
 
 ORDER = ("ERROR", "FAIL", "INCONCLUSIVE", "PASS")
-HEADINGS = ("verdict", "check", "metric", "value", "95 % interval", "limits", "note")
+HEADINGS = ("verdict", "check", "metric", "value", "95 % interval", "limits", "note", "90 %, 99 % pass at")
 Row = Mapping[str, Any]
 
 
@@ -27,14 +27,23 @@ def urgency(row: Row) -> tuple[int, bool, float]:
     return ORDER.index(row["outcome"]), not row["required"], distance
 
 
-def columns(row: Row) -> tuple[str, str, str, str, str, str, str]:
-    """Verdict, check, metric, value, interval, limits and note, as text."""
+def columns(row: Row) -> tuple[str, str, str, str, str, str, str, str]:
+    """Verdict, check, metric, value, interval, limits, note and power, as text."""
     threshold, measurement = row["threshold"] or {}, row["measurement"]
     check = row["check"] if row["required"] else f"{row['check']} (optional)"
     lowest, highest = threshold.get("min"), threshold.get("max")
     if measurement is None:
         found = reason(row) if row["outcome"] == "PASS" else ""  # the file's own row: what it is
-        return (row["outcome"], check, threshold.get("metric", ""), "", "", limits(lowest, highest), found)
+        return (
+            row["outcome"],
+            check,
+            threshold.get("metric", ""),
+            "",
+            "",
+            limits(lowest, highest),
+            found,
+            "",
+        )
     value = measurement["value"]
     return (
         row["outcome"],
@@ -44,7 +53,40 @@ def columns(row: Row) -> tuple[str, str, str, str, str, str, str]:
         interval(row),
         limits(lowest, highest, value),
         note(row),
+        ", ".join(power(row)),
     )
+
+
+def power(row: Row) -> list[str]:
+    """The true values at which 90 and 99 % of runs pass the row; [] of one that is not judged by a bound."""
+    limits = [(row["threshold"] or {}).get(side) for side in ("min", "max")]
+    return [_at(one["least"], one["most"], limits) for one in row.get("power") or ()]
+
+
+def _at(least: float | None, most: float | None, limits: list[float | None]) -> str:
+    """ "0.508", or "0.210 to 0.290" between two limits."""
+    return " to ".join(number(value, limits) for value in (least, most) if value is not None)
+
+
+def power_sentences(lora: Row) -> list[str]:
+    """What a LoRA needs to pass each row nearly always, and how often it then passes all rows."""
+    rows = [(row["check"], power(row)) for row in lora["rows"] if row["required"]]
+    told = [f"{check} {at[0]} ({at[1]})" for check, at in rows if len(at) == 2]
+    found = lora.get("power")
+    needs = f"90 % (99 %) of runs pass a true {', '.join(told)}" if told else ""
+    if not found:
+        return [needs] if needs else []
+    just = ", ".join(
+        f"{_percent(one['passes'])} with the {_percent(one['chance'])} values" for one in found["at"]
+    )
+    return [
+        needs,
+        f"all rows together pass in {_percent(found['as_found'])} of runs of a LoRA like this, in {just}",
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def interval(row: Row) -> str:
@@ -104,9 +146,9 @@ def calibration(found: Row | None) -> str:
     return f"calibrated on {', '.join(sets)}" + (f" ({', '.join(more)})" if more else "")
 
 
-def not_run(check: str) -> tuple[str, str, str, str, str, str, str]:
+def not_run(check: str) -> tuple[str, str, str, str, str, str, str, str]:
     """The columns of a required check that has no verdict."""
-    return ("NOT RUN", check, "", "", "", "", "")
+    return ("NOT RUN", check, "", "", "", "", "", "")
 
 
 def words(row: Row) -> str:

@@ -15,6 +15,7 @@ from lora_checks.record.rows import (
     errors,
     headline,
     not_run,
+    power_sentences,
     setting,
     tally,
     title,
@@ -109,6 +110,7 @@ def block(lora: Row) -> str:
         parts.append("")
     failed = [row for row in measured if row["outcome"] != "PASS"]
     parts += [f"- **{row['outcome']}** {escape(words(row))}" for row in failed]
+    parts += [f"\n{escape(_capital(text))}." for text in power_sentences(lora)[1:]]
     sha = f"SHA-256 {lora['sha256']}" if lora["sha256"] else ""
     parts += [
         f"\n{escape(text)}" for text in (*(f"images: {folder}" for folder in lora["images"]), sha) if text

@@ -15,6 +15,7 @@ from lora_checks.record.rows import (
     errors,
     headline,
     not_run,
+    power_sentences,
     setting,
     tally,
     title,
@@ -123,6 +124,11 @@ def _block(lora: Row, rows: Sequence[Row], about: str, width: int, paint: Markup
         *(line for found in errors(list(rows)) for line in _refused(*found, width, paint)),
         *_table([columns(row) for row in measured] + unrun, width, paint),
         *(line for row in failed for line in _wrapped(words(row), width)),
+        *(
+            line
+            for text in (power_sentences(lora) if rows is lora["rows"] else ())
+            for line in _wrapped(text, width)
+        ),
         *(f"  images: {printable(folder)}" for folder in lora["images"]),
     ]
 

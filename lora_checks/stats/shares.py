@@ -36,14 +36,18 @@ def interval(
 
     None where there are fewer than `stats.MIN_PROMPTS` prompts.
     """
-    names, index = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-    if len(names) < intervals.MIN_PROMPTS:
+    if len(set(groups)) < intervals.MIN_PROMPTS:
         return None
-    images = np.bincount(index).astype(np.float64)
-    found = np.bincount(index, weights=hits).astype(np.float64)
     share, level = float(hits.mean()), (1 - confidence) / sides
-    n = _effective(found, images, level)
+    n = worth(hits, groups, level)
     return intervals.Interval(share, *clopper_pearson(share * n, n, level))
+
+
+def worth(hits: NDArray[np.bool_], groups: Sequence[str], level: float) -> float:
+    """As how many independent images those of ``groups`` (N,), their prompts, count."""
+    _, index = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
+    images = np.bincount(index).astype(np.float64)
+    return _effective(np.bincount(index, weights=hits).astype(np.float64), images, level)
 
 
 def _effective(found: NDArray[np.float64], images: NDArray[np.float64], level: float) -> float:

@@ -33,7 +33,7 @@ def test_the_schema_is_a_schema_of_this_version() -> None:
     [
         ("threshold", Threshold, set()),
         ("measurement", Measurement, set()),
-        ("row", Verdict, {"band", "direction", "margin"}),
+        ("row", Verdict, {"band", "direction", "margin", "power"}),
     ],
 )
 def test_a_field_that_a_record_has_is_in_the_schema(name: str, record: Any, derived: set[str]) -> None:

@@ -23,7 +23,7 @@ def test_the_table_has_a_row_for_each_check_and_the_words_below() -> None:
     found = render(document(verdicts(), missing=(("overfit", "hands"),)))
     table = [line for line in found.splitlines() if line.startswith("| ")]
     assert len(table) == 2 + len(ROWS) + 1
-    assert {cells(line) for line in table} == {7}
+    assert {cells(line) for line in table} == {8}
     assert "| FAIL | not a copy | trunk\\_distance | 0.031 | \\[0.022, 0.040\\] | min 0.080 |" in found
     assert "| NOT RUN | hands |" in found
     assert "- **FAIL** not a copy: mean trunk\\_distance 0.031" in found
@@ -45,7 +45,7 @@ def test_nothing_from_outside_becomes_markup() -> None:
     found.encode()  # no lone surrogate
     for markup in ("<script", "\x1b", "\x00", "http://", "`c`", "](", "@team"):
         assert markup not in found.replace("\\`", "").replace("\\]", "")
-    assert {cells(line) for line in found.splitlines() if line.startswith("| ")} == {4, 7}
+    assert {cells(line) for line in found.splitlines() if line.startswith("| ")} == {4, 8}
 
 
 @pytest.mark.parametrize(

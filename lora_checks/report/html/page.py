@@ -29,6 +29,7 @@ class Line:
     value: str
     interval: str
     limits: str
+    needs: str  # true values that pass in 90 and in 99 % of runs
     note: str
     reason: str  # "" where the row passed: then the numbers say it
     why: str  # of the policy
@@ -49,6 +50,7 @@ class Block:
     lines: tuple[Line, ...]
     folders: tuple[str, ...]
     sha256: str
+    power: tuple[str, ...]  # how often a LoRA passes all rows
     open: bool
 
 
@@ -115,12 +117,13 @@ def block(i: int, lora: Row, loras: int) -> Block:
         lines=tuple(lines),
         folders=tuple(printable(folder) for folder in lora["images"]),
         sha256=printable(lora["sha256"] or ""),
+        power=tuple(printable(text) for text in rows.power_sentences(lora)[1:]),
         open=loras <= MANY or lora["outcome"] != "PASS",
     )
 
 
 def line(row: Row) -> Line:
-    outcome, check, metric, value, interval, limits, note = map(printable, rows.columns(row))
+    outcome, check, metric, value, interval, limits, note, needs = map(printable, rows.columns(row))
     m, threshold = row["measurement"], row["threshold"] or {}
     return Line(
         outcome=outcome,
@@ -129,6 +132,7 @@ def line(row: Row) -> Line:
         value=value,
         interval=interval,
         limits=limits,
+        needs=needs,
         note=note if outcome == "PASS" else _remark(note),
         reason="" if outcome == "PASS" else printable(rows.reason(row)),
         why=printable(threshold.get("why") or ""),
@@ -145,7 +149,9 @@ def _remark(note: str) -> str:
 
 
 def _not_run(check: str) -> Line:
-    return Line("NOT RUN", printable(check), "", "", "", "", "", "it has no verdict yet", "", "", None, False)
+    return Line(
+        "NOT RUN", printable(check), "", "", "", "", "", "", "it has no verdict yet", "", "", None, False
+    )
 
 
 def overview(document: Row) -> dict[str, Any]:

@@ -1,0 +1,272 @@
+"""How much better than its limits a LoRA has to be, so that it passes a row, and all rows, nearly always.
+
+`rule: bound` passes a LoRA whose truth is at the limit in 5 % of runs: one that is to pass in 90 or 99 % has
+to be better than the limit by what the interval takes. By how much follows from what was found:
+
+- Of a mean, and of a set's value by its pseudo-values, runs on other prompts are drawn from the values of
+  the prompts with replacement, their spread corrected for the mean that was taken from them, and each run is
+  judged by the gate's own interval (`stats.mean_bounds`). A LoRA of another truth is taken to have the same
+  values, all moved by the same amount, so that its bounds move by that amount.
+- Of a share, a run has a binomial number of hits among as many images as those found are worth (`shares`).
+  This is exact.
+
+Rows with the same prompts get the same draws, so that rows which fall together do so here; shares are drawn
+independently. What these prompts did not show, nothing here sees either.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_checks.core import quantity
+from lora_checks.core.records import Measurement, Threshold
+from lora_checks.stats import intervals, shares
+
+DRAWS = 2000
+CHANCES = (0.9, 0.99)
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Row = tuple[Measurement, Threshold]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """The true value of a LoRA that passes a row in a share of runs; None where the row has no such limit."""
+
+    least: float | None = None
+    most: float | None = None
+
+
+def need(m: Measurement, t: Threshold, chance: float) -> Need | None:
+    """What it takes to pass a row of bounds in ``chance`` of runs at this number of prompts.
+
+    None for a row without an interval, and for one that no LoRA passes so often.
+    """
+    if t.rule != "bound" or m.waiting:
+        return None
+    if counted(m):
+        return _need_of_share(m, t, chance)
+    runs = _runs(m)
+    return None if runs is None else _need_of_mean(runs, m, t, chance)
+
+
+def passes(rows: Sequence[Row], chance: float | None = None) -> float | None:
+    """In which share of runs a LoRA passes all ``rows``.
+
+    It is the LoRA as it was found or, with ``chance``, one that just passes each row of bounds in that share
+    of runs. None where a row cannot be told of, because it was not measured, not whole, or has one prompt.
+    """
+    together = np.ones(DRAWS)
+    for m, t in rows:
+        passed = _passed(m, t, chance)
+        if passed is None:
+            return None
+        together = together * passed
+    return float(together.mean())
+
+
+def _passed(m: Measurement, t: Threshold, chance: float | None) -> Floats | None:
+    """Of each draw, whether the row passes (0 or 1), or with which probability."""
+    if m.waiting:
+        return None
+    if chance is not None and t.rule == "bound":
+        return _passed_at(m, t, chance)
+    if counted(m):
+        ends = accepted(m, t)
+        return np.full(DRAWS, 0.0 if ends is None else _binomial(*ends, _worth(m), found_share(m)))
+    runs = _runs(m)
+    return None if runs is None else runs.inside(t)
+
+
+def _passed_at(m: Measurement, t: Threshold, chance: float) -> Floats | None:
+    wanted = need(m, t, chance)
+    if wanted is None:
+        return np.zeros(DRAWS) if counted(m) or _runs(m) is not None else None
+    truth = _nearest(m.value, wanted)
+    ends = accepted(m, t) if counted(m) else None
+    if ends is not None:
+        return np.full(DRAWS, _binomial(*ends, _worth(m), truth))
+    runs = _runs(m)
+    return None if runs is None else runs.inside(t, truth - m.value)
+
+
+def _nearest(value: float, wanted: Need) -> float:
+    """Of two limits, the value found where that is good enough."""
+    if wanted.least is None or wanted.most is None:
+        return float(wanted.most if wanted.least is None else wanted.least)  # type: ignore[arg-type]
+    return min(max(value, wanted.least), wanted.most)
+
+
+# --- means -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Value and interval of a LoRA as it was found, on other prompts."""
+
+    value: Floats  # (DRAWS,)
+    low: Floats
+    high: Floats
+
+    def inside(self, t: Threshold, moved: float = 0.0) -> Floats:
+        """Whether each run passes, if the LoRA is better or worse by ``moved``."""
+        low, high = (self.low, self.high) if t.rule == "bound" else (self.value, self.value)
+        over = -np.inf if t.min is None else t.min
+        under = np.inf if t.max is None else t.max
+        slack = 1e-9 * (1 + abs(moved))  # `moved` is made so that some run is exactly at the limit
+        return ((low + moved >= over - slack) & (high + moved <= under + slack)).astype(np.float64)
+
+
+def _need_of_mean(runs: Runs, m: Measurement, t: Threshold, chance: float) -> Need | None:
+    least = None if t.min is None else t.min + m.value - _quantile(runs.low, 1 - chance)
+    most = None if t.max is None else t.max + m.value + _quantile(-runs.high, 1 - chance)
+    if least is not None and most is not None and least > most:
+        return None
+    return Need(least, most)
+
+
+def _quantile(values: Floats, share: float) -> float:
+    return float(np.quantile(values, share, method="lower"))
+
+
+def _runs(m: Measurement) -> Runs | None:
+    """None where too little is known of each prompt."""
+    per_prompt = by_prompt(m)
+    if len(per_prompt) < intervals.MIN_PROMPTS:
+        return None
+    names, values = tuple(per_prompt), tuple(per_prompt.values())
+    stat = m.stat
+    if stat == quantity.WORST:
+        stat = "min" if m.value <= min(values) else "max"
+    return _drawn(names, values, m.value, stat, (1 - m.confidence) / m.sides)
+
+
+_REDUCED: dict[str, Callable[[Floats], Floats]] = {
+    "min": lambda draws: np.asarray(draws.min(axis=-1)),
+    "max": lambda draws: np.asarray(draws.max(axis=-1)),
+    "median": lambda draws: np.asarray(np.median(draws, axis=-1)),
+}
+
+
+@lru_cache(maxsize=128)
+def _drawn(names: tuple[str, ...], values: tuple[float, ...], value: float, stat: str, tail: float) -> Runs:
+    k, found = len(names), np.array(values)
+    draws = found[draws_of(names)]
+    if stat != "mean":
+        reduced = _REDUCED[stat](draws)
+        return Runs(reduced, reduced, reduced)
+    centre = found.mean()
+    # of K values around their own mean the spread is too small by this
+    draws = centre + (draws - centre) * math.sqrt(k / (k - 1))
+    mean, low, high = intervals.mean_bounds(draws, tail)
+    off = value - centre  # of a set's value that is no mean of its pseudo-values
+    return Runs(mean + off, low + off, high + off)
+
+
+@lru_cache(maxsize=16)
+def draws_of(names: tuple[str, ...]) -> NDArray[np.int_]:
+    """(DRAWS, K) prompts of as many runs, the same for the same prompts."""
+    seed = int.from_bytes(hashlib.sha256("\n".join(names).encode(errors="replace")).digest()[:8], "big")
+    return np.random.default_rng(seed).integers(0, len(names), (DRAWS, len(names)))
+
+
+def by_prompt(m: Measurement) -> dict[str, float]:
+    """What each prompt contributes to the value; {} where that is not known."""
+    if m.by_prompt:
+        return dict(m.by_prompt)
+    found: dict[str, list[float]] = {}
+    for name, value in m.per_image:
+        if value is not None:
+            found.setdefault(name.rpartition("/")[0] or name, []).append(value)
+    return {prompt: _of_prompt(m.stat, values) for prompt, values in sorted(found.items())}
+
+
+def _of_prompt(stat: str, values: Sequence[float]) -> float:
+    return min(values) if stat == "min" else max(values) if stat == "max" else float(np.mean(values))
+
+
+# --- shares ------------------------------------------------------------------------------------------
+
+
+def counted(m: Measurement) -> bool:
+    """Whether images are counted, so that a run has a binomial number of hits."""
+    return m.stat in quantity.COUNTED
+
+
+def accepted(m: Measurement, t: Threshold) -> tuple[int, int] | None:
+    """The fewest and the most hits with which the row passes; None where no number of them does."""
+    return _accepted(_worth(m), (1 - m.confidence) / m.sides, t.rule, t.min, t.max)
+
+
+@lru_cache(maxsize=128)
+def _accepted(
+    n: int, level: float, rule: str, least: float | None, most: float | None
+) -> tuple[int, int] | None:
+    def ends(hits: int) -> tuple[float, float]:
+        return shares.clopper_pearson(hits, n, level) if rule == "bound" else (hits / n, hits / n)
+
+    # both ends grow with the number of hits
+    fewest = 0 if least is None else bisect_left(range(n + 1), True, key=lambda hits: ends(hits)[0] >= least)
+    top = n if most is None else bisect_left(range(n + 1), True, key=lambda hits: ends(hits)[1] > most) - 1
+    return (fewest, top) if fewest <= top else None
+
+
+def found_share(m: Measurement) -> float:
+    """Of hits, by Jeffreys' rule: none found in n does not say that there are none."""
+    n = _worth(m)
+    return (m.value * n + 0.5) / (n + 1)
+
+
+def _need_of_share(m: Measurement, t: Threshold, chance: float) -> Need | None:
+    ends, n = accepted(m, t), _worth(m)
+    if ends is None:
+        return None
+    fewest, most = ends
+    # P(hits <= most) = chance, and P(hits >= fewest) = chance
+    above = (
+        None if t.max is None else shares.beta_quantile(1 - chance, most + 1, n - most) if most < n else 1.0
+    )
+    below = None if t.min is None else shares.beta_quantile(chance, fewest, n - fewest + 1) if fewest else 0.0
+    if above is not None and below is not None and below > above:
+        return None
+    return Need(below, above)
+
+
+def _binomial(fewest: int, most: int, n: int, share: float) -> float:
+    """P(fewest <= hits <= most)."""
+    at_most = 1.0 if most >= n else 1 - shares.beta_cdf(share, most + 1, n - most)
+    return at_most - (0.0 if fewest <= 0 else 1 - shares.beta_cdf(share, fewest, n - fewest + 1))
+
+
+def _worth(m: Measurement) -> int:
+    """Independent images among those found; prompts, where each has one."""
+    return _worth_of(_hits(m), (1 - m.confidence) / m.sides)
+
+
+@lru_cache(maxsize=128)
+def _worth_of(hits: tuple[tuple[str, bool], ...], level: float) -> int:
+    groups = [name for name, _ in hits]
+    return int(shares.worth(np.array([hit for _, hit in hits]), groups, level))
+
+
+def _hits(m: Measurement) -> tuple[tuple[str, bool], ...]:
+    """The prompt of each image that counts, and whether it is a hit."""
+    return tuple(
+        (name.rpartition("/")[0] or name, _hit(m, value))
+        for name, value in m.per_image
+        if value is not None or m.stat == "missing"
+    )
+
+
+def _hit(m: Measurement, value: float | None) -> bool:
+    if m.stat == "missing" or value is None or m.at is None:
+        return value is None
+    return value >= m.at if m.stat == "share_at_least" else value <= m.at
