@@ -8,9 +8,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lora_checks import power
 from lora_checks.core.records import Calibration, Measurement, Outcome, Threshold, Verdict
 from lora_checks.judge.verdict import band, direction, margin
+from lora_checks.stats import power
 
 Row = dict[str, Any]
 

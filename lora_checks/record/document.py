@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lora_checks import power
 from lora_checks.core.errors import ReportError
 from lora_checks.core.records import Verdict
 from lora_checks.judge.verdict import passed
@@ -20,6 +19,7 @@ from lora_checks.record.codec import Row, plain, row, verdict_from_json, verdict
 from lora_checks.record.files import write_text
 from lora_checks.record.ranking import rank
 from lora_checks.record.rows import urgency
+from lora_checks.stats import power
 
 __all__ = ["build", "plain", "read", "row", "verdict_from_json", "verdict_to_json", "write"]
 

@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lora_checks import power
 from lora_checks.core.records import Lora, Measurement, Threshold
 from lora_checks.judge.verdict import judge
 from lora_checks.record import document as report
 from lora_checks.record.rows import power_sentences
 from lora_checks.report.markdown import render
 from lora_checks.report.terminal import lines
-from lora_checks.stats import intervals, shares, summary
+from lora_checks.stats import intervals, power, shares, summary
 
 LORA = Lora(Path("a.safetensors"), "a", "ab" * 32, "diffusers", (4,), (4.0,), {"unet": 3}, 6)
 RUNS = 1500
