@@ -16,6 +16,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from merges import MERGES, MINIATURE, file_of
+
 from lora_checks.core.errors import LoraChecksError, LoraFileError
 from lora_checks.core.records import ImageSet, Lora, Outcome, Threshold
 from lora_checks.core.store import Advance
@@ -24,8 +26,7 @@ from lora_checks.judge.verdict import judge
 from lora_checks.lora.file import inspect
 from lora_checks.policy import reading
 
-MINIATURE = Path(__file__).parents[1] / "examples" / "miniature"
-LADDER = ("good", "underfit", "overfit", "overcooked", "wrong-identity", "untrained")
+LADDER = ("good", "underfit", "overfit", "overcooked", "wrong-identity", "untrained", *MERGES)
 Found = dict[str, tuple[bool, float | None]]  # check -> passed, value
 
 
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path(".lora_checks"))
     options = parser.parse_args()
     for name in options.names:
-        path = MINIATURE / "loras" / f"{name}.safetensors"
+        path = file_of(name, options.store / "merges")
         print(summary(name, gate(path, options)), flush=True)
 
 

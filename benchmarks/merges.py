@@ -14,7 +14,16 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+MINIATURE = Path(__file__).parents[1] / "examples" / "miniature"
+GOOD, BAD = "good", ("underfit", "overfit", "overcooked", "wrong-identity")
+MERGES = tuple(f"{GOOD}+{bad}" for bad in BAD)  # half of each
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
+
+
+def file_of(name: str, folder: Path) -> Path:
+    """The miniature's LoRA of that name; a merge, "good+overfit", is made in ``folder``."""
+    paths = [MINIATURE / "loras" / f"{part}.safetensors" for part in name.split("+")]
+    return paths[0] if len(paths) == 1 else merge(paths[0], paths[1], folder / f"{name}.safetensors")
 
 
 def merge(first: Path, second: Path, out: Path, share: float = 0.5) -> Path:
