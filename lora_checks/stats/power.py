@@ -93,7 +93,7 @@ def _passed_at(m: Measurement, t: Threshold, chance: float) -> Floats | None:
     truth = _nearest(m.value, wanted)
     ends = accepted(m, t) if counted(m) else None
     if ends is not None:
-        return np.full(DRAWS, _binomial(*ends, _worth(m), truth))
+        return np.full(DRAWS, _binomial(*ends, _worth(m), _as_share(m, truth)))
     runs = _runs(m)
     return None if runs is None else runs.inside(t, truth - m.value)
 
@@ -140,7 +140,7 @@ def _quantile(values: Floats, share: float) -> float:
 def _runs(m: Measurement) -> Runs | None:
     """None where too little is known of each prompt."""
     per_prompt = by_prompt(m)
-    if len(per_prompt) < intervals.MIN_PROMPTS:
+    if len(per_prompt) < intervals.MIN_PROMPTS or _two_valued(m):
         return None
     names, values = tuple(per_prompt), tuple(per_prompt.values())
     stat = m.stat
@@ -197,13 +197,36 @@ def _of_prompt(stat: str, values: Sequence[float]) -> float:
 
 
 def counted(m: Measurement) -> bool:
-    """Whether images are counted, so that a run has a binomial number of hits."""
-    return m.stat in quantity.COUNTED
+    """Whether images are counted, so that a run has a binomial number of hits.
+
+    The mean of two-valued images is such a share; the gain of such a mean is a difference of two.
+    """
+    return m.stat in quantity.COUNTED or (_two_valued(m) and not m.gain)
+
+
+def _two_valued(m: Measurement) -> bool:
+    return m.stat == "mean" and m.points is not None
+
+
+def _scale(m: Measurement) -> tuple[float, float]:
+    """What a share of 0 and a share of 1 are in the row's own unit."""
+    return m.points if m.points is not None and m.stat == "mean" else (0.0, 1.0)
+
+
+def _as_share(m: Measurement, value: float) -> float:
+    low, high = _scale(m)
+    return (value - low) / (high - low)
+
+
+def _as_value(m: Measurement, share: float | None) -> float | None:
+    low, high = _scale(m)
+    return None if share is None else low + (high - low) * share
 
 
 def accepted(m: Measurement, t: Threshold) -> tuple[int, int] | None:
     """The fewest and the most hits with which the row passes; None where no number of them does."""
-    return _accepted(_worth(m), (1 - m.confidence) / m.sides, t.rule, t.min, t.max)
+    least, most = (None if limit is None else _as_share(m, limit) for limit in (t.min, t.max))
+    return _accepted(_worth(m), (1 - m.confidence) / m.sides, t.rule, least, most)
 
 
 @lru_cache(maxsize=128)
@@ -222,7 +245,7 @@ def _accepted(
 def found_share(m: Measurement) -> float:
     """Of hits, by Jeffreys' rule: none found in n does not say that there are none."""
     n = _worth(m)
-    return (m.value * n + 0.5) / (n + 1)
+    return (_as_share(m, m.value) * n + 0.5) / (n + 1)
 
 
 def _need_of_share(m: Measurement, t: Threshold, chance: float) -> Need | None:
@@ -237,7 +260,7 @@ def _need_of_share(m: Measurement, t: Threshold, chance: float) -> Need | None:
     below = None if t.min is None else shares.beta_quantile(chance, fewest, n - fewest + 1) if fewest else 0.0
     if above is not None and below is not None and below > above:
         return None
-    return Need(below, above)
+    return Need(_as_value(m, below), _as_value(m, above))
 
 
 def _binomial(fewest: int, most: int, n: int, share: float) -> float:
@@ -267,6 +290,8 @@ def _hits(m: Measurement) -> tuple[tuple[str, bool], ...]:
 
 
 def _hit(m: Measurement, value: float | None) -> bool:
-    if m.stat == "missing" or value is None or m.at is None:
+    if m.stat == "missing" or value is None:
         return value is None
+    if m.at is None:
+        return value == _scale(m)[1]
     return value >= m.at if m.stat == "share_at_least" else value <= m.at

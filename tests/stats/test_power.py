@@ -121,6 +121,21 @@ def test_seeds_of_a_prompt_count_as_the_interval_counts_them() -> None:
     assert shares.worth(values, groups, 0.05) > 16
 
 
+def test_the_mean_of_two_values_is_a_share_in_its_own_unit() -> None:
+    n, hits = 32, 31
+    images = tuple((f"p{i:03}/1", 3.0 if i < hits else 1.0) for i in range(n))
+    m = Measurement(
+        "own", "mean", 1 + 2 * hits / n, n, 0, "higher", "net", "net", prompts=n, per_image=images, sides=1,
+        points=(1.0, 3.0),
+    )  # fmt: skip
+    missed = power.need(share_of(1, n), TAIL, 0.9)
+    found = power.need(m, row(min=1 + 2 * 0.8), 0.9)
+    assert found is not None
+    assert missed is not None
+    assert found.least == pytest.approx(1 + 2 * (1 - missed.most))  # type: ignore[operator]
+    assert power.passes([(m, row(min=2.6))]) == pytest.approx(power.passes([(share_of(1, n), TAIL)]))
+
+
 def test_a_row_that_no_lora_passes_so_often_names_none() -> None:
     assert power.need(share_of(0, 12), TAIL, 0.9) is None  # 0 of 12 say at most 0.221
     assert power.passes([(share_of(0, 12), TAIL)]) == 0
