@@ -24,7 +24,8 @@ NEEDS_LORA = (
 NEEDS_IMAGES = ("images_from", "baseline_images")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    _withdraw_earlier_verdict(pluginmanager)
     group = parser.getgroup("lora_checks", "LoRA release gate (lora_checks)")
     add = group.addoption
     add(
@@ -156,6 +157,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="WAYS",
         help="one or more of vae-slicing,vae-tiling,attention-slicing; the last two change pixels a little",
     )
+
+
+def _withdraw_earlier_verdict(pluginmanager: pytest.PytestPluginManager) -> None:
+    """The first moment at which a plugin can act: what is wrong with the command is found only later."""
+    config = pluginmanager.get_plugin("pytestconfig")
+    if isinstance(config, pytest.Config):
+        from lora_checks import earlier
+
+        earlier.withdraw(config)
 
 
 @pytest.hookimpl(tryfirst=True)

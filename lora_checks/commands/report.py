@@ -15,11 +15,17 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lora_checks.record import document as report
+    from lora_checks.record import document
     from lora_checks.report import html, outputs
+    from lora_checks.report_lock import ReportLock
 
-    document, folder = report.read(options.directory), options.out or options.directory
-    written = outputs.write(document, folder, again=True)
+    folder = options.out or options.directory
+    lock = ReportLock(folder, "python -m lora_checks report")
+    lock.require("write elsewhere with --out DIR")
+    try:
+        written = outputs.write(document.read(options.directory), folder, again=True)
+    finally:
+        lock.release()
     print("\n".join(map(str, written)))
     if folder / html.NAME not in written:
         print(

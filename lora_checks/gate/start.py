@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lora_checks import earlier
 from lora_checks.core.errors import ConfigError, LoraChecksError, LoraFileError, StoreError
 from lora_checks.core.records import Policy
 from lora_checks.gate.console import Console
@@ -20,11 +20,7 @@ from lora_checks.lora.candidates import Candidate, candidates, companions
 from lora_checks.policy import reading as policies
 from lora_checks.publish import trackers
 from lora_checks.publish.trackers.after_run import AfterRun
-from lora_checks.record import document, journal
 from lora_checks.record.regression.against import open_against
-from lora_checks.report import gitlab, html, tables
-
-VERDICTS = (document.NAME, "report.md", html.NAME, tables.CSV, tables.PARQUET, gitlab.FILE, journal.NAME)
 
 
 def start(config: pytest.Config) -> Session:
@@ -33,6 +29,7 @@ def start(config: pytest.Config) -> Session:
     console = Console(config)
     _share_cores()
     try:
+        folder = _clear(config)
         targets = trackers.chosen(option.lora_log)
         loras = _candidates(option, here)
         policy = policies.load_policy(
@@ -46,9 +43,7 @@ def start(config: pytest.Config) -> Session:
         _refuse_own_names(policy)
         bench = _bench(option, here, policy, console)
         against = open_against(option.lora_baseline, here, policy, option.lora_until_decided)
-        folder = _path(here, option.lora_report) or bench.store.root / "report"
-        if not (option.collectonly or option.help or hasattr(config, "workerinput")):
-            _clear(folder, getattr(option, "xmlpath", None))
+        _prepare(config, folder)
         bench.preflight()
         if not option.collectonly and any(map(_is_readable, loras.values())):
             bench.test_networks()
@@ -95,7 +90,7 @@ def _warn_of_another_setting(session: Session, console: Console) -> None:
 
 
 def _bench(option: Any, here: Path, policy: Policy, console: Console) -> Workbench:
-    store = _path(here, option.lora_store) or here / ".lora_checks"
+    store = _path(here, option.lora_store) or here / earlier.STORE
     if option.lora_batch_size is not None and option.lora_batch_size < 1:
         raise ConfigError("--batch-size must be 1 or more")
     if option.lora_images is not None:
@@ -115,22 +110,42 @@ def _bench(option: Any, here: Path, policy: Policy, console: Console) -> Workben
     )
 
 
-def _clear(folder: Path, junit: str | None) -> None:
-    """What an earlier run left is gone before anything takes long: this one may be killed, and then nobody
-    must find a PASS. That the report can be written is known before an hour of generation, too."""
+def _clear(config: pytest.Config) -> Path:
+    """The report's folder, in which nothing of an earlier run is left: this run may be refused or killed."""
+    option, here = config.option, config.invocation_params.dir
+    store = _path(here, option.lora_store) or here / earlier.STORE
+    folder = _path(here, option.lora_report) or store / earlier.REPORT
+    if _judges(config):
+        _lock(config, folder)
+        xml = getattr(option, "xmlpath", None)
+        stuck = earlier.clear(folder, option.lora_baseline or "", here)
+        if stuck := [*stuck, *earlier.remove([earlier.junit_path(xml, here)] if xml else [])]:
+            raise StoreError("; ".join(stuck))
+    return folder
+
+
+def _prepare(config: pytest.Config, folder: Path) -> None:
+    """That the report can be written is known before an hour of generation."""
+    if not _judges(config):
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-        for name in VERDICTS:
-            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(
-            f"cannot write the report to {folder}: {error.strerror}; name another folder with --report"
+            f"cannot write the report to {folder}: {error.strerror}; name another folder with --lora-report"
         ) from error
-    if junit:
-        with contextlib.suppress(OSError):  # pytest says what is wrong with it
-            Path(os.path.expandvars(junit)).expanduser().unlink()
+    _lock(config, folder)
+
+
+def _lock(config: pytest.Config, folder: Path) -> None:
+    earlier.lock_of(config, folder).require("name another folder with --lora-report")
+
+
+def _judges(config: pytest.Config) -> bool:
+    """Not a run that only lists, nor a worker, whose controller has the report."""
+    return not (config.option.collectonly or config.option.help or hasattr(config, "workerinput"))
 
 
 def _policy_folder(config: pytest.Config) -> Path:

@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.record import document as report
+from lora_checks.record import journal
 from lora_checks.record.files import write_text
 from lora_checks.report import gitlab, html, markdown, tables
+
+# Every file that tells of a verdict
+VERDICTS = (report.NAME, "report.md", html.NAME, tables.CSV, tables.PARQUET, gitlab.FILE, journal.NAME)
 
 
 def write(document: Mapping[str, Any], directory: Path, *, again: bool = False) -> list[Path]:

@@ -27,7 +27,7 @@ def test_a_folder_that_cannot_be_written_is_known_at_once(gate: Gate) -> None:
     run = gate("--lora", gate.world.good, "--report", "file/out")
     assert run.code == 4
     assert "cannot write the report to" in run.err
-    assert "name another folder with --report" in run.err
+    assert "name another folder with --lora-report" in run.err
     assert "Traceback" not in run.out + run.err
 
 
@@ -50,8 +50,7 @@ def test_a_run_that_is_killed_leaves_no_pass_of_an_earlier_one(gate: Gate) -> No
     first = gate("--lora", gate.world.good, "--junitxml", junit)
     assert first.report["outcome"] == "PASS"
     assert gate("--lora", gate.world.good, "--co").code == 1
-    assert gate("--lora", "gone.safetensors", "--junitxml", junit).code == 4
-    assert (first.report_folder / "report.json").exists()  # those judge nothing, and write nothing
+    assert (first.report_folder / "report.json").exists()  # a list judges nothing, and writes nothing
     (gate.folder / "leave.py").write_text("import os\ndef pytest_collection():\n    os._exit(137)\n")
     run = gate("-p", "leave", "--lora", gate.world.bad, "--junitxml", junit)
     assert run.code == 137

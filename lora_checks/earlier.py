@@ -1,0 +1,185 @@
+"""What an earlier run left at the places this one writes to, removed as soon as those places are known.
+
+A run can end before it has read its policy: an option is misspelt, a conftest.py does not import, the process
+is killed. Whoever reads the files afterwards must not find the PASS of another run there. So the places are
+taken from the raw command line, when pytest loads this plugin. What ends pytest before it loads any plugin
+(such as ``-p`` with a name that does not exist) is out of reach.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from lora_checks.report_lock import ReportLock
+
+LOCK = pytest.StashKey[ReportLock]()
+STORE = ".lora_checks"  # the default of --lora-store
+REPORT = "report"  # in the store: the default of --lora-report
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Where the command line of a gating run says that its verdict goes."""
+
+    report: Path
+    junit: Path | None
+    approved: str  # as --lora-baseline names it
+    certain: bool  # False where only a bare `--images` asks for the gate: it may be another plugin's option
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def withdraw(config: pytest.Config) -> None:
+    """Remove the earlier verdict before the command line is parsed; print what cannot be removed."""
+    told = _told(config)
+    if told is None or _is_worker():
+        return
+    if not told.certain and not _is_report(told.report):
+        return
+    mine = lock_of(config, told.report).take()
+    stuck = clear(told.report, told.approved, config.invocation_params.dir) if mine else []
+    for sentence in [*stuck, *remove([told.junit] if told.junit else [])]:
+        sys.stderr.write(f"{sentence}\n")
+
+
+def lock_of(config: pytest.Config, folder: Path) -> ReportLock:
+    """The lock of this run on its report folder; it ends with the run."""
+    lock = config.stash.get(LOCK, None)
+    if lock is None or lock.folder != folder:
+        if lock is not None:
+            lock.release()
+        lock = config.stash[LOCK] = ReportLock(folder, shlex.join(map(str, config.invocation_params.args)))
+        config.add_cleanup(lock.release)
+    return lock
+
+
+def clear(folder: Path, approved: str, here: Path) -> list[str]:
+    """Remove what tells of an earlier verdict; return a sentence for each file that stays as it was."""
+    from lora_checks.report.outputs import VERDICTS
+
+    if approved and _is_inside(folder, approved, here):
+        return [
+            f"--lora-baseline {approved} lies in {folder}, where the report of this run goes: nothing of it "
+            "was removed, and it is not the verdict of this run; keep the approved report elsewhere, or name "
+            "another folder with --lora-report"
+        ]
+    return remove([folder / name for name in VERDICTS])
+
+
+def _is_inside(folder: Path, approved: str, here: Path) -> bool:
+    """Whether an approved report, a file or a folder and perhaps ``#name``, is that of ``folder``."""
+    for text in (approved, approved.rpartition("#")[0]):
+        path = (here / text).resolve()
+        if text and folder.resolve() in (path, path.parent) and path.exists():
+            return True
+    return False
+
+
+def junit_path(given: str, here: Path) -> Path:
+    """The file that ``--junitxml`` names, as pytest reads it."""
+    return here / os.path.expanduser(os.path.expandvars(given))  # noqa: PTH111  # in pytest's own order
+
+
+def read(arguments: Sequence[str], here: Path) -> Told | None:
+    """Read the places from a raw command line; None where it does not ask for the gate."""
+    parser = _Parser(add_help=False, allow_abbrev=False, fromfile_prefix_chars="@")
+    for name in ("lora", "lora-images", "images"):
+        parser.add_argument(f"--{name}", dest=name, nargs="?", const="", action="append", default=[])
+    for dest, names in (
+        ("report", ("--lora-report", "--report")),
+        ("store", ("--lora-store", "--store")),
+        ("approved", ("--lora-baseline", "--baseline")),
+        ("junit", ("--junitxml", "--junit-xml")),
+    ):
+        parser.add_argument(*names, dest=dest, nargs="?")
+    try:
+        options = vars(parser.parse_known_args(list(arguments))[0])
+    except (ValueError, OSError):  # pytest says what is wrong with it
+        return None
+    certain = bool(options["lora"] or options["lora-images"])
+    if not (certain or options["images"]):
+        return None
+    store = here / (options["store"] or STORE)
+    report = here / options["report"] if options["report"] else store / REPORT
+    junit = junit_path(options["junit"], here) if options["junit"] else None
+    return Told(report, junit, options["approved"] or "", certain)
+
+
+def _told(config: pytest.Config) -> Told | None:
+    """None, too, for a run that only lists, and writes no report."""
+    given = getattr(config, "known_args_namespace", None)
+    if given is not None and (given.collectonly or given.help or given.version):
+        return None
+    arguments = [*_from_environment(), *_from_file(config), *map(str, config.invocation_params.args)]
+    return read(arguments, config.invocation_params.dir)
+
+
+def _from_environment() -> list[str]:
+    with contextlib.suppress(ValueError):  # an open quote
+        return shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+    return []
+
+
+def _from_file(config: pytest.Config) -> list[str]:
+    try:
+        return list(map(str, config.getini("addopts")))
+    except (KeyError, ValueError, AttributeError):  # no configuration has been read yet
+        return []
+
+
+def _is_worker() -> bool:
+    """A worker of pytest-xdist, and no run of its own that such a worker has started."""
+    return "PYTEST_XDIST_WORKER" in os.environ and sys.argv[:1] == ["-c"]
+
+
+def _is_report(folder: Path) -> bool:
+    """Whether a report of the gate is there, whole or begun."""
+    try:
+        if (folder / "verdicts.jsonl").is_file():
+            return True
+        text = (folder / "report.json").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return '"schema"' in text and '"loras"' in text
+
+
+def remove(paths: Sequence[Path]) -> list[str]:
+    """Remove files; return a sentence for each that stays as it was."""
+    return list(_remove(paths))
+
+
+def _remove(paths: Sequence[Path]) -> Iterator[str]:
+    for path in paths:
+        if not (path.is_symlink() or path.is_file()):  # nothing, or a device such as /dev/null
+            continue
+        try:
+            path.unlink()
+        except OSError as trouble:
+            if not _emptied(path):
+                reason = trouble.strerror or trouble
+                yield (
+                    f"cannot remove {path} of an earlier run ({reason}): it is not the verdict of this run; "
+                    "delete it, or name another place"
+                )
+
+
+def _emptied(path: Path) -> bool:
+    """In a folder in which nothing can be deleted a file can often be written."""
+    try:
+        with path.open("w"):
+            return True
+    except OSError:
+        return False
