@@ -163,7 +163,7 @@ def _withdraw_earlier_verdict(pluginmanager: pytest.PytestPluginManager) -> None
     """The first moment at which a plugin can act: what is wrong with the command is found only later."""
     config = pluginmanager.get_plugin("pytestconfig")
     if isinstance(config, pytest.Config):
-        from lora_checks import earlier
+        from lora_checks.gate import earlier
 
         earlier.withdraw(config)
 

@@ -16,8 +16,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from lora_checks.record import document
+    from lora_checks.record.lock import ReportLock
     from lora_checks.report import html, outputs
-    from lora_checks.report_lock import ReportLock
 
     folder = options.out or options.directory
     lock = ReportLock(folder, "python -m lora_checks report")

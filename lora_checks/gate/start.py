@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from lora_checks import earlier
 from lora_checks.core.errors import ConfigError, LoraChecksError, LoraFileError, StoreError
 from lora_checks.core.records import Policy
+from lora_checks.gate import earlier
 from lora_checks.gate.console import Console
 from lora_checks.gate.provided import given_candidates, open_given
 from lora_checks.gate.session import OWN_CHECKS, SESSION, Session

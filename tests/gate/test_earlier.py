@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from world import Gate, Run, command, environment
 
-from lora_checks import earlier
+from lora_checks.gate import earlier
 from lora_checks.report.outputs import VERDICTS
 
 APPROVING = "PASS, as far as a reader can tell\n"
@@ -149,7 +149,7 @@ def test_a_device_or_a_link_is_not_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "report", "junit"),
     [
-        (["--lora", "a"], ".lora_checks/record/document", None),
+        (["--lora", "a"], ".lora_checks/report", None),
         (["--lora=a", "--lora-report=b", "--junitxml", "$HERE/c.xml"], "b", "/here/c.xml"),
         (["--lora-images", "a", "--store", "s"], "s/report", None),
         (["--report", "b", "--lora", "a", "--report", "c", "--lora-seeds", "0"], "c", None),

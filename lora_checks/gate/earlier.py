@@ -16,13 +16,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from lora_checks.report_lock import ReportLock
+if TYPE_CHECKING:
+    from lora_checks.record.lock import ReportLock
 
-LOCK = pytest.StashKey[ReportLock]()
+LOCK: pytest.StashKey[ReportLock] = pytest.StashKey()
 STORE = ".lora_checks"  # the default of --lora-store
 REPORT = "report"  # in the store: the default of --lora-report
 
@@ -57,6 +58,8 @@ def withdraw(config: pytest.Config) -> None:
 
 def lock_of(config: pytest.Config, folder: Path) -> ReportLock:
     """The lock of this run on its report folder; it ends with the run."""
+    from lora_checks.record.lock import ReportLock
+
     lock = config.stash.get(LOCK, None)
     if lock is None or lock.folder != folder:
         if lock is not None:
