@@ -81,7 +81,7 @@ def test_outcome_config_table_and_report_are_text(folder: Path) -> None:
     table = text(found, "lora_checks/values").splitlines()
     assert len(table) == 2 + 2 * 3 * 2
     assert any("| green-shirt | 0 | arcface | identity | 0.831 |" in line for line in table)
-    assert text(found, "lora_checks/record/document") == (folder / "report.md").read_text()
+    assert text(found, "lora_checks/report") == (folder / "report.md").read_text()
 
 
 def test_the_runs_can_be_compared_by_what_differs(folder: Path) -> None:

@@ -56,7 +56,7 @@ def _summaries(one: Series, document: Mapping[str, Any], directory: Path) -> Ite
     yield messages.text("lora_checks/values", _table(COLUMNS, values(one.loras))), 0
     report = directory / "report.md"
     if report.is_file():
-        yield messages.text("lora_checks/record/document", report.read_text(encoding="utf-8")), 0
+        yield messages.text("lora_checks/report", report.read_text(encoding="utf-8")), 0
     yield messages.hparams(_hparams(one, document["run"])), 0
     about, captions = _about(one), _captions(one, document["run"])
     for lora in one.loras:
