@@ -43,11 +43,16 @@ class Contents:
 
     def __init__(self, *places: Path) -> None:
         self.places = places
+        self._in_use = False
         self._files = {path: _hashed(path) for path in self._listed()}
 
     def __iter__(self) -> Iterator[tuple[Path, str]]:
         """Each file, and the SHA-256 of its content."""
         return ((path, found.sha256) for path, found in self._files.items())
+
+    @property
+    def digests(self) -> list[str]:
+        return [found.sha256 for found in self._files.values()]
 
     def sha256(self, file: Path) -> str:
         return self._files[file].sha256
@@ -72,6 +77,11 @@ class Contents:
             return next((str(path) for path in now if self._differs(path, loaded)), "")
         except ConfigError as error:  # a file that is gone, or a link that leads nowhere by now
             return str(error)
+
+    def changed_in_use(self) -> str:
+        """As `changed`, where the first call comes after the loading and every later one after more work."""
+        loaded, self._in_use = not self._in_use, True
+        return self.changed(loaded=loaded)
 
     def _differs(self, path: Path, loaded: bool) -> bool:
         before = self._files[path]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from lora_checks.core.errors import ConfigError, MeasureError, StoreError
 from lora_checks.core.files import write_atomically
 from lora_checks.images.decoding import Decoded, Pixels, image_file, list_images
-from lora_checks.networks import Floats, ImageExtractor
+from lora_checks.networks import Floats, ImageExtractor, refuse_changed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +54,7 @@ def write_statistics(folder: Path, out: Path, extractor: ImageExtractor, batch: 
         raise ConfigError(f"{out}: name a file that ends in .npz")
     decoded = Decoded([image_file(path) for path in list_images(folder)])
     found = moments(_features(decoded, extractor, batch), extractor.id)
+    refuse_changed(extractor)
     buffer = io.BytesIO()
     np.savez(buffer, mu=found.mu, sigma=found.sigma, n=np.int64(found.n or 0), network=np.str_(found.network))
     try:

@@ -15,7 +15,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.core.errors import ConfigError
+from lora_checks.core.contents import Contents
+from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.core.records import Metric
 from lora_checks.images.decoding import Pixels
 
@@ -27,6 +28,26 @@ class Extractor(Protocol):
 
     id: str  # name, settings, preprocessing version and digest of the weights
     label: str  # "CLIP ViT-B/32 (openai)"
+
+
+@runtime_checkable
+class FromFiles(Protocol):
+    """A network that is loaded from files, whose digests are in its ``id``."""
+
+    files: Contents
+
+
+def refuse_changed(network: Extractor) -> None:
+    """`PrerequisiteError` if a file of the network is not what it was when its ``id`` was made.
+
+    Libraries open the files themselves, and only when the network is first needed, so this has to be asked
+    between the network's work and the moment its result is kept under its ``id``.
+    """
+    if isinstance(network, FromFiles) and (changed := network.files.changed_in_use()):
+        raise PrerequisiteError(
+            f"{network.label}: its weights changed while they were being used ({changed}); run again when "
+            "nothing writes to them"
+        )
 
 
 @runtime_checkable

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.clip import SETTINGS as CLIP_SETTINGS
 from lora_checks.networks.clip import Clip
-from lora_checks.networks.weights import cause, check_keys, file_sha256, local_file
+from lora_checks.networks.weights import cause, check_keys, local_file
 
 
 class Aesthetic:
@@ -36,7 +37,8 @@ class Aesthetic:
         self.head = local_file("aesthetic", "head", settings["head"])
         clip = {key: value for key, value in settings.items() if key not in ("head", "name")}
         self.clip = Clip(clip, device, cache)
-        self.id = f"aesthetic/1 head={file_sha256(self.head)[:16]} on {self.clip.id}"
+        self.files = Contents(self.head, *self.clip.files.places)
+        self.id = f"aesthetic/1 head={self.files.sha256(self.head)[:16]} on {self.clip.id}"
         self.label = str(settings.get("name", f"{self.head.stem} on {self.clip.label}"))
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:

@@ -15,13 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
+from lora_checks.networks.onnx_file import network_files
 from lora_checks.networks.runtime import provider, session_options
-from lora_checks.networks.weights import check_keys, file_sha256, identity, number
+from lora_checks.networks.weights import cause, check_keys, identity, number
 
 URL = "https://github.com/deepinsight/insightface/releases/download/model-zoo/"
+MANIFEST = "manifest.json"  # of newer packs: how pictures are prepared for each network
 
 
 class ArcFace:
@@ -44,8 +47,8 @@ class ArcFace:
             raise ConfigError(f"networks: arcface: det_size: {self.det_size} is no multiple of 32")
         self.provider = provider("arcface", device)
         chosen = {"det_size": self.det_size, "det_thresh": self.det_thresh, "pad": self.pad}
-        files = _pack_files(self.root, self.pack)
-        self.id = identity("arcface", "2", {"pack": self.pack, **chosen}, map(file_sha256, files))
+        self.files = Contents(*_pack_files(self.root, self.pack))
+        self.id = identity("arcface", "2", {"pack": self.pack, **chosen}, self.files.digests)
         self.label = f"ArcFace {self.pack}"
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
@@ -96,15 +99,21 @@ class ArcFace:
     def _app(self) -> Any:
         from insightface.app import FaceAnalysis
 
-        with contextlib.redirect_stdout(io.StringIO()):  # older releases print every model they load
-            app = FaceAnalysis(
-                name=self.pack,
-                root=str(self.root),
-                allowed_modules=["detection", "recognition"],
-                providers=[self.provider],
-                sess_options=session_options(),
-            )
-            app.prepare(ctx_id=0, det_thresh=self.det_thresh, det_size=(self.det_size, self.det_size))
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # older releases print every model they load
+                app = FaceAnalysis(
+                    # By its name insightface would prefer a folder of that name where the process runs.
+                    name=str((self.root / "models" / self.pack).absolute()),
+                    root=str(self.root),
+                    allowed_modules=["detection", "recognition"],
+                    providers=[self.provider],
+                    sess_options=session_options(),
+                )
+                app.prepare(ctx_id=0, det_thresh=self.det_thresh, det_size=(self.det_size, self.det_size))
+        except Exception as error:  # ONNX Runtime's derive from Exception alone; an assert misses a detector
+            raise PrerequisiteError(
+                f"networks: arcface: the pack {self.pack} cannot be loaded: {cause(error)}"
+            ) from error
         for task in ("detection", "recognition"):
             if task not in app.models:
                 raise PrerequisiteError(f"networks: arcface: the pack {self.pack} has no {task} model")
@@ -134,4 +143,6 @@ def _pack_files(root: Path, pack: object) -> list[Path]:
         raise PrerequisiteError(
             f"networks: arcface: {folder} holds no .onnx files; unpack {URL}{pack}.zip there"
         )
-    return files
+    named = [part for file in files for part in network_files("arcface", file)]
+    manifest = folder / MANIFEST
+    return [*named, *([manifest] if manifest.is_file() else [])]

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, MeasureError, PrerequisiteError
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
-from lora_checks.networks.weights import cause, check_keys, file_sha256, identity, local_file, local_folder
+from lora_checks.networks.weights import cause, check_keys, identity, local_file, local_folder
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # in the order open_clip looks
@@ -59,7 +60,8 @@ class Clip:
         self.device = device
         self.source = _local(settings) if "path" in settings else _named(settings)
         chosen = {key: settings[key] for key in ("model", "pretrained") if key in settings}
-        self.id = identity("clip", "1", chosen, map(file_sha256, self.source.files))
+        self.files = Contents(*self.source.files)
+        self.id = identity("clip", "1", chosen, self.files.digests)
         self.label = str(settings.get("name", self.source.label))
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:

@@ -15,15 +15,17 @@ from typing import Any
 
 import numpy as np
 
+from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.resize import centred, standardised
-from lora_checks.networks.weights import cause, check_keys, file_sha256, identity, local_folder, number
+from lora_checks.networks.weights import cause, check_keys, identity, local_folder, number
 
 MODEL = "facebook/dino-vits16"  # DreamBooth's; "facebook/dinov2-small" and larger ones work likewise
 KINDS = ("vit", "dinov2", "dinov2_with_registers")
 CONFIG = "config.json"
+ADAPTER = "adapter_config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order transformers looks
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
@@ -55,8 +57,8 @@ class Dino:
                 f"networks: dino: {label} is a {self.config.get('model_type')}, not one of {', '.join(KINDS)}"
             )
         chosen = {"resize": self.resize, "crop": self.crop}
-        files = (self.folder / CONFIG, weights)
-        self.id = identity("dino", "1", chosen, map(file_sha256, files))
+        self.files = Contents(self.folder / CONFIG, weights)
+        self.id = identity("dino", "1", chosen, self.files.digests)
         self.label = str(settings.get("name", f"DINO {label.rpartition('/')[2]}"))
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
@@ -100,6 +102,11 @@ class Dino:
 def _weights(folder: Path) -> Path:
     if not (folder / CONFIG).is_file():
         raise PrerequisiteError(f"networks: dino: {folder} has no {CONFIG}; save the model with transformers")
+    if (folder / ADAPTER).exists():
+        raise PrerequisiteError(
+            f"networks: dino: {folder} holds an adapter ({ADAPTER}), which transformers would put on the "
+            "model by itself; merge it into the weights, or remove it"
+        )
     for name in WEIGHTS:
         if (folder / name).is_file():
             return folder / name

@@ -10,10 +10,23 @@ from numpy.typing import NDArray
 from lora_checks.core.records import ImageFile
 from lora_checks.core.store import Progress, Store, from_npy, to_npy
 from lora_checks.images.decoding import Decoded
-from lora_checks.networks import ImageExtractor, ManyParts, PairExtractor, TextExtractor
+from lora_checks.networks import (
+    Extractor,
+    ImageExtractor,
+    ManyParts,
+    PairExtractor,
+    TextExtractor,
+    refuse_changed,
+)
 
 Floats = NDArray[np.float32]
 BATCH = 8  # images decoded at a time: peak memory does not grow with their number
+
+
+def _kept(network: Extractor, rows: Floats) -> list[bytes]:
+    """What the store gets: an array a row, unless the network is not the one that its id names."""
+    refuse_changed(network)
+    return [to_npy(row) for row in rows]
 
 
 def image_features(
@@ -28,7 +41,7 @@ def image_features(
     describe = network.rows if isinstance(network, ManyParts) else network.images
 
     def make(indices: Sequence[int]) -> list[bytes]:
-        return [to_npy(row) for row in describe(Decoded([images[i] for i in indices]))]
+        return _kept(network, describe(Decoded([images[i] for i in indices])))
 
     store.fill(paths, make, BATCH, progress)
     rows = np.stack([from_npy(path) for path in paths])
@@ -41,7 +54,7 @@ def text_features(texts: Sequence[str], network: TextExtractor, store: Store) ->
     paths = {text: store.array(network.id, "text", text) for text in unique}
 
     def make(indices: Sequence[int]) -> list[bytes]:
-        return [to_npy(row) for row in network.texts([unique[i] for i in indices])]
+        return _kept(network, network.texts([unique[i] for i in indices]))
 
     store.fill(list(paths.values()), make, BATCH)
     return np.stack([from_npy(paths[text]) for text in texts])
@@ -59,7 +72,7 @@ def all_distances(
     paths = [store.array(network.id, image.sha256, others) for image in x]
 
     def make(indices: Sequence[int]) -> list[bytes]:
-        return [to_npy(row) for row in network.distances(Decoded([x[i] for i in indices]), Decoded(y))]
+        return _kept(network, network.distances(Decoded([x[i] for i in indices]), Decoded(y)))
 
     store.fill(paths, make, BATCH, progress)
     return np.stack([from_npy(path) for path in paths])
@@ -77,7 +90,7 @@ def paired_distances(
 
     def make(indices: Sequence[int]) -> list[bytes]:
         pairs = network.paired(Decoded([x[i] for i in indices]), Decoded([y[i] for i in indices]))
-        return [to_npy(row) for row in pairs.reshape(-1, 1)]
+        return _kept(network, pairs.reshape(-1, 1))
 
     store.fill(paths, make, BATCH, progress)
     return np.concatenate([from_npy(path) for path in paths])

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, PrerequisiteError, StoreError
 from lora_checks.core.files import write_atomically
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.resize import clean
 from lora_checks.networks.runtime import session_options
-from lora_checks.networks.weights import cause, check_keys, file_sha256, identity, local_file, torch_hub_file
+from lora_checks.networks.weights import cause, check_keys, identity, local_file, torch_hub_file
 
 NAME = "pt_inception-2015-12-05-6726825d.pth"
 URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{NAME}"
@@ -50,9 +51,10 @@ class Inception:
         else:
             self.file = torch_hub_file("inception", NAME, URL)
         self.device, self.cache = device, cache
-        self.sha256 = file_sha256(self.file)
+        self.files = Contents(self.file)
+        self.sha256 = self.files.sha256(self.file)
         scaled = {} if self.resize == "pytorch-fid" else {"resize": self.resize}
-        self.id = identity("inception", "1", scaled, [self.sha256])
+        self.id = identity("inception", "1", scaled, self.files.digests)
         published = self.sha256.startswith(PUBLISHED)
         named = "pytorch-fid" if self.resize == "pytorch-fid" else "clean-fid's resize"
         self.label = f"Inception v3 ({named})" if published else f"Inception v3 with {self.file.name}"

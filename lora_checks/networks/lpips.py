@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, MeasureError, PrerequisiteError
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.convolution import speed_up
 from lora_checks.networks.kept import Kept, key_of
 from lora_checks.networks.resize import resized
-from lora_checks.networks.weights import check_keys, file_sha256, identity, local_file, torch_hub_file
+from lora_checks.networks.weights import check_keys, identity, local_file, torch_hub_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -182,9 +183,9 @@ class Lpips(PerceptualDistance):
             file = torch_hub_file("lpips", name, URL + name)
         lins = _lins(net, version)
         super().__init__(file, lambda: _load(net, file, lins), device)
-        trunk = file_sha256(file)
-        self.id = identity("lpips", "1", {"net": net, "version": version}, [trunk, file_sha256(lins)])
-        published = trunk.startswith(name.rpartition("-")[2].removesuffix(".pth"))
+        self.files = Contents(file, lins)
+        self.id = identity("lpips", "1", {"net": net, "version": version}, self.files.digests)
+        published = self.files.sha256(file).startswith(name.rpartition("-")[2].removesuffix(".pth"))
         self.label = f"LPIPS {net} v{version}" + ("" if published else f" with {file.name}")
 
 

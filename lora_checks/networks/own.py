@@ -1,5 +1,8 @@
 """A network of one's own in a file, ONNX or TorchScript: for pictures that ImageNet's networks never saw.
 
+ONNX is data. TorchScript is a program, which can read and write files while it runs (``aten::save``,
+``aten::from_file``), so it is loaded only where the policy says that its file is trusted.
+
 It gets (1, 3, size, size) float32 RGB and gives (1, D). How a picture becomes that is said in the policy::
 
     networks:
@@ -16,14 +19,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, MeasureError, PrerequisiteError
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
+from lora_checks.networks.onnx_file import network_files
 from lora_checks.networks.resize import centred, resized, standardised
 from lora_checks.networks.runtime import provider, session_options
-from lora_checks.networks.weights import cause, check_keys, file_sha256, identity, local_file, number
+from lora_checks.networks.weights import cause, check_keys, identity, local_file, number
 
-SETTINGS = {"file", "size", "mean", "std", "fit", "output", "name"}
+SETTINGS = frozenset({"file", "size", "mean", "std", "fit", "name"})
 FITS = ("crop", "squash")
 
 
@@ -34,10 +39,10 @@ class Own:
     """
 
     kind = ""
+    known = SETTINGS
 
     def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
-        known = SETTINGS if self.kind == "onnx" else SETTINGS - {"output"}
-        check_keys(self.kind, settings, known)
+        check_keys(self.kind, settings, self.known)
         for key in ("file", "size"):
             if key not in settings:
                 raise ConfigError(f"networks: {self.kind}: {key}: is not given; name {_WANTED[key]}")
@@ -54,7 +59,8 @@ class Own:
         self.device = device
         chosen = {key: settings[key] for key in ("mean", "std", "output") if key in settings}
         chosen |= {"size": self.size, "fit": self.fit}
-        self.id = identity(self.kind, "1", chosen, [file_sha256(self.file)])
+        self.files = Contents(*self._parts(settings))
+        self.id = identity(self.kind, "1", chosen, self.files.digests)
         self.label = str(settings.get("name", self.file.stem))
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
@@ -77,6 +83,10 @@ class Own:
             )
         return row
 
+    def _parts(self, settings: Mapping[str, Any]) -> Sequence[Path]:
+        """Every file that the network is loaded from; an error for a network that must not be loaded."""
+        raise NotImplementedError
+
     def _run(self, x: Floats) -> Any:
         raise NotImplementedError
 
@@ -85,6 +95,11 @@ class Onnx(Own):
     """Settings: those of `Own`, and ``output``: the name of the output, where it has several."""
 
     kind = "onnx"
+    known = SETTINGS | {"output"}
+
+    def _parts(self, settings: Mapping[str, Any]) -> Sequence[Path]:
+        del settings
+        return network_files(self.kind, self.file)
 
     def _run(self, x: Floats) -> Any:
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
@@ -101,8 +116,9 @@ class Onnx(Own):
         from onnxruntime import InferenceSession
 
         try:
+            # By its path: with the bytes alone, weights beside it would be looked for where the process runs.
             session = InferenceSession(
-                self.file.read_bytes(), session_options(), providers=[provider("onnx", self.device)]
+                str(self.file), session_options(), providers=[provider("onnx", self.device)]
             )
         except Exception as error:  # its own errors derive from Exception alone
             raise PrerequisiteError(
@@ -122,9 +138,19 @@ class Onnx(Own):
 
 
 class TorchScript(Own):
-    """Settings: those of `Own`."""
+    """Settings: those of `Own`, and ``trusted: true``."""
 
     kind = "torchscript"
+    known = SETTINGS | {"trusted"}
+
+    def _parts(self, settings: Mapping[str, Any]) -> Sequence[Path]:
+        if settings.get("trusted") is not True:
+            raise ConfigError(
+                f"networks: torchscript: {self.file} is a program, which can read and write files as it "
+                "runs; name an ONNX export of it (docs/metrics.md has the command), or write 'trusted: true' "
+                "if you trust whoever made it as you trust your own code"
+            )
+        return (self.file,)
 
     def _run(self, x: Floats) -> Any:
         import torch

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.lpips import PerceptualDistance, check_net, lpips_module
-from lora_checks.networks.weights import cause, check_keys, file_sha256, identity, local_file
+from lora_checks.networks.weights import cause, check_keys, identity, local_file
 
 
 class Trunk(PerceptualDistance):
@@ -28,7 +29,8 @@ class Trunk(PerceptualDistance):
             raise ConfigError("networks: trunk: file: name the safetensors file of its weights")
         file = local_file("trunk", "file", settings["file"])
         super().__init__(file, lambda: _load(net, file), device)
-        self.id = identity("trunk", "1", {"net": net}, [file_sha256(file)])
+        self.files = Contents(file)
+        self.id = identity("trunk", "1", {"net": net}, self.files.digests)
         self.label = str(settings.get("name", f"the trunk {file.stem}"))
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:

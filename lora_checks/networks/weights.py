@@ -5,7 +5,6 @@ Nothing here downloads anything. A network whose weights are missing is an error
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
@@ -14,12 +13,6 @@ from typing import Any
 
 from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.images.decoding import DECODER
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_keys(kind: str, settings: Mapping[str, Any], known: Collection[str]) -> None:

@@ -20,7 +20,8 @@ from lora_checks.networks import build
 @pytest.fixture(params=["onnx", "torchscript"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     make = onnx_file if request.param == "onnx" else torchscript_file
-    return {"kind": request.param, "file": str(make(tmp_path / "mine.bin")), "size": SIZE}
+    trusted = {"trusted": True} if request.param == "torchscript" else {}
+    return {"kind": request.param, "file": str(make(tmp_path / "mine.bin")), "size": SIZE, **trusted}
 
 
 def picture(height: int = SIZE, width: int = SIZE) -> np.ndarray:
@@ -97,7 +98,7 @@ def test_a_script_that_takes_another_size_says_why(tmp_path: Path) -> None:
             return self.line(x.flatten(1))
 
     torch.jit.trace(Flat(), torch.zeros(1, 3, 8, 8)).save(str(tmp_path / "m.pt"))
-    settings = {"kind": "torchscript", "file": str(tmp_path / "m.pt"), "size": SIZE}
+    settings = {"kind": "torchscript", "file": str(tmp_path / "m.pt"), "size": SIZE, "trusted": True}
     with pytest.raises(
         MeasureError, match=r"m\.pt cannot take \(1, 3, 32, 32\): .*shapes cannot be multiplied"
     ):

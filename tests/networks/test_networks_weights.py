@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from lora_checks.core.errors import ConfigError, PrerequisiteError
+from lora_checks.core.files import file_sha256
 from lora_checks.networks import KINDS, build
-from lora_checks.networks.weights import file_sha256, identity
+from lora_checks.networks.weights import identity
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -20,7 +20,7 @@ from lora_checks.core.errors import ConfigError, SelfTestError, StoreError
 from lora_checks.core.records import digest
 from lora_checks.core.store import Store
 from lora_checks.core.words import number
-from lora_checks.networks import Extractor, kind_of
+from lora_checks.networks import Extractor, kind_of, refuse_changed
 
 VERSION = 1  # of the pictures and of what is asked about them
 KEY = "self_test"  # of a network's settings
@@ -76,7 +76,9 @@ def kept(network: Extractor, store: Store, device: str) -> Scores:
     if not path.exists():
         from lora_checks.networks.self_test.scores import examine
 
-        store.put(path, json.dumps({"network": network.id, "scores": examine(network)}).encode())
+        now = examine(network)
+        refuse_changed(network)
+        store.put(path, json.dumps({"network": network.id, "scores": now}).encode())
     scores: Scores = _read(path)["scores"]
     return scores
 
