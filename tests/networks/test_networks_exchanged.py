@@ -189,7 +189,7 @@ def test_the_command_of_the_docs_makes_onnx_of_torchscript(tmp_path: Path) -> No
             pooled = torch.relu(self.trunk(x)).clamp(min=1e-6).pow(3.0).mean(dim=(2, 3)).pow(1 / 3.0)
             return torch.nn.functional.normalize(self.head(pooled))
 
-    text = (Path(__file__).parent.parent.parent.parent / "docs" / "metrics.md").read_text()
+    text = (Path(__file__).parent.parent.parent / "docs" / "metrics.md").read_text()
     command = next(line for line in text.splitlines() if "torch.onnx.export" in line)
     script = tmp_path / "sscd_disc_mixup.torchscript.pt"
     torch.jit.script(Copies().eval()).save(str(script))
@@ -270,7 +270,7 @@ def test_a_network_that_is_exchanged_stores_nothing(
 
 
 def test_distances_and_texts_are_guarded_too(tmp_path: Path, clip_folder: Path, trunk_file: Path) -> None:
-    made = networks(tmp_path, clip_folder, trunk_file, Path(__file__).parent.parent.parent.parent / FACES)
+    made = networks(tmp_path, clip_folder, trunk_file, Path(__file__).parent.parent.parent / FACES)
     store, seen = Store(tmp_path / "store"), pictures(tmp_path)
     for kind, ask in (
         ("trunk", lambda network: paired_distances(seen, seen, network, store)),
