@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lora_checks.core.rounding import at_least, at_most
 from lora_checks.core.words import number
 
 BASELINE = "baseline"  # the set of images made without the LoRA
@@ -11,6 +12,11 @@ COUNTED = frozenset({"missing", *SHARES})  # images are counted: their interval 
 # The jackknife is inconsistent for order statistics, the worst prompt among them: those rows are judged by
 # their value.
 STATS_WITH_INTERVAL = frozenset({"mean", *COUNTED})
+
+
+def counts(value: float, stat: str, at: float) -> bool:
+    """Whether a share counts an image of this value; one that equals ``at`` counts on either side."""
+    return at_least(value, at) if stat == "share_at_least" else at_most(value, at)
 
 
 def sentence(metric: str, stat: str, at: float | None, gain: bool, on: str, of_set: bool) -> str:

@@ -132,16 +132,16 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def to_npy(array: NDArray[np.float32]) -> bytes:
+def to_npy(array: NDArray[np.floating[Any]]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
 
 
-def from_npy(path: Path) -> NDArray[np.float32]:
+def from_npy(path: Path) -> NDArray[np.floating[Any]]:
     """Raises `StoreError` naming a damaged file, so that it can be deleted."""
     try:
-        array: NDArray[np.float32] = np.load(path, allow_pickle=False)
+        array: NDArray[np.floating[Any]] = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise StoreError(f"damaged file in the store: {path} ({error}); delete it and run again") from error
     return array

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lora_checks.core.records import Proof
+from lora_checks.core.rounding import slack
 
 
 def number(value: float | None, unlike: Iterable[float | None] = ()) -> str:
@@ -18,7 +19,7 @@ def number(value: float | None, unlike: Iterable[float | None] = ()) -> str:
         return "-"
     if 0 < abs(value) < 0.001:
         return f"{value:.2e}"
-    others = [other for other in unlike if other is not None and other != value]
+    others = [other for other in unlike if other is not None and abs(value - other) > slack(other)]
     for digits in range(_decimals(value), 12):
         text = f"{value + 0.0:.{digits}f}"
         if all(text != f"{other:.{digits}f}" for other in others):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lora_checks.core.errors import MeasureError
 from lora_checks.core.records import Measurement, Metric, PromptSet
+from lora_checks.core.rounding import shortest
 from lora_checks.core.store import Progress, Store
 from lora_checks.judge.arguments import arguments, partners
 from lora_checks.judge.task import Task
@@ -143,7 +144,7 @@ def _others_themselves(
         chosen = floors.chosen(len(others), len(task.images.images))
         raw = features.all_distances([others[i] for i in chosen], others, cast(PairExtractor, network), store)
         raw[np.arange(len(chosen)), chosen] = np.nan  # of each picture to itself
-    values = _reduce(alone, np.asarray(raw, dtype=np.float64))[0]
+    values = _reduce(alone, _in_float64(raw))[0]
     if not np.isfinite(values).all():
         return None
     return float(summary.of_images(task.ask, values, [str(i) for i in range(len(values))])["value"])
@@ -171,7 +172,7 @@ def _numbers(task: Task, found: Any) -> Floats:
     try:
         if np.iscomplexobj(found):
             raise TypeError("complex")
-        values: Floats = np.array(found, dtype=np.float64)
+        values = _in_float64(found)
     except (TypeError, ValueError) as error:
         raise MeasureError(f"{name} returned {type(found).__name__}, and no numbers") from error
     shapes: list[tuple[int, ...]] = [(n,)]
@@ -183,6 +184,12 @@ def _numbers(task: Task, found: Any) -> Floats:
         right = " or ".join(map(str, shapes))
         raise MeasureError(f"{name} returned the shape {values.shape}; of {n} images it gives {right}")
     return values
+
+
+def _in_float64(found: Any) -> Floats:
+    """A copy; what is stored with fewer digits has only those digits: a float32 of 0.7 is 0.7."""
+    given = np.asarray(found)
+    return shortest(given) if given.dtype.kind == "f" else np.array(found, dtype=np.float64)
 
 
 def _refuse_infinite(metric: Metric, values: Floats) -> None:

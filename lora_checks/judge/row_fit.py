@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE, COUNTED
 from lora_checks.core.records import ImageSet, Metric, PromptSet, Threshold
+from lora_checks.core.rounding import at_least
 from lora_checks.judge.task import Task
 from lora_checks.policy import arms
 from lora_checks.stats import floors
@@ -61,7 +62,7 @@ def refuse_unreachable(
     """Raises `ConfigError` for a limit below what the pictures' features (M, D) give against themselves."""
     n = arms.number_of(said, row.on)
     floor = None if pictures is None else floors.floor(metric.fn, pictures, n)
-    if pictures is not None and floor is not None and row.max is not None and row.max < floor:
+    if pictures is not None and floor is not None and row.max is not None and not at_least(row.max, floor):
         against = f"{row.against} ({len(pictures)})"
         why = floors.unreachable(metric.name, row.max, floor, n, against)
         raise ConfigError(f"{row.source}: {row.name}: {why}")

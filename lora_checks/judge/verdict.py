@@ -10,6 +10,7 @@ from typing import Any, Literal
 from lora_checks.core import quantity
 from lora_checks.core.quantity import missing_word
 from lora_checks.core.records import Better, Lora, Measurement, Outcome, Threshold, Verdict
+from lora_checks.core.rounding import at_least, at_most, slack
 from lora_checks.core.words import count, number
 from lora_checks.stats import floors, intervals
 
@@ -82,7 +83,7 @@ def band(threshold: Threshold, measurement: Measurement) -> str:
     sign = 1 if direction(measurement) == "lower" else -1
     bands = sorted(threshold.bands, key=lambda word_and_limit: sign * word_and_limit[1])
     for word, limit in bands:
-        if sign * measurement.value <= sign * limit:
+        if at_most(sign * measurement.value, sign * limit):
             return word
     return f"worse than {bands[-1][0]}"
 
@@ -100,10 +101,10 @@ def direction(measurement: Measurement) -> Better:
 def margin(measurement: Measurement, threshold: Threshold) -> float | None:
     """Distance to the nearest limit in the metric's own unit, negative outside."""
     distances = []
-    if threshold.min is not None:
-        distances.append(measurement.value - threshold.min)
-    if threshold.max is not None:
-        distances.append(threshold.max - measurement.value)
+    for sign, limit in ((1, threshold.min), (-1, threshold.max)):
+        if limit is not None:
+            distance = sign * (measurement.value - limit)
+            distances.append(0.0 if abs(distance) <= slack(limit) else distance)
     return min(distances, default=None)
 
 
@@ -149,7 +150,7 @@ def _trouble(m: Measurement, t: Threshold) -> str:
 
 def _under_floor(m: Measurement, t: Threshold) -> str:
     """Why no LoRA could meet the row; "" where one could."""
-    if m.floor is None or t.max is None or m.better != "lower" or t.max >= m.floor:
+    if m.floor is None or t.max is None or m.better != "lower" or at_least(t.max, m.floor):
         return ""
     return floors.unreachable(m.metric, t.max, m.floor, m.n, m.against)
 
@@ -173,7 +174,7 @@ def _decide_bound(m: Measurement, t: Threshold) -> Decision:
     if _inside(low, t) and _inside(high, t):
         ends = bound_words(low, high, t.min, t.max) if m.sides == 1 else None
         return Outcome.PASS, f"{_subject(m, t, ends)} meets {limits(t.min, t.max, m.value)}{ending}", {}
-    if (t.min is not None and high < t.min) or (t.max is not None and low > t.max):
+    if (t.min is not None and not at_least(high, t.min)) or (t.max is not None and not at_most(low, t.max)):
         ends = bound_words(low, high, t.max, t.min) if m.sides == 1 else None
         return Outcome.FAIL, f"{_subject(m, t, ends)} is {_beyond(m, t)}{ending}", {}
     return _undecided(m, t, low, high)
@@ -187,7 +188,8 @@ def bound_words(low: float, high: float, above: float | None, below: float | Non
 
 
 def _undecided(m: Measurement, t: Threshold, low: float, high: float) -> Decision:
-    between = [limit for limit in (t.min, t.max) if limit is not None and low <= limit <= high]
+    between = [t.min] if t.min is not None and not at_least(low, t.min) else []
+    between += [t.max] if t.max is not None and not at_most(high, t.max) else []
     limit = min(between, key=lambda limit: abs(limit - (low + high) / 2))
     words = limits(limit, None, m.value) if limit == t.min else limits(None, limit, m.value)
     tail = (1 - m.confidence) / m.sides
@@ -217,7 +219,7 @@ def _no_interval(m: Measurement) -> str:
 
 def _inside(value: float, t: Threshold) -> bool:
     # In the positive, so that a NaN on either side never passes.
-    return (t.min is None or value >= t.min) and (t.max is None or value <= t.max)
+    return (t.min is None or at_least(value, t.min)) and (t.max is None or at_most(value, t.max))
 
 
 def _name(m: Measurement) -> str:
@@ -237,7 +239,7 @@ def _subject(m: Measurement, t: Threshold, ends: str | None = None) -> str:
 
 
 def _beyond(m: Measurement, t: Threshold) -> str:
-    if t.min is not None and not m.value >= t.min:
+    if t.min is not None and not at_least(m.value, t.min):
         return f"below {limits(t.min, None, m.value)}"
     return f"above {limits(None, t.max, m.value)}"
 

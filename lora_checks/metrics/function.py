@@ -12,7 +12,10 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
+import numpy as np
+
 from lora_checks.core.errors import LoraChecksError, MeasureError, first_line
+from lora_checks.core.rounding import shortest
 
 CONSTANTS = (bool, int, float, str, tuple)
 
@@ -46,7 +49,9 @@ def guarded(fn: Callable[..., Any]) -> Callable[..., Any]:
 def one_number(name: str, found: Any) -> float:
     """`MeasureError` where a metric's function returned something else."""
     try:
-        return float(found)
+        values = np.asarray(found)
+        narrow = values.shape == () and values.dtype.kind == "f"
+        return float(shortest(values[None])[0]) if narrow else float(found)
     except (TypeError, ValueError) as error:
         raise MeasureError(f"{name} returned {type(found).__name__}, and no number") from error
 

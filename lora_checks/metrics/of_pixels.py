@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lora_checks.core.errors import MeasureError
 from lora_checks.core.records import Metric
 from lora_checks.images.decoding import DECODER, Pixels
 from lora_checks.metrics import BUILTIN
 from lora_checks.metrics.function import code, one_number
-from lora_checks.networks import Floats
 from lora_checks.networks.resize import resized
 
 
@@ -31,17 +31,17 @@ class OfPixels:
     def _number(self, *pictures: Pixels) -> float:
         return one_number(self._name, self._fn(*pictures))
 
-    def images(self, pixels: Sequence[Pixels]) -> Floats:
-        """(N, 1) float32."""
-        return np.array([[self._number(image)] for image in pixels], np.float32)
+    def images(self, pixels: Sequence[Pixels]) -> NDArray[np.float64]:
+        """(N, 1) float64, as the function said it."""
+        return np.array([[self._number(image)] for image in pixels], np.float64)
 
-    def distances(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> Floats:
-        """(N, M) float32; x is decoded once, y once for each x."""
-        return np.array([[self._number(a, resized(b, a.shape[:2])) for b in y] for a in x], np.float32)
+    def distances(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> NDArray[np.float64]:
+        """(N, M); x is decoded once, y once for each x."""
+        return np.array([[self._number(a, resized(b, a.shape[:2])) for b in y] for a in x], np.float64)
 
-    def paired(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> Floats:
-        """(N,) float32."""
+    def paired(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> NDArray[np.float64]:
+        """(N,)."""
         if len(x) != len(y):
             raise MeasureError(f"pairs need equally many images on both sides, not {len(x)} and {len(y)}")
         pairs = zip(x, y, strict=True)
-        return np.array([self._number(a, resized(b, a.shape[:2])) for a, b in pairs], np.float32)
+        return np.array([self._number(a, resized(b, a.shape[:2])) for a, b in pairs], np.float64)

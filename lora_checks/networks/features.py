@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.core.records import ImageFile
+from lora_checks.core.rounding import shortest
 from lora_checks.core.store import Progress, Store, from_npy, to_npy
 from lora_checks.images.decoding import Decoded
 from lora_checks.networks import (
@@ -19,7 +22,7 @@ from lora_checks.networks import (
     refuse_changed,
 )
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]  # float32 of a network, float64 of a metric of pixels
 BATCH = 8  # images decoded at a time: peak memory does not grow with their number
 
 
@@ -36,7 +39,7 @@ def image_features(
     progress: Progress | None = None,
     part: str = "features",
 ) -> Floats:
-    """(N, D) float32, one row an image; ``part`` of the row where the network says several things."""
+    """(N, D), one row an image; ``part`` of the row where the network says several things."""
     paths = [store.array(network.id, image.sha256) for image in images]
     describe = network.rows if isinstance(network, ManyParts) else network.images
 
@@ -44,7 +47,7 @@ def image_features(
         return _kept(network, describe(Decoded([images[i] for i in indices])))
 
     store.fill(paths, make, BATCH, progress)
-    rows = np.stack([from_npy(path) for path in paths])
+    rows = np.stack(_stored(paths))
     return rows[:, network.parts[part]] if isinstance(network, ManyParts) else rows
 
 
@@ -67,7 +70,7 @@ def all_distances(
     store: Store,
     progress: Progress | None = None,
 ) -> Floats:
-    """(N, M) float32: every x against every y."""
+    """(N, M): every x against every y."""
     others = [image.sha256 for image in y]
     paths = [store.array(network.id, image.sha256, others) for image in x]
 
@@ -75,7 +78,7 @@ def all_distances(
         return _kept(network, network.distances(Decoded([x[i] for i in indices]), Decoded(y)))
 
     store.fill(paths, make, BATCH, progress)
-    return np.stack([from_npy(path) for path in paths])
+    return np.stack(_stored(paths))
 
 
 def paired_distances(
@@ -85,7 +88,7 @@ def paired_distances(
     store: Store,
     progress: Progress | None = None,
 ) -> Floats:
-    """(N,) float32: x[i] against y[i]."""
+    """(N,): x[i] against y[i]."""
     paths = [store.array(network.id, a.sha256, b.sha256) for a, b in zip(x, y, strict=True)]
 
     def make(indices: Sequence[int]) -> list[bytes]:
@@ -93,4 +96,12 @@ def paired_distances(
         return _kept(network, pairs.reshape(-1, 1))
 
     store.fill(paths, make, BATCH, progress)
-    return np.concatenate([from_npy(path) for path in paths])
+    return np.concatenate(_stored(paths))
+
+
+def _stored(paths: Sequence[Path]) -> list[Floats]:
+    """The arrays, all in one format: some may be older, of when metrics of pixels were stored in float32."""
+    found = [from_npy(path) for path in paths]
+    if len({array.dtype for array in found}) == 1:
+        return found
+    return [shortest(array) for array in found]

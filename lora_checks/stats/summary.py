@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lora_checks.core import quantity
 from lora_checks.core.records import Stat
 from lora_checks.stats import intervals, shares, two_valued
 
@@ -54,7 +55,7 @@ def of_images(
     if ask.stat == "worst_prompt":
         return {"value": worst[1], **found}
     if ask.at is not None:
-        hits = values >= ask.at if ask.stat == "share_at_least" else values <= ask.at
+        hits = np.array([quantity.counts(value, ask.stat, ask.at) for value in values.tolist()], dtype=bool)
         return {**of_hits(ask, hits, groups), **found}
     value = REDUCE[ask.stat](values)
     if ask.stat != "mean":

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lora_checks.core.quantity import STATS_WITH_INTERVAL
+from lora_checks.core.quantity import STATS_WITH_INTERVAL, counts
 from lora_checks.record.ranking.entry import Row
 from lora_checks.stats import summary
 
@@ -79,7 +79,7 @@ def _part(m: Row, value: float | None) -> float | None:
         return float(value is None)
     if value is None or m["at"] is None:
         return value
-    return float(value >= m["at"] if m["stat"] == "share_at_least" else value <= m["at"])
+    return float(counts(value, m["stat"], m["at"]))
 
 
 def prompt_of(image: str) -> str:

@@ -125,9 +125,8 @@ def _values(m: Measurement, row: Measurement) -> dict[str, float | None]:
         return {name: float(value is None) for name, value in m.per_image}
     if row.stat not in quantity.SHARES or row.at is None:
         return dict(m.per_image)
-    sign = 1 if row.stat == "share_at_least" else -1
-    limit = sign * row.at
-    return {name: None if x is None else float(sign * x >= limit) for name, x in m.per_image}
+    at = row.at
+    return {name: None if x is None else float(quantity.counts(x, row.stat, at)) for name, x in m.per_image}
 
 
 def _paired(before: Mapping[str, float | None], now: Mapping[str, float | None]) -> Pairs:
