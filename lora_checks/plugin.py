@@ -21,7 +21,7 @@ NEEDS_LORA = (
     "baseline",
     "log",
 )
-NEEDS_IMAGES = ("images_from", "baseline_images")
+NEEDS_IMAGES = ("images_from", "images_made_with", "baseline_images")
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -52,15 +52,22 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     )
     add(
         "--images",
+        action="append",
         dest="lora_images",
         metavar="DIR",
-        help="gate the pictures of this folder, made elsewhere; nothing is generated",
+        help="gate the pictures of this folder, made elsewhere; nothing is generated; repeatable",
     )
     add(
         "--images-from",
         dest="lora_images_from",
         metavar="SPEC",
         help="their prompts and seeds: a pattern such as {prompt}_{seed}.png, or a CSV (default: metadata)",
+    )
+    add(
+        "--lora-images-made-with",
+        dest="lora_images_made_with",
+        metavar="NAME",
+        help="what the pictures call the file of --lora, where they say another name or digest",
     )
     add(
         "--baseline-images",

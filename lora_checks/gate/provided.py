@@ -1,4 +1,4 @@
-"""``--images DIR``: a bench that judges pictures made elsewhere, and generates and proves nothing."""
+"""``--lora-images DIR``: a bench that judges pictures made elsewhere, and generates and proves nothing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import ImageSet, Lora, Policy, PromptSet, Proof
 from lora_checks.core.store import Progress, Store
 from lora_checks.gate.workbench import Workbench
+from lora_checks.images.provided.made_with import OPTION as MADE_WITH
 from lora_checks.images.provided.picture_names import read_names
 from lora_checks.images.provided.pictures import GivenImages
 from lora_checks.lora.candidates import Candidate, candidates
+from lora_checks.lora.find import lora_names
 
+OPTION, BASELINE_OPTION = "--lora-images", "--lora-baseline-images"
 CAVEAT = "images made elsewhere: that the LoRA was applied is not proven"
 GENERATING = {
     "scale": "--lora-scale",
@@ -35,69 +38,101 @@ class Folder(Candidate):
 
 @dataclass
 class GivenBench(Workbench):
-    given: GivenImages = field(kw_only=True)
+    """Each folder is a candidate of its own, as each file of ``--lora`` is."""
+
+    given: dict[Path, GivenImages] = field(kw_only=True)  # by folder
 
     @property
     def about(self) -> dict[str, str]:
         """For the record of the run."""
-        given = self.given
+        first = next(iter(self.given.values()))
         return {
-            "images": str(given.folder),
-            "images_from": given.names.text if given.names else "",
-            "baseline_images": str(given.without_lora or ""),
+            "images": ", ".join(map(str, self.given)),
+            "images_from": first.names.text if first.names else "",
+            "baseline_images": str(first.without_lora or ""),
+            "made_with": first.made_with,
             "caveat": CAVEAT,
         }
 
+    def pictures_of(self, lora: Lora) -> GivenImages:
+        """Of its folder, or of the only one where the LoRA is a file."""
+        return self.given.get(lora.path) or next(iter(self.given.values()))
+
     def prove(self, lora: Lora) -> Proof:
-        del lora
-        raise ConfigError(f"{self.given.folder}: {CAVEAT}")
+        raise ConfigError(f"{self.pictures_of(lora).folder}: {CAVEAT}")
 
     def candidate(self, lora: Lora, said: PromptSet | None = None) -> ImageSet:
         del said
-        return self.given.candidate(lora)
+        return self.pictures_of(lora).candidate(lora)
 
     def baseline(self) -> ImageSet:
-        return self.given.baseline()
+        return next(iter(self.given.values())).baseline()
 
     def without(self, on: ImageSet) -> ImageSet:
-        return self.given.without(on)
+        folders = [image.path.parent for image in on.images[:1]]
+        given = next((self.given[folder] for folder in folders if folder in self.given), None)
+        return (given or next(iter(self.given.values()))).without(on)
 
     def folder(self, lora: Lora) -> Path:
-        del lora
-        return self.given.folder
+        return self.pictures_of(lora).folder
 
     def _suits_base(self) -> tuple[str, ...]:
         return ()
 
 
 def given_candidates(option: Any, here: Path) -> dict[str, Candidate]:
-    """One: the LoRA file if there is one, and else the folder, by its name. Raises `ConfigError`."""
-    folder = _folder("--images", option.lora_images, here)
+    """The LoRA file if there is one, and else each folder, by its name. Raises `ConfigError`."""
+    folders = _folders(option, here)
     for name, spelling in GENERATING.items():
         if getattr(option, f"lora_{name}", None):
-            raise ConfigError(f"{spelling} is for images that the gate generates; leave it out with --images")
+            raise ConfigError(f"{spelling} is for images that the gate generates; leave it out with {OPTION}")
     if not option.lora:
-        name = folder.resolve().name or "images"
-        return {name: Folder(name, folder)}
+        if option.lora_images_made_with:
+            raise ConfigError(f"{MADE_WITH} says what the pictures call the file of --lora; name the file")
+        names = lora_names([folder.resolve() for folder in folders])
+        return {
+            name or "images": Folder(name or "images", path)
+            for name, path in zip(names, folders, strict=True)
+        }
     found = candidates(option.lora, None, here)
     if len(found) != 1:
-        raise ConfigError(f"--images holds the pictures of one LoRA, and --lora names {len(found)} files")
+        raise ConfigError(f"{OPTION} holds the pictures of one LoRA, and --lora names {len(found)} files")
+    if len(folders) != 1:
+        raise ConfigError(
+            f"{OPTION} names {len(folders)} folders, and --lora one file: name the folder of its pictures "
+            "alone, or gate the folders without --lora"
+        )
     return found
 
 
 def open_given(
     option: Any, here: Path, policy: Policy, store: Path, progress: Callable[[str], Progress]
 ) -> GivenBench:
-    """Raises `ConfigError`; what is wrong inside the folder is a verdict."""
-    prompts = policy.prompts
+    """Raises `ConfigError`; what is wrong inside a folder is a verdict."""
+    prompts, folders = policy.prompts, _folders(option, here)
     spec, without = option.lora_images_from, option.lora_baseline_images
-    given = GivenImages(
-        _folder("--images", option.lora_images, here),
-        prompts,
-        read_names(spec, here, [prompt.id for prompt in prompts.prompts]) if spec is not None else None,
-        _folder("--baseline-images", without, here) if without is not None else None,
-    )
+    names = read_names(spec, here, [prompt.id for prompt in prompts.prompts]) if spec is not None else None
+    base = _folder(BASELINE_OPTION, without, here) if without is not None else None
+    given = {
+        folder: GivenImages(
+            folder,
+            prompts,
+            names,
+            base,
+            option.lora_images_made_with or "",
+            tuple(other for other in folders if other != folder),
+        )
+        for folder in folders
+    }
     return GivenBench(policy, Store(store), choose_device(option.lora_device), "", 0, progress, given=given)
+
+
+def _folders(option: Any, here: Path) -> list[Path]:
+    found = [_folder(OPTION, each, here) for each in option.lora_images]
+    twice = [folder for i, folder in enumerate(found) if folder.resolve() in map(Path.resolve, found[:i])]
+    if twice:
+        raise ConfigError(f"{OPTION}: {twice[0]} is given twice")
+    return found
 
 
 def _folder(option: str, given: str, here: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The pictures of `--images`: one of each prompt and seed, every one a picture, none of another LoRA."""
+"""The pictures of `--lora-images`: one of each prompt and seed, every one a picture, none of another LoRA."""
 
 from collections.abc import Callable
 
@@ -13,13 +13,21 @@ from lora_checks.gate.session import IMAGES_CHECK
 @pytest.fixture
 def description(lora: Lora, workbench: GivenBench) -> str:
     """After each picture was decoded; one that cannot be is an error, and not a failure."""
-    return workbench.given.described(lora)
+    return workbench.pictures_of(lora).described(lora)
 
 
 def test_lora_images(
-    lora: Lora, images: ImageSet, description: str, record_verdict: Callable[[Verdict], None]
+    lora: Lora,
+    images: ImageSet,
+    description: str,
+    workbench: GivenBench,
+    record_verdict: Callable[[Verdict], None],
 ) -> None:
-    pictures = {image.name: {"file": image.path.name, "sha256": image.sha256} for image in images.images}
+    words = workbench.pictures_of(lora).words(lora)
+    pictures = {
+        image.name: {"file": image.path.name, "sha256": image.sha256, **words[image.name]}
+        for image in images.images
+    }
     record_verdict(
         Verdict(
             lora.name, lora.sha256, IMAGES_CHECK, Outcome.PASS, description, details={"pictures": pictures}

@@ -141,6 +141,7 @@ def test_the_report_says_what_is_not_proven(gate: Gate) -> None:
     assert CAVEAT in (run.report_folder / "report.md").read_text().splitlines()[0]
     assert CAVEAT in (gate.folder / "junit.xml").read_text()
     assert run.report["run"]["elsewhere"]["images"] == str(gate.folder / "samples")
+    assert run.report["run"]["elsewhere"]["made_with"] == ""
     assert "base" not in run.report["run"]
     (lora,) = run.report["loras"]
     assert (lora["name"], lora["sha256"], lora["images"]) == ("samples", "", ["samples"])
@@ -164,6 +165,54 @@ def test_pictures_of_another_lora_are_stale(gate: Gate) -> None:
     assert run.outcomes["wrong-identity", "file"] == "PASS"
     assert {run.outcomes["wrong-identity", check] for check in ("images", *ROWS)} == {"ERROR"}
     assert "8 are stale" in run.row("images", "wrong-identity")["reason"]
+
+
+def test_each_folder_is_a_candidate_of_its_own(gate: Gate) -> None:
+    """The last one is not taken for all."""
+    bad, good = copied(gate, "bad", "wrong-identity"), copied(gate, "good")
+    run = gate("--images", bad, "--images", good)
+    assert run.code == 1
+    assert {lora["name"]: lora["outcome"] for lora in run.report["loras"]} == {"bad": "FAIL", "good": "PASS"}
+    assert run.outcomes["bad", "identity"] == "FAIL"
+    assert len(run.outcomes) == 2 * (1 + len(ROWS))
+    assert run.report["run"]["elsewhere"]["images"] == f"{bad}, {good}"
+
+
+def test_folders_of_one_name_are_told_apart(gate: Gate) -> None:
+    for parent in ("one", "two"):
+        (gate.folder / parent).mkdir()
+        copied(gate, f"{parent}/samples")
+    run = gate("--images", "one/samples", "--images", "two/samples", "-n", "2")
+    assert run.code == 0, run.out + run.err
+    assert {lora["name"] for lora in run.report["loras"]} == {"one-samples", "two-samples"}
+
+
+def test_gains_of_two_folders_are_over_one_base(gate: Gate) -> None:
+    """And a list may be of pictures in all of them."""
+    policy = gate.world.write(gate.folder / "policy", GAIN)
+    base = resaved(gate, "base", lambda shirt: f"base-{shirt}.png", "", "wrong-identity")
+    folders = [resaved(gate, name, lambda shirt, name=name: f"{name}-{shirt}.png", "") for name in ("a", "b")]
+    with (gate.folder / "list.csv").open("w", newline="") as file:
+        names = [(f"{folder.name}-{shirt}.png", shirt, 1) for folder in (*folders, base) for shirt in SHIRTS]
+        csv.writer(file).writerows([("file", "prompt", "seed"), *names])
+    both: list[object] = [part for folder in folders for part in ("--images", folder)]
+    run = gate(*both, "--baseline-images", base, "--images-from", "list.csv", "--policy", policy)
+    assert run.code == 0, run.out + run.err
+    assert run.values["a", "gain"] == run.values["b", "gain"] > 0.05
+
+
+def test_the_user_s_word_on_the_lora_is_recorded(gate: Gate) -> None:
+    folder = resaved(gate, "samples", lambda shirt: f"{number(shirt)}.png", "parameters")
+    renamed = shutil.copy(gate.world.good, gate.folder / "person.safetensors")
+    run = gate("--images", folder, "--lora", renamed)
+    assert run.code == 1
+    assert "made with 'good', not with person.safetensors" in run.row("images", "person")["reason"]
+    run = gate("--images", folder, "--lora", renamed, "--lora-images-made-with", "good")
+    assert run.code == 0, run.out + run.err
+    row = run.row("images", "person")
+    assert "that 'good' is person.safetensors by the user's word (--lora-images-made-with)" in row["reason"]
+    assert row["details"]["pictures"]["red/1"]["lora_by"] == "--lora-images-made-with"
+    assert run.report["run"]["elsewhere"]["made_with"] == "good"
 
 
 def test_a_damaged_lora_stops_every_row(gate: Gate) -> None:
@@ -218,7 +267,7 @@ def test_a_gain_needs_the_pictures_without_the_lora(gate: Gate) -> None:
     run = gate("--images", copied(gate), "--policy", policy)
     assert run.code == 1
     assert run.outcomes == {("samples", "images"): "PASS", ("samples", "gain"): "ERROR"}
-    assert "pass --baseline-images DIR" in run.row("gain", "samples")["reason"]
+    assert "pass --lora-baseline-images DIR" in run.row("gain", "samples")["reason"]
 
 
 def test_a_gain_over_the_pictures_without_the_lora(gate: Gate, first_run: Run) -> None:
@@ -249,17 +298,23 @@ def test_a_check_of_ones_own_gets_the_pictures_and_no_proof(gate: Gate) -> None:
     ("arguments", "message"),
     [
         (("--images", "gone"), "gone is no folder"),
-        (("--images", ""), "--images: the argument is empty"),
+        (("--images", ""), "--lora-images: the argument is empty"),
         (("--images", ".", "--images-from", "{promt}.png"), "has a field that is not known"),
-        (("--images", ".", "--baseline-images", "gone"), "--baseline-images: "),
+        (("--images", ".", "--baseline-images", "gone"), "--lora-baseline-images: "),
         (("--images", ".", "--lora-scale", "0.5"), "--lora-scale is for images that the gate generates"),
         (("--images", ".", "--base", "team/base"), "--base is for images that the gate generates"),
         (("--images", ".", "--with-lora", "x"), "--with-lora is for images that the gate generates"),
         (("--images", ".", "--until-decided", "64"), "--until-decided is for images that the gate generates"),
         (
             ("--images", ".", "--lora", "two"),
-            "--images holds the pictures of one LoRA, and --lora names 2 files",
+            "--lora-images holds the pictures of one LoRA, and --lora names 2 files",
         ),
+        (("--images", ".", "--images", "."), "--lora-images: "),
+        (
+            ("--images", ".", "--images", "two", "--lora", "two/good.safetensors"),
+            "--lora-images names 2 folders, and --lora one file",
+        ),
+        (("--images", ".", "--lora-images-made-with", "x"), "--lora-images-made-with says what the pictures"),
         (("--images-from", "{prompt}.png"), "--images-from is for --images DIR"),
         (("--baseline-images", "."), "--baseline-images is for --images DIR"),
     ],

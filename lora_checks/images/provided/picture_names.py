@@ -1,4 +1,4 @@
-"""``--images-from SPEC``: prompt and seed of pictures by a pattern of their names, or by a list of them."""
+"""``--lora-images-from SPEC``: prompt and seed of pictures by a pattern of names, or by a list."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lora_checks.core.errors import ConfigError, MeasureError
 from lora_checks.images.decoding import SUFFIXES
 from lora_checks.images.provided.origin import Origin
 
-OPTION = "--images-from"
+OPTION = "--lora-images-from"
 FIELDS = {
     "prompt": r".+?",
     "seed": r"\d+",

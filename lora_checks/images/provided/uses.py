@@ -1,28 +1,95 @@
-"""What a picture's program was told of LoRAs: a name and a strength each."""
+"""A LoRA as the program that made a picture was told of it: a name, a strength, the beginning of a digest."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_TAG = re.compile(r"<(?:lora|lyco):([^:>]*)(?::([^>]*))?>")
+_TAG = re.compile(r"<(?:lora|lyco|lycoris|locon|dora):([^>]*)>", re.IGNORECASE)
+_ENDINGS = (".safetensors", ".ckpt", ".pt", ".bin")
+_OF_NOTHING = (  # no LoRA has the digest of an empty file; programs write it where they read nothing
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",  # SHA-256
+    "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262",  # BLAKE3
+    "da39a3ee5e6b4b0d3255bfef95601890afd80709",  # SHA-1
+    "d41d8cd98f00b204e9800998ecf8427e",  # MD5
+)
+_SHORTEST = 8  # hexadecimal digits; fewer are no digest
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    name: str  # as a file is called, without folder and ending
-    strength: float | None = None  # None is unknown; 0 is no use
+    """``model`` is the strength on the network and ``clip`` on the text encoders; None is unknown."""
+
+    name: str  # as a file is called, without folder and ending; "" is unknown
+    model: float | None = None
+    clip: float | None = None
+    digests: tuple[str, ...] = ()  # beginnings, any of which may be of the file
+
+    @property
+    def is_off(self) -> bool:
+        return self.model == 0 and self.clip == 0
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.name or self.digests) and self.model is not None and self.clip is not None
+
+    @property
+    def strength(self) -> str:
+        """ "strength 0.8", "strength 0.8 (text encoder 0.5)", "an unknown strength"."""
+        if self.model is None or self.clip is None:
+            return "an unknown strength"
+        text = f"strength {self.model:g}"
+        return text if self.model == self.clip else f"{text} (text encoder {self.clip:g})"
+
+    def __str__(self) -> str:
+        return f"{quoted(self.name) if self.name else 'a LoRA'} at {self.strength}"
+
+
+def quoted(name: str) -> str:
+    return f"'{name}'"
 
 
 def called(path: str) -> str:
     """``style\\person.safetensors`` -> ``person``."""
-    return re.split(r"[\\/]", path)[-1].removesuffix(".safetensors")
+    name = re.split(r"[\\/]", path.strip())[-1]
+    ending = next((ending for ending in _ENDINGS if name.lower().endswith(ending)), "")
+    return name[: len(name) - len(ending)]
 
 
-def tagged(prompt: str) -> list[Use]:
-    """``<lora:person:0.8>``, as stable-diffusion-webui has them; other forms of the strength are unknown."""
-    return [Use(called(name), _number(said)) for name, said in _TAG.findall(prompt)]
+def digest(text: object) -> tuple[str, ...]:
+    """The digest in "0x12ab...", "sha256:12ab..."; nothing for what is not one that could be of the file."""
+    kind, _, tail = str(text).strip().lower().rpartition(":")
+    tail = tail.removeprefix("0x")
+    if kind not in ("", "sha256") or not re.fullmatch(rf"[0-9a-f]{{{_SHORTEST},64}}", tail):
+        return ()
+    return () if is_of_nothing(tail) else (tail,)
+
+
+def is_of_nothing(text: str) -> bool:
+    """Whether a digest, or the beginning of one, is that of an empty file, or zeros."""
+    return text[:_SHORTEST] in {known[:_SHORTEST] for known in _OF_NOTHING} or not text.strip("0")
+
+
+def number(value: object) -> float | None:
+    """A finite number, given as one or as its text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def tagged(prompt: str, *, model_first: bool = False, default: float = 1.0) -> list[Use]:
+    """``<lora:person:0.8>`` of stable-diffusion-webui (extra_networks_lora.py) and what imitates it.
+
+    There the first number is of the text encoder, the second of the network; in ComfyUI's text loaders it is
+    the other way round (``model_first``).
+    """
+    return [_use(body, model_first, default) for body in _TAG.findall(prompt)]
 
 
 def without_tags(prompt: str) -> tuple[str, int]:
@@ -30,20 +97,50 @@ def without_tags(prompt: str) -> tuple[str, int]:
     return _TAG.subn(" ", prompt)
 
 
-def names(uses: Iterable[Use]) -> tuple[str, ...]:
-    return tuple(sorted({use.name for use in uses}))
+def _use(body: str, model_first: bool, default: float) -> Use:
+    """``name:te:unet``, with ``te=``, ``unet=``; block weights or steps leave the strength unknown."""
+    name, *arguments = body.split(":")
+    named = dict(each.strip().lower().split("=", 1) for each in arguments if "=" in each)
+    places = [each.strip() for each in arguments if "=" not in each]
+    first = number(places[0]) if places and places[0] else default
+    second = number(places[1]) if len(places) > 1 else None
+    other = first if second is None else second
+    te, unet = (other, first) if model_first else (first, other)
+    te = number(named.pop("te")) if "te" in named else te
+    unet = number(named.pop("unet")) if "unet" in named else unet
+    blocks = [each for each in places[1:2] if second is None] + places[2:] + _blocks(named)
+    if te == unet == 0 or any(map(_is_zero, blocks)):
+        return Use(called(name), 0.0, 0.0)
+    return Use(called(name), None, None) if any(map(_weighs, blocks)) else Use(called(name), unet, te)
 
 
-def strength(uses: Iterable[Use]) -> float | None:
-    """Of the only one."""
-    found = [use.strength for use in uses]
-    return found[0] if len(found) == 1 else None
+def _blocks(named: dict[str, str]) -> list[str]:
+    """Block weights by name; any other argument (a rank, a first step) counts as unknown weights."""
+    return [value if name == "lbw" else f"{name}={value}" for name, value in named.items()]
 
 
-def _number(said: str) -> float | None:
-    """Of "0.8", or of "0:1" for text encoder and network, where one that is not 0 counts."""
-    try:
-        values = [float(value) for value in (said or "1").split(":")]
-    except ValueError:
-        return None
-    return next((value for value in values if value), 0.0)
+def _is_zero(blocks: str) -> bool:
+    """Whether these block weights leave nothing: the preset NONE, or zeros."""
+    return blocks.upper() == "NONE" or (
+        "," in blocks and all(number(weight) == 0 for weight in blocks.split(","))
+    )
+
+
+def _weighs(blocks: str) -> bool:
+    ones = "," in blocks and all(number(weight) == 1 for weight in blocks.split(","))
+    return blocks.upper() not in ("", "ALL") and not ones
+
+
+def with_digests(uses: Iterable[Use], by_name: dict[str, tuple[str, ...]]) -> list[Use]:
+    """Each with the digests that the program gives for its name, and the LoRAs that only have a digest."""
+    found = list(uses)
+    names = {_plain(use.name) for use in found}
+    known = {_plain(name): digests for name, digests in by_name.items()}
+    both = [Use(use.name, use.model, use.clip, known.get(_plain(use.name), use.digests)) for use in found]
+    alone = [Use(called(name), digests=each) for name, each in by_name.items() if _plain(name) not in names]
+    return both + alone
+
+
+def _plain(name: str) -> str:
+    """As stable-diffusion-webui writes a name in front of its digest: without its ":" and ","."""
+    return re.sub(r"[:,]", "", called(name)).casefold()

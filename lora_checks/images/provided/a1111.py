@@ -1,0 +1,129 @@
+"""The "parameters" of stable-diffusion-webui (modules/infotext_utils.py) and what imitates it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lora_checks.images.provided import fooocus, uses
+from lora_checks.images.provided.statement import Origin, plain, whole_number
+from lora_checks.images.provided.uses import Use, called, digest, number
+
+SOURCE = "its A1111 parameters"
+_SETTINGS = re.compile(r"^Steps: \d", re.MULTILINE)
+_PARAMETER = re.compile(r'\s*(\w[\w \-/]*):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
+_OF_LORAS = re.compile(r"\b(?:lora|lyco|lycoris|locon|lbw|addnet)\b|<(?:lora|lyco)\w*:", re.IGNORECASE)
+_UNDERSTOOD = re.compile(
+    r"lora hashes|lora weights|lora networks|lora tags|addnet (?:enabled|(?:module|model|weight \w) \d+)"
+)
+_CIVITAI_LORAS = ("lora", "locon", "lycoris", "dora")
+
+
+def read(text: str) -> Origin:
+    lines = list(_SETTINGS.finditer(text))
+    if not lines:
+        return Origin()
+    before, tail = text[: lines[-1].start()], text[lines[-1].start() :]
+    prompt = re.split(r"^Negative prompt:", before, maxsplit=1, flags=re.MULTILINE)[0]
+    tail, objects = _without_objects(tail)
+    settings = _settings(tail)
+    if fooocus.wrote(settings):
+        return fooocus.of_settings(plain(prompt), settings)
+    return Origin(
+        plain(prompt),
+        seed=whole_number(settings.get("seed", "")),
+        loras=tuple(_loras(prompt, settings, objects)),
+        unclear=_unclear(prompt, settings),
+        source=SOURCE,
+    )
+
+
+def _settings(tail: str) -> dict[str, str]:
+    """By name in lower case, for programs differ in theirs ("Lora hashes", "LoRA hashes")."""
+    return {name.lower(): _unquoted(value) for name, value in _PARAMETER.findall(tail)}
+
+
+def _unquoted(value: str) -> str:
+    if not value.startswith('"'):
+        return value.strip()
+    try:
+        return str(json.loads(value))
+    except ValueError:
+        return value.strip('"')
+
+
+def _without_objects(tail: str) -> tuple[str, dict[str, Any]]:
+    """The settings without those that are JSON, whose commas separate nothing, and these by name."""
+    objects = {}
+    for name in ("civitai resources", "civitai metadata", "hashes"):
+        start = re.search(rf", {name}: (?=[\[{{])", tail, re.IGNORECASE)
+        if start:
+            try:
+                objects[name], end = json.JSONDecoder().raw_decode(tail, start.end())
+            except (ValueError, RecursionError):
+                continue
+            tail = tail[: start.start()] + tail[end:]
+    return tail, objects
+
+
+def _loras(prompt: str, settings: Mapping[str, str], objects: Mapping[str, Any]) -> list[Use]:
+    tags = [*uses.tagged(prompt), *_additional_networks(settings)]
+    found = uses.with_digests(tags, _digests(settings, objects.get("hashes")))
+    names = {use.name for use in found}
+    listed = [called(name) for name in settings.get("lora networks", "").split(",") if name.strip()]
+    found += [Use(name) for name in listed if name not in names]  # SD.Next
+    found += _civitai(objects.get("civitai resources")) if not found else []
+    bare = tuple(each for text in settings.get("lora hashes", "").split(",") for each in digest(text))
+    return [Use(use.name, use.model, use.clip, use.digests or bare) for use in found]
+
+
+def _digests(settings: Mapping[str, str], hashes: object) -> dict[str, tuple[str, ...]]:
+    """Of "Lora hashes", and of the Civitai extension's "Hashes"."""
+    found = {}
+    for part in settings.get("lora hashes", "").split(","):
+        name, _, text = part.rpartition(":")
+        if name.strip():
+            found[name.strip()] = digest(text)
+    for key, text in hashes.items() if isinstance(hashes, dict) else ():
+        kind, _, name = key.partition(":")
+        if kind.lower() in _CIVITAI_LORAS and name:
+            found[name] = found.get(name, ()) + digest(text)
+    return found
+
+
+def _additional_networks(settings: Mapping[str, str]) -> Iterator[Use]:
+    """Of the extension of that name, "AddNet"; each model is ``name(digest)``."""
+    off = settings.get("addnet enabled", "").lower() == "false"
+    for key, value in settings.items():
+        place = re.fullmatch(r"addnet model (\d+)", key)
+        model = re.fullmatch(r"(.*?)(?:\(([0-9a-f]+)\))?", value)
+        if place and model and value != "None":
+            weights = (settings.get(f"addnet weight {letter} {place[1]}") for letter in "ab")
+            unet, te = (0.0, 0.0) if off else map(number, weights)
+            yield Use(called(model[1]), unet, te, digest(model[2]))
+
+
+def _civitai(resources: object) -> list[Use]:
+    """Of Civitai's own site: models with weights, by titles and not by the names of files."""
+    found = []
+    for each in resources if isinstance(resources, list) else ():
+        if isinstance(each, dict) and str(each.get("type")).lower() in _CIVITAI_LORAS:
+            weight = number(each.get("weight", 1))
+            found.append(Use("", weight, weight, digest(each.get("hash"))))
+    return found
+
+
+def _unclear(prompt: str, settings: Mapping[str, str]) -> str:
+    second = settings.get("hires prompt")
+    if second is not None and set(uses.tagged(second)) != set(uses.tagged(prompt)):
+        return "its second pass has other LoRAs"
+    if "comfyui" in settings.get("version", "").lower() and uses.tagged(prompt):
+        return "ComfyUI made it, which ignores tags in a text"
+    strange = [
+        name
+        for name, value in settings.items()
+        if name != "hires prompt" and not _UNDERSTOOD.fullmatch(name) and _OF_LORAS.search(f"{name}: {value}")
+    ]
+    return f"'{strange[0]}' in its parameters is not understood" if strange else ""

@@ -1,0 +1,94 @@
+"""Fooocus: a JSON object or A1111's text, under "parameters" (its modules/meta_parser.py).
+
+Styles expand a prompt; what the user wrote is kept beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from lora_checks.images.provided import uses
+from lora_checks.images.provided.statement import Origin, json_object, plain, whole_number
+from lora_checks.images.provided.uses import Use, called, digest, number
+
+SOURCE = "its Fooocus parameters"
+_COMBINED = re.compile(r"(?:lora_combined_|lora )\d+", re.IGNORECASE)
+
+
+def wrote(settings: Mapping[str, str]) -> bool:
+    """Whether A1111's text is of Fooocus."""
+    return "fooocus" in settings.get("version", "").lower() or "raw prompt" in settings
+
+
+def of_settings(full: str, settings: Mapping[str, str]) -> Origin:
+    """Of A1111's text. Tags in the prompt are among the weights already."""
+    raw = plain(settings.get("raw prompt") or full)
+    return Origin(
+        raw,
+        seed=whole_number(settings.get("seed", "")),
+        loras=tuple(_weighed(settings.get("lora weights", ""), settings.get("lora hashes", ""))),
+        style=_added(raw, full, settings.get("styles", "")),
+        source=SOURCE,
+    )
+
+
+def read(text: str) -> Origin:
+    found = json_object(text)
+    if not {"prompt", "full_prompt"} & found.keys() or not {"performance", "metadata_scheme"} & found.keys():
+        return Origin()
+    raw = plain(str(found.get("prompt") or ""))
+    full = found.get("full_prompt")
+    full = ", ".join(map(str, full)) if isinstance(full, list) else str(full or "")
+    return Origin(
+        raw,
+        seed=whole_number(found.get("seed")),
+        loras=tuple(_listed(found)),
+        style=_added(raw, plain(full), str(found.get("styles") or "")),
+        source=SOURCE,
+    )
+
+
+def _added(raw: str, full: str, styles: str) -> str:
+    """What stands behind the prompt that was painted and not in the prompt as it was written."""
+    named = styles if styles not in ("", "[]") else ""
+    return "" if not full or full == raw else named or full.removeprefix(raw).strip(" ,")
+
+
+def _weighed(weights: str, digests: str) -> list[Use]:
+    """ "name: 0.8, other: 1.0"; older versions have "name: digest: 0.8" under "Lora hashes"."""
+    by_name, found = {}, []
+    for parts in _parts(digests):
+        by_name[parts[0]] = digest(parts[1])
+        found += [_use(parts[0], parts[2])] if len(parts) == 3 and not weights else []
+    found += [_use(parts[0], parts[-1]) for parts in _parts(weights)]
+    return uses.with_digests(found, by_name)
+
+
+def _parts(text: str) -> Iterator[list[str]]:
+    for entry in text.split(", "):
+        parts = [part.strip() for part in entry.rsplit(": ", 2 if entry.count(": ") > 1 else 1)]
+        if len(parts) > 1:
+            yield parts
+
+
+def _listed(found: Mapping[str, Any]) -> Iterable[Use]:
+    """ "loras": [[name, weight, digest]], and "lora_combined_1": "name : weight", the same ones."""
+    entries = found.get("loras")
+    lists = [each for each in entries if isinstance(each, list)] if isinstance(entries, list) else []
+    combined = [value.split(" : ") for name, value in found.items() if _is_combined(name, value)]
+    by_name = {str(each[0]): digest(each[2]) for each in lists if len(each) > 2}
+    told = [_use(*parts[-2:]) for parts in combined if len(parts) > 1 and parts[0] != "False"]
+    named = {use.name for use in told}
+    told += [_use(*each[:2]) for each in lists if len(each) > 1 and called(str(each[0])) not in named]
+    return uses.with_digests(told, by_name)
+
+
+def _is_combined(name: str, value: object) -> bool:
+    return bool(_COMBINED.fullmatch(name)) and isinstance(value, str) and not value.startswith("None")
+
+
+def _use(name: object, weight: object) -> Use:
+    strength = number(weight)
+    return Use(called(str(name)), strength, strength)

@@ -1,0 +1,68 @@
+"""InvokeAI: "invokeai_metadata" (its invocations/metadata.py), and "sd-metadata" and "Dream" before it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lora_checks.images.provided.statement import Origin, json_object, plain, whole_number
+from lora_checks.images.provided.uses import Use, called, digest, number
+
+SOURCE = "its InvokeAI metadata"
+_WITH_LORA = re.compile(r"\s*withLora\(\s*([^,()]+?)\s*(?:,\s*([^()]*?)\s*)?\)", re.IGNORECASE)
+
+
+def read(text: str) -> Origin:
+    found = json_object(text)
+    prompt = found.get("positive_prompt")
+    if not isinstance(prompt, str):
+        return Origin()
+    entries = found.get("loras")
+    known = isinstance(entries, list) or (entries is None and "generation_mode" in found)
+    return Origin(
+        plain(prompt),
+        seed=whole_number(found.get("seed")),
+        loras=tuple(map(_use, entries if isinstance(entries, list) else ())),
+        unclear="" if known else "its InvokeAI metadata says nothing of LoRAs",
+        style=str(found.get("positive_style_prompt") or ""),
+        source=SOURCE,
+    )
+
+
+def _use(entry: object) -> Use:
+    """Of version 4 ``{"model": {"name", "hash"}, "weight"}``, of version 3 ``{"lora": {"model_name"}}``."""
+    if not isinstance(entry, dict):
+        return Use("")
+    model = entry.get("model") or entry.get("lora") or {}
+    model = model if isinstance(model, dict) else {"name": model}
+    strength = number(entry.get("weight"))
+    name = model.get("name") or model.get("model_name") or ""
+    return Use(called(str(name)), strength, strength, digest(model.get("hash")))
+
+
+def read_older(text: str) -> Origin:
+    """Versions 1.15 to 2.3: LoRAs stand in the prompt, ``withLora(person, 0.8)``."""
+    image = json_object(text).get("image")
+    image = image if isinstance(image, Mapping) else {}
+    prompt: Any = image.get("prompt")
+    if isinstance(prompt, list) and prompt and isinstance(prompt[0], dict):
+        prompt = prompt[0].get("prompt")
+    return _written(prompt, whole_number(image.get("seed"))) if isinstance(prompt, str) else Origin()
+
+
+def read_dream(text: str) -> Origin:
+    """Before that: the command, ``"a photo" -s 50 -S 123``."""
+    seed = re.search(r"\s-S\s*(\d{1,20})\b", text)
+    prompt = re.match(r'\s*"((?:[^"\\]|\\.)*)"', text)
+    written = prompt[1] if prompt else re.split(r"\s-\w", text, maxsplit=1)[0]
+    return _written(written, int(seed[1]) if seed else None)
+
+
+def _written(prompt: str, seed: int | None) -> Origin:
+    found = []
+    for name, weight in _WITH_LORA.findall(prompt):
+        strength = number(weight) if weight else 1.0
+        found.append(Use(called(name), strength, strength))
+    alone = re.sub(r"\[[^\]]*\]", " ", _WITH_LORA.sub(" ", prompt))  # [what is not wanted]
+    return Origin(plain(alone).strip(" ,"), seed=seed, loras=tuple(found), source=SOURCE)

@@ -1,0 +1,150 @@
+"""A picture of a folder: which prompt and seed of the policy it is, and by whose word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lora_checks.core.errors import MeasureError
+from lora_checks.core.records import Prompt, PromptSet
+from lora_checks.images import plan
+from lora_checks.images.provided.origin import Origin, plain, read_origin
+from lora_checks.images.provided.picture_names import OPTION, Names
+
+ORDER = "the order of the names"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """``origin`` is of the file; prompt and seed are the policy's, by the names where these say them."""
+
+    path: Path
+    origin: Origin
+    prompt: Prompt | None = None
+    seed: int | None = None
+    prompt_by: str = ""  # whose word it is: "its metadata", "its name", "list.csv"
+    seed_by: str = ""
+    step: str = ""  # of the training
+    seed_told: bool = False  # and not only its place among its prompt's
+    stranger: str = ""  # why it is none of the policy's prompts
+    metadata_seed: int | None = None  # where the names say another one
+
+    @property
+    def name(self) -> str:
+        return f"{self.prompt.id if self.prompt else ''}/{self.seed}"
+
+    @property
+    def is_told(self) -> bool:
+        return bool(self.prompt or self.stranger)
+
+    @property
+    def words(self) -> dict[str, str]:
+        """For the record."""
+        said = {"prompt_by": self.prompt_by, "seed_by": self.seed_by}
+        if self.metadata_seed is not None:
+            said["seed_in_metadata"] = str(self.metadata_seed)
+        return said | ({"style": self.origin.style} if self.origin.style else {})
+
+
+def read_pictures(paths: Sequence[Path], prompts: PromptSet, names: Names | None) -> list[Picture]:
+    """What the names say goes before what the files say. Raises `MeasureError` where they contradict."""
+    inside = [_placed(path, read_origin(path), prompts) for path in paths]
+    if names is None:
+        return inside
+    batches = Counter((picture.prompt, picture.seed) for picture in inside)
+    return [_named(picture, names, prompts, batches[picture.prompt, picture.seed]) for picture in inside]
+
+
+def _named(inside: Picture, names: Names, prompts: PromptSet, alike: int) -> Picture:
+    origin = names.origin(inside.path)
+    if origin is None:
+        return Picture(inside.path, inside.origin, stranger=f"{OPTION} {names.text} does not name it")
+    named = _placed(inside.path, origin, prompts)
+    other = _other_seed(named, inside, prompts, alike)
+    says = bool(origin.prompt) or origin.place is not None
+    prompt = named.prompt if says else inside.prompt
+    by_name = origin.seed is not None or named.seed is not None
+    seed = inside.origin.seed if not by_name else named.seed if origin.seed is None else origin.seed
+    return replace(
+        inside,
+        prompt=prompt,
+        seed=_policy_seed(seed, prompt, prompts),
+        prompt_by=named.prompt_by if says else inside.prompt_by,
+        seed_by=origin.source if by_name else inside.origin.source if seed is not None else "",
+        seed_told=inside.seed_told or named.seed_told,
+        step=origin.step,
+        stranger=named.stranger if says else inside.stranger,
+        metadata_seed=other,
+    )
+
+
+def _other_seed(named: Picture, inside: Picture, prompts: PromptSet, alike: int) -> int | None:
+    """The metadata's, where the names say another one and may.
+
+    A list may map seeds of its own to the policy's, but not one of the policy's to another. A batch of
+    ComfyUI is the exception: each of its files has the seed of the first, so it tells none of them.
+    """
+    if not named.prompt or not inside.prompt:
+        return None
+    differs = named.seed is not None and inside.seed is not None and inside.seed != named.seed
+    swapped = differs and inside.seed in prompts.seeds and alike < 2
+    if swapped or named.prompt != inside.prompt:
+        says = [picture.name.removesuffix("/None") for picture in (named, inside)]
+        raise MeasureError(f"{named.path}: {named.prompt_by} says {says[0]}, {inside.prompt_by} {says[1]}")
+    return inside.seed if differs else None
+
+
+def _placed(path: Path, origin: Origin, prompts: PromptSet) -> Picture:
+    prompt = _prompt(origin, prompts)
+    seed = _policy_seed(origin.seed, prompt, prompts)
+    if seed is None and prompt and origin.place is not None:
+        seed = prompts.seeds[origin.place % len(prompts.seeds)]
+    told = bool(origin.prompt) or origin.place is not None
+    return Picture(
+        path,
+        origin,
+        prompt,
+        seed,
+        prompt_by=origin.source if told else "",
+        seed_by=origin.source if seed is not None else "",
+        seed_told=origin.seed is not None,
+        stranger=_stranger(origin) if told and prompt is None else "",
+    )
+
+
+def _prompt(origin: Origin, prompts: PromptSet) -> Prompt | None:
+    """By id, by text, or by place."""
+    if origin.place is not None:
+        asked = [prompt for prompt in prompts.prompts for _ in prompts.seeds]
+        return asked[origin.place] if origin.place < len(asked) else None
+    text = plain(origin.prompt)
+    by_id = [prompt for prompt in prompts.prompts if prompt.id == origin.prompt]
+    return next(
+        iter(by_id + [prompt for prompt in prompts.prompts if text and plain(prompt.text) == text]), None
+    )
+
+
+def _policy_seed(said: int | None, prompt: Prompt | None, prompts: PromptSet) -> int | None:
+    if said is None or prompt is None or said in prompts.seeds:
+        return said
+    return next((seed for seed in prompts.seeds if plan.noise_seed(prompt, seed) == said), said)
+
+
+def _stranger(origin: Origin) -> str:
+    if origin.place is not None:
+        return f"counted from 0, the policy asks for no picture number {origin.place}"
+    said = origin.prompt if len(origin.prompt) <= 60 else f"{origin.prompt[:57]}..."
+    return f"prompts.yaml has no prompt '{said}'"
+
+
+def numbered(pictures: Sequence[Picture], prompts: PromptSet) -> list[Picture]:
+    """Where no seed is told: the k-th picture of a prompt is of its k-th seed, a picture too many of none."""
+    told = {picture.prompt for picture in pictures if picture.seed is not None}
+    left = {prompt: list(prompts.seeds) for prompt in prompts.prompts if prompt not in told}
+    found = []
+    for picture in pictures:
+        seeds = left.get(picture.prompt) if picture.prompt and picture.seed is None else None
+        found.append(replace(picture, seed=seeds.pop(0), seed_by=ORDER) if seeds else picture)
+    return found
