@@ -18,13 +18,15 @@ from lora_checks.core.words import count
 from lora_checks.gate import calibration_text
 from lora_checks.gate.workbench import Workbench, open_workbench
 from lora_checks.judge.calibration import Labelled, calibrate, unstopped
+from lora_checks.judge.powered import Asked, powered
 from lora_checks.lora.candidates import candidates
 from lora_checks.lora.find import find_loras
 from lora_checks.policy import reading, strict_yaml
 
 RULE = (
     "Rule: a limit is midway between the worst end of the good LoRAs' intervals, either seeds, and the best "
-    "end of the bad LoRAs whose values lie beyond it; those must lie there with their whole intervals."
+    "end of the bad LoRAs whose values lie beyond it; those must lie there with their whole intervals. It "
+    "moves towards the bad ones until each good LoRA passes all rows in 95 % of runs on other prompts."
 )
 
 
@@ -63,26 +65,25 @@ def run(
 
 def report(bench: Workbench, good: Sequence[Arm], again: Sequence[Arm], bad: Sequence[Arm]) -> Report:
     """Every row of the policy, in its order."""
+    arms = (good, again, bad)
+    measured = [
+        [[_measured(bench, row, arm) for arm in group] for group in arms] for row in bench.policy.thresholds
+    ]
+    first = [
+        Asked(calibrate(row, found[0], found[1], found[2]), found[0], found[1])
+        for row, found in zip(bench.policy.thresholds, measured, strict=True)
+    ]
+    limited, power = powered(first)
     rows = [
-        _row(row, keys, *([_measured(bench, row, arm) for arm in arms] for arms in (good, again, bad)))
-        for row, keys in zip(bench.policy.thresholds, _keys(bench.policy), strict=True)
+        calibration_text.Found(keys, found[0], found[1], found[2], outcome)
+        for keys, found, outcome in zip(_keys(bench.policy), measured, limited, strict=True)
     ]
     passing = unstopped([row.outcome.row for row in rows], [row.bad for row in rows])
     refused = [row.outcome.row.name for row in rows if row.outcome.refused]
-    ending = [f"Not calibrated: {', '.join(refused)}."] if refused else []
+    ending = [*power, *([f"Not calibrated: {', '.join(refused)}."] if refused else [])]
     ending += [f"No row stops bad '{name}': add one that does." for name in passing]
     text = calibration_text.document(_heading(bench.policy, good, bad), rows, ending)
     return Report(text, not refused and not passing)
-
-
-def _row(
-    row: Threshold,
-    keys: dict[str, object],
-    good: Sequence[Labelled],
-    again: Sequence[Labelled],
-    bad: Sequence[Labelled],
-) -> calibration_text.Found:
-    return calibration_text.Found(keys, good, again, bad, calibrate(row, good, again, bad))
 
 
 def labelled(good: Sequence[str], bad: Sequence[str], root: Path) -> tuple[list[Lora], list[Lora]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lora_checks.core.records import Calibration, Lora, Measurement, Outcome, Threshold
@@ -147,6 +147,7 @@ class Calibrated:
     row: Threshold  # with its new limits, or as it was
     said: tuple[str, ...]  # a sentence for each limit
     refused: bool = False
+    made: Mapping[Side, Proposal] = field(default_factory=dict)  # the limits that are new
 
 
 def calibrate(
@@ -161,12 +162,14 @@ def calibrate(
     found = _proposals(row, good, again, judged)
     overlap = next((one for one in found.values() if isinstance(one, Overlap)), None)
     if overlap is not None:
-        return _refused(row, str(overlap))
+        side: Side = next(side for side, one in found.items() if one is overlap)
+        return _refused(row, f"{overlap}; {_parting(overlap, side, [*good, *judged])}")
     made = {side: one for side, one in found.items() if isinstance(one, Proposal)}
     stopped = tuple(one.lora.name for one in judged if any(one.lora.name in p.stopped for p in made.values()))
     changed = _limited(row, made, _provenance(good, judged, stopped, made) if made else row.calibrated_on)
     said = [_sentence(row, side, made.get(side)) for side in found]
-    return _checked(row, changed, [*said, *_left_out(bad, judged, stopped)], [*good, *again])
+    said = [*said, *_left_out(bad, judged, stopped)]
+    return replace(_checked(row, changed, said, [*good, *again]), made=made)
 
 
 def _proposals(
@@ -179,6 +182,20 @@ def _proposals(
     return {
         side: propose(side, own, others, wrong, limit) for side, limit in limits.items() if limit is not None
     }
+
+
+def _parting(found: Overlap, side: Side, measured: Sequence[Labelled]) -> str:
+    """How many prompts would part the two; both intervals shrink as 1 / sqrt(prompts)."""
+    up, one, other = (1 if side == "min" else -1), found.good, found.bad
+    gap, prompts = up * (one.value - other.value), max(m.found.prompts for m in measured if m.found)
+    if one.low is None or one.high is None or other.low is None or other.high is None or gap <= 0:
+        return "more prompts will not part them"
+    good, bad = (one.value - one.low, other.high - other.value)
+    if up < 0:
+        good, bad = (one.high - one.value, other.value - other.low)
+    # twice the good one's: a limit at its own bound would stop it in half of runs
+    needed = math.ceil(prompts * ((2 * good + bad) / gap) ** 2)
+    return f"about {needed} prompts would part them" if needed <= 2000 else "they are too close"
 
 
 def _left_out(bad: Sequence[Labelled], judged: Sequence[Labelled], stopped: Sequence[str]) -> list[str]:

@@ -54,7 +54,7 @@ def need(m: Measurement, t: Threshold, chance: float) -> Need | None:
         return None
     if counted(m):
         return _need_of_share(m, t, chance)
-    runs = _runs(m)
+    runs = runs_of(m)
     return None if runs is None else _need_of_mean(runs, m, t, chance)
 
 
@@ -81,20 +81,20 @@ def _passed(m: Measurement, t: Threshold, chance: float | None) -> Floats | None
         return _passed_at(m, t, chance)
     if counted(m):
         ends = accepted(m, t)
-        return np.full(DRAWS, 0.0 if ends is None else _binomial(*ends, _worth(m), found_share(m)))
-    runs = _runs(m)
+        return np.full(DRAWS, 0.0 if ends is None else binomial(*ends, worth(m), found_share(m)))
+    runs = runs_of(m)
     return None if runs is None else runs.inside(t)
 
 
 def _passed_at(m: Measurement, t: Threshold, chance: float) -> Floats | None:
     wanted = need(m, t, chance)
     if wanted is None:
-        return np.zeros(DRAWS) if counted(m) or _runs(m) is not None else None
+        return np.zeros(DRAWS) if counted(m) or runs_of(m) is not None else None
     truth = _nearest(m.value, wanted)
     ends = accepted(m, t) if counted(m) else None
     if ends is not None:
-        return np.full(DRAWS, _binomial(*ends, _worth(m), _as_share(m, truth)))
-    runs = _runs(m)
+        return np.full(DRAWS, binomial(*ends, worth(m), as_share(m, truth)))
+    runs = runs_of(m)
     return None if runs is None else runs.inside(t, truth - m.value)
 
 
@@ -126,18 +126,18 @@ class Runs:
 
 
 def _need_of_mean(runs: Runs, m: Measurement, t: Threshold, chance: float) -> Need | None:
-    least = None if t.min is None else t.min + m.value - _quantile(runs.low, 1 - chance)
-    most = None if t.max is None else t.max + m.value + _quantile(-runs.high, 1 - chance)
+    least = None if t.min is None else t.min + m.value - quantile(runs.low, 1 - chance)
+    most = None if t.max is None else t.max + m.value + quantile(-runs.high, 1 - chance)
     if least is not None and most is not None and least > most:
         return None
     return Need(least, most)
 
 
-def _quantile(values: Floats, share: float) -> float:
+def quantile(values: Floats, share: float) -> float:
     return float(np.quantile(values, share, method="lower"))
 
 
-def _runs(m: Measurement) -> Runs | None:
+def runs_of(m: Measurement) -> Runs | None:
     """None where too little is known of each prompt."""
     per_prompt = by_prompt(m)
     if len(per_prompt) < intervals.MIN_PROMPTS or _two_valued(m):
@@ -172,10 +172,10 @@ def _drawn(names: tuple[str, ...], values: tuple[float, ...], value: float, stat
 
 
 @lru_cache(maxsize=16)
-def draws_of(names: tuple[str, ...]) -> NDArray[np.int_]:
-    """(DRAWS, K) prompts of as many runs, the same for the same prompts."""
+def draws_of(names: tuple[str, ...], turn: int = 0) -> NDArray[np.int_]:
+    """(DRAWS, K) prompts of as many runs, the same for the same prompts; others at each ``turn``."""
     seed = int.from_bytes(hashlib.sha256("\n".join(names).encode(errors="replace")).digest()[:8], "big")
-    return np.random.default_rng(seed).integers(0, len(names), (DRAWS, len(names)))
+    return np.random.default_rng([seed, turn]).integers(0, len(names), (DRAWS, len(names)))
 
 
 def by_prompt(m: Measurement) -> dict[str, float]:
@@ -213,20 +213,20 @@ def _scale(m: Measurement) -> tuple[float, float]:
     return m.points if m.points is not None and m.stat == "mean" else (0.0, 1.0)
 
 
-def _as_share(m: Measurement, value: float) -> float:
+def as_share(m: Measurement, value: float) -> float:
     low, high = _scale(m)
     return (value - low) / (high - low)
 
 
-def _as_value(m: Measurement, share: float | None) -> float | None:
+def as_value(m: Measurement, share: float | None) -> float | None:
     low, high = _scale(m)
     return None if share is None else low + (high - low) * share
 
 
 def accepted(m: Measurement, t: Threshold) -> tuple[int, int] | None:
     """The fewest and the most hits with which the row passes; None where no number of them does."""
-    least, most = (None if limit is None else _as_share(m, limit) for limit in (t.min, t.max))
-    return _accepted(_worth(m), (1 - m.confidence) / m.sides, t.rule, least, most)
+    least, most = (None if limit is None else as_share(m, limit) for limit in (t.min, t.max))
+    return _accepted(worth(m), (1 - m.confidence) / m.sides, t.rule, least, most)
 
 
 @lru_cache(maxsize=128)
@@ -244,12 +244,12 @@ def _accepted(
 
 def found_share(m: Measurement) -> float:
     """Of hits, by Jeffreys' rule: none found in n does not say that there are none."""
-    n = _worth(m)
-    return (_as_share(m, m.value) * n + 0.5) / (n + 1)
+    n = worth(m)
+    return (as_share(m, m.value) * n + 0.5) / (n + 1)
 
 
 def _need_of_share(m: Measurement, t: Threshold, chance: float) -> Need | None:
-    ends, n = accepted(m, t), _worth(m)
+    ends, n = accepted(m, t), worth(m)
     if ends is None:
         return None
     fewest, most = ends
@@ -260,16 +260,16 @@ def _need_of_share(m: Measurement, t: Threshold, chance: float) -> Need | None:
     below = None if t.min is None else shares.beta_quantile(chance, fewest, n - fewest + 1) if fewest else 0.0
     if above is not None and below is not None and below > above:
         return None
-    return Need(_as_value(m, below), _as_value(m, above))
+    return Need(as_value(m, below), as_value(m, above))
 
 
-def _binomial(fewest: int, most: int, n: int, share: float) -> float:
+def binomial(fewest: int, most: int, n: int, share: float) -> float:
     """P(fewest <= hits <= most)."""
     at_most = 1.0 if most >= n else 1 - shares.beta_cdf(share, most + 1, n - most)
     return at_most - (0.0 if fewest <= 0 else 1 - shares.beta_cdf(share, fewest, n - fewest + 1))
 
 
-def _worth(m: Measurement) -> int:
+def worth(m: Measurement) -> int:
     """Independent images among those found; prompts, where each has one."""
     return _worth_of(_hits(m), (1 - m.confidence) / m.sides)
 
