@@ -1,4 +1,4 @@
-"""``python -m lora_checks``: what is done outside a gating run."""
+"""``lora-checks``, or ``python -m lora_checks``: what is done outside a gating run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from lora_checks.core import packages
 from lora_checks.core.errors import LoraChecksError
 
 COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
@@ -22,6 +23,7 @@ COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
     "verify",
     "log",
     "card",
+    "requirements",
 )
 
 
@@ -35,11 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except LoraChecksError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+    except ModuleNotFoundError as error:
+        print(f"error: {packages.missing(error)}", file=sys.stderr)
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lora_checks", description="Helpers of the LoRA gate.")
+    parser = argparse.ArgumentParser(
+        prog="lora-checks", description="Helpers of the LoRA gate; `pytest --lora FILE` is the gate itself."
+    )
+    parser.add_argument("--version", action="version", version=f"lora-checks {packages.version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
         command = import_module(f"lora_checks.commands.{name}")

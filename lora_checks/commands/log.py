@@ -24,7 +24,6 @@ def run(options: argparse.Namespace) -> int:
     """1 if a tracker did not take it, which is said as a line of its own like every other."""
     from lora_checks.core.errors import TrackerError
     from lora_checks.publish import trackers
-    from lora_checks.publish.trackers.after_run import refusal
     from lora_checks.record import document as report
 
     targets = trackers.chosen(options.to, "--to")
@@ -35,6 +34,6 @@ def run(options: argparse.Namespace) -> int:
             with contextlib.redirect_stdout(sys.stderr):  # what clients say is not what we found
                 line = f"{target.tracker}: {trackers.log(target, document, options.directory)}"
         except TrackerError as trouble:
-            line, refused = refusal(target, str(trouble), options.directory), 1
+            line, refused = trackers.refusal(target, str(trouble), options.directory), 1
         print(line, flush=True)
     return refused

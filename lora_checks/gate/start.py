@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lora_checks.core import packages
 from lora_checks.core.errors import ConfigError, LoraChecksError, LoraFileError, StoreError
 from lora_checks.core.records import Policy
 from lora_checks.gate import earlier
@@ -53,6 +54,8 @@ def start(config: pytest.Config) -> Session:
         _warn_of_another_setting(session, console)
     except LoraChecksError as error:
         raise pytest.UsageError(str(error)) from None
+    except ModuleNotFoundError as error:  # an installation that can verify and report, and not gate
+        raise pytest.UsageError(packages.missing(error)) from None
     config.stash[SESSION] = session
     if targets and not session.worker:
         logging = AfterRun(config, targets, session.report_folder)

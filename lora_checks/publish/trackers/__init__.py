@@ -9,6 +9,7 @@ variables of its users; a client is an optional extra and imported when it is us
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -70,6 +71,14 @@ def log(target: Target, document: Mapping[str, Any], directory: Path) -> str:
     except Exception as trouble:
         said = without_password(f"{type(trouble).__name__}: {first_line(trouble)}")
         raise TrackerError(printable(said)) from trouble
+
+
+def refusal(target: Target, why: str, folder: Path) -> str:
+    return printable(f"{target.tracker}: not logged: {why}; later: {again(target, folder)}")
+
+
+def again(target: Target, folder: Path) -> str:
+    return shlex.join(["python", "-m", "lora_checks", "log", str(folder), "--to", str(target)])
 
 
 def without_password(text: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from lora_checks.core.words import printable
-from lora_checks.publish.trackers import Target
+from lora_checks.publish.trackers import Target, refusal
 
 PATIENCE = 600.0  # seconds for one tracker
 
@@ -61,14 +60,6 @@ def log_apart(
             yield refusal(target, "interrupted", folder)
         except OSError as trouble:
             yield refusal(target, str(trouble), folder)
-
-
-def again(target: Target, folder: Path) -> str:
-    return shlex.join(["python", "-m", "lora_checks", "log", str(folder), "--to", str(target)])
-
-
-def refusal(target: Target, why: str, folder: Path) -> str:
-    return printable(f"{target.tracker}: not logged: {why}; later: {again(target, folder)}")
 
 
 def _run(target: Target, command: Sequence[str], folder: Path, patience: float) -> Generator[str, None, None]:
