@@ -76,6 +76,9 @@ class GivenBench(Workbench):
     def folder(self, lora: Lora) -> Path:
         return self.pictures_of(lora).folder
 
+    def refuse_out_of_reach(self) -> None:
+        """The pictures are made already: their number is what it is."""
+
     def _suits_base(self) -> tuple[str, ...]:
         return ()
 

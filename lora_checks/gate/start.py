@@ -46,6 +46,7 @@ def start(config: pytest.Config) -> Session:
         against = open_against(option.lora_baseline, here, policy, option.lora_until_decided)
         _prepare(config, folder)
         bench.preflight()
+        bench.refuse_out_of_reach()
         if not option.collectonly and any(map(_is_readable, loras.values())):
             bench.test_networks()
         for warning in bench.warnings:

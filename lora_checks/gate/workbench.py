@@ -42,7 +42,7 @@ from lora_checks.diffusion.base.pipeline import preflight
 from lora_checks.diffusion.proof import kept as proofs
 from lora_checks.images import decoding as images
 from lora_checks.images import gallery, plan, png
-from lora_checks.judge import overlap, row_fit, until_decided
+from lora_checks.judge import overlap, reach, row_fit, until_decided
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task
 from lora_checks.networks import Extractor, ImageExtractor, self_test
@@ -121,6 +121,12 @@ class Workbench:
         if self.most is not None:
             _ = self.looks
         self.warnings = self._suits_base()
+
+    def refuse_out_of_reach(self) -> None:
+        """Raise `ConfigError` for a row that no LoRA could pass with the policy's prompts."""
+        for row in self.policy.thresholds:
+            due = None if self.most is None else self.looks.due[row.name]
+            reach.refuse(row, metrics.get(row.metric), self.policy.prompts, due)
 
     def test_networks(self) -> None:
         """Whether each network of the policy's rows sees what it should; loads it once for each version. Then

@@ -12,6 +12,7 @@ from lora_checks.core.quantity import missing_word
 from lora_checks.core.records import Better, Lora, Measurement, Outcome, Threshold, Verdict
 from lora_checks.core.rounding import at_least, at_most, slack
 from lora_checks.core.words import count, number
+from lora_checks.judge import advice
 from lora_checks.stats import floors, intervals
 
 RunOutcome = Literal["PASS", "FAIL", "ERROR", "INCONCLUSIVE", "INCOMPLETE"]
@@ -192,29 +193,23 @@ def _undecided(m: Measurement, t: Threshold, low: float, high: float) -> Decisio
     between += [t.max] if t.max is not None and not at_most(high, t.max) else []
     limit = min(between, key=lambda limit: abs(limit - (low + high) / 2))
     words = limits(limit, None, m.value) if limit == t.min else limits(None, limit, m.value)
-    tail = (1 - m.confidence) / m.sides
-    prompts = intervals.more_prompts(low, high, m.prompts, limit, tail=tail)
-    seeds = intervals.more_seeds(_by_prompt(m), limit, tail=tail) if m.stat == "mean" else None
+    prompts, seeds = advice.more(m, low, high, limit)
     wanted = [f"{count(n, noun)}" for n, noun in ((prompts, "more prompt"), (seeds, "more seed")) if n]
-    advice = f"about {' or '.join(wanted)} would probably decide"
+    what = f"about {' or '.join(wanted)} would probably decide"
     if not wanted:
-        advice = "it is too close to the limit for more prompts to decide"
+        what = "it is too close to the limit for more prompts to decide"
     found = {"more_prompts": prompts, "more_seeds": seeds}
-    return Outcome.INCONCLUSIVE, f"{_subject(m, t)} straddles {words}; {advice}", found
-
-
-def _by_prompt(m: Measurement) -> list[list[float]]:
-    found: dict[str, list[float]] = {}
-    for name, value in m.per_image:
-        if value is not None:
-            found.setdefault(name.rpartition("/")[0] or name, []).append(value)
-    return list(found.values())
+    return Outcome.INCONCLUSIVE, f"{_subject(m, t)} straddles {words}; {what}", found
 
 
 def _no_interval(m: Measurement) -> str:
-    if m.stat in quantity.STATS_WITH_INTERVAL:
-        return f"that takes values from at least {intervals.MIN_PROMPTS} prompts ({m.prompts} in this run)"
-    return f"{_name(m)} has none: use 'rule: estimate'"
+    if m.stat not in quantity.STATS_WITH_INTERVAL:
+        return f"{_name(m)} has none: use 'rule: estimate'"
+    found = m.prompts if m.stat == "missing" else advice.prompts_with_value(m)
+    having = (
+        f"{found} in this run" if found == m.prompts else f"{found} of the {m.prompts} in this run have one"
+    )
+    return f"that takes values from at least {intervals.MIN_PROMPTS} prompts ({having})"
 
 
 def _inside(value: float, t: Threshold) -> bool:

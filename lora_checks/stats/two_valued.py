@@ -74,3 +74,21 @@ def gain_interval(
         return None
     low, high = came.low - most * went.high, most * came.high - went.low
     return intervals.Interval(float(moves.mean()), step * low, step * high)
+
+
+def more_prompts_for_gain(
+    moves: Floats, prompts: int, limit: float, *, tail: float = 0.025, most: int = 1000
+) -> int | None:
+    """How many more prompts would put the interval of `gain_interval` on one side of ``limit``, in steps.
+
+    Where as large a share of images goes up and down as in ``moves``, and each prompt counts as one of them.
+    """
+    up, down = float((moves > 0).mean()), float((moves < 0).mean())
+
+    def decides(total: int) -> bool:
+        came, went = (shares.clopper_pearson(share * total, total, tail / 2) for share in (up, down))
+        return came[0] - went[1] >= limit or came[1] - went[0] <= limit
+
+    if not decides(prompts + most):
+        return None
+    return 1 + next(i for i in range(most) if decides(prompts + 1 + i))

@@ -345,8 +345,8 @@ def test_inconclusive_at_the_limit_does_not_promise_a_decision() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"low": None, "high": None, "prompts": 6}, "at least 8 prompts (6 in this run)"),
-        ({"low": 0.5, "high": 0.6, "prompts": 7}, "at least 8 prompts (7 in this run)"),
+        ({"low": None, "high": None, "prompts": 6, "per_image": ()}, "at least 8 prompts (6 in this run)"),
+        ({"low": 0.5, "high": 0.6, "prompts": 7, "per_image": ()}, "at least 8 prompts (7 in this run)"),
         ({"low": None, "high": None, "stat": "max"}, "max arcface has none: use 'rule: estimate'"),
     ],
 )
