@@ -201,16 +201,33 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, int | None]:
-    """No way round the judging ends in status 0, be it `--fixtures` or an exit before the session starts."""
-    status = yield
+    """No way round the judging ends in status 0, be it `--fixtures` or an exit before the session starts; and
+    what fails after the judging leaves no PASS."""
+    try:
+        status = yield
+    except BaseException as error:
+        _withdraw(config, f"{type(error).__name__} at its end: {error}")
+        raise
     option = config.option
-    if status == pytest.ExitCode.OK and _gates(config) and not (option.help or option.version):
+    if status == pytest.ExitCode.OK:
+        judges = _gates(config) and not (option.help or option.version)
+        return pytest.ExitCode.TESTS_FAILED if judges and not _passed(config) else status
+    _withdraw(config, f"pytest ended with status {status}")
+    return status
+
+
+def _passed(config: pytest.Config) -> bool:
+    from lora_checks.gate.session import SESSION
+
+    gating = config.stash.get(SESSION, None)
+    return gating is not None and gating.passed
+
+
+def _withdraw(config: pytest.Config, reason: str) -> None:
+    if _gates(config) and _passed(config):
         from lora_checks.gate.session import SESSION
 
-        gating = config.stash.get(SESSION, None)
-        if gating is None or not gating.passed:
-            return pytest.ExitCode.TESTS_FAILED
-    return status
+        config.stash[SESSION].withdraw(reason)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

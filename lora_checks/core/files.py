@@ -30,9 +30,8 @@ def write_if_absent(path: Path, content: bytes) -> bool:
         return True
 
 
-@contextmanager
-def _staged(path: Path, content: bytes) -> Iterator[Path]:
-    """``content`` on disk beside ``path``, gone afterwards unless it was moved."""
+def stage(path: Path, content: bytes) -> Path:
+    """Put ``content`` on disk beside ``path``; return the file, which gets its name by a rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     temporary = Path(name)
@@ -42,6 +41,17 @@ def _staged(path: Path, content: bytes) -> Iterator[Path]:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)  # mkstemp's 0600 would hide the file from other users and from uploaders
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+@contextmanager
+def _staged(path: Path, content: bytes) -> Iterator[Path]:
+    """``content`` on disk beside ``path``, gone afterwards unless it was moved."""
+    temporary = stage(path, content)
+    try:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 import time
 from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
@@ -19,6 +18,8 @@ from lora_checks.core.files import file_sha256
 from lora_checks.core.records import Allowance, Lora, Outcome, Policy, Threshold, Verdict
 from lora_checks.core.words import printable
 from lora_checks.gate import run_record
+from lora_checks.gate.ending import Ending
+from lora_checks.gate.junit_file import UNFINISHED, JunitFile
 from lora_checks.gate.provided import GivenBench
 from lora_checks.gate.workbench import Workbench
 from lora_checks.images.gallery import shown
@@ -28,7 +29,7 @@ from lora_checks.lora.opening import refused_sha256
 from lora_checks.record import document as report
 from lora_checks.record import journal
 from lora_checks.record.regression.against import Against
-from lora_checks.report import github, html, junit, outputs, terminal
+from lora_checks.report import github, html, junit, terminal
 
 FILE_CHECK = "file"  # the row of the LoRA file itself, before any threshold
 APPLIED_CHECK = "applied"  # the row of the proof that it is on the base, as its file says
@@ -38,7 +39,7 @@ OWN_CHECKS = {
     "test_lora_applied.py": APPLIED_CHECK,
     "test_lora_images.py": IMAGES_CHECK,
 }
-PROPERTY = "lora_checks.judge.verdict"  # how a verdict travels: one JSON line in item.user_properties
+PROPERTY = "lora_checks.verdict"  # how a verdict travels: one JSON line in item.user_properties
 
 
 class Session:
@@ -59,7 +60,8 @@ class Session:
         self.worker = hasattr(config, "workerinput")
         self.started, self.clock = _now(), time.monotonic()
         self.verdicts: dict[tuple[str, str], Verdict] = {}
-        self.document: dict[str, Any] = {}
+        self.junit = JunitFile(config)
+        self.ending = Ending(report_folder, self.junit)
         self.shown: set[str] = set()  # LoRAs whose pictures the journal names
         self.of_file = cache(run_record.of_file)  # journal and report ask; each reading hashes the whole file
         self.unexplained = False  # a failure that no verdict tells of: it has to be shown
@@ -84,7 +86,7 @@ class Session:
     @property
     def passed(self) -> bool:
         """Known when the session has finished."""
-        return bool(self.document) and self.document["outcome"] == "PASS"
+        return self.ending.passed
 
     # -- making verdicts
 
@@ -170,7 +172,7 @@ class Session:
             self.shown.add(found.lora)
             self._journal(lora=report.plain(self._lora(found.lora, [found])))
         for name, value in junit.properties(report.row(found)):
-            self._suite_property(f"lora_checks.{printable(found.lora)}.{found.check}.{name}", value)
+            self.junit.add_property(f"lora_checks.{printable(found.lora)}.{found.check}.{name}", value)
         return passed
 
     def _journal(self, **entry: Any) -> None:
@@ -180,59 +182,79 @@ class Session:
         except LoraChecksError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
 
-    def _suite_property(self, name: str, value: str) -> None:
-        for writer in self._junit_writers:
-            writer.add_global_property(name, value)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """0 only if every required row has passed: not for `-k` typos, all-skipped, `--co` or exit(0).
 
-    @property
-    def _junit_writers(self) -> list[Any]:
-        """One where there is ``--junitxml``."""
-        plugins = self.config.pluginmanager.get_plugins()
-        return [plugin for plugin in plugins if hasattr(plugin, "add_global_property")]
-
-    def _fail_junit(self, outcome: str) -> None:
-        """A JUnit file without a failure is a PASS to whoever reads it: not where rows were deselected, or
-        failed as somebody's ``xfail`` expected."""
-        passed = {key for key, found in self.verdicts.items() if found.outcome is Outcome.PASS}
-        rows = ", ".join(f"{name} {check}" for name, check in self.required if (name, check) not in passed)
-        reason = printable(f"{outcome}: not passed: {rows}")
-        place = "lora_checks/gate"
-        for writer in self._junit_writers:
-            writer.pytest_runtest_logreport(
-                pytest.TestReport(
-                    f"{place}::verdict", (place, None, "verdict"), {}, "failed", reason, "setup"
-                )
-            )
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """0 only if every required row has passed: not for `-k` typos, all-skipped, `--co` or exit(0)."""
+        The outermost wrapper: the JUnit file and whatever other plugins do come in between.
+        """
         if self.worker:
-            return
+            return (yield)
+        self._conclude(session)
+        try:
+            yield
+        except BaseException as error:
+            if self.ending.document["outcome"] == "PASS":
+                self.withdraw(f"{type(error).__name__} at its end: {error}")
+            else:
+                self.junit.revoke()
+            if isinstance(error, OSError):  # such as the JUnit file on a full disk
+                file = error.filename or self.junit.path
+                raise pytest.UsageError(f"{file} could not be written ({error.strerror or error})") from None
+            raise
+        if self.ending.trouble:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            raise pytest.UsageError(self.ending.trouble)
+        self._publish(session)
+
+    def _conclude(self, session: pytest.Session) -> None:
+        """What the run says, before its files are closed."""
         self._refuse_changed()
-        found = list(self.verdicts.values())
-        outcome = verdict.passed(found, self.required).outcome
-        self._suite_property("lora_checks.outcome", outcome)
-        if outcome != "PASS" and not self.failed:
-            self._fail_junit(outcome)
-        if isinstance(self.bench, GivenBench):
-            self._suite_property("lora_checks.caveat", self.bench.about["caveat"])
-        if outcome != "PASS" and session.exitstatus in (
-            pytest.ExitCode.OK,
-            pytest.ExitCode.NO_TESTS_COLLECTED,
-        ):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        self.document = report.build(self._facts(), found)
+        found, ended_well = (
+            list(self.verdicts.values()),
+            (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED),
+        )
+        document = report.build(self._facts(), found)
+        if session.exitstatus not in ended_well and document["outcome"] == "PASS":
+            document = report.spoiled(document, f"pytest ended with status {int(session.exitstatus)}")
         if self.against is not None:
-            self.document["baseline"] = self.against.section(self.document)
+            document["baseline"] = self.against.section(document)
+        self.ending.document = document
         if not self.config.option.collectonly:
-            try:
-                outputs.write(self.document, self.report_folder)
-            except LoraChecksError as error:
-                session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
-                raise pytest.UsageError(str(error)) from None
-            self._summarise_for_ci()
+            self.ending.write(document)
+        outcome = self.ending.document["outcome"]
+        self.junit.add_property(junit.OUTCOME, "INCOMPLETE" if outcome == "PASS" else outcome)
+        if not self.failed:
+            self.junit.fail(UNFINISHED if outcome == "PASS" else self._stopped_by(outcome))
+        if isinstance(self.bench, GivenBench):
+            self.junit.add_property("lora_checks.caveat", self.bench.about["caveat"])
+        if outcome != "PASS" and session.exitstatus in ended_well:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._own_the_summary()
+
+    def _stopped_by(self, outcome: str) -> str:
+        """Not only of rows that failed: some were deselected, or failed as somebody's ``xfail`` expected."""
+        passed = {key for key, found in self.verdicts.items() if found.outcome is Outcome.PASS}
+        rows = [f"{name} {check}" for name, check in self.required if (name, check) not in passed]
+        return f"{outcome}: not passed: {', '.join(rows or self.ending.document['run']['other_failures'])}"
+
+    def _publish(self, session: pytest.Session) -> None:
+        """Everything else has ended."""
+        if self.ending.document["outcome"] == "PASS":
+            if session.exitstatus == pytest.ExitCode.OK:
+                try:
+                    self.ending.publish()
+                except LoraChecksError as error:
+                    session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+                    raise pytest.UsageError(str(error)) from None
+            else:
+                self.withdraw(f"pytest ended with status {int(session.exitstatus)}")
+        if not self.config.option.collectonly:
+            self.ending.summarise_for_ci()
+
+    def withdraw(self, reason: str) -> None:
+        """The run went wrong after every row had passed."""
+        self.ending.withdraw(reason)
 
     def _refuse_changed(self) -> None:
         """A file that was written to meanwhile: what lies there now has not passed."""
@@ -250,35 +272,29 @@ class Session:
                 error = verdict.error(name, now, FILE_CHECK, None, reason)
                 self._keep(report.verdict_to_json(error))
 
-    def _summarise_for_ci(self) -> None:
-        """The summary of a job of GitHub Actions; that it cannot be written changes no verdict."""
-        path = os.environ.get("GITHUB_STEP_SUMMARY")
-        try:
-            if path:
-                github.append_summary(self.document, Path(path))
-        except OSError as error:
-            sys.stderr.write(f"GITHUB_STEP_SUMMARY {path} could not be written: {error.strerror or error}\n")
-
     def _own_the_summary(self) -> None:
         """The verdict table says more than pytest's FAILURES section, which would repeat its sentences."""
         if self.unexplained:
             return
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is None:  # -p no:terminal; there is no summary, and there are no options of it
+            return
         if self.config.option.tbstyle == "auto":
             self.config.option.tbstyle = "no"
-        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None and self.config.option.reportchars == "fE":  # pytest's default
+        if self.config.option.reportchars == "fE":  # pytest's default
             reporter.reportchars = ""
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.config.option.collectonly or not self.document:
+        document = self.ending.document
+        if self.config.option.collectonly or not document:
             return
         writer = self.config.get_terminal_writer()
         terminalreporter.section("LoRA release gate")
         markup = writer.markup if writer.hasmarkup else None
-        lines = terminal.lines(self.document, writer.fullwidth, markup)
+        lines = terminal.lines(document, writer.fullwidth, markup)
         if os.environ.get("GITHUB_ACTIONS") == "true":
             workspace = os.environ.get("GITHUB_WORKSPACE")
-            found = github.annotations(self.document, Path(workspace) if workspace else None)
+            found = github.annotations(document, Path(workspace) if workspace else None)
             lines = [*github.guarded(lines), *found]
         for line in lines:
             terminalreporter.write_line(line)

@@ -51,8 +51,29 @@ def build(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Document:
             **compared,
         }
     )
+    document = _agreeing(document)
     document["ranking"] = rank(document)
     return document
+
+
+def spoiled(document: Mapping[str, Any], reason: str) -> Document:
+    """The document of a run that went wrong outside its rows: whatever those say, nothing of it is a PASS."""
+    run = dict(document["run"])
+    run["other_failures"] = [*(run.get("other_failures") or ()), reason]
+    made = _agreeing({**document, "run": run})
+    return {**made, "ranking": rank(made)}
+
+
+def _agreeing(document: Document) -> Document:
+    """A run in which something else failed ends in a status other than 0, and its report agrees."""
+    if not document["run"].get("other_failures"):
+        return document
+    loras = [{**lora, "outcome": _no_pass(lora["outcome"])} for lora in document["loras"]]
+    return {**document, "outcome": _no_pass(document["outcome"]), "loras": loras}
+
+
+def _no_pass(outcome: str) -> str:
+    return "ERROR" if outcome == "PASS" else outcome
 
 
 def _lora(

@@ -177,6 +177,8 @@ def tally(lora: Row) -> str:
     if outcome != "INCOMPLETE" and lora["missing"]:
         others.append(f"{len(lora['missing'])} not run")
     total = sum(counts.values())
+    if _is_spoiled(lora):
+        return f"{counts['PASS']} of {count(total, 'row')} passed, but the run went wrong"
     main = f"{counts[outcome]} of {count(total, 'row')}"
     return ", ".join([f"{main} not run" if outcome == "INCOMPLETE" else main, *others])
 
@@ -208,11 +210,28 @@ def errors(rows: list[Row]) -> list[tuple[str, list[str]]]:
     return list(found.items())
 
 
+def spoiled_by(document: Row) -> str:
+    """Why a run in which every required row passed is not a PASS; "" where the rows say it themselves."""
+    failures = document["run"].get("other_failures") or []
+    if not failures or not all(map(_is_spoiled, document["loras"])):
+        return ""
+    more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
+    return f"every required row passed, but this went wrong: {failures[0]}{more}"
+
+
+def _is_spoiled(lora: Row) -> bool:
+    required = [row for row in lora["rows"] if row["required"]]
+    passed = not lora["missing"] and all(row["outcome"] == "PASS" for row in required)
+    return passed and lora["outcome"] != "PASS"
+
+
 def headline(document: Row) -> str:
     """ "PASS: good.safetensors, 5 of 5 rows" or "FAIL: 3 of 6 LoRAs did not pass"."""
     loras = document["loras"]
     if not loras:
         return f"{document['outcome']}: no LoRA was judged"
+    if spoiled := spoiled_by(document):
+        return f"{document['outcome']}: {spoiled}"
     if len(loras) == 1:
         end = f"; {caveat(document['run'])}" if caveat(document["run"]) else ""
         return f"{document['outcome']}: {title(loras[0])}, {tally(loras[0])}{end}"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 from lora_checks.core.words import printable
 from lora_checks.record.rows import Row
+
+CLASS, CASE = "lora_checks.gate", "verdict"  # of an error that no row of the policy explains
+OUTCOME = "lora_checks.outcome"  # property of the suite
 
 
 def properties(row: Row) -> list[tuple[str, str]]:
@@ -52,3 +57,18 @@ def properties(row: Row) -> list[tuple[str, str]]:
 
 def _text(value: object) -> str:
     return repr(value) if isinstance(value, float) else printable(str(value))
+
+
+def acquitted(content: bytes) -> bytes:
+    """The file of a run that has ended well: without the error that stood there until it had."""
+    root = ElementTree.fromstring(content)
+    for suite in root.iter("testsuite"):
+        for case in suite.findall("testcase"):
+            if (case.get("classname"), case.get("name")) == (CLASS, CASE):
+                suite.remove(case)
+                for count in ("errors", "tests"):
+                    suite.set(count, str(int(suite.get(count, "1")) - 1))
+        for found in suite.iter("property"):
+            if found.get("name") == OUTCOME:
+                found.set("value", "PASS")
+    return f'<?xml version="1.0" encoding="utf-8"?>{ElementTree.tostring(root, encoding="unicode")}'.encode()

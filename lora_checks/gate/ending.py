@@ -1,0 +1,84 @@
+"""What a run leaves behind: its files agree with its exit status, or none of them tells of a PASS.
+
+A run that has passed every row can still go wrong: another plugin fails, the disk is full, somebody presses
+Ctrl-C. So the files of a PASS are written without their names, and the JUnit file with an error in it; both
+are made public when everything else has ended well. A run that is killed before leaves nothing that approves.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core.errors import LoraChecksError, StoreError
+from lora_checks.core.words import printable
+from lora_checks.gate import earlier
+from lora_checks.gate.junit_file import JunitFile
+from lora_checks.record import document as documents
+from lora_checks.record import journal
+from lora_checks.record.files import Held, hold
+from lora_checks.report import github, outputs
+
+Document = dict[str, Any]
+
+
+class Ending:
+    def __init__(self, folder: Path, junit: JunitFile) -> None:
+        self.folder, self.junit = folder, junit
+        self.document: Document = {}
+        self.trouble = ""  # why the report could not be written
+        self.passed = False  # its files are public
+        self._held: Held | None = None
+
+    def write(self, document: Document) -> None:
+        """Write the outputs of a run that did not pass; keep those of a PASS back."""
+        self.document = document
+        try:
+            if document["outcome"] == "PASS":
+                with hold() as self._held:
+                    outputs.write(document, self.folder)
+            else:
+                outputs.write(document, self.folder)
+        except LoraChecksError as error:
+            self.trouble, self._held = str(error), None
+            self.document = documents.spoiled(document, self.trouble)
+
+    def publish(self) -> None:
+        """Make the PASS public. Raises `StoreError`; then nothing tells of it."""
+        if self._held is None:
+            return
+        try:
+            self.junit.acquit()
+            self._held.publish()
+        except (OSError, StoreError) as error:
+            path = f"the JUnit file {self.junit.path} could not be written"
+            said = str(error) if isinstance(error, StoreError) else f"{path} ({error.strerror or error})"
+            self.withdraw(said)
+            raise StoreError(said) from error
+        self.passed = True
+
+    def withdraw(self, reason: str) -> None:
+        """Nothing of the run tells of a PASS any more; its report says ``reason``, if it can be written."""
+        if self._held is not None:
+            self._held.discard()
+        self.passed, self._held = False, None
+        files = [self.folder / name for name in outputs.VERDICTS if name != journal.NAME]
+        stuck = [*earlier.remove(files), self.junit.revoke()]
+        self.document = documents.spoiled(self.document, printable(reason))
+        try:
+            outputs.write(self.document, self.folder)
+        except LoraChecksError as error:
+            stuck.append(str(error))
+        for sentence in filter(None, [f"this run is not a PASS: {reason}", *stuck]):
+            sys.stderr.write(f"{printable(sentence)}\n")
+
+    def summarise_for_ci(self) -> None:
+        """The summary of a job of GitHub Actions; that it cannot be written changes no verdict."""
+        path = os.environ.get("GITHUB_STEP_SUMMARY")
+        try:
+            if path:
+                github.append_summary(self.document, Path(path))
+        except OSError as error:
+            sys.stderr.write(f"GITHUB_STEP_SUMMARY {path} could not be written: {error.strerror or error}\n")
