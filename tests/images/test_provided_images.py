@@ -319,6 +319,46 @@ def test_a_list_may_map_seeds_of_its_own_to_the_policy_s(tmp_path: Path) -> None
     assert len(found.images.images) == 4
 
 
+def batch(folder: Path, name: str) -> Path:
+    """ComfyUI writes the seed of a batch's first picture into each of its files."""
+    return every(folder, name, lambda prompt, _seed: {"prompt": json.dumps(graph(prompt.text, 0))})
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("{prompt}_{seed}.png", "{prompt}_{seed}.png"),
+        ("ComfyUI_{n:05d}_.png", "ComfyUI_{index}_.png"),
+        ("ComfyUI_{n:05d}_.png", "list.csv"),
+    ],
+)
+def test_a_batch_of_comfyui_is_told_apart_by_the_user_s_word(tmp_path: Path, name: str, spec: str) -> None:
+    batch(tmp_path / "with", name)
+    pictures = [(prompt.id, seed) for prompt in PROMPTS.prompts for seed in PROMPTS.seeds]
+    lines = [f"ComfyUI_{n:05d}_.png,{prompt},{seed}" for n, (prompt, seed) in enumerate(pictures)]
+    (tmp_path / "list.csv").write_text("\n".join(["file,prompt,seed", *lines]))
+    given = GivenImages(tmp_path / "with", PROMPTS, read_names(spec, tmp_path, IDS))
+    assert [image.name for image in given.candidate(LORA).images] == ["red/0", "red/1", "blue/0", "blue/1"]
+    source = "list.csv" if spec == "list.csv" else "its name"
+    assert f"seed of 2 by the user's word ({source}, against their metadata)" in given.described(LORA)
+    words = given.words(LORA)
+    assert (words["red/1"]["seed_by"], words["red/1"]["seed_in_metadata"]) == (source, "0")
+    assert "seed_in_metadata" not in words["red/0"]
+
+
+def test_a_batch_of_comfyui_that_nothing_tells_apart_names_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(
+        MeasureError, match=r"2 are surplus .* first seed .* with --lora-images-from, a CSV or a pat"
+    ):
+        read(batch(tmp_path, "{n}.png"), "candidate", PROMPTS, None, LORA)
+
+
+def test_seeds_that_the_metadata_tells_apart_are_not_swapped(tmp_path: Path) -> None:
+    every(tmp_path, "{prompt}_{seed}.png", lambda prompt, seed: a1111(prompt.id, 1 - seed))
+    with pytest.raises(MeasureError, match="its name says blue/0, its A1111 parameters blue/1"):
+        read(tmp_path, "candidate", PROMPTS, read_names("{prompt}_{seed}", tmp_path, IDS), LORA)
+
+
 def test_an_index_beyond_the_plan_is_surplus(tmp_path: Path) -> None:
     every(tmp_path, "{n}.png")
     draw(tmp_path / "4.png")

@@ -13,7 +13,7 @@ from lora_checks.images.provided.uses import Use, called, digest, number
 
 SOURCE = "its A1111 parameters"
 _SETTINGS = re.compile(r"^Steps: \d", re.MULTILINE)
-_PARAMETER = re.compile(r'\s*(\w[\w \-/]*):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
+_PARAMETER = re.compile(r'([^:,"]*):\s*("(?:\\.|[^\\"])*"|[^,]*)')
 _OF_LORAS = re.compile(r"\b(?:lora|lyco|lycoris|locon|lbw|addnet)\b|<(?:lora|lyco)\w*:", re.IGNORECASE)
 _UNDERSTOOD = re.compile(
     r"lora hashes|lora weights|lora networks|lora tags|addnet (?:enabled|(?:module|model|weight \w) \d+)"
@@ -42,7 +42,13 @@ def read(text: str) -> Origin:
 
 def _settings(tail: str) -> dict[str, str]:
     """By name in lower case, for programs differ in theirs ("Lora hashes", "LoRA hashes")."""
-    return {name.lower(): _unquoted(value) for name, value in _PARAMETER.findall(tail)}
+    found, place = {}, 0
+    while -1 < place < len(tail):
+        match = _PARAMETER.match(tail, place)
+        if match:
+            found[match[1].strip().lower()] = _unquoted(match[2])
+        place = tail.find(",", match.end() if match else place) + 1 or -1
+    return found
 
 
 def _unquoted(value: str) -> str:

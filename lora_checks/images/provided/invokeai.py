@@ -10,7 +10,8 @@ from lora_checks.images.provided.statement import Origin, json_object, plain, wh
 from lora_checks.images.provided.uses import Use, called, digest, number
 
 SOURCE = "its InvokeAI metadata"
-_WITH_LORA = re.compile(r"\s*withLora\(\s*([^,()]+?)\s*(?:,\s*([^()]*?)\s*)?\)", re.IGNORECASE)
+_WITH_LORA = re.compile(r"withLora\(([^,()]*)(?:,([^()]*))?\)", re.IGNORECASE)
+_LONGEST = 20_000  # characters of a prompt that are read
 
 
 def read(text: str) -> Origin:
@@ -60,7 +61,7 @@ def read_dream(text: str) -> Origin:
 
 
 def _written(prompt: str, seed: int | None) -> Origin:
-    found = []
+    found, prompt = [], prompt[:_LONGEST]
     for name, weight in _WITH_LORA.findall(prompt):
         strength = number(weight) if weight else 1.0
         found.append(Use(called(name), strength, strength))

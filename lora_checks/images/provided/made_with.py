@@ -14,12 +14,13 @@ from typing import TypeVar
 
 from lora_checks.core.errors import MeasureError
 from lora_checks.core.records import Lora
-from lora_checks.core.words import count
+from lora_checks.core.words import count, printable
 from lora_checks.images.provided.origin import Origin
 from lora_checks.images.provided.picture import Picture
 from lora_checks.images.provided.uses import Use, called, is_of_nothing, quoted
 
 OPTION = "--lora-images-made-with"
+_SHOWN = 120  # characters of what is not understood
 T = TypeVar("T")
 
 
@@ -142,7 +143,7 @@ def _disagreeing(origin: Origin, usual: _Usual) -> str:
 
 def _accused(others: Sequence[Use], wanted: Wanted) -> str:
     use = next(filter(wanted.is_called, others), others[0])
-    way_out = f"if it is this file, say so with {OPTION} {shlex.quote(use.name)}"
+    way_out = f"if it is this file, say so with {OPTION} {shlex.quote(printable(use.name))}"
     if wanted.is_called(use):
         return (
             f"made with {quoted(use.name)}, but of digest {use.digests[0][:12]}, which is not of "
@@ -169,7 +170,8 @@ def unknown(origin: Origin) -> str:
     if origin.loras is None:
         return "nothing in the file tells it"
     if origin.unclear:
-        return origin.unclear
+        line = printable(origin.unclear)
+        return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
     vague = next((use for use in origin.on if not use.is_known), None)
     if vague is None:
         return ""

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_TAG = re.compile(r"<(?:lora|lyco|lycoris|locon|dora):([^>]*)>", re.IGNORECASE)
+from lora_checks.core.words import printable
+
+_TAG = re.compile(r"<(?:lora|lyco|lycoris|locon|dora):([^<>]*)>", re.IGNORECASE)
 _ENDINGS = (".safetensors", ".ckpt", ".pt", ".bin")
 _OF_NOTHING = (  # no LoRA has the digest of an empty file; programs write it where they read nothing
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",  # SHA-256
@@ -15,6 +17,7 @@ _OF_NOTHING = (  # no LoRA has the digest of an empty file; programs write it wh
     "da39a3ee5e6b4b0d3255bfef95601890afd80709",  # SHA-1
     "d41d8cd98f00b204e9800998ecf8427e",  # MD5
 )
+_SHOWN = 60  # characters of a name
 _SHORTEST = 8  # hexadecimal digits; fewer are no digest
 
 
@@ -48,7 +51,9 @@ class Use:
 
 
 def quoted(name: str) -> str:
-    return f"'{name}'"
+    """For people: names come from outside, and may hold anything."""
+    line = printable(name)
+    return f"'{line}'" if len(line) <= _SHOWN else f"'{line[: _SHOWN - 3]}...'"
 
 
 def called(path: str) -> str:
