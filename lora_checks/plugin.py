@@ -59,18 +59,21 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     )
     add(
         "--images-from",
+        action="append",
         dest="lora_images_from",
         metavar="SPEC",
         help="their prompts and seeds: a pattern such as {prompt}_{seed}.png, or a CSV (default: metadata)",
     )
     add(
         "--lora-images-made-with",
+        action="append",
         dest="lora_images_made_with",
         metavar="NAME",
         help="what the pictures call the file of --lora, where they say another name or digest",
     )
     add(
         "--baseline-images",
+        action="append",
         dest="lora_baseline_images",
         metavar="DIR",
         help="pictures of the same prompts and seeds without the LoRA, made elsewhere too",

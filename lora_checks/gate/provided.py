@@ -13,6 +13,7 @@ from lora_checks.core.records import ImageSet, Lora, Policy, PromptSet, Proof
 from lora_checks.core.store import Progress, Store
 from lora_checks.gate.workbench import Workbench
 from lora_checks.images.provided.made_with import OPTION as MADE_WITH
+from lora_checks.images.provided.picture_names import OPTION as FROM
 from lora_checks.images.provided.picture_names import read_names
 from lora_checks.images.provided.pictures import GivenImages
 from lora_checks.lora.candidates import Candidate, candidates
@@ -92,11 +93,8 @@ def given_candidates(option: Any, here: Path) -> dict[str, Candidate]:
     if not option.lora:
         if option.lora_images_made_with:
             raise ConfigError(f"{MADE_WITH} says what the pictures call the file of --lora; name the file")
-        names = lora_names([folder.resolve() for folder in folders])
-        return {
-            name or "images": Folder(name or "images", path)
-            for name, path in zip(names, folders, strict=True)
-        }
+        whole = [Path(f"{folder.resolve()}.folder") for folder in folders]  # a folder's name has no ending
+        return {name: Folder(name, path) for name, path in zip(lora_names(whole), folders, strict=True)}
     found = candidates(option.lora, None, here)
     if len(found) != 1:
         raise ConfigError(f"{OPTION} holds the pictures of one LoRA, and --lora names {len(found)} files")
@@ -113,7 +111,8 @@ def open_given(
 ) -> GivenBench:
     """Raises `ConfigError`; what is wrong inside a folder is a verdict."""
     prompts, folders = policy.prompts, _folders(option, here)
-    spec, without = option.lora_images_from, option.lora_baseline_images
+    spec, without = _only(FROM, option.lora_images_from), _only(BASELINE_OPTION, option.lora_baseline_images)
+    made_with = _only(MADE_WITH, option.lora_images_made_with)
     names = read_names(spec, here, [prompt.id for prompt in prompts.prompts]) if spec is not None else None
     base = _folder(BASELINE_OPTION, without, here) if without is not None else None
     given = {
@@ -122,12 +121,19 @@ def open_given(
             prompts,
             names,
             base,
-            option.lora_images_made_with or "",
+            made_with or "",
             tuple(other for other in folders if other != folder),
         )
         for folder in folders
     }
     return GivenBench(policy, Store(store), choose_device(option.lora_device), "", 0, progress, given=given)
+
+
+def _only(option: str, given: list[str] | None) -> str | None:
+    """Of two the last would be taken, in silence."""
+    if given and len(given) > 1:
+        raise ConfigError(f"{option} is given {len(given)} times; it is for all folders, so give it once")
+    return given[0] if given else None
 
 
 def _folders(option: Any, here: Path) -> list[Path]:

@@ -181,10 +181,10 @@ def test_each_folder_is_a_candidate_of_its_own(gate: Gate) -> None:
 def test_folders_of_one_name_are_told_apart(gate: Gate) -> None:
     for parent in ("one", "two"):
         (gate.folder / parent).mkdir()
-        copied(gate, f"{parent}/samples")
-    run = gate("--images", "one/samples", "--images", "two/samples", "-n", "2")
+        copied(gate, f"{parent}/samples.v2")
+    run = gate("--images", "one/samples.v2", "--images", "two/samples.v2", "-n", "2")
     assert run.code == 0, run.out + run.err
-    assert {lora["name"] for lora in run.report["loras"]} == {"one-samples", "two-samples"}
+    assert {lora["name"] for lora in run.report["loras"]} == {"one-samples.v2", "two-samples.v2"}
 
 
 def test_gains_of_two_folders_are_over_one_base(gate: Gate) -> None:
@@ -315,6 +315,14 @@ def test_a_check_of_ones_own_gets_the_pictures_and_no_proof(gate: Gate) -> None:
             "--lora-images names 2 folders, and --lora one file",
         ),
         (("--images", ".", "--lora-images-made-with", "x"), "--lora-images-made-with says what the pictures"),
+        (
+            ("--images", ".", "--baseline-images", "a", "--baseline-images", "b"),
+            "--lora-baseline-images is given 2 times; it is for all folders, so give it once",
+        ),
+        (
+            ("--images", ".", "--images-from", "{prompt}", "--images-from", "{index}"),
+            "--lora-images-from is given 2 times",
+        ),
         (("--images-from", "{prompt}.png"), "--images-from is for --images DIR"),
         (("--baseline-images", "."), "--baseline-images is for --images DIR"),
     ],
