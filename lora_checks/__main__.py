@@ -15,6 +15,7 @@ COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
     "stats",
     "inspect",
     "calibrate",
+    "policy",
     "selftest",
     "report",
     "compare",

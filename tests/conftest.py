@@ -17,6 +17,11 @@ from world import first_run, gate, world  # noqa: F401  # fixtures
 from lora_checks.networks.inception import Inception
 
 MINIATURE = Path(__file__).parent.parent / "examples" / "miniature"
+ROOMS_OF_LANE = {
+    "gate": {"gate", "options", "docs"},
+    "torch": {"diffusion", "networks", "reference"},
+}
+FIXTURES_OF_LANE = {"gate": {"gate", "first_run"}, "browser": {"browser"}}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -24,6 +29,22 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     examples = Path(__file__).parent / "examples"
     example = examples in (collection_path, *collection_path.parents)
     return True if example and not config.option.lora else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test its lanes by its room and by what it asks for."""
+    for item in items:
+        lanes = lanes_of(item)
+        for lane in lanes or {"fast"}:
+            item.add_marker(lane)
+
+
+def lanes_of(item: pytest.Item) -> set[str]:
+    room = item.path.relative_to(Path(__file__).parent).parts[0]
+    asked = set(getattr(item, "fixturenames", ()))
+    lanes = {lane for lane, rooms in ROOMS_OF_LANE.items() if room in rooms}
+    lanes |= {lane for lane, fixtures in FIXTURES_OF_LANE.items() if asked & fixtures}
+    return lanes | {marker.name for marker in item.iter_markers() if marker.name in ("simulation", "torch")}
 
 
 def photo(seed: int, height: int = 96, width: int = 96) -> np.ndarray:
