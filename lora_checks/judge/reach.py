@@ -22,11 +22,14 @@ def refuse(row: Threshold, metric: Metric, said: PromptSet, due: Mapping[int, fl
     """Raise `ConfigError` for a row that even a LoRA without any fault could not pass.
 
     Args:
-        row: Of the policy; one by `rule: estimate` is left alone.
+        row: Of the policy. One by `rule: estimate` needs limits that the metric can meet, and no more.
         metric: The row's.
         said: The prompts, of which the row may be about some.
         due: Under ``--until-decided``, look -> confidence of the row's interval there.
     """
+    outside = _outside(row, metric)
+    if outside:
+        raise ConfigError(f"{row.source}: {row.name}: {outside}; choose another limit")
     if row.rule != "bound":
         return
     prompts = arms.number_of(said, row.on) // len(said.seeds)
@@ -34,9 +37,22 @@ def refuse(row: Threshold, metric: Metric, said: PromptSet, due: Mapping[int, fl
         raise _error(row, f"'rule: bound' takes {MIN_PROMPTS} prompts or more, and {_about(row, prompts)}")
     if not is_share(row, metric):
         return
-    wanted = _Wanted(*_as_shares(row, metric), _level(row, due), len(said.seeds), row.gain)
+    wanted = _Wanted(*_as_shares(row, metric), _level(row, due), len(said.seeds), _moves(row))
     if not wanted.met_by(prompts):
         raise _error(row, _words(row, metric, prompts, wanted))
+
+
+def _outside(row: Threshold, metric: Metric) -> str:
+    """Which limit lies beyond what the metric can be; "" where none does."""
+    if row.stat in quantity.COUNTED:
+        return ""
+    least, most = _span(row, metric)
+    what = quantity.sentence(row.metric, "mean", None, row.gain, "", of_set=True)
+    if row.min is not None and not at_least(most, row.min):
+        return f"no {what} can reach min {number(row.min)}: it is {number(most)} at most"
+    if row.max is not None and not at_most(least, row.max):
+        return f"no {what} can reach max {number(row.max)}: it is {number(least)} at least"
+    return ""
 
 
 def _error(row: Threshold, why: str) -> ConfigError:
@@ -55,20 +71,25 @@ def _level(row: Threshold, due: Mapping[int, float] | None) -> float:
     """
     sides = 2 if row.min is not None and row.max is not None else 1
     confidence = CONFIDENCE if due is None else min(due.values())
-    return (1 - confidence) / sides / (2 if row.gain else 1)
+    return (1 - confidence) / sides / (2 if _moves(row) else 1)
 
 
 def _as_shares(row: Threshold, metric: Metric) -> tuple[float | None, float | None]:
     """The row's limits as those of a share of images."""
-    start, length = _span(row, metric)
-    share = [None if limit is None else (limit - start) / length for limit in (row.min, row.max)]
+    least, most = _span(row, metric)
+    share = [None if limit is None else (limit - least) / (most - least) for limit in (row.min, row.max)]
     return share[0], share[1]
 
 
+def _moves(row: Threshold) -> bool:
+    """Whether the value is a mean of differences; a share of images that gained so much is a plain share."""
+    return row.gain and row.stat not in quantity.COUNTED
+
+
 def _span(row: Threshold, metric: Metric) -> tuple[float, float]:
-    """The least value of the row, and from there to the largest."""
+    """The least and the largest value that the row can have."""
     low, high = (0.0, 1.0) if row.stat in quantity.COUNTED else metric.range
-    return (low - high, 2 * (high - low)) if row.gain else (low, high - low)
+    return (low - high, high - low) if _moves(row) else (low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +158,10 @@ def _at_best(row: Threshold, metric: Metric, prompts: int, wanted: _Wanted) -> s
     """What a LoRA without fault would show."""
     if row.min is not None and row.max is not None:
         return "the interval is wider than that"
-    start, length = _span(row, metric)
-    end = length * wanted.farthest(prompts)
+    least, most = _span(row, metric)
+    end = (most - least) * wanted.farthest(prompts)
     if row.max is not None:
-        found = f"at most {number(start + end, (row.max,))}"
-        return f"the best LoRA shows {found}" if row.gain else f"0 of {prompts} shows {found}"
-    found = f"at least {number(start + length - end, (row.min,))}"
-    return f"the best LoRA shows {found}" if row.gain else f"{prompts} of {prompts} shows {found}"
+        found = f"at most {number(least + end, (row.max,))}"
+        return f"the best LoRA shows {found}" if _moves(row) else f"0 of {prompts} shows {found}"
+    found = f"at least {number(most - end, (row.min,))}"
+    return f"the best LoRA shows {found}" if _moves(row) else f"{prompts} of {prompts} shows {found}"

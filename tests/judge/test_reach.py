@@ -44,6 +44,7 @@ ROWS: dict[str, tuple[Threshold, int, int]] = {  # row, prompts, the least numbe
     "flat": (row("flat", max=0.1), 25, 29),
     "clip_choice": (row("clip_choice", min=0.9), 16, 29),
     "gain": (row("clip_choice", gain=True, min=0.5), 8, 13),
+    "share of gains": (row("arcface", stat="share_at_least", at=0.1, gain=True, min=0.9), 28, 29),
     "two limits": (row("arcface", **SHARE, min=0.2, max=0.6), 8, 26),
     "gain, two limits": (row("flat", gain=True, min=-0.1, max=0.1), 25, 42),
 }
@@ -106,3 +107,39 @@ def test_until_decided_is_refused_by_its_own_stricter_level() -> None:
 def test_what_is_not_refused_can_pass(prompts: int, limit: float) -> None:
     _, high = shares.clopper_pearson(0, prompts, 0.05)
     assert (refusal(row("flat", max=limit), said(prompts)) == "") == (high <= limit)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (row("clip_score", min=25), "no clip_score can reach min 25.00: it is 1.000 at most; choose another"),
+        (
+            row("clip_score", min=25, rule="estimate", stat="worst_prompt"),
+            "no clip_score can reach min 25.00",
+        ),
+        (row("ssim", max=-2, rule="estimate"), "no ssim can reach max -2.000: it is -1.000 at least"),
+        (row("lpips", max=-0.1), "no lpips can reach max -0.100: it is 0.000 at least"),
+        (row("fid", max=-1), "no fid can reach max -1.000"),
+        (
+            row("clip_score", gain=True, min=2.5),
+            "no gain in clip_score can reach min 2.500: it is 2.000",
+        ),
+    ],
+)
+def test_a_limit_that_no_value_of_the_metric_meets_is_refused(asked: Threshold, words: str) -> None:
+    assert words in refusal(asked, said(25))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        row("clip_score", min=1.0),
+        row("clip_score", gain=True, min=1.5),
+        row("aesthetic", min=9),
+        row("psnr", max=70, min=20),
+        row("sharpness", gain=True, min=-300),
+        row("kid", max=-0.01),
+    ],
+)
+def test_a_limit_at_the_end_of_the_range_is_left(asked: Threshold) -> None:
+    assert refusal(asked, said(25)) == ""

@@ -61,6 +61,15 @@ def test_a_share_of_images_spends_all_of_its_error() -> None:
     assert due == pytest.approx({i: 1 - level for i, level in enumerate(levels((16, 32, 48, 64), 0.05))})
 
 
+@pytest.mark.parametrize("gain", [False, True])
+def test_the_mean_of_a_two_valued_metric_spends_what_a_share_does(gain: bool) -> None:
+    flat = Threshold("flat", "flat", "w", max=0.5, rule="bound", gain=gain)
+    expected = {i: 1 - level for i, level in enumerate(levels((16, 32, 48, 64), 0.05))}
+    assert planned(flat).due["flat"] == pytest.approx(expected)
+    averaged = replace(flat, metric="authenticity", pairing="mean")  # each value is of several numbers then
+    assert planned(averaged).due["flat"] == planned(replace(IDENTITY, name="flat")).due["flat"]
+
+
 def test_rows_by_value_and_distances_of_sets_are_due_at_the_policys_own_number_only() -> None:
     due = planned(PLAIN, FID, KID).due
     assert due["plain"] == due["fid"] == {1: 0.95}
