@@ -10,6 +10,7 @@ from importlib import import_module
 
 from lora_checks.core import packages
 from lora_checks.core.errors import LoraChecksError
+from lora_checks.core.outside import job_log
 
 COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
     "stats",
@@ -30,12 +31,17 @@ COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0, or 1 where the answer is no (a bad file, a row not calibrated), or 2 where the command is wrong."""
-    options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        with job_log():
+            return _run(_parser().parse_args(arguments))
     except BrokenPipeError:  # `| head`: nobody reads on, and Python must not complain at its exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        return int(options.run(options))
     except LoraChecksError as error:
         print(f"error: {error}", file=sys.stderr)
     except ModuleNotFoundError as error:

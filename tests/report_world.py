@@ -54,6 +54,17 @@ def refused(name: str, reason: str) -> list[Verdict]:
     return [error(name, "", row.name, row, reason) for row in ROWS.values()]
 
 
+def whole(run: dict[str, Any]) -> dict[str, Any]:
+    """A test's facts of a run as a real one has them: with every part that the schema asks for."""
+    texts = ("class_words", "command", "device", "hardware", "report", "started", "store", "trigger")
+    sampler = {"steps": 4, "guidance": 2.0, "width": 64, "height": 64, "negative": ""}
+    empty = dict.fromkeys(texts, "") | {"companions": [], "versions": [], "folders": {}, "networks": {}}
+    policy = run["policy"]
+    parts = {name: (digest * 64)[:64] for name, digest in policy.get("parts", {}).items()}
+    policy = {**policy, "digest": (policy["digest"] * 64)[:64], "parts": parts}
+    return empty | {"sampler": sampler} | run | {"policy": policy}
+
+
 def document(*groups: list[Verdict], missing: tuple[tuple[str, str], ...] = (), **run: Any) -> dict[str, Any]:
     everything = [verdict for group in groups for verdict in group]
     names = list(dict.fromkeys([v.lora for v in everything] + [name for name, _ in missing]))

@@ -18,11 +18,20 @@ Every message is one sentence a person can act on: what is wrong, where, and wha
 
 from __future__ import annotations
 
+from lora_checks.core.outside import printable, without_commands
+
 LONGEST = 160  # characters of a library's message; peft's may name every layer of a model
 
 
 class LoraChecksError(Exception):
-    """Base of every error this package raises on purpose; its text is shown without a traceback."""
+    """Base of every error this package raises on purpose; its text is shown without a traceback.
+
+    Messages quote file names, keys and values from outside, so none of them reaches a terminal or a job's log
+    as anything but one printable line.
+    """
+
+    def __str__(self) -> str:
+        return without_commands(printable(super().__str__()))
 
 
 class ConfigError(LoraChecksError):

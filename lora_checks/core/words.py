@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from lora_checks.core.outside import printable as printable
 from lora_checks.core.records import Proof
 from lora_checks.core.rounding import slack
 
@@ -53,15 +54,6 @@ def _percent(share: float) -> str:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
-
-
-def printable(text: str) -> str:
-    """One line without control characters, direction marks or lone surrogates.
-
-    Prompts and file names come from outside: an escape sequence must not colour a terminal, and a
-    control character must not break an XML file.
-    """
-    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
 def clean(value: Any) -> Any:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
+from lora_checks.core.outside import without_commands
 from lora_checks.core.progress import Progress
 from lora_checks.core.store import Advance
 
@@ -46,6 +47,7 @@ class Console:
             self._print(text)
 
     def _print(self, text: str) -> None:
+        text = without_commands(text)
         capture = self._config.pluginmanager.get_plugin("capturemanager")
         if capture is None:
             sys.stderr.write(text)

@@ -15,6 +15,7 @@ import pytest
 
 from lora_checks.core.errors import LoraChecksError
 from lora_checks.core.files import file_sha256
+from lora_checks.core.outside import harmless
 from lora_checks.core.records import Allowance, Lora, Outcome, Policy, Threshold, Verdict
 from lora_checks.core.words import printable
 from lora_checks.gate import run_record
@@ -119,7 +120,7 @@ class Session:
             return made
         error = call.excinfo.value
         if isinstance(error, LoraChecksError | pytest.fail.Exception):
-            made.longrepr = str(error)
+            made.longrepr = harmless(str(error))
         judged = any(name == PROPERTY for name, _ in item.user_properties)
         if isinstance(item, pytest.Function) and _is_gate(item) and not judged:
             self.record(item, self._error_verdict(item, error))

@@ -1,6 +1,6 @@
 """Verdicts -> one JSON document -> everything else. Each renderer reads the document and nothing more.
 
-The document is described and checked by ``schema.json`` beside this file (JSON Schema 2020-12), version 2.
+The document is described by ``report/schema.json`` (JSON Schema 2020-12), version 2, and read through it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lora_checks.core.errors import ReportError
+from lora_checks.core.errors import ReleaseError, ReportError
 from lora_checks.core.records import Verdict
+from lora_checks.core.strict_json import strict_json
+from lora_checks.core.words import printable
 from lora_checks.judge.verdict import passed
 from lora_checks.lora.steps import step_of
 from lora_checks.record import journal
@@ -19,6 +21,7 @@ from lora_checks.record.codec import Row, plain, row, verdict_from_json, verdict
 from lora_checks.record.files import write_text
 from lora_checks.record.ranking import rank
 from lora_checks.record.rows import urgency
+from lora_checks.record.schema import problem
 from lora_checks.stats import power
 
 __all__ = ["build", "plain", "read", "row", "verdict_from_json", "verdict_to_json", "write"]
@@ -117,7 +120,7 @@ def read(directory: Path) -> Document:
     if unfinished.is_file() and not (path.is_file() and _is_of_last_run(path, unfinished)):
         run, found = journal.read(unfinished)
         if run:
-            document = build(run, found)
+            document = _checked(build(run, found), f"what {unfinished} tells")
             # What comes after the last verdict can fail yet: a check of one's own, or writing the report.
             return document | ({"outcome": "INCOMPLETE"} if document["outcome"] == "PASS" else {})
     return read_file(path)
@@ -131,19 +134,49 @@ def _is_of_last_run(path: Path, unfinished: Path) -> bool:
 def read_file(path: Path) -> Document:
     """Raises `ReportError` unless it is a whole report of this version."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as error:
         raise ReportError(
             f"{path}: cannot be read ({error.strerror}); name the folder of a report"
         ) from error
-    except ValueError as error:
-        raise ReportError(f"{path} is no report: {error}") from error
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        found = document.get("schema") if isinstance(document, dict) else None
+    return parse(content, str(path))
+
+
+def parse(content: bytes, where: str) -> Document:
+    """The report that ``content`` is. Raises `ReportError`: ``where`` it is, and which part is wrong."""
+    try:
+        document = strict_json(content, where)
+    except ReleaseError as error:
+        raise ReportError(f"{error}; name the {NAME} of a run of the gate") from error
+    schema = document.get("schema")
+    if schema is None:
+        raise ReportError(f"{where} is no report of the gate; name the {NAME} of a run")
+    if schema != SCHEMA:
         raise ReportError(
-            f"{path} is a report of schema {found}, and this version reads {SCHEMA}; run the gate again"
+            f"{where} is a report of schema {schema!r}, and this version reads {SCHEMA}; run the gate again"
+        )
+    return _checked(document, where)
+
+
+def _checked(document: Document, where: str) -> Document:
+    """What every reader relies on, asked once, so that none of them ends in the middle of an output."""
+    if wrong := problem(document) or _contradiction(document):
+        raise ReportError(
+            f"{where}: {wrong}; was the file edited, or written by another version of lora_checks?"
         )
     return document
+
+
+def _contradiction(document: Document) -> str:
+    """What no schema can say: a name that belongs to nothing, or to two."""
+    names = [lora["name"] for lora in document["loras"]]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            return printable(f"/loras/{i}/name {name!r} is the name of two LoRAs")
+    for i, entry in enumerate((document.get("ranking") or {}).get("leaderboard", ())):
+        if entry["lora"] not in names:
+            return printable(f"/ranking/leaderboard/{i}/lora {entry['lora']!r} is no LoRA of the report")
+    return ""
 
 
 def write(document: Mapping[str, Any], directory: Path) -> Path:

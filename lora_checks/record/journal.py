@@ -7,15 +7,19 @@ runs are appended; the last one counts.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lora_checks.core.errors import ReleaseError, ReportError
 from lora_checks.core.records import Verdict
+from lora_checks.core.strict_json import strict_json
 from lora_checks.record.codec import verdict_from_json
+from lora_checks.record.schema import problem
 
 NAME = "verdicts.jsonl"
+DERIVED = ("band", "direction", "margin", "power")  # of a row: what the report adds to a verdict
+JUDGED = ("images", "missing", "outcome", "power", "rows", "step")  # of a LoRA: what its verdicts add
 
 
 def read(path: Path) -> tuple[dict[str, Any], list[Verdict]]:
@@ -28,7 +32,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[Verdict]]:
     process: int | None = None
     found: dict[tuple[str, str], Verdict] = {}
     loras: dict[str, Any] = {}
-    for line in _lines(path):
+    for line in lines(path):
         if "run" in line:
             run, found, loras, process = line["run"], {}, {}, line.get("process")
         elif line.get("process") != process:
@@ -43,8 +47,39 @@ def read(path: Path) -> tuple[dict[str, Any], list[Verdict]]:
     return run, list(found.values())
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                yield json.loads(line)
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Each whole line, checked. Raises `ReportError` with the number of one that is not as it was written."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ReportError(f"{path}: cannot be read ({error.strerror or error})") from error
+    for i, line in enumerate(content.split(b"\n")[:-1], start=1):  # behind the last is what a crash cut off
+        try:
+            entry = strict_json(line, "it")
+        except ReleaseError as error:
+            raise _damaged(path, i, str(error)) from error
+        if wrong := _problem(entry):
+            raise _damaged(path, i, wrong)
+        yield entry
+
+
+def _problem(entry: Mapping[str, Any]) -> str:
+    if "run" in entry:
+        return problem(entry["run"], "question")
+    if "lora" in entry:
+        return problem(entry["lora"], "lora", without=JUDGED)
+    if not isinstance(entry.get("verdict"), str):
+        return "it is neither a run nor a verdict nor a LoRA"
+    try:
+        return problem(
+            strict_json(entry["verdict"].encode("utf-8", "surrogatepass"), "its verdict"), "row", DERIVED
+        )
+    except ReleaseError as error:
+        return str(error)
+
+
+def _damaged(path: Path, line: int, why: str) -> ReportError:
+    return ReportError(
+        f"{path}:{line}: is damaged: {why}; run the gate again, or delete this file if the report.json "
+        "beside it is of the same run"
+    )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lora_checks.core.outside import cell, printable
 from lora_checks.record.files import write_bytes, write_text
 
 COLUMNS = ("lora", "step", "scale", "prompt", "seed", "metric", "check", "value", "nearest", "image")
@@ -56,7 +57,7 @@ def _csv(document: Mapping[str, Any]) -> str:
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     table.writeheader()
-    table.writerows(_clean(line) for line in lines(document))
+    table.writerows(_of_text(line, cell) for line in lines(document))
     return text.getvalue()
 
 
@@ -67,15 +68,12 @@ def _write_parquet(document: Mapping[str, Any], path: Path) -> Path:
     text, number, whole = pa.string(), pa.float64(), pa.int64()
     kinds = (text, whole, number, text, whole, text, text, number, text, text)
     schema = pa.schema(list(zip(COLUMNS, kinds, strict=True)))
-    found = pa.Table.from_pylist([_clean(line) for line in lines(document)], schema=schema)
+    found = pa.Table.from_pylist([_of_text(line, printable) for line in lines(document)], schema=schema)
     sink = pa.BufferOutputStream()
     parquet.write_table(found, sink, compression="zstd")
     return write_bytes(path, sink.getvalue().to_pybytes())
 
 
-def _clean(line: Line) -> Line:
-    """Text that every encoding can carry: a file name may hold half a character."""
-    return {
-        name: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
-        for name, value in line.items()
-    }
+def _of_text(line: Line, made: Callable[[str], str]) -> Line:
+    """Numbers stay numbers; text is from outside."""
+    return {name: made(value) if isinstance(value, str) else value for name, value in line.items()}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_world import HOSTILE, document, measurement, refused, verdicts
+from report_world import HOSTILE, document, measurement, refused, verdicts, whole
 
 from lora_checks.core.errors import StoreError
 from lora_checks.core.records import Calibration, Measurement, Outcome, Threshold, Verdict
@@ -126,6 +126,7 @@ def test_a_run_without_rows_is_incomplete() -> None:
 
 def test_what_is_written_is_the_document(tmp_path: Path) -> None:
     found = document(verdicts(HOSTILE), weird=[math.nan, HOSTILE, Path("x")])
+    found["run"] = whole(found["run"])
     path = report.write(found, tmp_path / "new" / "report")
     assert json.loads(path.read_text(encoding="ascii")) == found
     assert report.read(path.parent) == found

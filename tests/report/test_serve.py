@@ -20,6 +20,7 @@ from browser_world import Visit
 from page_world import page_document, photo
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from report_world import whole
 
 from lora_checks.core.records import Prompt
 from lora_checks.images.plan import noise_seed
@@ -32,7 +33,9 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.whole = page_document(folder, ("good",), prompts=3, seeds=2)
-        self.whole["run"] |= {"started": (datetime.now(UTC) - timedelta(minutes=1)).isoformat()}
+        self.whole["run"] = whole(self.whole["run"]) | {
+            "started": (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+        }
         self.folder, self.store = folder / "report", Path(self.whole["run"]["store"])
         self.folder.mkdir()
         self.server = server.serve(self.folder, 0)
@@ -51,7 +54,7 @@ class Site:
 
     def verdict(self, number: int) -> None:
         row = self.whole["loras"][0]["rows"][number]
-        verdict = {k: v for k, v in row.items() if k not in ("band", "direction", "margin")}
+        verdict = {k: v for k, v in row.items() if k not in ("band", "direction", "margin", "power")}
         self.journal({"verdict": json.dumps(verdict)})
 
     def journal(self, line: dict[str, Any]) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from lora_checks.core.errors import ReleaseError, first_line
-from lora_checks.core.strict_json import strict_json
+from lora_checks.core.errors import ReleaseError, ReportError
 from lora_checks.publish.release.claim import Claim, claim_of
+from lora_checks.record.document import parse
 
 REPORT = "report.json"
 JOURNAL = "verdicts.jsonl"  # of a run that may not have finished
@@ -24,9 +24,8 @@ def claim_in(directory: Path, lora: str = "", url: str = "") -> Claim:
         raise ReleaseError(f"{directory} has no {REPORT}: {reason}") from None
     except OSError as error:
         raise ReleaseError(f"{path} could not be read ({error.strerror or error})") from error
-    document = strict_json(content, str(path))
     try:
-        return claim_of(document, hashlib.sha256(content).hexdigest(), lora, url)
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        what = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else first_line(error)
-        raise ReleaseError(f"{path} is no report of the gate: {what}") from error
+        document = parse(content, str(path))
+    except ReportError as error:
+        raise ReleaseError(str(error)) from error
+    return claim_of(document, hashlib.sha256(content).hexdigest(), lora, url)

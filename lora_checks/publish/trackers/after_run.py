@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from lora_checks.core.outside import harmless
 from lora_checks.core.words import printable
 from lora_checks.publish.trackers import Target, refusal
 
@@ -45,7 +46,7 @@ class AfterRun:
     def _say(self, line: str) -> None:
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
-            reporter.write_line(line)
+            reporter.write_line(harmless(line))
 
 
 def log_apart(

@@ -12,9 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lora_checks.core.errors import ConfigError, ReleaseError
+from lora_checks.core.errors import ConfigError, ReportError
 from lora_checks.core.records import Verdict
-from lora_checks.core.strict_json import strict_json
 from lora_checks.core.words import printable
 from lora_checks.record import document as report
 
@@ -156,22 +155,9 @@ def _content(path: Path, option: str) -> bytes:
 def document_of(content: bytes, where: str) -> dict[str, Any]:
     """Raises `ConfigError` for what is no report of this schema."""
     try:
-        document = strict_json(content, where)
-    except ReleaseError as error:
-        raise ConfigError(f"{error}; name the {REPORT} of a run of the gate") from None
-    schema = document.get("schema")
-    if schema is None:
-        raise ConfigError(f"{where} is no report of the gate; name the {REPORT} of a run")
-    if schema != report.SCHEMA:
-        raise ConfigError(
-            f"{where} is a report of schema {schema}, and this version compares schema {report.SCHEMA}; gate "
-            "its LoRA again"
-        )
-    loras = document.get("loras")
-    named = isinstance(loras, list) and all(isinstance(one, dict) and "name" in one for one in loras)
-    if not named or not isinstance(document.get("run"), dict):
-        raise ConfigError(f"{where} says schema {schema} and does not keep to it; was the file edited?")
-    return document
+        return report.parse(content, where)
+    except ReportError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _chosen(loras: list[dict[str, Any]], name: str, where: str) -> dict[str, Any]:

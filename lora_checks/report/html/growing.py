@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from lora_checks.images.plan import noise_seed
 from lora_checks.images.png import METADATA_KEY
 
 MADE = "made.jsonl"  # in the store: a line an image, in the order in which they were made
+RECIPE = ("prompt_id", "prompt", "digest")  # what is read of an image's own recipe, beside its seed
 Row = Mapping[str, Any]
 Document = dict[str, Any]
 
@@ -58,30 +60,36 @@ def _sha256(lora: Row) -> str:
     return lora.get("sha256") or next((row["lora_sha256"] for row in lora["rows"] if row["lora_sha256"]), "")
 
 
-def _recipes(run: Row) -> Iterator[tuple[Document, Path]]:
+def _recipes(run: Row) -> list[tuple[Document, Path]]:
     """Of each image that was made since the run began: the recipe that it carries, and the image."""
+    found: list[tuple[Document, Path]] = []
     store = Path(run.get("store") or "")
     try:
         lines = (store / MADE).read_text(encoding="utf-8").splitlines(keepends=True)
         began = datetime.fromisoformat(run["started"]).timestamp()
     except (OSError, ValueError, KeyError):
-        return
+        return found
     for line in lines:
         if not line.endswith("\n"):
             continue
-        name = str(json.loads(line)["image"])
-        path = store / "images" / name[:2] / f"{name}.png"
-        if path.is_file() and path.stat().st_mtime >= began - 1:
-            with Image.open(path, formats=("PNG",)) as image:
-                text = image.info.get(METADATA_KEY)
-            if text:
-                yield json.loads(text), path
+        # A line or an image that is damaged is not shown here; the gate says so when it measures the image.
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, SyntaxError):
+            name = str(json.loads(line)["image"])
+            path = store / "images" / name[:2] / f"{name}.png"
+            if path.is_file() and path.stat().st_mtime >= began - 1:
+                with Image.open(path, formats=("PNG",)) as image:
+                    recipe = json.loads(image.info[METADATA_KEY])
+                if all(isinstance(recipe.get(key), str) for key in RECIPE):
+                    found.append((recipe, path))
+    return found
 
 
 def _picture(run: Row, recipe: Row, path: Path) -> Document | None:
     """As the record has it; None for an image of a prompt or seed that the run did not ask for."""
     prompt = Prompt(recipe["prompt_id"], recipe["prompt"])
-    seed = next((seed for seed in run.get("seeds") or () if noise_seed(prompt, seed) == recipe["seed"]), None)
+    seed = next(
+        (seed for seed in run.get("seeds") or () if noise_seed(prompt, seed) == recipe.get("seed")), None
+    )
     if seed is None:
         return None
     return {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 import threading
 import time
 from http import HTTPStatus
@@ -11,8 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from lora_checks.core.errors import LoraChecksError
+from lora_checks.core.errors import LoraChecksError, ReportError
 from lora_checks.record import document as report
+from lora_checks.record import journal
 from lora_checks.report import html
 from lora_checks.report.html import growing
 from lora_checks.report.html.prints import FOLDER, OURS
@@ -38,6 +41,8 @@ class Live:
         self._lock = threading.Lock()
         self._text, self._version, self._rest_until = "", "", 0.0
         self._store: Path | None = None
+        self._read = [directory / report.NAME, directory / journal.NAME]
+        self._trouble = ""  # why there is no page, where that is not for want of a report
 
     def version(self) -> str:
         """Of the page that the next request would get; it changes when there is something new to show."""
@@ -54,14 +59,16 @@ class Live:
                 spent = time.monotonic() - began
                 self._rest_until = time.monotonic() + max(LEAST_SECONDS, SHARE * spent)
             return self._text or environment().get_template("waiting.html.j2").render(
-                folder=str(self.directory)
+                folder=str(self.directory), trouble=self._trouble
             )
 
     def _make(self, stamp: str) -> str:
         """ "" where there is no report yet."""
         try:
+            self._refuse_links()
             document = report.read(self.directory)
-        except LoraChecksError:
+        except LoraChecksError as error:
+            self._trouble = str(error) if any(map(Path.exists, self._read)) else ""
             return ""
         store = document["run"].get("store")
         self._store = Path(store) if store else None
@@ -70,10 +77,15 @@ class Live:
         live = {"version": stamp, "words": f"{going}This page follows the folder."}
         return html.html(document, self.directory, live)
 
+    def _refuse_links(self) -> None:
+        for file in self._read:
+            if file.is_symlink():
+                raise ReportError(f"{file} is a link; only what lies in the folder itself is shown")
+
     def _stamp(self) -> str:
         """Of what the page is made of, by time and size."""
         made = [self._store / growing.MADE] if self._store else []
-        files = [self.directory / "report.json", self.directory / "verdicts.jsonl", *made]
+        files = [*self._read, *made]
         known = [(file.stat().st_mtime_ns, file.stat().st_size) if file.exists() else None for file in files]
         return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
@@ -98,10 +110,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def _picture(self, name: str) -> None:
         file = self.live.directory / FOLDER / name
-        if not OURS.fullmatch(name) or file.suffix not in TYPES or not file.is_file():
+        content = _own_bytes(file) if OURS.fullmatch(name) and file.suffix in TYPES else None
+        if content is None:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        self._answer(file.read_bytes(), TYPES[file.suffix], "max-age=31536000, immutable")
+        self._answer(content, TYPES[file.suffix], "max-age=31536000, immutable")
 
     def _answer(self, content: bytes, kind: str, caching: str = "no-store") -> None:
         self.send_response(HTTPStatus.OK)
@@ -114,6 +127,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """The terminal belongs to whoever started it."""
+
+
+def _own_bytes(file: Path) -> bytes | None:
+    """What lies in the folder itself; None for a link, which may lead to anything on this disk.
+
+    The open file is looked at as well, because its name may lead elsewhere by then.
+    """
+    try:
+        if file.parent.is_symlink():
+            return None
+        with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as opened:  # noqa: PTH123
+            return opened.read() if stat.S_ISREG(os.fstat(opened.fileno()).st_mode) else None
+    except OSError:
+        return None
 
 
 def serve(directory: Path, port: int) -> ThreadingHTTPServer:
