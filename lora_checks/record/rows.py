@@ -73,16 +73,14 @@ def power_sentences(lora: Row) -> list[str]:
     rows = [(row["check"], power(row)) for row in lora["rows"] if row["required"]]
     told = [f"{check} {at[0]} ({at[1]})" for check, at in rows if len(at) == 2]
     found = lora.get("power")
-    needs = f"90 % (99 %) of runs pass a true {', '.join(told)}" if told else ""
+    needs = f"power: 90 % (99 %) of runs on other prompts pass with a true {', '.join(told)}" if told else ""
     if not found:
         return [needs] if needs else []
-    just = ", ".join(
-        f"{_percent(one['passes'])} with the {_percent(one['chance'])} values" for one in found["at"]
-    )
-    return [
-        needs,
-        f"all rows together pass in {_percent(found['as_found'])} of runs of a LoRA like this, in {just}",
+    just = [
+        f"one with the {_percent(one['chance'])} values in {_percent(one['passes'])}" for one in found["at"]
     ]
+    like = f"a LoRA as it was found passes in {_percent(found['as_found'])} of runs"
+    return [needs, f"all rows together: {', '.join([like, *just])}"]
 
 
 def _percent(share: float) -> str:

@@ -116,6 +116,7 @@ def _block(lora: Row, rows: Sequence[Row], about: str, width: int, paint: Markup
     if about:
         gap = width - len(_head(lora, _bare)) - len(printable(about))
         head += f"{' ' * gap}{printable(about)}" if gap >= 2 else f"\n  {printable(about)}"
+    whole = rows is lora["rows"]
     measured = [row for row in rows if row["outcome"] != "ERROR"]
     failed = [row for row in measured if row["outcome"] != "PASS"]
     unrun = [not_run(check) for check in lora["missing"]]
@@ -126,7 +127,7 @@ def _block(lora: Row, rows: Sequence[Row], about: str, width: int, paint: Markup
         *(line for row in failed for line in _wrapped(words(row), width)),
         *(
             line
-            for text in (power_sentences(lora) if rows is lora["rows"] else ())
+            for text in (power_sentences(lora) if whole and lora["outcome"] != "FAIL" else ())
             for line in _wrapped(text, width)
         ),
         *(f"  images: {printable(folder)}" for folder in lora["images"]),

@@ -81,7 +81,7 @@ def _passed(m: Measurement, t: Threshold, chance: float | None) -> Floats | None
         return _passed_at(m, t, chance)
     if counted(m):
         ends = accepted(m, t)
-        return np.full(DRAWS, 0.0 if ends is None else binomial(*ends, worth(m), found_share(m)))
+        return np.full(DRAWS, 0.0 if ends is None else binomial(*ends, worth(m), as_share(m, m.value)))
     runs = runs_of(m)
     return None if runs is None else runs.inside(t)
 
@@ -242,12 +242,6 @@ def _accepted(
     return (fewest, top) if fewest <= top else None
 
 
-def found_share(m: Measurement) -> float:
-    """Of hits, by Jeffreys' rule: none found in n does not say that there are none."""
-    n = worth(m)
-    return (as_share(m, m.value) * n + 0.5) / (n + 1)
-
-
 def _need_of_share(m: Measurement, t: Threshold, chance: float) -> Need | None:
     ends, n = accepted(m, t), worth(m)
     if ends is None:
@@ -265,6 +259,8 @@ def _need_of_share(m: Measurement, t: Threshold, chance: float) -> Need | None:
 
 def binomial(fewest: int, most: int, n: int, share: float) -> float:
     """P(fewest <= hits <= most)."""
+    if share <= 0 or share >= 1:
+        return float(fewest <= (0 if share <= 0 else n) <= most)
     at_most = 1.0 if most >= n else 1 - shares.beta_cdf(share, most + 1, n - most)
     return at_most - (0.0 if fewest <= 0 else 1 - shares.beta_cdf(share, fewest, n - fewest + 1))
 

@@ -25,5 +25,7 @@ def test_the_weights_of_the_miniature_are_of_rows_with_a_value_for_each_image() 
     assert [(one.row, one.weight) for one in policy.ranking] == [
         ("identity", 2.0),
         ("prompt-adherence", 1.0),
+        ("prompts-ignored", 2.0),
         ("not-a-copy", 1.0),
+        ("near-copies", 1.0),
     ]

@@ -175,7 +175,7 @@ def test_the_report_says_it_beside_each_row_and_of_all_rows() -> None:
     assert f"identity {by_check['identity']['power'][0]['least']:.3f} ({needed.least:.3f})" in words
     for text in (render(document).replace("\\", ""), " ".join("\n".join(lines(document, 110)).split())):
         assert "0.035, 0.014" in text or "tail 0.035 (0.014)" in text
-        assert "ll rows together pass in" in text
+        assert "ll rows together: a LoRA as it was found passes in" in text
     json.dumps(document, allow_nan=False)
 
 
