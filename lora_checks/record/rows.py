@@ -70,10 +70,14 @@ def _at(least: float | None, most: float | None, limits: list[float | None]) -> 
 
 def power_sentences(lora: Row) -> list[str]:
     """What a LoRA needs to pass each row nearly always, and how often it then passes all rows."""
-    rows = [(row["check"], power(row)) for row in lora["rows"] if row["required"]]
-    told = [f"{check} {at[0]} ({at[1]})" for check, at in rows if len(at) == 2]
+    named: dict[str, list[str]] = {}  # many shares need the same
+    for row in lora["rows"]:
+        at = power(row)
+        if row["required"] and len(at) == 2:
+            named.setdefault(f"{at[0]} ({at[1]})", []).append(row["check"])
+    told = [f"{' and '.join(filter(None, (', '.join(c[:-1]), c[-1])))} {at}" for at, c in named.items()]
     found = lora.get("power")
-    needs = f"power: 90 % (99 %) of runs on other prompts pass with a true {', '.join(told)}" if told else ""
+    needs = f"power: 90 % (99 %) of runs on other prompts pass with a true {'; '.join(told)}" if told else ""
     if not found:
         return [needs] if needs else []
     just = [
