@@ -64,10 +64,11 @@ class Script:
     identity: float  # at least: mean cosine to the nearest reference, images without a face skipped
 
 
-# An identity of 0.45, the policy's own limit before merges were gated; a Frechet distance of 700, which lies between the good LoRA (353 to
-# 362) and the next (overfit, 1,108) and was the policy's own limit before; pairs halfway between the good
-# LoRA (0.44) and the nearest bad one beyond it (underfit, 0.64), as overcooked has 0.43 and overfit 0.34.
-# Then the same without the Frechet distance, and with the constants pasted for LPIPS, FID and ArcFace.
+# An identity of 0.45, the policy's own limit before merges were gated; a Frechet distance of 700, which lies
+# between the good LoRA (353 to 362) and the next (overfit, 1,108) and was the policy's own before; pairs
+# halfway between the good LoRA (0.44) and the nearest bad one beyond it (underfit, 0.64), as overcooked has
+# 0.43 and overfit 0.34. Then the same without the Frechet distance, and with the constants pasted for LPIPS,
+# FID and ArcFace.
 SCRIPTS = {
     "script, calibrated": Script(0.54, 700, 0.45),
     "script, no FID": Script(0.54, float("inf"), 0.45),
