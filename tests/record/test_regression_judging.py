@@ -87,7 +87,8 @@ def test_what_is_not_sure_says_what_would_decide() -> None:
 
 
 def test_a_bound_without_an_interval_is_an_error() -> None:
-    outcome, reason = judged(moved(-0.05, None, None, prompts=PROMPTS))
+    images = tuple((f"{prompt}/1", difference) for prompt, _, _, difference in PROMPTS)
+    outcome, reason = judged(moved(-0.05, None, None, prompts=PROMPTS, per_image=images))
     assert outcome == "ERROR"
     assert "at least 8 prompts (3 in this run)" in reason
 
