@@ -332,6 +332,21 @@ def test_the_pipes_of_easy_use(tmp_path: Path) -> None:
     assert (found.prompt, found.seed, found.loras, found.unclear) == (RED.text, 5, (OFF,), "")
 
 
+def test_the_tuples_of_efficiency_nodes(tmp_path: Path) -> None:
+    refiner = {"refiner_model": ["9", 0], "refiner_positive": ["9", 1], "refiner_negative": ["9", 2]}
+    base = {
+        "base_model": ["10", 0],
+        "base_clip": ["10", 1],
+        "base_positive": ["6", 0],
+        "base_negative": ["7", 0],
+    }
+    nodes = chain(lora(0.8))
+    nodes["3"] = node("KSampler SDXL (Eff.)", sdxl_tuple=["20", 0], noise_seed=1, latent_image=["5", 0])
+    nodes["20"] = node("Pack SDXL Tuple", **base, **refiner)
+    found = told(tmp_path, nodes)
+    assert (found.seed, found.loras, found.unclear) == (1, (ON,), "")
+
+
 def test_the_text_of_a_node_that_saves_does_not_overrule_the_graph(tmp_path: Path) -> None:
     """It copies the prompt with its tags, which ComfyUI ignored."""
     text = f"{RED.text} <lora:good:1>\nSteps: 20, Seed: 1, Version: ComfyUI"

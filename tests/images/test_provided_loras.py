@@ -338,6 +338,8 @@ def parameters(tail: str, prompt: str = "red") -> Text:
         ),
         (parameters(', Civitai resources: [{"type":"lora","weight":0}], VAE: x'), (Use("", 0.0, 0.0),)),
         (parameters(', Lora hashes: "a: e3b0c44298"', "red <lora:a:1>"), (Use("a", 1, 1),)),
+        (parameters(', Template: "red <lora:good:1>"'), ()),
+        (parameters("", "red\nNegative prompt: <lora:good:1>"), ()),
         (parameters(""), ()),
     ],
 )
@@ -355,6 +357,10 @@ def test_what_webuis_say_of_loras(tmp_path: Path, text: Text, loras: tuple[Use, 
             "its second pass has other",
         ),
         (parameters(", LoRA module: b"), "'lora module' in its parameters is not understood"),
+        (
+            parameters(', Lora hashes: "style: 0123456789ab"', "red <lora:good:1>"),
+            "its digests leave out 'good'",
+        ),
         (parameters(", Version: ComfyUI", "red <lora:good:1>"), "ComfyUI made it, which ignores tags"),
     ],
 )

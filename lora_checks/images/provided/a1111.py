@@ -16,6 +16,7 @@ _SETTINGS = re.compile(r"^Steps: \d", re.MULTILINE)
 _PARAMETER = re.compile(r'([^:,"]*):\s*("(?:\\.|[^\\"])*"|[^,]*)')
 _OF_LORAS = re.compile(r"\b(?:lora|lyco|lycoris|locon|lbw|addnet)\b|<(?:lora|lyco)\w*:", re.IGNORECASE)
 _UNDERSTOOD = re.compile(
+    r"template|negative template|wildcard prompt|hires prompt|"
     r"lora hashes|lora weights|lora networks|lora tags|addnet (?:enabled|(?:module|model|weight \w) \d+)"
 )
 _CIVITAI_LORAS = ("lora", "locon", "lycoris", "dora")
@@ -127,9 +128,13 @@ def _unclear(prompt: str, settings: Mapping[str, str]) -> str:
         return "its second pass has other LoRAs"
     if "comfyui" in settings.get("version", "").lower() and uses.tagged(prompt):
         return "ComfyUI made it, which ignores tags in a text"
+    loaded = {uses.plain_name(name) for name in _digests(settings, None)}
+    left_out = [use.name for use in uses.tagged(prompt) if uses.plain_name(use.name) not in loaded]
+    if loaded and left_out:  # it gives one for each LoRA that it found
+        return f"its digests leave out {uses.quoted(left_out[0])}"
     strange = [
         name
         for name, value in settings.items()
-        if name != "hires prompt" and not _UNDERSTOOD.fullmatch(name) and _OF_LORAS.search(f"{name}: {value}")
+        if not _UNDERSTOOD.fullmatch(name) and _OF_LORAS.search(f"{name}: {value}")
     ]
     return f"'{strange[0]}' in its parameters is not understood" if strange else ""

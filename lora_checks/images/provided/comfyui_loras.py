@@ -145,7 +145,7 @@ def _walk(graph: Graph, sampler: Inputs) -> _Walk:
 def _links(inputs: Inputs, way: Way, *, narrow: bool) -> Iterator[tuple[object, Way]]:
     """Before a node that is not known every link is followed, but for pictures, latents and the like."""
     for key, value in inputs.items():
-        name = key.lower()
+        name = key.lower().removeprefix("optional_").removeprefix("base_")
         if linked(value) is None or name in _ASIDE or any(part in name for part in _NUMBERS):
             continue
         if name in ("hooks", "prev_hooks"):

@@ -19,7 +19,9 @@ _COMBINED = re.compile(r"(?:lora_combined_|lora )\d+", re.IGNORECASE)
 
 def wrote(settings: Mapping[str, str]) -> bool:
     """Whether A1111's text is of Fooocus."""
-    return "fooocus" in settings.get("version", "").lower() or "raw prompt" in settings
+    return "fooocus" in settings.get("version", "").lower() or not {"raw prompt", "lora weights"}.isdisjoint(
+        settings
+    )
 
 
 def of_settings(full: str, settings: Mapping[str, str]) -> Origin:

@@ -139,13 +139,15 @@ def _weighs(blocks: str) -> bool:
 def with_digests(uses: Iterable[Use], by_name: dict[str, tuple[str, ...]]) -> list[Use]:
     """Each with the digests that the program gives for its name, and the LoRAs that only have a digest."""
     found = list(uses)
-    names = {_plain(use.name) for use in found}
-    known = {_plain(name): digests for name, digests in by_name.items()}
-    both = [Use(use.name, use.model, use.clip, known.get(_plain(use.name), use.digests)) for use in found]
-    alone = [Use(called(name), digests=each) for name, each in by_name.items() if _plain(name) not in names]
+    names = {plain_name(use.name) for use in found}
+    known = {plain_name(name): digests for name, digests in by_name.items()}
+    both = [Use(use.name, use.model, use.clip, known.get(plain_name(use.name), use.digests)) for use in found]
+    alone = [
+        Use(called(name), digests=each) for name, each in by_name.items() if plain_name(name) not in names
+    ]
     return both + alone
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """As stable-diffusion-webui writes a name in front of its digest: without its ":" and ","."""
     return re.sub(r"[:,]", "", called(name)).casefold()
