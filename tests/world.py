@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from lora_checks.record import schema
+
 # One thread an operation: networks this small wait for each other more than they compute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -102,6 +104,7 @@ class Run:
     @cached_property
     def report(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.report_folder / "report.json").read_text())
+        assert schema.problem(found) == ""  # else no command could read it
         return found
 
     @property
