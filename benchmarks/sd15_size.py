@@ -1,6 +1,9 @@
 """A LoRA on a base of SD 1.5's size with random weights: peak memory, and seconds of load, proof and image.
 
-python benchmarks/sd15_size.py [--dtype bfloat16] [--side 256] [--steps 2]
+python benchmarks/sd15_size.py [--dtype bfloat16] [--algorithm LoKr] [--side 256] [--steps 2]
+
+Each algorithm, or the one named, in a process of its own. The attention layers alone have a LoRA or a whole
+difference (which is as large as the layers it is of), all linear layers and convolutions the others.
 """
 
 from __future__ import annotations
@@ -18,15 +21,13 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from safetensors.torch import save_file
+from sd15_loras import ALGORITHMS, write_lora
 from transformers import AutoTokenizer, CLIPTextConfig, CLIPTextModel
 
 from lora_checks.diffusion import apply, proof
 from lora_checks.lora.file import inspect
 
 MINIATURE = Path(__file__).parents[1] / "examples" / "miniature"
-ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
-RANK = 16
 PROMPT = "photo of a person"
 
 
@@ -105,20 +106,6 @@ def base(dtype: torch.dtype) -> Any:
     return pipe
 
 
-def write_lora(unet: Any, path: Path) -> None:
-    """Rank 16 on all attention layers, with diffusers' keys, in float16."""
-    generator = torch.Generator().manual_seed(4)
-    tensors = {}
-    for name, module in unet.named_modules():
-        if name.endswith(ATTENTION):
-            rows, columns = module.weight.shape
-            down = torch.randn(RANK, columns, generator=generator)
-            up = torch.randn(rows, RANK, generator=generator) * 0.1 * (RANK * columns) ** -0.5
-            tensors[f"unet.{name}.lora_A.weight"] = down.half()
-            tensors[f"unet.{name}.lora_B.weight"] = up.half()
-    save_file(tensors, path)
-
-
 def child(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     imports = peak()
@@ -128,7 +115,7 @@ def child(options: argparse.Namespace) -> None:
         for part in (pipe.unet, pipe.text_encoder, pipe.vae)
         for value in part.parameters()
     )
-    say(f"{options.dtype}: weights {weights / 2**20:.0f} MB, libraries {imports:.0f} MB")
+    say(f"{options.algorithm}, {options.dtype}: weights {weights / 2**20:.0f} MB, libraries {imports:.0f} MB")
     spent: list[tuple[str, float]] = []
 
     def timed(what: str, work: Callable[[], Any]) -> Any:
@@ -143,9 +130,9 @@ def child(options: argparse.Namespace) -> None:
 
     timed("base", lambda: None)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "attention.safetensors"
-        write_lora(pipe.unet, path)
-        lora = inspect(path, "attention")
+        path = Path(folder) / "lora.safetensors"
+        write_lora(pipe.unet, path, options.algorithm)
+        lora = inspect(path, "lora")
         adapter = timed("load", lambda: apply.load(pipe, lora, "lora"))
     apply.activate(pipe, {"lora": 1.0})
     proven = timed("proof", lambda: proof.prove(pipe, adapter, 1.0))
@@ -167,6 +154,9 @@ def say(text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16", "float16"))
+    parser.add_argument(
+        "--algorithm", choices=ALGORITHMS, help="one of them; all, one after the other, without"
+    )
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
@@ -175,7 +165,9 @@ def main() -> None:
         child(options)
         return
     given = ["--dtype", options.dtype, "--side", str(options.side), "--steps", str(options.steps)]
-    subprocess.run([sys.executable, __file__, "--child", *given], check=True)
+    for algorithm in [options.algorithm] if options.algorithm else ALGORITHMS:
+        command = [sys.executable, __file__, "--child", "--algorithm", algorithm, *given]
+        subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,11 @@ and knows no LoHa.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 from lora_checks.core.errors import LoraFileError
@@ -19,11 +21,14 @@ from lora_checks.diffusion.apply import injection
 from lora_checks.diffusion.apply.carriers import Carrier, carriers
 from lora_checks.diffusion.apply.injection import Slot
 from lora_checks.diffusion.apply.placement import Placed, components, core, place
-from lora_checks.lora.header import shown
+from lora_checks.lora.header import Tensor, read_header, shown
 from lora_checks.lora.opening import open_regular
 
 __all__ = ["Adapter", "Placed", "activate", "components", "load", "remove", "slots"]
 
+_DTYPES = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
+}  # fmt: skip
 _SLOTS = "_lora_checks_slots"  # attribute of the pipeline: adapter name -> its slots
 
 
@@ -58,16 +63,28 @@ def load(pipe: Any, lora: Lora, name: str, allowed: Sequence[str] = ()) -> Adapt
 
 def read(lora: Lora) -> dict[str, Any]:
     """The tensors out of the very bytes that were inspected."""
-    import safetensors.torch
-
     try:
         with open_regular(lora.path) as file:
-            content = file.read()
+            content = bytearray(os.fstat(file.fileno()).st_size)
+            size = file.readinto(content) + len(file.read(1))
     except LoraFileError as error:
         raise LoraFileError(f"{lora.path} {error}") from error
-    if hashlib.sha256(content).hexdigest() != lora.sha256:
+    if size != len(content) or hashlib.sha256(content).hexdigest() != lora.sha256:
         raise LoraFileError(f"{lora.path} changed while it was being gated; run again when it is complete")
-    return safetensors.torch.load(content)
+    begin = 8 + int.from_bytes(content[:8], "little")
+    header = read_header(BytesIO(content[:begin]), len(content), ".safetensors")
+    return {name: _tensor(content, tensor) for name, tensor in header.tensors.items()}
+
+
+def _tensor(content: bytearray, tensor: Tensor) -> Any:
+    """It lies in what was read, so that a file is in memory once."""
+    import torch
+
+    dtype = getattr(torch, _DTYPES[tensor.dtype])
+    data = memoryview(content)[tensor.begin : tensor.end]
+    if tensor.begin % dtype.itemsize:  # numbers begin at a multiple of their size
+        data = memoryview(bytearray(data))
+    return torch.frombuffer(data, dtype=dtype).reshape(tensor.shape)
 
 
 def activate(pipe: Any, strengths: Mapping[str, float]) -> None:

@@ -7,17 +7,18 @@ What it cannot form is worked out here in fp32 and carried as one whole matrix: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lora_checks.core.errors import LoraFileError
 from lora_checks.core.records import LoraLayer
+from lora_checks.diffusion.apply.pieces import Parts, contracted, pieces
 from lora_checks.diffusion.apply.placement import Placed
 from lora_checks.lora.header import shown
 
 Kind = Literal["lora", "lora_bias", "dora", "loha", "lokr"]
-Parts = Mapping[str, Any]  # part or parameter -> torch.Tensor
+_NO_FACTORS = ("alpha", "dora_scale", "magnitude", "bias")
 EPS = 1.1920929e-07  # of fp32: LyCORIS adds it to a norm before it divides (functional/general.py)
 
 
@@ -31,6 +32,8 @@ class Carrier:
     scaling: float  # at strength 1
     parameters: Parts  # PEFT's name -> value, in the file's precision or in fp32
     exact: bool = False  # kept in fp32, whatever the base is in
+    stored: bool = False  # kept as the file has it, and cast to the base's precision a piece at a time
+    within: float = 1.0  # the scaling inside a magnitude's norm, where ``scaling`` stands outside
 
 
 def carriers(placed: Placed, tensors: Parts, weights: Sequence[Any]) -> list[Carrier]:
@@ -46,12 +49,11 @@ def carriers(placed: Placed, tensors: Parts, weights: Sequence[Any]) -> list[Car
         if scale is None:
             return _lora(placed, parts, weights)
         return _dora(placed, parts, scale, weights)
-    if scale is not None:
-        return _whole(placed, _decomposed(placed, parts, scale, weights), weights, 1.0, exact=True)
-    if "hada_w1_a" in parts:
-        return _loha(placed, parts)
-    if any(part.startswith("lokr_") for part in parts):
-        return _lokr(placed, parts, weights)
+    if scale is not None and placed.layer.scaling == 0:
+        raise _no_dora(placed, "an alpha of 0")
+    if "hada_w1_a" in parts or any(part.startswith("lokr_") for part in parts):
+        found = _loha(placed, parts) if "hada_w1_a" in parts else _lokr(placed, parts, weights)
+        return found if scale is None else _with_factor(placed, parts, scale, weights, found)
     if "diff" in parts and weights[0].ndim > 1:
         return _full(placed, parts, weights)
     raise LoraFileError(
@@ -69,27 +71,15 @@ def _rows(placed: Placed, tensor: Any, dim: int = 0, repeat: int = 1) -> Sequenc
     return torch.split(tensor, [rows // repeat for rows in placed.rows], dim)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
 
 
-def _carriers(
-    placed: Placed, kind: Kind, parameters: Sequence[Parts], scaling: float | None = None, exact: bool = False
-) -> list[Carrier]:
-    scaling = placed.layer.scaling if scaling is None else scaling
+def _carriers(placed: Placed, kind: Kind, parameters: Sequence[Parts], exact: bool = False) -> list[Carrier]:
     pairs = zip(placed.paths, parameters, strict=True)
-    return [Carrier(placed.layer, path, kind, scaling, values, exact) for path, values in pairs]
-
-
-def _down(parts: Parts) -> Any:
-    """(rank, columns, *kernel); a Tucker core is contracted into it (LyCORIS functional/locon.py)."""
-    import torch
-
-    down = parts["down"]
-    if "mid" not in parts:
-        return down
-    return torch.einsum("mn...,nj->mj...", parts["mid"].float(), down.float().flatten(1))
+    return [Carrier(placed.layer, path, kind, placed.layer.scaling, values, exact) for path, values in pairs]
 
 
 def _factors(placed: Placed, parts: Parts, weights: Sequence[Any]) -> list[dict[str, Any]]:
     """lora_A and lora_B of each module, in the shapes of PEFT's layers."""
-    down, up = _down(parts), parts["up"].flatten(1)
+    wide = {part: parts[part].float() for part in ("down", "mid")} if "mid" in parts else parts
+    down, up = contracted(wide), parts["up"].flatten(1)
     ones = (1,) * (weights[0].ndim - 2)
     a = down.reshape(len(down), *weights[0].shape[1:])
     return [{"lora_A": a, "lora_B": b.reshape(*b.shape, *ones)} for b in _rows(placed, up)]
@@ -107,14 +97,13 @@ def _lora(placed: Placed, parts: Parts, weights: Sequence[Any]) -> list[Carrier]
 def _dora(placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any]) -> list[Carrier]:
     """The factor m / |W + dW| is worked out once, in fp32: in bf16 its steps are as large as its effect."""
     if "bias" in parts or placed.layer.scaling == 0:
-        why = "a bias" if "bias" in parts else "an alpha of 0"
-        raise LoraFileError(
-            f"layer {shown(placed.layer.name)} is a DoRA with {why}; it cannot be applied here"
-        )
-    factor = _factor(placed, parts, scale, weights)
-    each = factor.split(list(placed.rows)) if _by_row(scale) else [factor] * len(placed.rows)
-    pairs = zip(_factors(placed, parts, weights), each, strict=True)
+        raise _no_dora(placed, "a bias" if "bias" in parts else "an alpha of 0")
+    pairs = zip(_factors(placed, parts, weights), _factor(placed, parts, scale, weights), strict=True)
     return _carriers(placed, "dora", [one | {"magnitude": part} for one, part in pairs], exact=True)
+
+
+def _no_dora(placed: Placed, why: str) -> LoraFileError:
+    return LoraFileError(f"layer {shown(placed.layer.name)} is a DoRA with {why}; it cannot be applied here")
 
 
 def _by_row(scale: Any) -> bool:
@@ -122,65 +111,65 @@ def _by_row(scale: Any) -> bool:
     return not (scale.ndim > 1 and scale.shape[0] == 1)
 
 
-def _factor(placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any]) -> Any:
-    """m / |W + dW| in fp32, of the shape of the weight but 1 along the axes of the norm."""
+def _factor(placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any]) -> Sequence[Any]:
+    """m / |W + dW| of each module in fp32, of the shape of its weight but 1 along the axes of the norm."""
+    by_row = _by_row(scale)
+    norm = _norm(placed, parts, weights, by_row)
+    factor = scale.float().flatten().to(norm.device) / (norm + EPS)
+    ones = (1,) * (weights[0].ndim - 2)
+    if not by_row:
+        return [factor.reshape(1, -1, *ones)] * len(placed.rows)
+    return [part.reshape(-1, 1, *ones) for part in _rows(placed, factor)]
+
+
+def _norm(placed: Placed, parts: Parts, weights: Sequence[Any], by_row: bool) -> Any:
+    """|W + dW| of each row in the file's order, or of each input, in fp32 and a piece at a time."""
     import torch
 
-    weight = torch.cat([weight.float() for weight in weights]) + _delta(placed, parts, weights)
-    if _by_row(scale):
-        kept, wanted = 0, torch.cat(list(_rows(placed, scale.float().flatten())))
-    else:
-        kept, wanted = 1, scale.float().flatten()
-    axes = [axis for axis in range(weight.ndim) if axis != kept]
-    norm = torch.linalg.vector_norm(weight, dim=axes, keepdim=True)
-    return wanted.to(norm.device).reshape(norm.shape) / (norm + EPS)
+    base = weights[0] if len(weights) == 1 else torch.cat(list(weights))
+    if placed.layer.swapped:
+        base = torch.cat(base.chunk(2)[::-1])
+    norm = torch.zeros(len(base) if by_row else base.shape[1], device=base.device)
+    mine = {part: tensor.to(base.device) for part, tensor in parts.items() if part not in _NO_FACTORS}
+    for rows, change in pieces(mine, base.shape, torch.float32):
+        changed = base[rows].float() + change * placed.layer.scaling
+        if by_row:
+            norm[rows] = torch.linalg.vector_norm(changed.flatten(1), dim=1)
+        else:
+            more = torch.linalg.vector_norm(changed.transpose(0, 1).flatten(1), dim=1)
+            norm = torch.hypot(norm, more)
+    return norm
 
 
-def _decomposed(placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any]) -> Any:
-    """The change of the weight by a LoHa or LoKr with magnitudes."""
-    import torch
-
-    base = torch.cat([weight.float() for weight in weights])
-    changed = base + _delta(placed, parts, weights)
-    return changed * _factor(placed, parts, scale, weights) - base
+def _with_factor(
+    placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any], found: Sequence[Carrier]
+) -> list[Carrier]:
+    """A LoHa or LoKr with magnitudes. A strength multiplies the change as a whole."""
+    pairs = zip(found, _factor(placed, parts, scale, weights), strict=True)
+    return [
+        replace(
+            one,
+            scaling=1.0,
+            within=one.scaling,
+            exact=True,
+            stored=False,
+            parameters={**one.parameters, "factor": factor},
+        )
+        for one, factor in pairs
+    ]
 
 
 def _delta(placed: Placed, parts: Parts, weights: Sequence[Any]) -> Any:
-    """The change of the weight before any magnitude, scaled, in fp32 and diffusers' order of rows."""
+    """The change of the weight, scaled, in fp32 and diffusers' order of rows."""
     import torch
 
-    found = {part: tensor.float() for part, tensor in parts.items()}
-    if "down" in found:
-        delta = found["up"].flatten(1) @ _down(found).flatten(1)
-    elif "hada_w1_a" in found:
-        delta = _half(found, "1") * _half(found, "2")
-    else:
-        delta = _kronecker(found)
-    delta = delta.reshape(-1, *weights[0].shape[1:]) * placed.layer.scaling
+    shape = (sum(placed.rows), *weights[0].shape[1:])
+    delta = torch.empty(shape)
+    for rows, change in pieces(
+        {part: parts[part] for part in parts if part != "alpha"}, shape, torch.float32
+    ):
+        delta[rows] = change * placed.layer.scaling
     return torch.cat(list(_rows(placed, delta))).to(weights[0].device)
-
-
-def _half(parts: Parts, half: str) -> Any:
-    import torch
-
-    a, b = parts[f"hada_w{half}_a"], parts[f"hada_w{half}_b"]
-    if f"hada_t{half}" in parts:
-        return torch.einsum("ij...,ip,jr->pr...", parts[f"hada_t{half}"], a, b)
-    return a @ b.flatten(1)
-
-
-def _kronecker(parts: Parts) -> Any:
-    """(rows, columns[, *kernel]), the kernel perhaps folded into the columns."""
-    import torch
-
-    outer = parts["lokr_w1"] if "lokr_w1" in parts else parts["lokr_w1_a"] @ parts["lokr_w1_b"]
-    if "lokr_w2" in parts:
-        inner = parts["lokr_w2"]
-    elif "lokr_t2" in parts:
-        inner = torch.einsum("ij...,ip,jr->pr...", parts["lokr_t2"], parts["lokr_w2_a"], parts["lokr_w2_b"])
-    else:
-        inner = parts["lokr_w2_a"] @ parts["lokr_w2_b"].flatten(1)
-    return torch.kron(outer.reshape(*outer.shape, *(1,) * (inner.ndim - 2)), inner.contiguous())
 
 
 def _loha(placed: Placed, parts: Parts) -> list[Carrier]:
@@ -203,28 +192,33 @@ def _lokr(placed: Placed, parts: Parts, weights: Sequence[Any]) -> list[Carrier]
     shared = {part: tensor for part, tensor in parts.items() if part.startswith("lokr_")}
     if "lokr_w2_b" in shared:
         shared["lokr_w2_b"] = shared["lokr_w2_b"].flatten(1)
-    pieces = _rows(placed, parts[outer], 0, inner)
-    return _carriers(placed, "lokr", [shared | {outer: piece} for piece in pieces])
+    each = _rows(placed, parts[outer], 0, inner)
+    found = _carriers(placed, "lokr", [shared | {outer: piece} for piece in each])
+    return [replace(one, stored="lokr_w2" in shared) for one in found]  # it may be as large as the weight
 
 
 def _whole(
-    placed: Placed, delta: Any, weights: Sequence[Any], scaling: float, exact: bool = False
+    placed: Placed, delta: Any, weights: Sequence[Any], scaling: float, stored: bool = False
 ) -> list[Carrier]:
     """``delta``: (all rows, ...) in diffusers' order."""
     import torch
 
-    pieces = delta.reshape(-1, *weights[0].shape[1:]).split(list(placed.rows))
+    each = delta.reshape(-1, *weights[0].shape[1:]).split(list(placed.rows))
     one = torch.ones(1, 1)
-    parameters = [{"lokr_w1": one, "lokr_w2": piece} for piece in pieces]
-    return _carriers(placed, "lokr", parameters, scaling, exact)
+    return [
+        Carrier(placed.layer, path, "lokr", scaling, {"lokr_w1": one, "lokr_w2": piece}, stored=stored)
+        for path, piece in zip(placed.paths, each, strict=True)
+    ]
 
 
 def _full(placed: Placed, parts: Parts, weights: Sequence[Any]) -> list[Carrier]:
     """A difference of the whole weight, and of the bias as that of a LoRA whose matrices are nought."""
     import torch
 
-    whole = torch.cat(list(_rows(placed, parts["diff"])))
-    found = _whole(placed, whole, weights, placed.layer.scaling)
+    whole = parts["diff"]
+    if placed.layer.swapped:
+        whole = torch.cat(list(_rows(placed, whole)))
+    found = _whole(placed, whole, weights, placed.layer.scaling, stored=True)
     if "diff_b" not in parts:
         return found
     a = torch.zeros(1, *weights[0].shape[1:])

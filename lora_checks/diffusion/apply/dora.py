@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lora_checks.diffusion.apply.pieces import operate
+
 
 def magnitude(factor: Any, stated: float) -> Any:
     """A module in the place of PEFT's DoraLinearLayer / DoraConv2dLayer.
@@ -34,7 +36,9 @@ def magnitude(factor: Any, stated: float) -> Any:
             channels = (-1, 1, 1) if base_layer.weight.ndim == 4 else (-1,)
             if len(self.weight) == 1 < self.weight.shape[1]:
                 by_input = self.weight.flatten().reshape(channels)
-                changed = _operate(base_layer, x * (by_input - 1)) + stated * lora_B(lora_A(by_input * x))
+                changed = operate(
+                    base_layer, base_layer.weight.to(x.dtype), x * (by_input - 1)
+                ) + stated * lora_B(lora_A(by_input * x))
             else:
                 by_output = self.weight.flatten().reshape(channels)
                 plain = base_result.to(x.dtype)
@@ -44,20 +48,3 @@ def magnitude(factor: Any, stated: float) -> Any:
             return changed * (scaling / stated)  # type: ignore[no-any-return]
 
     return Magnitude()
-
-
-def _operate(base_layer: Any, x: Any) -> Any:
-    """The base's layer without its bias, in the precision of ``x``."""
-    from torch.nn import functional
-
-    weight = base_layer.weight.to(x.dtype)
-    if weight.ndim == 2:
-        return functional.linear(x, weight)
-    return functional.conv2d(
-        x,
-        weight,
-        stride=base_layer.stride,
-        padding=base_layer.padding,
-        dilation=base_layer.dilation,
-        groups=base_layer.groups,
-    )

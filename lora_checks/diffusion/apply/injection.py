@@ -14,6 +14,7 @@ from lora_checks.core.errors import GenerationError, first_line
 from lora_checks.core.records import Lora
 from lora_checks.diffusion.apply.carriers import Carrier, Kind
 from lora_checks.diffusion.apply.dora import magnitude
+from lora_checks.diffusion.apply.pieces import VALUES, adopt
 from lora_checks.diffusion.apply.placement import core
 from lora_checks.lora.header import shown
 
@@ -143,7 +144,9 @@ def _fill(component: Any, adapter: str, carrier: Carrier, lora: Lora) -> Slot:
         for name, value in carrier.parameters.items()
     }
     if carrier.kind in ("loha", "lokr"):
+        adopt(tuner)
         _fill_lycoris(tuner, adapter, parameters)
+        tuner.within[adapter] = carrier.within
         tuner.r[adapter], tuner.alpha[adapter] = 1, carrier.scaling
     else:
         _fill_lora(tuner, adapter, parameters, carrier.scaling)
@@ -156,16 +159,19 @@ def _fill(component: Any, adapter: str, carrier: Carrier, lora: Lora) -> Slot:
 
 
 def _cast(value: Any, dtype: Any, device: Any, carrier: Carrier, lora: Lora) -> Any:
-    """As diffusers casts to the base's precision, but a value that is none there is an error."""
+    """As diffusers casts to the base's precision, but a value that becomes NaN or infinite is an error.
+
+    What may be as large as the base's weight stays as the file has it: `pieces` casts it, too.
+    """
     import torch
 
-    cast = value.to(device=device, dtype=dtype).contiguous()
-    if not torch.isfinite(cast).all():
-        what = "holds values that are not finite"
-        if torch.isfinite(value).all():
-            what = f"overflows in {str(dtype).removeprefix('torch.')}: pass --dtype bfloat16 or float32"
-        raise GenerationError(f"{lora.path.name}: layer {shown(carrier.layer.name)} {what}")
-    return cast
+    for piece in value.flatten().split(VALUES):
+        if not torch.isfinite(piece.to(dtype)).all():
+            what = "holds values that are not finite"
+            if torch.isfinite(piece).all():
+                what = f"overflows in {str(dtype).removeprefix('torch.')}: pass --dtype bfloat16 or float32"
+            raise GenerationError(f"{lora.path.name}: layer {shown(carrier.layer.name)} {what}")
+    return value.to(device=device, dtype=value.dtype if carrier.stored else dtype).contiguous()
 
 
 def _fill_lora(tuner: Any, adapter: str, parameters: Mapping[str, Any], scaling: float) -> None:

@@ -16,7 +16,7 @@ from lora_checks.diffusion.apply.carriers import Kind
 from lora_checks.diffusion.proof.effect import FLOOR, distance, numbers, rounding, same
 from lora_checks.diffusion.proof.inputs import Inputs, capture
 from lora_checks.diffusion.proof.layers import Inspector, Spot, rows
-from lora_checks.diffusion.proof.module import adapter_values, holds, tuner_layers
+from lora_checks.diffusion.proof.module import adapter_values, holds, is_finite, tuner_layers
 
 
 def prove(
@@ -84,7 +84,7 @@ class _Case:
             ):
                 raise self._error(f"is loaded but not active on {where}")
             for value in adapter_values(spot.module, names):
-                if value.is_meta or not value.isfinite().all():
+                if value.is_meta or not is_finite(value):
                     what = "no numbers after loading (meta device)" if value.is_meta else "NaN or Inf"
                     raise self._error(f"has {what} on {where}")
 

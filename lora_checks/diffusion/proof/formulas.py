@@ -15,29 +15,70 @@ The proof holds what PEFT does against this, so nothing here is shared with what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lora_checks.core.records import LoraLayer
 
-LARGE = 1 << 24  # numbers; above it fp64 would cost gigabytes
+VALUES = 1 << 20  # of a weight that are worked out at a time: 8 MB in float64
+_WHOLE = ("diff", "lokr_w2")  # parts that may be as large as the weight: made float64 a few rows at a time
 
 
 def weight_change(layer: LoraLayer, tensors: Mapping[str, Any], weight: Any) -> Any:
-    """fp32, of the shape and on the device of ``weight``.
+    """fp32, of the shape and on the device of ``weight``; see `weight_changes`."""
+    import torch
+
+    return torch.cat([change for _, change in weight_changes(layer, tensors, weight)])
+
+
+def weight_changes(layer: LoraLayer, tensors: Mapping[str, Any], weight: Any) -> Iterator[tuple[slice, Any]]:
+    """Rows of the weight, and what is added to them in fp32; some rows at a time, worked out in fp64.
 
     ``tensors``: those of the file by their names. ``weight``: the base's, the rows of all targets one under
     the other in the file's order; only layers with magnitudes depend on its values.
     """
     parts = _parts(layer, tensors, weight)
-    change = layer.scaling * _direction(parts).reshape(weight.shape)
     magnitude = parts.get("dora_scale")
     if "magnitude" in parts:  # PEFT writes that of a convolution's rows as (1, rows, 1, 1)
         magnitude = parts["magnitude"].flatten()
-    if magnitude is not None:
-        base = weight.to(change.dtype)
-        change = _rescaled(base + change, magnitude) - base
-    return change.float()
+    norms = None if magnitude is None else _norms(layer, parts, weight, _by_input(magnitude))
+    for at, change in _changes(layer, parts, weight):
+        if magnitude is not None and norms is not None:
+            base = weight[at].to(change.dtype)
+            by = slice(None) if _by_input(magnitude) else at
+            scale = magnitude.flatten()[by] / norms[by]
+            change = (base + change) * _beside(scale, change, _by_input(magnitude)) - base
+        yield at, change.float()
+
+
+def _changes(layer: LoraLayer, parts: Mapping[str, Any], weight: Any) -> Iterator[tuple[slice, Any]]:
+    """Before any magnitude."""
+    columns = weight[0].numel()
+    step = max(1, VALUES // columns)
+    for begin in range(0, len(weight), step):
+        at = slice(begin, min(len(weight), begin + step))
+        yield at, layer.scaling * _direction(parts, at, _dtype(weight)).reshape(-1, *weight.shape[1:])
+
+
+def _norms(layer: LoraLayer, parts: Mapping[str, Any], weight: Any, by_input: bool) -> Any:
+    """|W + dW| of each output, or of each input."""
+    import torch
+
+    found = []
+    for at, change in _changes(layer, parts, weight):
+        squares = (weight[at].to(change.dtype) + change).pow(2)
+        found.append(squares.sum([axis for axis in range(squares.ndim) if axis != int(by_input)]))
+    return (torch.stack(found).sum(0) if by_input else torch.cat(found)).sqrt()
+
+
+def _by_input(magnitude: Any) -> bool:
+    return bool(magnitude.ndim > 1 and magnitude.shape[0] == 1)
+
+
+def _beside(scale: Any, change: Any, by_input: bool) -> Any:
+    """A number for each row, or for each column, in the shape of the weight."""
+    ones = (1,) * (change.ndim - 2)
+    return scale.reshape(1, -1, *ones) if by_input else scale.reshape(-1, 1, *ones)
 
 
 def bias_change(layer: LoraLayer, tensors: Mapping[str, Any]) -> Any:
@@ -46,23 +87,27 @@ def bias_change(layer: LoraLayer, tensors: Mapping[str, Any]) -> Any:
     return None if name is None else layer.scaling * tensors[name].float().flatten()
 
 
-def _parts(layer: LoraLayer, tensors: Mapping[str, Any], weight: Any) -> dict[str, Any]:
+def _dtype(weight: Any) -> Any:
     import torch
 
-    small = weight.numel() <= LARGE and weight.device.type != "mps"
-    dtype = torch.float64 if small else torch.float32
-    return {part: tensors[name].to(weight.device, dtype) for part, name in layer.parts.items()}
+    return torch.float32 if weight.device.type == "mps" else torch.float64
 
 
-def _direction(parts: Mapping[str, Any]) -> Any:
-    """The change before its scaling and any magnitude."""
+def _parts(layer: LoraLayer, tensors: Mapping[str, Any], weight: Any) -> dict[str, Any]:
+    dtype = _dtype(weight)
+    found = {part: tensors[name].to(weight.device) for part, name in layer.parts.items()}
+    return {part: value if part in _WHOLE else value.to(dtype) for part, value in found.items()}
+
+
+def _direction(parts: Mapping[str, Any], at: slice, dtype: Any) -> Any:
+    """Rows of the change before its scaling and any magnitude."""
     if "down" in parts:
-        return _product(parts["up"], parts["down"], parts.get("mid"))
+        return _product(parts["up"][at], parts["down"], parts.get("mid"))
     if "hada_w1_a" in parts:
-        return _half(parts, "1") * _half(parts, "2")
+        return _half(parts, "1", at) * _half(parts, "2", at)
     if "diff" in parts:
-        return parts["diff"]
-    return _kronecker(_kronecker_factor(parts, "lokr_w1"), _kronecker_factor(parts, "lokr_w2"))
+        return parts["diff"][at].to(dtype)
+    return _kronecker(parts, at, dtype)
 
 
 def _product(up: Any, down: Any, core: Any = None) -> Any:
@@ -75,29 +120,25 @@ def _product(up: Any, down: Any, core: Any = None) -> Any:
     return torch.tensordot(through, down.flatten(1), dims=([1], [0])).movedim(-1, 1)
 
 
-def _half(parts: Mapping[str, Any], half: str) -> Any:
+def _half(parts: Mapping[str, Any], half: str, at: slice) -> Any:
     """With a core LyCORIS stores ``a`` as (rank, rows)."""
     a, b, core = (parts.get(f"hada_{part}") for part in (f"w{half}_a", f"w{half}_b", f"t{half}"))
-    return _product(a, b) if core is None else _product(a.T, b, core)  # type: ignore[union-attr]
+    return _product(a[at], b) if core is None else _product(a.T[at], b, core)  # type: ignore[index, union-attr]
 
 
-def _kronecker_factor(parts: Mapping[str, Any], name: str) -> Any:
-    if name in parts:
-        return parts[name]
-    a, b = parts[f"{name}_a"], parts[f"{name}_b"]
-    core = parts.get("lokr_t2") if name == "lokr_w2" else None
-    return _product(a, b) if core is None else _product(a.T, b, core)
+def _kronecker(parts: Mapping[str, Any], at: slice, dtype: Any) -> Any:
+    """Row r of the product is that of the first factor at r // n, times each of the second's row r % n."""
+    import torch
 
-
-def _kronecker(outer: Any, inner: Any) -> Any:
-    """Block (i, j) of the result is outer[i, j] times ``inner``, for every place of the kernel."""
-    blocks = outer[:, None, :, None, None] * inner.reshape(*inner.shape[:2], -1)[None, :, None]
-    rows, columns = outer.shape[0] * inner.shape[0], outer.shape[1] * inner.shape[1]
-    return blocks.reshape(rows, columns, *inner.shape[2:])
-
-
-def _rescaled(weight: Any, magnitude: Any) -> Any:
-    by_input = magnitude.ndim > 1 and magnitude.shape[0] == 1
-    axes = [axis for axis in range(weight.ndim) if axis != int(by_input)]
-    norm = weight.pow(2).sum(axes, keepdim=True).sqrt()
-    return weight * (magnitude.reshape(norm.shape) / norm)
+    outer = parts["lokr_w1"] if "lokr_w1" in parts else _product(parts["lokr_w1_a"], parts["lokr_w1_b"])
+    a, core = parts.get("lokr_w2_a"), parts.get("lokr_t2")
+    height = len(parts["lokr_w2"]) if a is None else a.shape[int(core is not None)]
+    rows = torch.arange(at.start, at.stop, device=outer.device)
+    if a is None:
+        inner = parts["lokr_w2"][rows % height].to(dtype)
+    elif core is None:
+        inner = _product(a[rows % height], parts["lokr_w2_b"])
+    else:
+        inner = _product(a.T[rows % height], parts["lokr_w2_b"], core)
+    blocks = outer[rows // height][:, :, None, None] * inner.reshape(len(rows), 1, inner.shape[1], -1)
+    return blocks.reshape(len(rows), outer.shape[1] * inner.shape[1], *inner.shape[2:])

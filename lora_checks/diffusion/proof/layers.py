@@ -7,14 +7,14 @@ that of the weights; real inputs may be all but blind to some columns.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lora_checks.core.errors import GenerationError
 from lora_checks.diffusion.apply.placement import Placed
 from lora_checks.diffusion.proof import formulas
-from lora_checks.diffusion.proof.module import apply_weight, base_weight, contribution, dtype_of
+from lora_checks.diffusion.proof.module import base_weight, contribution, dtype_of, operate
 from lora_checks.lora.header import shown
 
 ROWS = 8  # rows of a linear layer's input, of each kind
@@ -88,15 +88,24 @@ class Inspector:
             self._compare(placed, spot, on.chunk(2), off.chunk(2), wanted.chunk(2))
 
     def _expected(self, placed: Placed, spots: Sequence[Spot], inputs: Sequence[Any]) -> list[Any]:
-        """The effect on each spot's input by the file's own numbers, float64."""
-        layer, modules = placed.layer, [spot.module for spot in spots]
-        changes = split(placed, formulas.weight_change(layer, self._tensors, base_weight(layer, modules)))
-        bias = formulas.bias_change(layer, self._tensors)
-        biases = [None] * len(spots) if bias is None else split(placed, bias.double())
-        return [
-            self._strength * apply_weight(module, change, shift, x)
-            for module, change, shift, x in zip(modules, changes, biases, inputs, strict=True)
-        ]
+        """The effect on each spot's input by the file's own numbers, float64; some rows at a time."""
+        modules = [spot.module for spot in spots]
+        effects = [_output(module, x) for module, x in zip(modules, inputs, strict=True)]
+        weight = base_weight(placed.layer, modules)
+        for at, change in formulas.weight_changes(placed.layer, self._tensors, weight):
+            for span in spans(placed, at):
+                some = (
+                    change[span.piece]
+                    .double()
+                    .reshape(-1, *modules[span.index].get_base_layer().weight.shape[1:])
+                )
+                found = operate(modules[span.index].get_base_layer(), some, inputs[span.index])
+                effects[span.index].narrow(_axis(found), span.row, len(some)).copy_(found)
+        bias = formulas.bias_change(placed.layer, self._tensors)
+        if bias is not None:
+            for effect, shift in zip(effects, split(placed, bias.double()), strict=True):
+                effect += shift.reshape(-1, *(1,) * (effect.ndim - 2)) if effect.ndim > 2 else shift
+        return [self._strength * effect for effect in effects]
 
     def _compare(
         self, placed: Placed, spot: Spot, on: Sequence[Any], off: Sequence[Any], wanted: Sequence[Any]
@@ -119,6 +128,46 @@ class Inspector:
     def _error(self, placed: Placed, spot: Spot, what: str) -> GenerationError:
         where = f"layer {shown(placed.layer.name)} on {spot.component} {spot.path}"
         return GenerationError(f"{self._file}: {where} {what}")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Rows that follow each other in a piece of the change and in one module's weight."""
+
+    index: int  # of the module
+    row: int  # the first, in the module
+    piece: slice  # in the piece
+
+
+def spans(placed: Placed, at: slice) -> Iterator[Span]:
+    """Where the rows ``at`` of the file's order stand in the modules."""
+    total = sum(placed.rows)
+    shift = total // 2 if placed.layer.swapped else 0
+    begin = 0
+    for index, rows in enumerate(placed.rows):
+        # diffusers' rows begin to begin + rows are, in the file, `shift` further on, and around the end
+        for first, last in (
+            (begin + shift, begin + rows + shift),
+            (begin + shift - total, begin + rows + shift - total),
+        ):
+            low, high = max(first, at.start, 0), min(last, at.stop, total)
+            if low < high:
+                yield Span(index, low - first, slice(low - at.start, high - at.start))
+        begin += rows
+
+
+def _output(module: Any, x: Any) -> Any:
+    """Zeros in the shape of the module's output."""
+    base = module.get_base_layer()
+    point = operate(base, x.new_zeros(1, *base.weight.shape[1:]), x)
+    shape = list(point.shape)
+    shape[_axis(point)] = len(base.weight)
+    return x.new_zeros(shape)
+
+
+def _axis(output: Any) -> int:
+    """Of an output's channels."""
+    return 1 if output.ndim == 4 else int(output.ndim) - 1
 
 
 def split(placed: Placed, change: Any) -> Sequence[Any]:

@@ -40,10 +40,17 @@ def adapter_values(module: Any, names: Collection[str]) -> list[Any]:
     return [value for key, value in values(module).items() if not set(names).isdisjoint(key.split("."))]
 
 
+def is_finite(value: Any) -> bool:
+    """Looked at in pieces: a difference may be as large as the base's weight."""
+    return all(bool(piece.isfinite().all()) for piece in value.flatten().split(1 << 20))
+
+
 def dtype_of(module: Any, names: Collection[str]) -> Any:
-    """The coarsest dtype that the adapter is held in."""
+    """The coarsest dtype that the adapter acts in: a float32 base makes float32 of what is stored in less."""
     import torch
 
+    if module.get_base_layer().weight.dtype == torch.float32:
+        return torch.float32
     return max(
         (value.dtype for value in adapter_values(module, names)), key=lambda kind: torch.finfo(kind).eps
     )
@@ -54,23 +61,67 @@ def contribution(module: Any, names: Collection[str], x: Any) -> tuple[Any, Any]
 
     The module's own code runs on its own weights, which are float64 for these two calls: in float32 a
     difference of outputs is no better than 1e-7 of them, and an effect may be 1e-4 of them. No other
-    adapter acts, and one module's weights are copied at a time.
+    adapter acts, and one module's weights are copied at a time; those of the base only where the effect
+    depends on them, as they may be gigabytes: its output is taken out of both sides otherwise.
     """
     import torch
 
-    held = values(module)
+    of_base = bool(_magnitudes(module, names))
+    held = {key: value for key, value in values(module).items() if of_base or not _is_base(key)}
+    pieces = {key for key in held if key.rpartition(".")[0].endswith("lokr_w2")}  # made float64 in pieces
     device = next(iter(held.values())).device
     device = torch.device("cpu") if device.type == "mps" else device  # has no float64
     double = {
-        key: value.to(device, torch.float64 if value.is_floating_point() else value.dtype)
+        key: value.to(
+            device, torch.float64 if value.is_floating_point() and key not in pieces else value.dtype
+        )
         for key, value in held.items()
     }
     outputs = []
     for active in (names, ()):
-        with only(module, active), unhooked(module):
+        with only(module, active), unhooked(module), ExitStack() as stack:
+            if not of_base:
+                stack.enter_context(_silent(module.get_base_layer()))
             outputs.append(torch.func.functional_call(module, double, (x.to(device),)).cpu())
     on, off = outputs
     return on - off, off
+
+
+def _is_base(key: str) -> bool:
+    """The base's own weight and bias, below all of PEFT's layers."""
+    return key.replace("base_layer.", "") in ("weight", "bias")
+
+
+def _magnitudes(module: Any, names: Collection[str]) -> list[str]:
+    """Parameters of the adapters whose effect depends on the base's weight."""
+    signs = ("magnitude", "factor")
+    return [
+        key for key in values(module) if set(names) & set(key.split(".")) and any(s in key for s in signs)
+    ]
+
+
+@contextmanager
+def _silent(base: Any) -> Iterator[None]:
+    """The base's layer gives zeros, in the shape that it gives."""
+
+    def zeros(x: Any, *_: Any, **__: Any) -> Any:
+        weight = base.weight
+        if weight.ndim == 2:
+            return x.new_zeros(*x.shape[:-1], len(weight))
+        point = weight.new_zeros((), dtype=x.dtype, device=x.device)
+        one = point.expand(1, 1, *weight.shape[2:])
+        place = operate(base, one, x[:, :1])  # one channel: for the rows and columns of the output
+        return place.new_zeros(len(x), len(weight), *place.shape[2:])
+
+    had = vars(base).get("forward")
+    base.forward = zeros
+    try:
+        yield
+    finally:
+        if had is None:
+            del base.forward
+        else:
+            base.forward = had
 
 
 @contextmanager
@@ -98,15 +149,13 @@ def unhooked(module: Any) -> Iterator[None]:
         yield
 
 
-def apply_weight(module: Any, weight: Any, bias: Any, x: Any) -> Any:
-    """What the base's module would give for ``x`` had it this weight and bias, float64."""
+def operate(base: Any, weight: Any, x: Any) -> Any:
+    """What the base's module would give for ``x`` had it these rows for its weight, and no bias."""
     from torch.nn import functional
 
-    base = module.get_base_layer()
-    weight = weight.double().reshape(base.weight.shape)
     if weight.ndim == 2:
-        return functional.linear(x, weight, bias)
-    return functional.conv2d(x, weight, bias, base.stride, base.padding, base.dilation, base.groups)
+        return functional.linear(x, weight)
+    return functional.conv2d(x, weight, None, base.stride, base.padding, base.dilation, base.groups)
 
 
 def base_weight(layer: LoraLayer, modules: Sequence[Any]) -> Any:
