@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +93,9 @@ def adapters_of(metadata: Mapping[str, str], layers: Sequence[Layer]) -> Adapter
         raise LoraFileError(f"has damaged metadata: {ADAPTER_METADATA} is not a PEFT configuration") from None
     for name, adapter in found.items():
         _check(name, adapter, settings[name], mine[name])
-    return Adapters(found, (*_strays(stray), *_missing(mine, found), *_initial(settings)))
+    return Adapters(
+        found, (*_strays(stray), *_missing(mine, found), *_patterns(found, mine), *_initial(settings))
+    )
 
 
 def _endings(path: str) -> list[str]:
@@ -190,14 +192,12 @@ def _pattern(entries: Mapping[str, Any]) -> Pattern:
 
 
 def _check(name: str, adapter: Adapter, settings: Mapping[str, Any], layers: Sequence[Layer]) -> None:
-    paths = [layer.path for layer in layers]
-    for key, pattern in (("alpha_pattern", adapter.alphas), ("rank_pattern", adapter.ranks)):
-        stray = pattern.unmatched(paths)
-        if stray is not None:
-            raise LoraFileError(
-                f"has an entry of {key} in {ADAPTER_METADATA} for {shown(stray)}, and no {name} layer is "
-                f"called so, such as {shown(paths[0])}; save it anew with the layers that it was trained with"
-            )
+    stray = _unmatched(adapter, layers)
+    if stray and not any("." in layer.path for layer in layers):
+        raise LoraFileError(
+            f"has an entry of {stray[0]} in {ADAPTER_METADATA} for {shown(stray[1])}, and the names of its "
+            f"{name} layers have no dots to compare it with; save it anew with diffusers"
+        )
     if adapter.alpha is None and adapter.rank is not None:
         raise LoraFileError(
             f"states rank {adapter.rank:g} and no lora_alpha for {name} in {ADAPTER_METADATA}, so that its "
@@ -208,6 +208,27 @@ def _check(name: str, adapter: Adapter, settings: Mapping[str, Any], layers: Seq
             f"is a DoRA by {ADAPTER_METADATA} (use_dora), but has no magnitudes for {name}; "
             "save it anew with diffusers"
         )
+
+
+def _unmatched(adapter: Adapter, layers: Sequence[Layer]) -> tuple[str, str] | None:
+    """The first entry of a pattern that fits no layer, and the pattern's name."""
+    paths = [layer.path for layer in layers]
+    for key, pattern in (("alpha_pattern", adapter.alphas), ("rank_pattern", adapter.ranks)):
+        stray = pattern.unmatched(paths)
+        if stray is not None:
+            return key, stray
+    return None
+
+
+def _patterns(found: Mapping[str, Adapter], layers: Mapping[str, Sequence[Layer]]) -> Iterator[str]:
+    """PEFT ignores them in training, too; a configuration may be that of several networks."""
+    for name, adapter in found.items():
+        stray = _unmatched(adapter, layers[name])
+        if stray:
+            yield (
+                f"{ADAPTER_METADATA} has an entry of {stray[0]} for {shown(stray[1])}, and no {name} layer "
+                f"is called so, such as {shown(layers[name][0].path)}"
+            )
 
 
 def _strays(prefixes: Sequence[str]) -> list[str]:

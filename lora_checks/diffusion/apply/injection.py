@@ -161,7 +161,7 @@ def _fill(component: Any, adapter: str, carrier: Carrier, lora: Lora) -> Slot:
 def _cast(value: Any, dtype: Any, device: Any, carrier: Carrier, lora: Lora) -> Any:
     """As diffusers casts to the base's precision, but a value that becomes NaN or infinite is an error.
 
-    What may be as large as the base's weight stays as the file has it: `pieces` casts it, too.
+    What may be as large as the base's weight stays as the file has it, if that is not larger.
     """
     import torch
 
@@ -171,7 +171,8 @@ def _cast(value: Any, dtype: Any, device: Any, carrier: Carrier, lora: Lora) -> 
             if torch.isfinite(piece).all():
                 what = f"overflows in {str(dtype).removeprefix('torch.')}: pass --dtype bfloat16 or float32"
             raise GenerationError(f"{lora.path.name}: layer {shown(carrier.layer.name)} {what}")
-    return value.to(device=device, dtype=value.dtype if carrier.stored else dtype).contiguous()
+    as_it_is = carrier.stored and value.element_size() <= dtype.itemsize
+    return value.to(device=device, dtype=value.dtype if as_it_is else dtype).contiguous()
 
 
 def _fill_lora(tuner: Any, adapter: str, parameters: Mapping[str, Any], scaling: float) -> None:
