@@ -35,7 +35,7 @@ class Told:
     report: Path
     junit: Path | None
     approved: str  # as --lora-baseline names it
-    certain: bool  # False where only a bare `--images` asks for the gate: it may be another plugin's option
+    certain: bool  # False where a bare name says so, such as `--images`: it may be another plugin's option
 
 
 class _Parser(argparse.ArgumentParser):
@@ -118,7 +118,8 @@ def read(arguments: Sequence[str], here: Path) -> Told | None:
     store = here / (options["store"] or STORE)
     report = here / options["report"] if options["report"] else store / REPORT
     junit = junit_path(options["junit"], here) if options["junit"] else None
-    return Told(report, junit, options["approved"] or "", certain)
+    bare = {argument.partition("=")[0] for argument in arguments} & {"--report", "--store"}
+    return Told(report, junit, options["approved"] or "", certain and not bare)
 
 
 def _told(config: pytest.Config) -> Told | None:

@@ -1,0 +1,140 @@
+"""The gate's options. Each begins with ``--lora``: pytest's other names belong to the projects it runs in."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--lora": {
+        "action": "append",
+        "default": [],
+        "metavar": "PATH",
+        "help": "gate this LoRA: a .safetensors file, a folder of them, or a quoted pattern; repeatable",
+    },
+    "--lora-scale": {
+        "metavar": "SCALES",
+        "help": "gate every LoRA at each of these strengths, such as 0.6,0.8,1.0 (default: 1.0)",
+    },
+    "--lora-with": {
+        "action": "append",
+        "default": [],
+        "metavar": "PATH",
+        "help": "a LoRA that every image is made with, the base's too: PATH or PATH:0.7; repeatable",
+    },
+    "--lora-images": {
+        "action": "append",
+        "metavar": "DIR",
+        "help": "gate the pictures of this folder, made elsewhere; nothing is generated; repeatable",
+    },
+    "--lora-images-from": {
+        "action": "append",
+        "metavar": "SPEC",
+        "help": "their prompts and seeds: a pattern such as {prompt}_{seed}.png, or a CSV "
+        "(default: metadata)",
+    },
+    "--lora-images-made-with": {
+        "action": "append",
+        "metavar": "NAME",
+        "help": "what the pictures call the file of --lora, where they say another name or digest",
+    },
+    "--lora-baseline-images": {
+        "action": "append",
+        "metavar": "DIR",
+        "help": "pictures of the same prompts and seeds without the LoRA, made elsewhere too",
+    },
+    "--lora-policy": {
+        "metavar": "DIR",
+        "help": "folder with thresholds.yaml and prompts.yaml (default: the current folder)",
+    },
+    "--lora-thresholds": {"metavar": "FILE", "help": "thresholds instead of the policy's"},
+    "--lora-prompts": {"metavar": "FILE", "help": "prompts instead of the policy's"},
+    "--lora-references": {
+        "metavar": "PATH",
+        "help": "pictures of the subject instead of the policy's: a folder, or .npz statistics for FID",
+    },
+    "--lora-base": {
+        "metavar": "MODEL",
+        "help": "base model instead of the policy's: a pipeline folder or a hub id",
+    },
+    "--lora-store": {
+        "metavar": "DIR",
+        "help": "where images and measurements are kept (default: .lora_checks)",
+    },
+    "--lora-report": {
+        "metavar": "DIR",
+        "help": "where report.json and report.md go (default: report in the store)",
+    },
+    "--lora-log": {
+        "metavar": "TRACKERS",
+        "help": "log the report to one or more of wandb,mlflow,tensorboard,trackio; wandb:PROJECT says where",
+    },
+    "--lora-seeds": {"metavar": "N", "type": int, "help": "images per prompt (default: the policy's)"},
+    "--lora-until-decided": {
+        "metavar": "MAX",
+        "type": int,
+        "help": "look after every batch, and go on until every row is decided or MAX images of a LoRA "
+        "are made",
+    },
+    "--lora-baseline": {
+        "metavar": "REPORT",
+        "help": "report.json of the last approved release, to be no worse than; none where there is none yet",
+    },
+    "--lora-device": {
+        "default": "auto",
+        "metavar": "NAME",
+        "help": "auto, cpu, cuda, cuda:1 or mps (default: auto)",
+    },
+    "--lora-dtype": {
+        "default": "auto",
+        "choices": ("auto", "float32", "float16", "bfloat16"),
+        "metavar": "FORMAT",
+        "help": "of the pipeline: float32, float16, bfloat16 or auto (default: auto, half on cuda only)",
+    },
+    "--lora-batch-size": {
+        "type": int,
+        "metavar": "N",
+        "help": "images generated at a time (default: 8 on a CPU, 4 elsewhere); halved when memory is short",
+    },
+    "--lora-offload": {
+        "default": "none",
+        "choices": ("none", "model", "sequential"),
+        "metavar": "HOW",
+        "help": "keep what does not compute off the accelerator: none, model or sequential (default: none)",
+    },
+    "--lora-save-memory": {
+        "metavar": "WAYS",
+        "help": "one or more of vae-slicing,vae-tiling,attention-slicing; "
+        "the last two change pixels a little",
+    },
+}
+# The names of version 0.1. They are not registered, so that another plugin or a conftest.py can have them;
+# `lora_checks.gate.command_line` reads those that nobody has.
+_BARE = (
+    *("images", "images-from", "baseline-images", "policy", "thresholds", "prompts", "references", "base"),
+    *("store", "report", "log", "seeds", "until-decided", "baseline", "device", "dtype", "batch-size"),
+    *("offload", "save-memory"),
+)
+BARE = {"--with-lora": "--lora-with", **{f"--{name}": f"--lora-{name}" for name in _BARE}}
+
+
+def add_options(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lora_checks", "LoRA release gate (lora_checks)")
+    for name, attributes in OPTIONS.items():
+        group.addoption(name, dest=destination(name), **attributes)
+
+
+def add_bare(parser: pytest.Parser, names: Collection[str]) -> None:
+    """Register bare names as second names that ``--help`` does not show."""
+    group = parser.getgroup("lora_checks")
+    for name in names:
+        attributes = {**OPTIONS[BARE[name]], "help": argparse.SUPPRESS}
+        group.addoption(name, dest=destination(BARE[name]), **attributes)
+
+
+def destination(name: str) -> str:
+    """Where pytest keeps an option's value: ``--lora-images`` is ``config.option.lora_images``."""
+    return name.removeprefix("--").replace("-", "_")

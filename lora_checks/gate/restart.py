@@ -1,0 +1,101 @@
+"""The gate's own paths never decide which project pytest takes its configuration from.
+
+Pytest looks for its root folder and configuration before it loads plugins. It does not know ``--lora`` then,
+and takes the path in ``--lora /elsewhere/x.safetensors`` for one of tests. Where that could matter, the same
+command is run again with ``--lora=/elsewhere/x.safetensors``, which is no path to pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import pytest
+
+from lora_checks.gate import earlier
+from lora_checks.gate.command_line import bare_names, expanded, joined, values_of
+from lora_checks.gate.options import OPTIONS
+
+DECIDE = (  # the files by which pytest knows a project
+    *("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"),
+    *("pyproject.toml", "tox.ini", "setup.cfg", "setup.py"),
+)
+
+
+class Restart:
+    """Takes the place of a run whose configuration a path of the gate's has decided."""
+
+    def __init__(self, config: pytest.Config, names: Collection[str]) -> None:
+        self.arguments = joined(expanded(config.invocation_params.args), names)
+        self.plugins = config.invocation_params.plugins
+        self.environment = dict(os.environ)
+        if addopts := os.environ.get("PYTEST_ADDOPTS"):
+            self.environment["PYTEST_ADDOPTS"] = shlex.join(joined(expanded(shlex.split(addopts)), names))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> int:
+        """Without what the other project's configuration has brought into this process."""
+        if lock := config.stash.get(earlier.LOCK, None):
+            lock.release()  # the run anew takes it
+        foreign = {str(path) for path in config.getini("pythonpath")}
+        sys.path[:] = [path for path in sys.path if path not in foreign]
+        addopts = os.environ.get("PYTEST_ADDOPTS")
+        os.environ.clear()
+        os.environ.update(self.environment)
+        try:
+            return pytest.main(self.arguments, self.plugins)
+        finally:
+            if addopts is not None:
+                os.environ["PYTEST_ADDOPTS"] = addopts
+
+
+def asked(config: pytest.Config) -> list[str]:
+    """What stands in PYTEST_ADDOPTS and on the command line, and not in a configuration file."""
+    addopts = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+    return expanded([*addopts, *config.invocation_params.args])
+
+
+def needed(config: pytest.Config, parser: pytest.Parser, arguments: Sequence[str]) -> bool:
+    """Whether the configuration may be another project's; the run ends then, and `Restart` runs it anew."""
+    names = OPTIONS.keys() | bare_names(parser, arguments)
+    if not misled(arguments, names, config.invocation_params.dir):
+        return False
+    config.pluginmanager.register(Restart(config, names), "lora_checks.restart")
+    config.known_args_namespace.noconftest = True  # nor its conftest.py
+    config.known_args_namespace.capture = "no"  # of the run anew alone
+    return True
+
+
+def misled(arguments: Sequence[str], names: Collection[str], here: Path) -> bool:
+    """Whether a path after one of ``names`` can change where pytest looks for its configuration.
+
+    It cannot where every path lies in the current folder, without a configuration in between.
+    """
+    values = [value for _, value in values_of(arguments, names)]
+    if not any(map(_exists, values)):
+        return False
+    paths = [text for text in arguments if not text.startswith("-") and _exists(text)]
+    return not all(_belongs(Path(os.path.normpath(here / _file(path))), here) for path in paths)
+
+
+def _belongs(path: Path, here: Path) -> bool:
+    folder = path if path.is_dir() else path.parent
+    folders = (folder, *folder.parents)
+    if here not in folders:
+        return False
+    between = folders[: folders.index(here)]
+    return not any((inner / name).is_file() for inner in between for name in DECIDE)
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(_file(text)).exists()
+    except (OSError, ValueError):  # a text that is no path
+        return False
+
+
+def _file(text: str) -> str:
+    return text.partition("::")[0]
