@@ -35,7 +35,8 @@ class Told:
     report: Path
     junit: Path | None
     approved: str  # as --lora-baseline names it
-    certain: bool  # False where a bare name says so, such as `--images`: it may be another plugin's option
+    certain: bool  # False where only a bare `--images` asks for the gate: it may be another plugin's option
+    own: bool = True  # False where a bare `--report` or `--store` says where: it may be another plugin's, too
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,9 +49,10 @@ def withdraw(config: pytest.Config) -> None:
     told = _told(config)
     if told is None or _is_worker():
         return
-    if not told.certain and not _is_report(told.report):
+    known = _is_report(told.report)
+    if not (told.certain or known):
         return
-    mine = lock_of(config, told.report).take()
+    mine = (told.own or known) and lock_of(config, told.report).take()
     stuck = clear(told.report, told.approved, config.invocation_params.dir) if mine else []
     for sentence in [*stuck, *remove([told.junit] if told.junit else [])]:
         sys.stderr.write(f"{sentence}\n")
@@ -119,7 +121,7 @@ def read(arguments: Sequence[str], here: Path) -> Told | None:
     report = here / options["report"] if options["report"] else store / REPORT
     junit = junit_path(options["junit"], here) if options["junit"] else None
     bare = {argument.partition("=")[0] for argument in arguments} & {"--report", "--store"}
-    return Told(report, junit, options["approved"] or "", certain and not bare)
+    return Told(report, junit, options["approved"] or "", certain, own=not bare)
 
 
 def _told(config: pytest.Config) -> Told | None:
