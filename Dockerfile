@@ -4,7 +4,7 @@
 #
 #   docker build -t lora-checks .
 #   docker run --rm --gpus all -v lora-cache:/var/cache/lora_checks -v "$PWD":/work lora-checks \
-#     python3 -m pytest --policy gate --lora out/person.safetensors --report gate-report
+#     python3 -m pytest --lora-policy gate --lora out/person.safetensors --lora-report gate-report
 FROM python:3.12-slim-bookworm
 
 # insightface builds a small extension where there is no wheel of it; OpenCV needs libgl and libglib.

@@ -47,7 +47,7 @@ PROMPTS = 128
 POOL = 20  # which draw of them
 SEEDS = (9001, 9002)
 SHAPES = ((16, 1), (32, 1), (32, 2), (64, 1))  # prompts x seeds of a gate: 16, 32, 64 and 64 images
-OWN, MOST = (32, 1), 64  # of the policy under --until-decided MAX
+OWN, MOST = (32, 1), 64  # of the policy under --lora-until-decided MAX
 Rules = Callable[[Threshold], Threshold]
 RULES: dict[str, Rules] = {
     "bound": lambda row: replace(row, rule="bound"),  # as the policy has it
@@ -188,7 +188,7 @@ def sequential(
     runs: tuple[int, int],
     measure: Measure,
 ) -> Tally:
-    """Gates with ``--until-decided MAX``; ``plan`` is the policy's own prompts x seeds, and MAX."""
+    """Gates with ``--lora-until-decided MAX``; ``plan`` is the policy's own prompts x seeds, and MAX."""
     (prompts, seeds), most = plan
     rng, tally = np.random.default_rng([runs[1], prompts, seeds, most]), Tally()
     for _ in range(runs[0]):
@@ -341,7 +341,7 @@ def promises(
     for (name, rule), tally in looked.items():
         if name in CLEAR:
             ok = tally.spent <= MOST / 2 and share_wrong(name, tally) <= 0.05
-            yield _said(f"--until-decided, {rule}, {name}: half of the images, wrong in 5 % at most", ok)
+            yield _said(f"--lora-until-decided, {rule}, {name}: half of the images, wrong in 5 % at most", ok)
 
 
 def _compared(pairs: Sequence[tuple[float, float]]) -> str:
@@ -381,13 +381,13 @@ def main() -> None:
     }
     print(f"Wrong in % of {options.gates} gates; of the good LoRA, FAIL or ERROR + INCONCLUSIVE\n")
     print("\n".join(of_fixed(tallies, options.names)))
-    print(f"\nThe same with --until-decided {MOST}, policy of {OWN[0]} x {OWN[1]}\n")
+    print(f"\nThe same with --lora-until-decided {MOST}, policy of {OWN[0]} x {OWN[1]}\n")
     print("\n".join(of_sequential(looked)))
     print("\nRows that the good LoRA did not pass, in % of gates\n")
     for shape in SHAPES:
         for rule in RULES:
             print(_stops(f"{shape[0]} x {shape[1]}, {rule}", tallies[GOOD, shape][rule]))
-    print(_stops(f"--until-decided {MOST}", looked[GOOD, "bound"]))
+    print(_stops(f"--lora-until-decided {MOST}", looked[GOOD, "bound"]))
     print("\nHeld to\n")
     print("\n".join(promises(tallies, looked)))
 

@@ -87,11 +87,20 @@ def fresh(store: Path) -> Path:
 def gate(loras: Sequence[Path], store: Path, *more: str) -> Seconds:
     """One run of the gate in a process of its own; a verdict, whichever, is a finished run."""
     wanted = [part for lora in loras for part in ("--lora", str(lora))]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--policy", str(MINIATURE)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--lora-policy",
+        str(MINIATURE),
+    ]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*command, *wanted, "--store", str(store), *more], cwd=ROOT, env=environment, capture_output=True
+        [*command, *wanted, "--lora-store", str(store), *more], cwd=ROOT, env=environment, capture_output=True
     )
     if done.returncode not in (0, 1):
         sys.exit(f"the gate ended with {done.returncode}:\n{done.stdout.decode()}{done.stderr.decode()}")

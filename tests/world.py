@@ -139,11 +139,11 @@ class Gate:
     def __call__(self, *arguments: object, **env: str) -> Run:
         """On the world's policy and store, unless the arguments say otherwise."""
         given = [str(argument) for argument in arguments]
-        for option, value in (("--policy", self.world.policy), ("--store", self.world.store)):
+        for option, value in (("--lora-policy", self.world.policy), ("--lora-store", self.world.store)):
             if option not in given:
                 given += [option, str(value)]
-        if "--report" not in given:
-            given += ["--report", str(self.folder / "report")]
+        if "--lora-report" not in given:
+            given += ["--lora-report", str(self.folder / "report")]
         return self.pytest(*given, **env)
 
     def pytest(self, *arguments: object, **env: str) -> Run:

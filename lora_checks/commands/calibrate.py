@@ -10,12 +10,24 @@ HELP = "propose limits from LoRAs known to be good and bad"
 
 def add(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--policy", type=Path, default=Path(), help="folder with thresholds.yaml and prompts.yaml")
+    add(
+        "--policy",
+        "--lora-policy",
+        type=Path,
+        default=Path(),
+        help="folder with thresholds.yaml and prompts.yaml",
+    )
     add("--good", nargs="+", required=True, metavar="LORA", help="LoRAs that should pass")
     add("--bad", nargs="+", required=True, metavar="LORA", help="LoRAs that should not, each for any reason")
-    add("--store", type=Path, default=Path(".lora_checks"), help="where images and measurements are kept")
-    add("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
-    add("--seeds", type=int, metavar="N", help="images per prompt (default: the policy's)")
+    add(
+        "--store",
+        "--lora-store",
+        type=Path,
+        default=Path(".lora_checks"),
+        help="where images and measurements are kept",
+    )
+    add("--device", "--lora-device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    add("--seeds", "--lora-seeds", type=int, metavar="N", help="images per prompt (default: the policy's)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -12,8 +12,14 @@ HELP = "test a policy's networks on known pictures; --record prints numbers to k
 
 def add(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--policy", type=Path, default=Path(), help="folder with thresholds.yaml and prompts.yaml")
-    add("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    add(
+        "--policy",
+        "--lora-policy",
+        type=Path,
+        default=Path(),
+        help="folder with thresholds.yaml and prompts.yaml",
+    )
+    add("--device", "--lora-device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     add("--record", action="store_true", help="print `self_test:` of each network, for thresholds.yaml")
 
 

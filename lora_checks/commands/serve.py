@@ -12,7 +12,7 @@ HELP = "show a report folder in the browser, and follow its run while it goes on
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "directory", type=Path, help="the run's --report (default of a run: .lora_checks/report)"
+        "directory", type=Path, help="the run's --lora-report (default of a run: .lora_checks/report)"
     )
     parser.add_argument(
         "--port", type=int, default=8765, help="on 127.0.0.1; 0 takes a free one (default: 8765)"

@@ -8,7 +8,7 @@ from typing import cast
 
 from lora_checks.core.device import choose_device
 
-HELP = "measure a folder of reference pictures once; use the file with --references"
+HELP = "measure a folder of reference pictures once; use the file with --lora-references"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "out", type=Path, metavar="OUT.npz", help="mean and covariance, as pytorch-fid has them"
     )
     parser.add_argument("--weights", type=Path, help="Inception weights, if not in torch's cache")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--device", "--lora-device", default="auto", help="auto, cpu or cuda (default: auto)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -47,7 +47,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--trusted-root", type=Path, metavar="FILE", help="of Sigstore, where it cannot be fetched")
     add("--base", default="", metavar="BASE", help="the base that must have been used, or its identity")
     add("--lora-scale", default="1", metavar="SCALES", help="strengths it must have passed at (default: 1)")
-    add("--with-lora", action="append", default=[], metavar="PATH", help="what it is stacked on; repeatable")
+    add(
+        "--with-lora",
+        "--lora-with",
+        dest="with_lora",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="what it is stacked on; repeatable",
+    )
     add("--require", action="append", default=[], metavar="ROW", help="another row that must have passed")
     add("--weights", action="store_true", help="compare the networks' weights with those on this machine")
     add("--max-age-days", type=_days, metavar="N", help="refuse what finished longer ago")

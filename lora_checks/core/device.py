@@ -17,14 +17,16 @@ GPU_NODES = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA, NVIDIA under WSL
 def choose_device(asked: str) -> str:
     """``auto`` becomes "cuda", "mps" or "cpu"; another name must be a device that this machine has."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", asked):
-        raise ConfigError(f"--device: '{asked}' is no device; use auto, cpu, cuda, cuda:1 or mps")
+        raise ConfigError(f"--lora-device: '{asked}' is no device; use auto, cpu, cuda, cuda:1 or mps")
     if asked == "cpu":
         return asked
     found = _devices()
     if asked == "auto":
         return found[0]
     if asked not in found:
-        raise PrerequisiteError(f"--device: there is no {asked} on this machine; it has {', '.join(found)}")
+        raise PrerequisiteError(
+            f"--lora-device: there is no {asked} on this machine; it has {', '.join(found)}"
+        )
     return asked
 
 

@@ -128,7 +128,7 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         raise StoreError(
             f"cannot write to the store at {path}: {error.strerror or error}; "
-            "free the disk or name another folder with --store"
+            "free the disk or name another folder with --lora-store"
         ) from error
 
 

@@ -79,7 +79,8 @@ def _halve(spec: ImageSpec, size: int, limits: Limits, say: Say) -> None:
     if size == 1:
         raise GenerationError(
             f"{spec.device} has not enough memory for one {spec.sampler.width}x{spec.sampler.height} image; "
-            "close what else uses it, or pass --offload model, --save-memory vae-tiling or --dtype float16"
+            "close what else uses it, or pass --lora-offload model, --lora-save-memory vae-tiling or "
+            "--lora-dtype float16"
         )
     limits.batch = size // 2
     say(f"memory holds no {size} images at a time: batches of {limits.batch} from here on")

@@ -40,7 +40,7 @@ def policy(gate_session: Session) -> Policy:
 def lora(request: pytest.FixtureRequest, gate_session: Session) -> Lora:
     """The LoRA under test, read and checked. Tests that use it run once for each ``--lora``.
 
-    With ``--images`` alone nothing is known but a name: its ``sha256`` is empty.
+    With ``--lora-images`` alone nothing is known but a name: its ``sha256`` is empty.
     """
     return gate_session.loras[request.param].read()
 
@@ -55,7 +55,7 @@ def proof(lora: Lora, workbench: Workbench) -> Proof:
 def images(lora: Lora, workbench: Workbench) -> ImageSet:
     """The images made with the LoRA: every prompt of the policy with every seed.
 
-    With ``--until-decided`` as many of them as it took.
+    With ``--lora-until-decided`` as many of them as it took.
     """
     return workbench.images_of(lora)
 

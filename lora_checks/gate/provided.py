@@ -23,9 +23,9 @@ OPTION, BASELINE_OPTION = "--lora-images", "--lora-baseline-images"
 CAVEAT = "images made elsewhere: that the LoRA was applied is not proven"
 GENERATING = {
     "scale": "--lora-scale",
-    "with": "--with-lora",
-    "base": "--base",
-    "until_decided": "--until-decided",
+    "with": "--lora-with",
+    "base": "--lora-base",
+    "until_decided": "--lora-until-decided",
 }
 
 

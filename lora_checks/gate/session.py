@@ -56,7 +56,7 @@ class Session:
         against: Against | None = None,
     ) -> None:
         self.config, self.policy, self.loras, self.bench = config, policy, loras, bench
-        self.against = against  # the last approved release, where --baseline names it
+        self.against = against  # the last approved release, where --lora-baseline names it
         self.report_folder = report_folder
         self.worker = hasattr(config, "workerinput")
         self.started, self.clock = _now(), time.monotonic()

@@ -90,13 +90,13 @@ def _warn_of_another_setting(session: Session, console: Console) -> None:
     """That a comparison must end in ERROR is known before an hour of generation; the other rows are not."""
     obstacles = [] if session.against is None else session.against.obstacles(session.facts)
     if obstacles:
-        console.say_once(f"--baseline: cannot be compared with this run: {'; '.join(obstacles)}")
+        console.say_once(f"--lora-baseline: cannot be compared with this run: {'; '.join(obstacles)}")
 
 
 def _bench(option: Any, here: Path, policy: Policy, console: Console) -> Workbench:
     store = _path(here, option.lora_store) or here / earlier.STORE
     if option.lora_batch_size is not None and option.lora_batch_size < 1:
-        raise ConfigError("--batch-size must be 1 or more")
+        raise ConfigError("--lora-batch-size must be 1 or more")
     if option.lora_images is not None:
         return open_given(option, here, policy, store, console.bar)
     return open_workbench(

@@ -1,4 +1,4 @@
-"""One test for each LoRA and entry of ``regression:``, with ``--baseline``: no worse than what is released.
+"""One test for each LoRA and entry of ``regression:``, with ``--lora-baseline``: no worse than the release.
 
 What is compared is found in the fixture, where trouble is a JUnit error; only worsening fails in the body.
 """

@@ -183,7 +183,7 @@ class Workbench:
         """
         for companion in self.companions:
             if companion.sha256 == lora.sha256:
-                raise ConfigError(f"--with-lora: {companion.path} is the LoRA under test itself")
+                raise ConfigError(f"--lora-with: {companion.path} is the LoRA under test itself")
             self._prove(companion, replace(self.machine, companions=()))
         return self._prove(lora, self.machine)
 

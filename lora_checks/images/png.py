@@ -24,7 +24,7 @@ def to_uint8(image: NDArray[np.float32], spec: ImageSpec, dtype: str) -> NDArray
     if not np.isfinite(image).all():
         raise GenerationError(
             f"{where}: the image is not finite (NaN); "
-            + ("this base overflows in float16: pass --dtype bfloat16" if dtype == "float16" else "")
+            + ("this base overflows in float16: pass --lora-dtype bfloat16" if dtype == "float16" else "")
             + ("the LoRA or the base holds values that overflow" if dtype != "float16" else "")
         )
     pixels = (image * 255).round().astype(np.uint8)

@@ -25,7 +25,7 @@ def refuse(row: Threshold, metric: Metric, said: PromptSet, due: Mapping[int, fl
         row: Of the policy. One by `rule: estimate` needs limits that the metric can meet, and no more.
         metric: The row's.
         said: The prompts, of which the row may be about some.
-        due: Under ``--until-decided``, look -> confidence of the row's interval there.
+        due: Under ``--lora-until-decided``, look -> confidence of the row's interval there.
     """
     outside = _outside(row, metric)
     if outside:

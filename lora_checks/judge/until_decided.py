@@ -1,4 +1,4 @@
-"""``--until-decided MAX``: one LoRA, looked at after every batch until its rows are decided."""
+"""``--lora-until-decided MAX``: one LoRA, looked at after every batch until its rows are decided."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def plan(said: PromptSet, rows: Sequence[tuple[Threshold, Metric]], most: int) -
     own = Look(len(said.prompts), len(said.seeds))
     if own.images > most:
         raise ConfigError(
-            f"--until-decided: the policy's own {own.prompts} prompts x {count(own.seeds, 'seed')} are "
-            f"{own.images} images, more than {most}; give a larger number, or fewer seeds with --seeds"
+            f"--lora-until-decided: the policy's own {own.prompts} prompts x {count(own.seeds, 'seed')} are "
+            f"{own.images} images, more than {most}; give a larger number, or fewer seeds with --lora-seeds"
         )
     order = sequential.order([prompt.id for prompt in said.prompts], [arm(p) for p in said.prompts])
     looks = sequential.plan(own.prompts, own.seeds, most)

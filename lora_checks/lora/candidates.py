@@ -1,4 +1,4 @@
-"""``--lora``, ``--lora-scale`` and ``--with-lora`` -> what is gated, and what it is stacked on."""
+"""``--lora``, ``--lora-scale`` and ``--lora-with`` -> what is gated, and what it is stacked on."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def companions(arguments: Sequence[str], root: Path) -> tuple[Lora, ...]:
     for argument in arguments:
         lora = _companion(argument, root)
         if lora.sha256 in found:
-            raise ConfigError(f"--with-lora: {lora.path} is given twice")
+            raise ConfigError(f"--lora-with: {lora.path} is given twice")
         found[lora.sha256] = lora
     return tuple(found.values())
 
@@ -66,7 +66,7 @@ def _companion(argument: str, root: Path) -> Lora:
             raise ConfigError(f"{path} names {len(paths)} files; a companion is one")
         return Candidate(paths[0].stem, paths[0], _scale(strength)).read()
     except (ConfigError, LoraFileError) as error:
-        raise ConfigError(f"--with-lora: {str(error).removeprefix('--lora: ')}") from None
+        raise ConfigError(f"--lora-with: {str(error).removeprefix('--lora: ')}") from None
 
 
 def strengths(text: str) -> tuple[float, ...]:

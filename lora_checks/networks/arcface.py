@@ -121,7 +121,7 @@ class ArcFace:
             if used != self.provider:
                 raise PrerequisiteError(
                     f"networks: arcface: {task} runs on {used}, not on {self.provider}; "
-                    "install onnxruntime-gpu with the CUDA it needs, or use --device cpu"
+                    "install onnxruntime-gpu with the CUDA it needs, or use --lora-device cpu"
                 )
         return app
 

@@ -36,13 +36,13 @@ def load_policy(
     seeds: int | None = None,
 ) -> Policy:
     """Read a policy directory; each keyword stands for the command-line option of its name."""
-    path = _policy_file(directory, "thresholds.yaml", thresholds, "--thresholds")
+    path = _policy_file(directory, "thresholds.yaml", thresholds, "--lora-thresholds")
     top = load(path).table(
         required=["checks"], optional=["folders", "networks", "unused_tensors", "regression", "ranking"]
     )
     folders = _folders(top.get("folders"), path.parent, references)
     rows = checks(top["checks"], folders)
-    said = _prompt_set(_policy_file(directory, "prompts.yaml", prompts, "--prompts"), base, seeds)
+    said = _prompt_set(_policy_file(directory, "prompts.yaml", prompts, "--lora-prompts"), base, seeds)
     for row in rows:
         check_prompts(row, said)
     return Policy(
@@ -63,10 +63,10 @@ def _policy_file(directory: Path, name: str, override: Path | None, option: str)
             raise ConfigError(f"{option}: {override} is not a file")
         return override
     if not directory.is_dir():
-        raise ConfigError(f"--policy: {directory} is not a directory")
+        raise ConfigError(f"--lora-policy: {directory} is not a directory")
     path = directory / name
     if not path.is_file():
-        raise ConfigError(f"--policy: {directory} has no {name}; add it, or name one with {option} FILE")
+        raise ConfigError(f"--lora-policy: {directory} has no {name}; add it, or name one with {option} FILE")
     return path
 
 
@@ -83,7 +83,7 @@ def _folders(value: Value | None, parent: Path, references: Path | None) -> dict
         where = f"{entry.where}: {entry.key}"
         found[name] = (path_of(entry.text(), parent, where), where)
     if references is not None:
-        found["references"] = (path_of(str(references), Path(), "--references"), "--references")
+        found["references"] = (path_of(str(references), Path(), "--lora-references"), "--lora-references")
     return found
 
 
@@ -100,7 +100,7 @@ def _present(folders: Mapping[str, tuple[Path, str]], used: set[str]) -> dict[st
 
 def _missing_folder(name: str, path: Path) -> str:
     problem = "is not a folder of pictures" if path.exists() else "does not exist"
-    option = " or name another with --references FOLDER" if name == "references" else ""
+    option = " or name another with --lora-references FOLDER" if name == "references" else ""
     return f"{path} {problem}; put the pictures to compare with there{option}"
 
 
@@ -171,7 +171,7 @@ def _seeds(value: Value) -> tuple[int, ...]:
 def extended(listed: Sequence[int], count: int) -> tuple[int, ...]:
     """The first ``count`` seeds: the listed ones, then the integers after the largest of them."""
     if count < 1:
-        raise ConfigError(f"--seeds: must be at least 1, not {count}")
+        raise ConfigError(f"--lora-seeds: must be at least 1, not {count}")
     seeds, following = list(listed[:count]), max(listed)
     while len(seeds) < count:
         following = (following + 1) % (MAX_SEED + 1)

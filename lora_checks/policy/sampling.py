@@ -25,7 +25,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def base_of(value: Value, parent: Path, option: str | None = None) -> Base:
-    """``base:`` of a policy in ``parent``; ``option`` (``--base``) stands for its model and revision."""
+    """``base:`` of a policy in ``parent``; ``option`` (``--lora-base``) stands for its model and revision."""
     fields = value.table(required=["model"], optional=["revision", "config", "vae"])
     revision = fields["revision"].text() if "revision" in fields else None
     said = (
@@ -43,7 +43,7 @@ def base_of(value: Value, parent: Path, option: str | None = None) -> Base:
 
 def _option(text: str) -> Base:
     model, _, revision = text.partition("@") if not Path(text).exists() else (text, "", "")
-    return _base(model, revision or None, Path(), "--base")
+    return _base(model, revision or None, Path(), "--lora-base")
 
 
 def _base(model: str, revision: str | None, parent: Path, where: str) -> Base:

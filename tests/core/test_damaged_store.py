@@ -28,7 +28,7 @@ def test_pictures_of_a_good_lora_do_not_pass_in_the_name_of_a_bad_one(
     for source, target in zip(good, bad, strict=True):
         target.unlink()
         shutil.copy(source, target)
-    run = gate("--lora", gate.world.bad, "--store", store)
+    run = gate("--lora", gate.world.bad, "--lora-store", store)
     assert run.code == 1, run.out
     reason = run.row("identity", "wrong-identity")["reason"]
     assert f"{bad[0]} is the picture of another recipe; delete it and run again" in reason
@@ -42,7 +42,7 @@ def test_an_edited_picture_that_has_lost_its_recipe_is_an_error(
     path = pictures(first_run, "good", store)[0]
     with Image.open(path) as image:
         image.convert("RGB").save(path)
-    run = gate("--lora", gate.world.good, "--store", store)
+    run = gate("--lora", gate.world.good, "--lora-store", store)
     assert run.code == 1, run.out
     assert f"{path} (it has no recipe); delete it and run again" in run.row("identity")["reason"]
 
@@ -51,7 +51,7 @@ def test_a_half_answer_of_the_preflight_is_a_sentence(gate: Gate, store: Path) -
     for path in (store / "preflight").iterdir():
         path.unlink()
         path.write_bytes(b"[")
-    run = gate("--lora", gate.world.good, "--store", store)
+    run = gate("--lora", gate.world.good, "--lora-store", store)
     assert run.code == 4, run.out
     assert "damaged file in the store: " in run.err
     assert "delete it and run again" in run.err

@@ -224,7 +224,7 @@ def test_a_full_disk_in_the_journal_is_an_error(store: Store, monkeypatch: pytes
 
 def test_a_store_below_a_file_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"file/store: Not a directory; .*--store"):
+    with pytest.raises(StoreError, match=r"file/store: Not a directory; .*--lora-store"):
         Store(tmp_path / "file" / "store")
 
 

@@ -165,7 +165,7 @@ def test_values_that_overflow_are_an_error_and_no_black_image(
     ("value", "dtype", "message"),
     [
         (np.nan, "float32", "the image is not finite (NaN); the LoRA or the base holds values that overflow"),
-        (np.nan, "float16", "overflows in float16: pass --dtype bfloat16"),
+        (np.nan, "float16", "overflows in float16: pass --lora-dtype bfloat16"),
         (np.inf, "float32", "the image is not finite"),
         (0.0, "float32", "the image is black; nothing can be measured on it"),
     ],

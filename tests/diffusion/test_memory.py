@@ -45,10 +45,12 @@ def test_tiles_are_another_picture(family_folder: FolderOf) -> None:
 def test_attention_that_cannot_be_sliced(family_folder: FolderOf) -> None:
     memory = Memory(save=("attention-slicing",))
     assert checked(family_folder("SDXL"), prompts(), memory) == ()
-    with pytest.raises(ConfigError, match="--save-memory attention-slicing: this base has no UNet"):
+    with pytest.raises(ConfigError, match="--lora-save-memory attention-slicing: this base has no UNet"):
         checked(family_folder("FLUX"), prompts(), memory)
 
 
 def test_a_vae_that_cannot_be_tiled() -> None:
-    with pytest.raises(GenerationError, match="--save-memory vae-tiling: Identity of this base cannot do it"):
+    with pytest.raises(
+        GenerationError, match="--lora-save-memory vae-tiling: Identity of this base cannot do it"
+    ):
         save_memory(SimpleNamespace(vae=torch.nn.Identity()), Memory(save=("vae-tiling",)))

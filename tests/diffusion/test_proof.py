@@ -437,5 +437,7 @@ def test_numbers_that_float16_cannot_hold_are_found(tmp_path: Path) -> None:
         if dtype == "bfloat16":
             assert prove(pipe, adapter, 256.0).worst_layer_error < 8e-3
             continue
-        with pytest.raises(GenerationError, match=r"does not do what .* very small, pass --dtype float32"):
+        with pytest.raises(
+            GenerationError, match=r"does not do what .* very small, pass --lora-dtype float32"
+        ):
             prove(pipe, adapter, 256.0)

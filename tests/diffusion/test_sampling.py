@@ -53,7 +53,9 @@ def test_the_size_that_fits_is_remembered_and_said_once(error: type[RuntimeError
 
 
 def test_no_room_for_a_single_image() -> None:
-    with pytest.raises(GenerationError, match=r"cpu has not enough memory for one 32x32 image; .*--offload"):
+    with pytest.raises(
+        GenerationError, match=r"cpu has not enough memory for one 32x32 image; .*--lora-offload"
+    ):
         made(Short(0), 4, Limits(), [])
 
 

@@ -39,14 +39,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_readme_has_the_two_commands() -> None:
-    assert f"pytest --policy {MINIATURE} --lora {MINIATURE}/loras/good.safetensors" in commands("sh")
-    assert "pip install -e . && pytest --policy" in README
+    assert f"pytest --lora-policy {MINIATURE} --lora {MINIATURE}/loras/good.safetensors" in commands("sh")
+    assert "pip install -e . && pytest --lora-policy" in README
     assert "pip install -e '.[dev]' && pytest -n auto --dist loadfile" in README
 
 
 @pytest.mark.parametrize("command", [c for c in commands("sh") if "--lora" in c])
 def test_commands_on_the_miniature(command: str, store: Path) -> None:
-    done = run(command, "--store", str(store))
+    done = run(command, "--lora-store", str(store))
     stopped = "overfit" in command or command.endswith("loras/run")  # its first checkpoint is near a limit
     expected = 1 if stopped else 0
     assert done.returncode == expected, done.stdout + done.stderr
@@ -64,8 +64,8 @@ def test_commands_on_a_report(store: Path, tmp_path: Path, monkeypatch: pytest.M
     """What follows a run: the card, the trackers, the signature; in the order of the page."""
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     (tmp_path / "examples").symlink_to(Path(__file__).parents[2] / "examples")
-    (gate,) = (command for command in commands("sh") if "--log" in command)
-    done = run(gate, "--store", str(store), "--report", ".lora_checks/report")
+    (gate,) = (command for command in commands("sh") if "--lora-log" in command)
+    done = run(gate, "--lora-store", str(store), "--lora-report", ".lora_checks/report")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "tensorboard: tensorboard --logdir" in done.stdout
     for command in [*commands("sh log"), *commands("sh release"), *commands("sh approved")]:

@@ -220,13 +220,14 @@ def test_a_lora_from_an_artifact_cannot_bring_its_own_policy_or_report(release: 
         ("exit 0", "success", "has no report.json: no run has written its verdict there"),
         ("kill -9 $$", "failure", "has no report.json"),
         (
-            'PYTHONPATH="$PWD:$PYTHONPATH" "$PYTHON" -m pytest -p dying --policy "$POLICY" --lora "$LORA" '
-            '--store "$STORE" --report gate-report',
+            'PYTHONPATH="$PWD:$PYTHONPATH" "$PYTHON" -m pytest -p dying --lora-policy "$POLICY" '
+            '--lora "$LORA" --lora-store "$STORE" --lora-report gate-report',
             "success",
             "has no report.json: the run ended before its verdict",
         ),
         (
-            '"$PYTHON" -m pytest --policy "$POLICY" --lora "$LORA" --store "$STORE" --report gate-report '
+            '"$PYTHON" -m pytest --lora-policy "$POLICY" --lora "$LORA" --lora-store "$STORE" '
+            "--lora-report gate-report "
             "-k identity || true",
             "success",
             "the result is FAILED, not PASSED",
@@ -247,7 +248,8 @@ def test_a_gate_without_a_verdict_is_blocked_by_the_second_job(
 def test_a_report_that_passed_does_not_make_up_for_a_gate_that_failed(release: Release) -> None:
     """Such as a machine that was lost after the report was uploaded."""
     script = (
-        '"$PYTHON" -m pytest --policy "$POLICY" --lora "$LORA" --store "$STORE" --report gate-report; exit 1'
+        '"$PYTHON" -m pytest --lora-policy "$POLICY" --lora "$LORA" --lora-store "$STORE" '
+        "--lora-report gate-report; exit 1"
     )
     jobs = release(release.world.good, replace={"Gate": script})
     assert jobs["verify"].steps["Verify"] == "success"

@@ -85,7 +85,7 @@ def test_what_is_proposed_can_be_pasted_and_gates(gate: Gate, calibrate: Calibra
     assert (found.good, found.bad, found.n) == (("good",), ("wrong-identity",), 8)
     assert after["identity"].why == "it is: the person"
     assert after["likeness"].bands == (("near", 0.25), ("far", 0.5))
-    run = gate("--lora", gate.world.good, "--lora", gate.world.bad, "--policy", policy)
+    run = gate("--lora", gate.world.good, "--lora", gate.world.bad, "--lora-policy", policy)
     _assert_separates(run, {"faces": "PASS", "identity": "FAIL", "likeness": "FAIL"})
     assert run.outcomes[("good", "mine")] == "PASS"
     good, bad = (run.row("identity", name)["measurement"] for name in ("good", "wrong-identity"))

@@ -32,13 +32,13 @@ def left(gate: Gate) -> Callable[[], list[str]]:
 REFUSED: dict[str, tuple[str, ...]] = {
     "missing LoRA": ("--lora", "gone.safetensors"),
     "unknown option": ("--unknown-option",),
-    "a number that is none": ("--seeds", "many"),
-    "no seeds": ("--seeds", "0"),
-    "missing baseline": ("--baseline", "gone.json"),
+    "a number that is none": ("--lora-seeds", "many"),
+    "no seeds": ("--lora-seeds", "0"),
+    "missing baseline": ("--lora-baseline", "gone.json"),
     "a path that does not exist": ("test_gone.py",),
-    "a bad choice": ("--dtype", "float64"),
+    "a bad choice": ("--lora-dtype", "float64"),
     "another plugin's option": ("-n", "many"),
-    "images and no images": ("--images", "gone"),
+    "images and no images": ("--lora-images", "gone"),
 }
 
 
@@ -54,7 +54,7 @@ def test_a_run_that_is_refused_leaves_no_approval(
 
 def test_a_typo_in_the_policy(gate: Gate, left: Callable[[], list[str]]) -> None:
     policy = gate.world.write(gate.folder / "policy", "  a: {metric: arcfce, min: 0.5, why: x}\n")
-    assert gate("--lora", gate.world.good, "--policy", policy, "--junitxml", "junit.xml").code == 4
+    assert gate("--lora", gate.world.good, "--lora-policy", policy, "--junitxml", "junit.xml").code == 4
     assert left() == []
 
 
@@ -77,7 +77,7 @@ def test_a_conftest_that_ends_the_run(gate: Gate, left: Callable[[], list[str]],
 def test_options_of_the_environment_and_of_the_configuration_count(
     gate: Gate, left: Callable[[], list[str]]
 ) -> None:
-    (gate.folder / "pytest.ini").write_text("[pytest]\naddopts = --report report --unknown-option\n")
+    (gate.folder / "pytest.ini").write_text("[pytest]\naddopts = --lora-report report --unknown-option\n")
     run = gate.pytest(PYTEST_ADDOPTS=f"--lora={gate.world.good} --junitxml=junit.xml")
     assert run.code == 4
     assert left() == []
@@ -91,11 +91,13 @@ def test_a_file_of_arguments_counts(gate: Gate, left: Callable[[], list[str]]) -
     assert left() == []
 
 
-@pytest.mark.parametrize("arguments", [("--co",), ("--help",), ("--report", "elsewhere", "--seeds", "0")])
+@pytest.mark.parametrize(
+    "arguments", [("--co",), ("--help",), ("--lora-report", "elsewhere", "--lora-seeds", "0")]
+)
 def test_what_judges_nothing_or_writes_elsewhere_removes_nothing(
     gate: Gate, left: Callable[[], list[str]], arguments: tuple[str, ...]
 ) -> None:
-    gate("--lora", gate.world.good, "--report", "report", *arguments)
+    gate("--lora", gate.world.good, "--lora-report", "report", *arguments)
     assert set(left()) == {*VERDICTS, "junit.xml"}
 
 
@@ -130,7 +132,7 @@ def test_an_approved_report_that_would_be_overwritten_is_kept(gate: Gate) -> Non
     assert first.code == 0, first.out
     before = (first.report_folder / "report.json").read_bytes()
     for baseline in ("report", "report/report.json", "report/report.json#good"):
-        run = gate("--lora", gate.world.good, "--baseline", baseline)
+        run = gate("--lora", gate.world.good, "--lora-baseline", baseline)
         assert run.code == 4
         assert f"--lora-baseline {baseline} lies in {first.report_folder}" in run.err
         assert (first.report_folder / "report.json").read_bytes() == before
@@ -154,7 +156,7 @@ def test_a_device_or_a_link_is_not_followed(tmp_path: Path) -> None:
         (["--lora-images", "a", "--store", "s"], "s/report", None),
         (["--report", "b", "--lora", "a", "--report", "c", "--lora-seeds", "0"], "c", None),
         (["--lora", "--report", "b"], "b", None),
-        (["--images", "a", "--lora-store=s", "--", "--report", "b"], "s/report", None),
+        (["--images", "a", "--lora-store=s", "--", "--lora-report", "b"], "s/report", None),
     ],
 )
 def test_places_are_read_from_the_raw_command_line(
@@ -166,6 +168,7 @@ def test_places_are_read_from_the_raw_command_line(
     assert told.report == Path("/work") / report
     assert told.junit == (None if junit is None else Path(junit))
     assert told.certain == ("--images" not in arguments)
+    assert told.own == (not {"--report", "--store"} & set(arguments))
 
 
 @pytest.mark.parametrize("arguments", [[], ["--report", "b"], ["--", "--lora", "a"], ["--lora-seeds", "1"]])
@@ -189,7 +192,7 @@ WAIT = "import time\ndef pytest_collection_finish(session):\n    open('waits', '
 def busy(gate: Gate) -> subprocess.Popen[bytes]:
     """A run that goes on, into the folder "report"."""
     (gate.folder / "wait.py").write_text(WAIT)
-    where = ("--policy", gate.world.policy, "--store", gate.world.store, "--report", "report")
+    where = ("--lora-policy", gate.world.policy, "--lora-store", gate.world.store, "--lora-report", "report")
     process = subprocess.Popen(
         command("-p", "wait", "--lora", gate.world.good, *where),
         cwd=gate.folder, env=environment(),
@@ -216,7 +219,7 @@ def test_a_second_run_into_a_folder_is_refused_and_names_the_first(
     assert gate("--lora", "gone.safetensors").code == 4
     assert gate("--lora", gate.world.good, "--unknown-option").code == 4
     assert kept.read_text() == "of the first\n"
-    assert gate("--lora", gate.world.good, "--report", "other").code == 0
+    assert gate("--lora", gate.world.good, "--lora-report", "other").code == 0
 
 
 def test_what_a_killed_run_leaves_blocks_nobody(gate: Gate, busy: subprocess.Popen[bytes]) -> None:
@@ -245,5 +248,5 @@ def test_a_lock_is_not_left(gate: Gate) -> None:
     assert gate("--lora", gate.world.good, "--unknown-option").code == 4
     assert not (run.report_folder / ".lock").exists()
     shutil.rmtree(run.report_folder)
-    assert gate("--lora", gate.world.good, "--seeds", "0").code == 4
+    assert gate("--lora", gate.world.good, "--lora-seeds", "0").code == 4
     assert not run.report_folder.exists()

@@ -149,7 +149,7 @@ def test_a_junit_file_that_is_a_device_is_left_alone(gate: Gate) -> None:
 
 @pytest.mark.parametrize("size", [2_000, 30_000])
 def test_a_limit_on_the_size_of_files(gate: Gate, size: int) -> None:
-    where = ("--policy", gate.world.policy, "--store", gate.world.store, "--report", "report")
+    where = ("--lora-policy", gate.world.policy, "--lora-store", gate.world.store, "--lora-report", "report")
     done = subprocess.run(
         command("--lora", gate.world.good, "--junitxml", "junit.xml", *where, "-p", "no:faulthandler"),
         cwd=gate.folder, env=environment(), capture_output=True, text=True, check=False,

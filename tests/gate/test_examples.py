@@ -50,13 +50,13 @@ def test_a_metric_of_ones_own_on_a_network_of_ones_own(gate: Gate) -> None:
     shutil.copy(gate.world.policy / "prompts.yaml", policy)
     (policy / "references").symlink_to(MINIATURE / "references")
     onnx_file(policy / "encoder.onnx")
-    run = gate("--lora", gate.world.good, "--policy", policy)
+    run = gate("--lora", gate.world.good, "--lora-policy", policy)
     assert run.code == 0, run.out + run.err
     for check in ("typical", "distribution", "realistic"):
         assert run.row(check)["measurement"]["label"] == "the clinic's encoder"
     strict = (policy / "thresholds.yaml").read_text().replace("max: 3", "max: 0.01")
     (policy / "thresholds.yaml").write_text(strict)
-    failed = gate("--lora", gate.world.good, "--policy", policy)
+    failed = gate("--lora", gate.world.good, "--lora-policy", policy)
     assert failed.code == 1
     assert failed.outcomes["good", "typical"] == "FAIL"
 

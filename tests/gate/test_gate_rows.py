@@ -17,7 +17,7 @@ ROWS = """\
 
 def test_every_kind_of_row_is_measured_and_said(gate: Gate) -> None:
     policy = gate.world.write(gate.folder / "policy", ROWS)
-    run = gate("--lora", gate.world.good, "--policy", policy)
+    run = gate("--lora", gate.world.good, "--lora-policy", policy)
     assert run.code == 0, run.out + run.err
     gain, share, worst, changed = (
         run.row(name)["measurement"] for name in ("identity-gain", "most-faces", "worst", "changed")
@@ -43,7 +43,7 @@ def test_a_row_that_does_not_fit_its_metric_is_refused_before_anything_is_made(g
         ("metric: sharpness, against: baseline, min: 1", "compares with no pictures; 'gain: true' measures"),
     ):
         policy = gate.world.write(gate.folder / "policy", f"  mine: {{{limits}, why: for this test}}\n")
-        run = gate("--lora", gate.world.good, "--policy", policy)
+        run = gate("--lora", gate.world.good, "--lora-policy", policy)
         assert run.code == 4
         assert words in run.err
 
@@ -51,7 +51,10 @@ def test_a_row_that_does_not_fit_its_metric_is_refused_before_anything_is_made(g
 def test_limits_calibrated_on_another_network_are_an_error_that_names_both(gate: Gate) -> None:
     row = "{metric: arcface, min: 0.1, max_missing: 0.5, why: w, calibrated_on: {identity: other, good: [a]}}"
     run = gate(
-        "--lora", gate.world.good, "--policy", gate.world.write(gate.folder / "policy", f"  mine: {row}\n")
+        "--lora",
+        gate.world.good,
+        "--lora-policy",
+        gate.world.write(gate.folder / "policy", f"  mine: {row}\n"),
     )
     assert run.code == 1
     assert run.outcomes[("good", "mine")] == "ERROR"
@@ -60,7 +63,7 @@ def test_limits_calibrated_on_another_network_are_an_error_that_names_both(gate:
 
 def test_a_limit_that_the_references_themselves_miss_is_an_error(gate: Gate) -> None:
     rows = "  mine: {metric: trunk_frechet, max: 1.0, why: for this test}\n"
-    run = gate("--lora", gate.world.good, "--policy", gate.world.write(gate.folder / "policy", rows))
+    run = gate("--lora", gate.world.good, "--lora-policy", gate.world.write(gate.folder / "policy", rows))
     assert run.code == 4
     assert "cannot be reached with 8 images: references (24) against themselves give" in run.err
     assert not (run.report_folder / "report.json").exists()

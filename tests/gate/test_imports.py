@@ -49,7 +49,7 @@ def test_the_package_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("arguments", [("--collect-only",), ()], ids=["collected", "judged"])
 def test_what_is_stored_needs_no_network(gate: Gate, arguments: tuple[str, ...]) -> None:
     """Nothing changed since the last run: it takes a second, without torch and its like."""
-    where = ("--policy", gate.world.policy, "--store", gate.world.store, "--report", "report")
+    where = ("--lora-policy", gate.world.policy, "--lora-store", gate.world.store, "--lora-report", "report")
     run, seen = imported(gate, "--lora", gate.world.good, *where, *arguments)
     assert run.code == (1 if arguments else 0), run.out + run.err
     assert seen & NETWORKS == set()
@@ -57,7 +57,7 @@ def test_what_is_stored_needs_no_network(gate: Gate, arguments: tuple[str, ...])
 
 def test_a_refused_file_needs_no_network(gate: Gate) -> None:
     (gate.folder / "broken.safetensors").write_bytes(b"")
-    where = ("--policy", gate.world.policy, "--store", "store")
+    where = ("--lora-policy", gate.world.policy, "--lora-store", "store")
     run, seen = imported(gate, "--lora", "broken.safetensors", *where)
     assert run.code == 1
     assert seen & NETWORKS == set()

@@ -24,9 +24,9 @@ class Killed:
 def killed(world: World, tmp_path_factory: pytest.TempPathFactory) -> Killed:
     folder = tmp_path_factory.mktemp("killed")
     store = folder / "store"
-    arguments = ("--lora", world.good, "--batch-size", "1", "--store", store)
+    arguments = ("--lora", world.good, "--lora-batch-size", "1", "--lora-store", store)
     process = subprocess.Popen(
-        command(*arguments, "--policy", world.policy),
+        command(*arguments, "--lora-policy", world.policy),
         cwd=folder,
         env=environment(),
         stdout=subprocess.DEVNULL,

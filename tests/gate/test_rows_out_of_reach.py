@@ -22,8 +22,10 @@ def test_a_row_that_cannot_pass_is_refused_before_anything_is_made(
     gate: Gate, metric: str, limits: str, words: str, most: int | None
 ) -> None:
     policy = gate.world.write(gate.folder / "policy", row("sound", metric, limits))
-    looks = ("--until-decided", most) if most else ()
-    run = gate("--lora", gate.world.good, "--policy", policy, "--store", gate.folder / "fresh", *looks)
+    looks = ("--lora-until-decided", most) if most else ()
+    run = gate(
+        "--lora", gate.world.good, "--lora-policy", policy, "--lora-store", gate.folder / "fresh", *looks
+    )
     assert run.code == 4
     assert "sound: 8 prompts cannot show max 0.200" in run.err
     assert (words if most is None else words.partition(" shows")[0]) in run.err

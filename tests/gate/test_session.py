@@ -131,7 +131,7 @@ def test_a_run_that_is_stopped_by_hand_keeps_its_own_status(gate: Gate) -> None:
 def test_an_optional_row_is_reported_and_does_not_block(gate: Gate) -> None:
     rows = row("identity", "arcface", "min: -1, max_missing: 1")
     rows += row("strict", "arcface", "min: 0.99, max_missing: 1, required: false")
-    run = gate("--lora", gate.world.good, "--policy", gate.world.write(gate.folder / "policy", rows))
+    run = gate("--lora", gate.world.good, "--lora-policy", gate.world.write(gate.folder / "policy", rows))
     assert run.code == 0, run.out + run.err
     assert run.outcomes["good", "strict"] == "FAIL"
     assert run.report["outcome"] == "PASS"
@@ -140,7 +140,7 @@ def test_an_optional_row_is_reported_and_does_not_block(gate: Gate) -> None:
 def test_a_straddling_interval_blocks_and_says_how_many_prompts_would_decide(gate: Gate) -> None:
     value = gate("--lora", gate.world.good).row("identity")["measurement"]["value"]
     rows = row("identity", "arcface", f"min: {value - 0.001:.5f}, rule: bound, max_missing: 0.5")
-    run = gate("--lora", gate.world.good, "--policy", gate.world.write(gate.folder / "policy", rows))
+    run = gate("--lora", gate.world.good, "--lora-policy", gate.world.write(gate.folder / "policy", rows))
     assert run.code == 1
     assert run.report["outcome"] == "INCONCLUSIVE"
     assert "straddles min" in run.row("identity")["reason"]
@@ -174,7 +174,7 @@ def test_a_metric_of_ones_own_that_raises_is_a_sentence_with_its_line(gate: Gate
         "    raise ZeroDivisionError('a bug of mine')\n"
     )
     policy = gate.world.write(gate.folder / "policy", row("own", "mine", "min: 0"))
-    run = gate("--lora", gate.world.good, "--policy", policy)
+    run = gate("--lora", gate.world.good, "--lora-policy", policy)
     assert run.code == 1
     assert run.outcomes["good", "own"] == "ERROR"
     assert run.row("own")["reason"] == "mine raised ZeroDivisionError: a bug of mine (conftest.py:5)"

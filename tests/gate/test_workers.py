@@ -20,7 +20,7 @@ def shared(world: World, tmp_path_factory: pytest.TempPathFactory) -> Shared:
     folder = tmp_path_factory.mktemp("workers")
     gate = Gate(folder, world)
     store = folder / "store"
-    arguments = ("-n", "2", "-W", "error", "--batch-size", "2", "--store", store)
+    arguments = ("-n", "2", "-W", "error", "--lora-batch-size", "2", "--lora-store", store)
     return Shared(gate("--lora", world.good, "--lora", world.bad, *arguments), store)
 
 

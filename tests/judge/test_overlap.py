@@ -134,7 +134,7 @@ def test_the_gate_stops_before_an_image_is_made(gate: Gate) -> None:
     shutil.copy(MINIATURE / "references" / "03.png", policy / "train" / "mine.png")
     text = (policy / "thresholds.yaml").read_text()
     (policy / "thresholds.yaml").write_text(text.replace(f"train: {MINIATURE}/train", "train: train"))
-    run = gate("--lora", gate.world.good, "--policy", policy)
+    run = gate("--lora", gate.world.good, "--lora-policy", policy)
     assert run.code == 4
     assert "train/mine.png and references/03.png are the same file; hold references out" in run.err
 
@@ -144,6 +144,6 @@ def test_a_reference_that_is_there_twice_stops_the_gate(gate: Gate) -> None:
     folder = gate.folder / "references"
     shutil.copytree(MINIATURE / "references", folder)
     shutil.copy(folder / "00.png", folder / "00 (copy).png")
-    run = gate("--lora", gate.world.good, "--policy", policy, "--references", folder)
+    run = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-references", folder)
     assert run.code == 4
     assert "references/00 (copy).png and references/00.png are the same file" in run.err

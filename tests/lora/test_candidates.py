@@ -1,4 +1,4 @@
-"""--lora, --lora-scale and --with-lora as records."""
+"""--lora, --lora-scale and --lora-with as records."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_colon_may_be_part_of_a_companion_s_name(folder: Path) -> None:
 def test_a_companion_that_cannot_be_used(folder: Path, given: list[str], message: str) -> None:
     with pytest.raises(ConfigError) as error:
         companions(given, folder)
-    assert str(error.value).startswith("--with-lora: ")
+    assert str(error.value).startswith("--lora-with: ")
     assert message in str(error.value)
 
 

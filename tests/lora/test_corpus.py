@@ -219,7 +219,7 @@ GATE = "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
 )
 def test_a_mistyped_path_is_no_hub_id(gate: Gate, name: str) -> None:
     command = [sys.executable, "-c", OFFLINE + GATE, "-p", "no:cacheprovider", "--lora", name]
-    given = ["--policy", gate.world.policy, "--store", gate.world.store]
+    given = ["--lora-policy", gate.world.policy, "--lora-store", gate.world.store]
     env = {key: value for key, value in environment().items() if key != "HF_HUB_OFFLINE"}
     run = subprocess.run(
         [*command, *given], cwd=gate.folder, env=env, capture_output=True, text=True, check=False

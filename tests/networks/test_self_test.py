@@ -217,7 +217,7 @@ def test_the_gate_ends_before_anything_is_generated(gate: Gate) -> None:
     found = yaml.safe_load(path.read_text())
     found["networks"]["trunk"]["self_test"] = {"first-second": 0.5}
     path.write_text(yaml.safe_dump(found, sort_keys=False))
-    run = gate("--lora", gate.world.good, "--policy", policy, "--store", gate.folder / "fresh")
+    run = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-store", gate.folder / "fresh")
     assert run.code == 4
     assert "first-second is 0.640, not 0.500 (by the policy)" in run.err
     assert not (gate.folder / "fresh" / "images").exists()

@@ -1,4 +1,4 @@
-"""--baseline report.json: no worse than the last approved release, on the same prompts and seeds."""
+"""--lora-baseline report.json: no worse than the last approved release, on the same prompts and seeds."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def compared(run: Run) -> dict[str, dict[str, Any]]:
 def test_a_row_that_became_worse_than_allowed_fails_and_says_where(
     gate: Gate, policy: Path, approved: Path
 ) -> None:
-    run = gate("--lora", gate.world.bad, "--policy", policy, "--baseline", approved)
+    run = gate("--lora", gate.world.bad, "--lora-policy", policy, "--lora-baseline", approved)
     assert run.code == 1
     failed = [check for (_, check), outcome in run.outcomes.items() if outcome != "PASS"]
     assert failed == ["regression-identity"], run.out + run.err
@@ -98,7 +98,7 @@ def test_a_row_that_became_worse_than_allowed_fails_and_says_where(
 
 
 def test_the_same_lora_is_no_worse_than_itself(gate: Gate, policy: Path, approved: Path) -> None:
-    run = gate("--lora", gate.world.good, "--policy", policy, "--baseline", approved)
+    run = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-baseline", approved)
     assert run.code == 0, run.out + run.err
     document = json.loads(approved.read_text())
     section = run.report["baseline"]
@@ -118,7 +118,7 @@ def test_the_same_lora_is_no_worse_than_itself(gate: Gate, policy: Path, approve
 
 
 def test_a_limit_that_moved_since_is_said_and_no_obstacle(gate: Gate, policy: Path, approved: Path) -> None:
-    run = gate("--lora", gate.world.good, "--policy", policy, "--baseline", approved)
+    run = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-baseline", approved)
     moved = run.report["baseline"]["policy_differences"]
     assert "identity: min 0.450 -> -1.000, looser" in moved
     assert "faces: max 0.500 -> 1.000, looser" in moved
@@ -174,7 +174,7 @@ def test_what_was_made_or_measured_otherwise_is_not_compared(
     change: Callable[[dict[str, Any]], None],
     sentence: str,
 ) -> None:
-    run = gate("--lora", gate.world.good, "--policy", policy, "--baseline", edited(change))
+    run = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-baseline", edited(change))
     assert run.code == 1
     assert run.outcomes["good", "regression-identity"] == "ERROR", run.out + run.err
     assert run.outcomes["good", "identity"] == "PASS"
@@ -188,7 +188,7 @@ def test_what_was_made_or_measured_otherwise_is_not_compared(
 def test_weights_of_one_row_are_that_rows_obstacle_only(
     gate: Gate, policy: Path, edited: Callable[[Callable[[dict[str, Any]], None]], Path]
 ) -> None:
-    run = gate("--lora", gate.world.good, "--policy", policy, "--baseline", edited(other_weights))
+    run = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-baseline", edited(other_weights))
     outcomes = [
         run.outcomes["good", f"regression-{check}"] for check in ("identity", "faces", "distribution")
     ]
@@ -201,9 +201,12 @@ def test_other_prompts_and_another_sampler_are_known_before_anything_is_made(
     policy = gate.world.write(gate.folder / "policy", LENIENT + ALLOWED, prompts=7)
     text = (policy / "prompts.yaml").read_text()
     (policy / "prompts.yaml").write_text(text.replace("guidance: 2.0", "guidance: 3.0"))
-    run = gate("--lora", gate.world.good, "--policy", policy, "--baseline", approved, "--setup-plan")
+    run = gate(
+        "--lora", gate.world.good, "--lora-policy", policy, "--lora-baseline", approved, "--setup-plan"
+    )
     told = (
-        "--baseline: cannot be compared with this run: sampler's guidance: 2.0 before, 3.0 now; prompt black"
+        "--lora-baseline: cannot be compared with this run: "
+        "sampler's guidance: 2.0 before, 3.0 now; prompt black"
     )
     assert told in run.err
 
@@ -212,7 +215,16 @@ def test_other_references_are_other_references(gate: Gate, policy: Path, approve
     (gate.folder / "photos").mkdir()
     for picture in sorted((MINIATURE / "references").glob("*.png"))[:3]:
         shutil.copy(picture, gate.folder / "photos")
-    arguments = ("--policy", policy, "--baseline", approved, "--references", "photos", "-k", "identity")
+    arguments = (
+        "--lora-policy",
+        policy,
+        "--lora-baseline",
+        approved,
+        "--lora-references",
+        "photos",
+        "-k",
+        "identity",
+    )
     run = gate("--lora", gate.world.good, *arguments)
     assert "against references (24)" in run.row("regression-identity")["reason"]
     assert "against references (3)" in run.row("regression-identity")["reason"]
@@ -226,7 +238,7 @@ def test_an_image_without_a_counterpart_is_said_and_counts_for_nothing(
         values[0][1] = None
         del values[1]
 
-    run = gate("--lora", gate.world.good, "--policy", policy, "--baseline", edited(without))
+    run = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-baseline", edited(without))
     found = compared(run)["likeness"]
     assert (found["pairs"], found["found"], found["lost"], found["absent"]) == (6, 1, 0, 1)
     assert found["difference"] == 0
@@ -236,7 +248,7 @@ def test_an_image_without_a_counterpart_is_said_and_counts_for_nothing(
 
 def test_without_regression_in_the_policy_it_informs(gate: Gate, approved: Path) -> None:
     policy = gate.world.write(gate.folder / "policy", LENIENT)
-    run = gate("--lora", gate.world.bad, "--policy", policy, "--baseline", approved)
+    run = gate("--lora", gate.world.bad, "--lora-policy", policy, "--lora-baseline", approved)
     assert run.code == 0, run.out + run.err
     told = " ".join(run.out.split())  # whatever the width of the terminal
     assert "the policy has no 'regression:', so no difference is limited" in told
@@ -246,13 +258,15 @@ def test_without_regression_in_the_policy_it_informs(gate: Gate, approved: Path)
 
 
 def test_a_policy_that_compares_must_be_told_with_what(gate: Gate, policy: Path) -> None:
-    run = gate("--lora", gate.world.good, "--policy", policy)
+    run = gate("--lora", gate.world.good, "--lora-policy", policy)
     assert run.code == 4
-    assert "regression: compares with the last approved release; name its report with --baseline" in run.err
-    first = gate("--lora", gate.world.good, "--policy", policy, "--baseline", "none")
+    assert (
+        "regression: compares with the last approved release; name its report with --lora-baseline" in run.err
+    )
+    first = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-baseline", "none")
     assert first.code == 0, first.out + first.err
-    assert first.report["baseline"]["note"] == "not compared with an earlier release: --baseline none"
-    assert "not compared with an earlier release: --baseline none" in first.out
+    assert first.report["baseline"]["note"] == "not compared with an earlier release: --lora-baseline none"
+    assert "not compared with an earlier release: --lora-baseline none" in first.out
     assert "regression-identity" not in {check for _, check in first.outcomes}
 
 
@@ -266,7 +280,8 @@ def test_a_run_that_was_killed_says_with_what_it_was_compared(
     gate: Gate, policy: Path, approved: Path
 ) -> None:
     left = killed(
-        gate("--lora", gate.world.good, "--policy", policy, "--baseline", approved), gate.folder / "a"
+        gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-baseline", approved),
+        gate.folder / "a",
     )
     assert main(["report", str(left)]) == 0
     found = json.loads((left / "report.json").read_text())
@@ -279,16 +294,16 @@ def test_a_run_that_was_killed_says_with_what_it_was_compared(
         assert "the run has not finished, so only what" in text
         assert "INCOMPLETE: good.safetensors, " in text
         assert "PASS: good" not in text
-    run = gate("--lora", gate.world.good, "--policy", policy, "--baseline", left)
+    run = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-baseline", left)
     assert run.code == 4
     assert "its run has not finished, so it did not pass" in run.err
-    first = gate("--lora", gate.world.good, "--policy", policy, "--baseline", "none")
+    first = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-baseline", "none")
     none = lora_checks.report.read(killed(first, gate.folder / "b"))
-    assert none["baseline"]["note"] == "not compared with an earlier release: --baseline none"
+    assert none["baseline"]["note"] == "not compared with an earlier release: --lora-baseline none"
 
 
 def test_a_comparison_that_was_deselected_is_no_pass(gate: Gate, policy: Path, approved: Path) -> None:
-    arguments = ("--policy", policy, "--baseline", approved, "-k", "not regression")
+    arguments = ("--lora-policy", policy, "--lora-baseline", approved, "-k", "not regression")
     run = gate("--lora", gate.world.good, *arguments)
     assert run.code == 1
     missing = run.report["loras"][0]["missing"]
@@ -296,7 +311,7 @@ def test_a_comparison_that_was_deselected_is_no_pass(gate: Gate, policy: Path, a
 
 
 def test_every_lora_of_the_run_is_compared(gate: Gate, policy: Path, approved: Path) -> None:
-    arguments = ("--policy", policy, "--baseline", approved, "-n", "2")
+    arguments = ("--lora-policy", policy, "--lora-baseline", approved, "-n", "2")
     run = gate("--lora", gate.world.good, "--lora", gate.world.bad, *arguments)
     assert run.outcomes["good", "regression-identity"] == "PASS", run.out + run.err
     assert run.outcomes["wrong-identity", "regression-identity"] == "FAIL"
@@ -305,10 +320,10 @@ def test_every_lora_of_the_run_is_compared(gate: Gate, policy: Path, approved: P
 
 def test_a_report_of_several_needs_a_name(gate: Gate, policy: Path, first_run: Run) -> None:
     both = first_run.report_folder / "report.json"
-    run = gate("--lora", gate.world.good, "--policy", policy, "--baseline", both)
+    run = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-baseline", both)
     assert run.code == 4
     assert "holds 2 LoRAs; say which as report.json#NAME: good, wrong-identity" in run.err
-    named = gate("--lora", gate.world.good, "--policy", policy, "--baseline", f"{both}#good")
+    named = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-baseline", f"{both}#good")
     assert named.code == 0, named.out + named.err
 
 
@@ -345,7 +360,7 @@ def test_what_is_no_approval_is_refused_before_anything_is_made(
         (broken(gate, "{"), "is no JSON"),
         (edited(of_run(finished=None)), "its run has not finished, so it did not pass"),
         (edited(of_run(other_failures=["test_own.py::test"])), "its run failed in test_own.py::test"),
-        (edited(of_run(until_decided=32)), "was made with --until-decided"),
+        (edited(of_run(until_decided=32)), "was made with --lora-until-decided"),
         (edited(unnamed), "says schema 2 and does not keep to it"),
         (edited(without_a_reason), "the rows of good cannot be read"),
         (edited(of_run(prompts=[{"text": "a"}])), "the rows of good cannot be read"),
@@ -354,22 +369,22 @@ def test_what_is_no_approval_is_refused_before_anything_is_made(
         (broken(gate, '{"schema": 1}'), "is a report of schema 1, and this version compares schema 2"),
         (broken(gate, "[]"), "is no JSON object; name the report.json"),
     ]:
-        run = gate("--lora", gate.world.good, "--policy", policy, "--baseline", report)
+        run = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-baseline", report)
         assert run.code == 4, (report, run.out)
         assert sentence in run.err, report
 
 
 def test_a_run_that_makes_as_many_as_it_takes_has_no_pairs(gate: Gate, policy: Path, approved: Path) -> None:
-    arguments = ("--policy", policy, "--baseline", approved, "--until-decided", 32)
+    arguments = ("--lora-policy", policy, "--lora-baseline", approved, "--lora-until-decided", 32)
     run = gate("--lora", gate.world.good, *arguments)
     assert run.code == 4
-    assert "--until-decided makes as many as it takes" in run.err
+    assert "--lora-until-decided makes as many as it takes" in run.err
 
 
 def test_it_needs_a_lora(gate: Gate) -> None:
-    run = gate.pytest("--baseline", "report.json")
+    run = gate.pytest("--lora-baseline", "report.json")
     assert run.code == 4
-    assert "--baseline is for the LoRA gate" in run.err
+    assert "--lora-baseline is for the LoRA gate" in run.err
 
 
 def pictures(gate: Gate, lora: str) -> Path:
@@ -386,10 +401,10 @@ def test_pictures_made_elsewhere_are_compared_with_their_like(
     gate: Gate, policy: Path, approved: Path
 ) -> None:
     good, bad = pictures(gate, "good"), pictures(gate, "wrong-identity")
-    arguments = ("--images", good, "--policy", policy, "--baseline")
-    first = gate(*arguments, "none", "--report", "first")
+    arguments = ("--lora-images", good, "--lora-policy", policy, "--lora-baseline")
+    first = gate(*arguments, "none", "--lora-report", "first")
     assert first.code == 0, first.out + first.err
-    run = gate("--images", bad, "--policy", policy, "--baseline", "first")
+    run = gate("--lora-images", bad, "--lora-policy", policy, "--lora-baseline", "first")
     assert run.code == 1
     failed = [check for (_, check), outcome in run.outcomes.items() if outcome != "PASS"]
     assert failed == ["regression-identity"], run.out + run.err
@@ -408,7 +423,7 @@ def test_pictures_made_elsewhere_are_compared_with_their_like(
 def test_by_bound_the_interval_of_the_change_decides(gate: Gate, approved: Path) -> None:
     allowed = "regression: {likeness: {allowed: 0.0001, rule: bound}}\n"
     policy = gate.world.write(gate.folder / "policy", LENIENT + allowed)
-    run = gate("--lora", gate.world.bad, "--policy", policy, "--baseline", approved)
+    run = gate("--lora", gate.world.bad, "--lora-policy", policy, "--lora-baseline", approved)
     found = compared(run)["likeness"]
     assert found["sides"] == 1
     outcome = run.outcomes["wrong-identity", "regression-likeness"]

@@ -1,4 +1,4 @@
-"""--batch-size N decides how fast images are made, never which; with --seeds N and --dtype on the way."""
+"""--lora-batch-size N decides how fast images are made, never which; with --lora-seeds on the way."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def make(world: World, folder: Path, *arguments: str) -> Made:
     """Four images of one prompt."""
     policy = world.write(folder / "policy", row("faces", "arcface", "stat: missing, max: 1"), prompts=1)
     gate = Gate(folder, world)
-    where = ("--policy", policy, "--store", folder / "store")
-    run = gate("--lora", world.good, "--seeds", "4", *where, *arguments)
+    where = ("--lora-policy", policy, "--lora-store", folder / "store")
+    run = gate("--lora", world.good, "--lora-seeds", "4", *where, *arguments)
     assert run.code == 0, run.out + run.err
     shown = folder / run.row("faces")["images"]
     return Made(run, {path.name: np.asarray(Image.open(path)).astype(int) for path in shown.glob("*.png")})
@@ -32,12 +32,12 @@ def make(world: World, folder: Path, *arguments: str) -> Made:
 
 @pytest.fixture(scope="module")
 def in_one(world: World, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return make(world, tmp_path_factory.mktemp("four"), "--batch-size", "4")
+    return make(world, tmp_path_factory.mktemp("four"), "--lora-batch-size", "4")
 
 
 @pytest.fixture(scope="module")
 def one_by_one(world: World, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return make(world, tmp_path_factory.mktemp("single"), "--batch-size", "1")
+    return make(world, tmp_path_factory.mktemp("single"), "--lora-batch-size", "1")
 
 
 def test_no_pixel_is_more_than_one_grey_level_apart(in_one: Made, one_by_one: Made) -> None:
@@ -54,7 +54,7 @@ def test_the_record_says_how_it_was_made(in_one: Made, one_by_one: Made) -> None
 
 
 def test_seeds_beyond_the_policy_s_go_on_counting(in_one: Made) -> None:
-    """--seeds 4 of a policy with seeds: [1]."""
+    """--lora-seeds 4 of a policy with seeds: [1]."""
     assert in_one.run.report["run"]["seeds"] == [1, 2, 3, 4]
     different = [in_one.images[name] for name in IMAGES]
     assert all(np.abs(different[0] - other).max() > 20 for other in different[1:])
@@ -86,7 +86,7 @@ StableDiffusionPipeline.__call__ = short
 def test_a_batch_that_memory_does_not_hold_is_halved_once(world: World, in_one: Made, tmp_path: Path) -> None:
     """A device that is too small, in place of which the pipeline raises; the images are the same."""
     Gate(tmp_path, world).conftest(SHORT)
-    halved = make(world, tmp_path, "--batch-size", "4")
+    halved = make(world, tmp_path, "--lora-batch-size", "4")
     assert halved.run.err.count("memory holds no 4 images at a time: batches of 2 from here on") == 1
     facts = halved.run.report["run"]
     assert facts["made"] == {"images": 5, "batch_sizes": [1, 2], "vae_dtypes": ["float32"]}
@@ -97,12 +97,12 @@ def test_a_batch_that_memory_does_not_hold_is_halved_once(world: World, in_one: 
 
 @pytest.mark.parametrize("size", ["0", "-2"])
 def test_a_size_that_makes_no_sense(gate: Gate, size: str) -> None:
-    run = gate("--lora", gate.world.good, f"--batch-size={size}")
+    run = gate("--lora", gate.world.good, f"--lora-batch-size={size}")
     assert run.code == 4
-    assert "--batch-size must be 1 or more" in run.err
+    assert "--lora-batch-size must be 1 or more" in run.err
 
 
 def test_no_number(gate: Gate) -> None:
-    run = gate("--lora", gate.world.good, "--batch-size", "many")
+    run = gate("--lora", gate.world.good, "--lora-batch-size", "many")
     assert run.code == 4
     assert "invalid int value: 'many'" in run.err

@@ -1,4 +1,4 @@
-"""--images DIR: the pictures of a folder are gated; they were made elsewhere, so nothing is generated."""
+"""--lora-images DIR: the pictures of a folder, made elsewhere, are gated; nothing is generated."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ def number(shirt: str) -> int:
         (
             lambda shirt: f"good_000100_{number(shirt):02d}_20240101120000_1.png",
             "",
-            ("--images-from", "{lora}_{step}_{index}_{timestamp}_{seed}.png"),
+            ("--lora-images-from", "{lora}_{step}_{index}_{timestamp}_{seed}.png"),
         ),
         (
             lambda shirt: f"good_000100_{shirt}_20240101120000.png",
             "",
-            ("--images-from", "{lora}_{step}_{prompt}_{timestamp}.png"),
+            ("--lora-images-from", "{lora}_{step}_{prompt}_{timestamp}.png"),
         ),
     ],
     ids=["A1111", "ComfyUI", "sd-scripts", "a pattern"],
@@ -99,7 +99,7 @@ def number(shirt: str) -> int:
 def test_what_other_programs_save_is_measured_as_what_the_gate_made(
     gate: Gate, first_run: Run, name: Callable[[str], str], key: str, spec: tuple[str, ...]
 ) -> None:
-    run = gate("--images", resaved(gate, "samples", name, key), *spec)
+    run = gate("--lora-images", resaved(gate, "samples", name, key), *spec)
     assert run.code == 0, run.out + run.err
     assert run.outcomes == {("samples", check): "PASS" for check in ("images", *ROWS)}
     for check in ROWS:
@@ -107,7 +107,7 @@ def test_what_other_programs_save_is_measured_as_what_the_gate_made(
 
 
 def test_the_pictures_of_a_bad_lora_fail(gate: Gate) -> None:
-    run = gate("--images", copied(gate, "samples", "wrong-identity"))
+    run = gate("--lora-images", copied(gate, "samples", "wrong-identity"))
     assert run.code == 1
     assert [pair for pair, outcome in run.outcomes.items() if outcome != "PASS"] == [("samples", "identity")]
     assert run.report["outcome"] == "FAIL"
@@ -119,7 +119,7 @@ def test_a_csv_file(gate: Gate) -> None:
         csv.writer(file).writerows(
             [("file", "prompt", "seed"), *((f"{number(s)}.png", s, 1) for s in SHIRTS)]
         )
-    assert gate("--images", folder, "--images-from", "list.csv").code == 0
+    assert gate("--lora-images", folder, "--lora-images-from", "list.csv").code == 0
 
 
 def test_nothing_is_generated_and_nothing_heavy_imported(gate: Gate) -> None:
@@ -129,14 +129,14 @@ def test_nothing_is_generated_and_nothing_heavy_imported(gate: Gate) -> None:
     prompts = policy / "prompts.yaml"
     prompts.write_text(prompts.read_text().replace(str(gate.world.pipeline), "team/of-nobody"))
     spy = {"SPY": str(seen), "PYTHONPATH": str(Path(__file__).parents[1])}
-    run = gate("-p", "spy", "--images", folder, "--policy", policy, **spy)
+    run = gate("-p", "spy", "--lora-images", folder, "--lora-policy", policy, **spy)
     assert run.code == 0, run.out + run.err
     assert set(seen.read_text().split()) & (set(HEAVY) - {"numpy", "PIL", "yaml", "jinja2"}) == set()
     assert made(gate.world.store) == before
 
 
 def test_the_report_says_what_is_not_proven(gate: Gate) -> None:
-    run = gate("--images", copied(gate), "--junitxml", "junit.xml")
+    run = gate("--lora-images", copied(gate), "--junitxml", "junit.xml")
     assert CAVEAT in run.out
     assert CAVEAT in (run.report_folder / "report.md").read_text().splitlines()[0]
     assert CAVEAT in (gate.folder / "junit.xml").read_text()
@@ -153,14 +153,14 @@ def test_the_report_says_what_is_not_proven(gate: Gate) -> None:
 
 
 def test_with_the_lora_its_file_is_judged_and_the_proof_is_not_claimed(gate: Gate) -> None:
-    run = gate("--images", copied(gate), "--lora", gate.world.good)
+    run = gate("--lora-images", copied(gate), "--lora", gate.world.good)
     assert run.code == 0, run.out + run.err
     assert run.outcomes == {("good", check): "PASS" for check in ("file", "images", *ROWS)}
     assert CAVEAT in run.out
 
 
 def test_pictures_of_another_lora_are_stale(gate: Gate) -> None:
-    run = gate("--images", copied(gate), "--lora", gate.world.bad)
+    run = gate("--lora-images", copied(gate), "--lora", gate.world.bad)
     assert run.code == 1
     assert run.outcomes["wrong-identity", "file"] == "PASS"
     assert {run.outcomes["wrong-identity", check] for check in ("images", *ROWS)} == {"ERROR"}
@@ -170,7 +170,7 @@ def test_pictures_of_another_lora_are_stale(gate: Gate) -> None:
 def test_each_folder_is_a_candidate_of_its_own(gate: Gate) -> None:
     """The last one is not taken for all."""
     bad, good = copied(gate, "bad", "wrong-identity"), copied(gate, "good")
-    run = gate("--images", bad, "--images", good)
+    run = gate("--lora-images", bad, "--lora-images", good)
     assert run.code == 1
     assert {lora["name"]: lora["outcome"] for lora in run.report["loras"]} == {"bad": "FAIL", "good": "PASS"}
     assert run.outcomes["bad", "identity"] == "FAIL"
@@ -182,7 +182,7 @@ def test_folders_of_one_name_are_told_apart(gate: Gate) -> None:
     for parent in ("one", "two"):
         (gate.folder / parent).mkdir()
         copied(gate, f"{parent}/samples.v2")
-    run = gate("--images", "one/samples.v2", "--images", "two/samples.v2", "-n", "2")
+    run = gate("--lora-images", "one/samples.v2", "--lora-images", "two/samples.v2", "-n", "2")
     assert run.code == 0, run.out + run.err
     assert {lora["name"] for lora in run.report["loras"]} == {"one-samples.v2", "two-samples.v2"}
 
@@ -195,8 +195,10 @@ def test_gains_of_two_folders_are_over_one_base(gate: Gate) -> None:
     with (gate.folder / "list.csv").open("w", newline="") as file:
         names = [(f"{folder.name}-{shirt}.png", shirt, 1) for folder in (*folders, base) for shirt in SHIRTS]
         csv.writer(file).writerows([("file", "prompt", "seed"), *names])
-    both: list[object] = [part for folder in folders for part in ("--images", folder)]
-    run = gate(*both, "--baseline-images", base, "--images-from", "list.csv", "--policy", policy)
+    both: list[object] = [part for folder in folders for part in ("--lora-images", folder)]
+    run = gate(
+        *both, "--lora-baseline-images", base, "--lora-images-from", "list.csv", "--lora-policy", policy
+    )
     assert run.code == 0, run.out + run.err
     assert run.values["a", "gain"] == run.values["b", "gain"] > 0.05
 
@@ -204,10 +206,10 @@ def test_gains_of_two_folders_are_over_one_base(gate: Gate) -> None:
 def test_the_user_s_word_on_the_lora_is_recorded(gate: Gate) -> None:
     folder = resaved(gate, "samples", lambda shirt: f"{number(shirt)}.png", "parameters")
     renamed = shutil.copy(gate.world.good, gate.folder / "person.safetensors")
-    run = gate("--images", folder, "--lora", renamed)
+    run = gate("--lora-images", folder, "--lora", renamed)
     assert run.code == 1
     assert "made with 'good', not with person.safetensors" in run.row("images", "person")["reason"]
-    run = gate("--images", folder, "--lora", renamed, "--lora-images-made-with", "good")
+    run = gate("--lora-images", folder, "--lora", renamed, "--lora-images-made-with", "good")
     assert run.code == 0, run.out + run.err
     row = run.row("images", "person")
     assert "that 'good' is person.safetensors by the user's word (--lora-images-made-with)" in row["reason"]
@@ -217,7 +219,7 @@ def test_the_user_s_word_on_the_lora_is_recorded(gate: Gate) -> None:
 
 def test_a_damaged_lora_stops_every_row(gate: Gate) -> None:
     (gate.folder / "broken.safetensors").write_bytes(b"PK\x03\x04")
-    run = gate("--images", copied(gate), "--lora", "broken.safetensors")
+    run = gate("--lora-images", copied(gate), "--lora", "broken.safetensors")
     assert run.code == 1
     assert set(run.outcomes.values()) == {"ERROR"}
 
@@ -226,7 +228,7 @@ def test_missing_and_surplus_pictures_are_one_sentence_and_no_pass(gate: Gate) -
     folder = copied(gate)
     (folder / "red_1.png").unlink()
     shutil.copy(folder / "blue_1.png", folder / "blue-again.png")
-    run = gate("--images", folder)
+    run = gate("--lora-images", folder)
     assert run.code == 1
     assert set(run.outcomes.values()) == {"ERROR"}
     assert run.row("images", "samples")["reason"].endswith(
@@ -239,7 +241,7 @@ def test_a_picture_that_is_damaged_is_an_error(gate: Gate) -> None:
     folder = copied(gate)
     data = (folder / "red_1.png").read_bytes()
     (folder / "red_1.png").write_bytes(data[:-200])
-    run = gate("--images", folder)
+    run = gate("--lora-images", folder)
     assert run.code == 1
     assert run.outcomes["samples", "images"] == "ERROR"
     assert "red_1.png: cannot be decoded as a picture" in run.row("images", "samples")["reason"]
@@ -247,14 +249,14 @@ def test_a_picture_that_is_damaged_is_an_error(gate: Gate) -> None:
 
 @pytest.mark.parametrize("arguments", [("-k", "identity"), ("-k", "idnetity"), ("--co",)], ids=" ".join)
 def test_rows_that_were_not_judged_are_no_pass(gate: Gate, arguments: tuple[str, ...]) -> None:
-    run = gate("--images", copied(gate), *arguments)
+    run = gate("--lora-images", copied(gate), *arguments)
     assert run.code == 1
     if "identity" in arguments:
         assert run.report["loras"][0]["missing"] == ["images", "faces", "likeness", "distribution"]
 
 
 def test_two_workers(gate: Gate) -> None:
-    run = gate("--images", copied(gate), "-n", "2")
+    run = gate("--lora-images", copied(gate), "-n", "2")
     assert run.code == 0, run.out + run.err
     assert set(run.outcomes) == {("samples", check) for check in ("images", *ROWS)}
 
@@ -264,7 +266,7 @@ GAIN = row("gain", "arcface", "gain: true, min: 0.05, max_missing: 0.5")
 
 def test_a_gain_needs_the_pictures_without_the_lora(gate: Gate) -> None:
     policy = gate.world.write(gate.folder / "policy", GAIN)
-    run = gate("--images", copied(gate), "--policy", policy)
+    run = gate("--lora-images", copied(gate), "--lora-policy", policy)
     assert run.code == 1
     assert run.outcomes == {("samples", "images"): "PASS", ("samples", "gain"): "ERROR"}
     assert "pass --lora-baseline-images DIR" in run.row("gain", "samples")["reason"]
@@ -274,9 +276,9 @@ def test_a_gain_over_the_pictures_without_the_lora(gate: Gate, first_run: Run) -
     """Those of the other person stand in for the base's."""
     del first_run
     policy = gate.world.write(gate.folder / "policy", GAIN)
-    names: tuple[object, ...] = ("--images-from", "{prompt}_{seed}.png")
+    names: tuple[object, ...] = ("--lora-images-from", "{prompt}_{seed}.png")
     base = resaved(gate, "base", lambda shirt: f"{shirt}_1.png", "", "wrong-identity")
-    run = gate("--images", copied(gate), "--baseline-images", base, *names, "--policy", policy)
+    run = gate("--lora-images", copied(gate), "--lora-baseline-images", base, *names, "--lora-policy", policy)
     assert run.code == 0, run.out + run.err
     assert run.row("gain", "samples")["measurement"]["gain"] is True
     assert run.values["samples", "gain"] > 0.05
@@ -287,7 +289,7 @@ def test_a_check_of_ones_own_gets_the_pictures_and_no_proof(gate: Gate) -> None:
         "def test_names(images):\n    assert images.images[0].name == 'red/1'\n"
         "def test_proof(proof):\n    pass\n"
     )
-    run = gate("--images", copied(gate), "test_own.py")
+    run = gate("--lora-images", copied(gate), "test_own.py")
     assert "1 error" in run.out
     assert f"samples: {CAVEAT}" in run.out
     assert set(run.outcomes.values()) == {"PASS"}
@@ -297,34 +299,43 @@ def test_a_check_of_ones_own_gets_the_pictures_and_no_proof(gate: Gate) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--images", "gone"), "gone is no folder"),
-        (("--images", ""), "--lora-images: the argument is empty"),
-        (("--images", ".", "--images-from", "{promt}.png"), "has a field that is not known"),
-        (("--images", ".", "--baseline-images", "gone"), "--lora-baseline-images: "),
-        (("--images", ".", "--lora-scale", "0.5"), "--lora-scale is for images that the gate generates"),
-        (("--images", ".", "--base", "team/base"), "--base is for images that the gate generates"),
-        (("--images", ".", "--with-lora", "x"), "--with-lora is for images that the gate generates"),
-        (("--images", ".", "--until-decided", "64"), "--until-decided is for images that the gate generates"),
+        (("--lora-images", "gone"), "gone is no folder"),
+        (("--lora-images", ""), "--lora-images: the argument is empty"),
+        (("--lora-images", ".", "--lora-images-from", "{promt}.png"), "has a field that is not known"),
+        (("--lora-images", ".", "--lora-baseline-images", "gone"), "--lora-baseline-images: "),
+        (("--lora-images", ".", "--lora-scale", "0.5"), "--lora-scale is for images that the gate generates"),
         (
-            ("--images", ".", "--lora", "two"),
+            ("--lora-images", ".", "--lora-base", "team/base"),
+            "--lora-base is for images that the gate generates",
+        ),
+        (("--lora-images", ".", "--lora-with", "x"), "--lora-with is for images that the gate generates"),
+        (
+            ("--lora-images", ".", "--lora-until-decided", "64"),
+            "--lora-until-decided is for images that the gate generates",
+        ),
+        (
+            ("--lora-images", ".", "--lora", "two"),
             "--lora-images holds the pictures of one LoRA, and --lora names 2 files",
         ),
-        (("--images", ".", "--images", "."), "--lora-images: "),
+        (("--lora-images", ".", "--lora-images", "."), "--lora-images: "),
         (
-            ("--images", ".", "--images", "two", "--lora", "two/good.safetensors"),
+            ("--lora-images", ".", "--lora-images", "two", "--lora", "two/good.safetensors"),
             "--lora-images names 2 folders, and --lora one file",
         ),
-        (("--images", ".", "--lora-images-made-with", "x"), "--lora-images-made-with says what the pictures"),
         (
-            ("--images", ".", "--baseline-images", "a", "--baseline-images", "b"),
+            ("--lora-images", ".", "--lora-images-made-with", "x"),
+            "--lora-images-made-with says what the pictures",
+        ),
+        (
+            ("--lora-images", ".", "--lora-baseline-images", "a", "--lora-baseline-images", "b"),
             "--lora-baseline-images is given 2 times; it is for all folders, so give it once",
         ),
         (
-            ("--images", ".", "--images-from", "{prompt}", "--images-from", "{index}"),
+            ("--lora-images", ".", "--lora-images-from", "{prompt}", "--lora-images-from", "{index}"),
             "--lora-images-from is given 2 times",
         ),
-        (("--images-from", "{prompt}.png"), "--images-from is for --images DIR"),
-        (("--baseline-images", "."), "--baseline-images is for --images DIR"),
+        (("--lora-images-from", "{prompt}.png"), "--lora-images-from is for --lora-images DIR"),
+        (("--lora-baseline-images", "."), "--lora-baseline-images is for --lora-images DIR"),
     ],
 )
 def test_arguments_that_cannot_be_meant(gate: Gate, arguments: tuple[str, ...], message: str) -> None:
@@ -341,7 +352,7 @@ def test_arguments_that_cannot_be_meant(gate: Gate, arguments: tuple[str, ...], 
 def test_a_row_may_not_have_the_name_of_one_of_the_gate_s_own(gate: Gate, name: str) -> None:
     """It would be taken for the gate's row, which has passed already."""
     policy = gate.world.write(gate.folder / "policy", row(name, "arcface", "min: 0.99, max_missing: 1"))
-    run = gate("--lora", gate.world.good, "--policy", policy)
+    run = gate("--lora", gate.world.good, "--lora-policy", policy)
     assert run.code == 4
     assert f"thresholds.yaml:6: '{name}' is a row of the gate itself; choose another name" in run.err
 

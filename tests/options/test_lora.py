@@ -89,14 +89,14 @@ def test_a_path_that_names_nothing(gate: Gate, folder: Path, path: str, message:
 @pytest.mark.parametrize(
     "given",
     [
-        ("--policy", "."),
-        ("--thresholds", "t.yaml"),
-        ("--prompts", "p.yaml"),
-        ("--references", "photos"),
-        ("--base", "team/base"),
-        ("--store", "kept"),
-        ("--report", "out"),
-        ("--seeds", "2"),
+        ("--lora-policy", "."),
+        ("--lora-thresholds", "t.yaml"),
+        ("--lora-prompts", "p.yaml"),
+        ("--lora-references", "photos"),
+        ("--lora-base", "team/base"),
+        ("--lora-store", "kept"),
+        ("--lora-report", "out"),
+        ("--lora-seeds", "2"),
     ],
     ids=lambda given: given[0],
 )

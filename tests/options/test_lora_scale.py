@@ -14,7 +14,9 @@ def policy_rows() -> str:
 def test_each_strength_is_judged_by_itself(gate: Gate, policy_rows: str) -> None:
     policy = gate.world.write(gate.folder / "policy", policy_rows, prompts=1)
     store = gate.folder / "store"
-    run = gate("--lora", gate.world.good, "--lora-scale", "0.25,1", "--policy", policy, "--store", store)
+    run = gate(
+        "--lora", gate.world.good, "--lora-scale", "0.25,1", "--lora-policy", policy, "--lora-store", store
+    )
     assert run.code == 0, run.out + run.err
     assert [(lora["name"], lora["scale"]) for lora in run.report["loras"]] == [
         ("good:0.25", 0.25),
@@ -27,7 +29,7 @@ def test_each_strength_is_judged_by_itself(gate: Gate, policy_rows: str) -> None
     )
     assert 0 < weak < full
     # at strength 1 it is what a run without the option makes
-    plain = gate("--lora", gate.world.good, "--policy", policy, "--store", store)
+    plain = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-store", store)
     assert set(made(store).values()) == {1}
     assert plain.values["good", "identity"] == run.values["good:1", "identity"]
 

@@ -1,4 +1,4 @@
-"""--policy DIR: the folder with thresholds.yaml and prompts.yaml."""
+"""--lora-policy DIR: the folder with thresholds.yaml and prompts.yaml."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from world import Gate, row
 
 def test_the_current_folder_is_the_default(gate: Gate) -> None:
     gate.world.write(gate.folder)
-    run = gate.pytest("--lora", gate.world.good, "--store", gate.world.store, "--report", "report")
+    run = gate.pytest("--lora", gate.world.good, "--lora-store", gate.world.store, "--lora-report", "report")
     assert run.code == 0, run.out + run.err
     assert run.report["run"]["policy"]["directory"] == str(gate.folder)
 
 
 def test_the_record_says_which_policy_it_was(gate: Gate) -> None:
     relative = Path(gate.world.write(gate.folder / "strict")).name
-    run = gate("--lora", gate.world.good, "--policy", relative)
+    run = gate("--lora", gate.world.good, "--lora-policy", relative)
     assert run.report["run"]["policy"]["directory"] == str(gate.folder / "strict")
     other = gate.world.write(gate.folder / "lax", row("identity", "arcface", "min: -1, max_missing: 0.5"))
-    again = gate("--lora", gate.world.good, "--policy", other)
+    again = gate("--lora", gate.world.good, "--lora-policy", other)
     assert again.report["run"]["policy"]["digest"] != run.report["run"]["policy"]["digest"]
 
 
@@ -38,7 +38,7 @@ WRONG = {  # rows, and what is said of them
 
 @pytest.mark.parametrize(("rows", "message"), WRONG.values(), ids=WRONG)
 def test_a_wrong_row_is_named_before_anything_runs(gate: Gate, rows: str, message: str) -> None:
-    run = gate("--lora", gate.world.good, "--policy", gate.world.write(gate.folder / "policy", rows))
+    run = gate("--lora", gate.world.good, "--lora-policy", gate.world.write(gate.folder / "policy", rows))
     assert run.code == 4
     assert message in run.err
     assert "Traceback" not in run.out + run.err
@@ -47,9 +47,9 @@ def test_a_wrong_row_is_named_before_anything_runs(gate: Gate, rows: str, messag
 
 def test_a_folder_that_is_no_policy(gate: Gate) -> None:
     (gate.folder / "empty").mkdir()
-    run = gate("--lora", gate.world.good, "--policy", "empty")
+    run = gate("--lora", gate.world.good, "--lora-policy", "empty")
     assert run.code == 4
     assert "has no thresholds.yaml" in run.err
-    run = gate("--lora", gate.world.good, "--policy", "gone")
+    run = gate("--lora", gate.world.good, "--lora-policy", "gone")
     assert run.code == 4
     assert "gone is not a directory" in run.err

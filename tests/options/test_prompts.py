@@ -1,4 +1,4 @@
-"""--prompts FILE: other prompts for the same limits."""
+"""--lora-prompts FILE: other prompts for the same limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from world import Gate
 
 def test_another_file_is_generated(gate: Gate) -> None:
     fewer = gate.world.write(gate.folder / "fewer", prompts=3)
-    run = gate("--lora", gate.world.good, "--prompts", fewer / "prompts.yaml")
+    run = gate("--lora", gate.world.good, "--lora-prompts", fewer / "prompts.yaml")
     assert len(run.report["run"]["prompts"]) == 3
     measured = run.row("identity")["measurement"]
     assert measured["n"] + measured["missing"] == 3
@@ -19,7 +19,7 @@ def test_another_file_is_generated(gate: Gate) -> None:
 
 
 def test_a_file_that_is_not_there(gate: Gate) -> None:
-    run = gate("--lora", gate.world.good, "--prompts", "gone.yaml")
+    run = gate("--lora", gate.world.good, "--lora-prompts", "gone.yaml")
     assert run.code == 4
     assert "gone.yaml is not a file" in run.err
 
@@ -28,7 +28,7 @@ def test_a_prompt_that_the_base_would_cut_ends_the_run_before_it(gate: Gate) -> 
     policy = gate.world.write(gate.folder / "long", prompts=1)
     prompts = policy / "prompts.yaml"
     prompts.write_text(prompts.read_text().replace("photo of a", "photo of a very " + "very " * 20 + "fine"))
-    run = gate("--lora", gate.world.good, "--prompts", prompts)
+    run = gate("--lora", gate.world.good, "--lora-prompts", prompts)
     assert run.code == 4
     assert re.search(
         r"prompts\.yaml:7: prompt 'red' has \d+ tokens, and this base reads only the first 24", run.err
@@ -43,7 +43,15 @@ def test_a_cut_that_is_only_a_summary_s_is_told_and_the_run_goes_on(
     policy = gate.world.write(gate.folder / "long", prompts=1)
     prompts = policy / "prompts.yaml"
     prompts.write_text(prompts.read_text().replace("photo of a", "photo of a very " + "very " * 20 + "fine"))
-    where = ("--base", family_folder("SD3"), "--prompts", prompts, "--store", "store", "--collect-only")
+    where = (
+        "--lora-base",
+        family_folder("SD3"),
+        "--lora-prompts",
+        prompts,
+        "--lora-store",
+        "store",
+        "--collect-only",
+    )
     for _ in range(2):
         run = gate("--lora", gate.world.good, *where)
         assert run.code == 1, run.out + run.err  # collecting is no pass

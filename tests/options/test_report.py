@@ -1,4 +1,4 @@
-"""--report DIR: where report.json and report.md go."""
+"""--lora-report DIR: where report.json and report.md go."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from world import Gate
 
 
 def test_a_folder_of_ones_own(gate: Gate) -> None:
-    run = gate("--lora", gate.world.good, "--report", "out/new")
+    run = gate("--lora", gate.world.good, "--lora-report", "out/new")
     folder = gate.folder / "out" / "new"
     assert json.loads((folder / "report.json").read_text())["outcome"] == "PASS"
     assert (folder / "report.md").read_text().startswith("# PASS: good.safetensors, 6 of 6 rows")
@@ -17,14 +17,16 @@ def test_a_folder_of_ones_own(gate: Gate) -> None:
 
 
 def test_the_default_is_in_the_store(gate: Gate) -> None:
-    run = gate.pytest("--lora", gate.world.good, "--policy", gate.world.policy, "--store", gate.world.store)
+    run = gate.pytest(
+        "--lora", gate.world.good, "--lora-policy", gate.world.policy, "--lora-store", gate.world.store
+    )
     assert run.code == 0, run.out + run.err
     assert (gate.world.store / "report" / "report.json").is_file()
 
 
 def test_a_folder_that_cannot_be_written_is_known_at_once(gate: Gate) -> None:
     (gate.folder / "file").write_text("")
-    run = gate("--lora", gate.world.good, "--report", "file/out")
+    run = gate("--lora", gate.world.good, "--lora-report", "file/out")
     assert run.code == 4
     assert "cannot write the report to" in run.err
     assert "name another folder with --lora-report" in run.err

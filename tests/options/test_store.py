@@ -1,4 +1,4 @@
-"""--store DIR: where everything that was expensive is kept."""
+"""--lora-store DIR: where everything that was expensive is kept."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from world import Gate
 
 def test_the_default_is_in_the_current_folder(gate: Gate) -> None:
     (gate.folder / ".lora_checks").symlink_to(gate.world.store)
-    run = gate.pytest("--lora", gate.world.good, "--policy", gate.world.policy, "--report", "report")
+    run = gate.pytest(
+        "--lora", gate.world.good, "--lora-policy", gate.world.policy, "--lora-report", "report"
+    )
     assert run.code == 0, run.out + run.err
     assert run.report["run"]["store"] == str(gate.folder / ".lora_checks")
 
 
 def test_a_store_that_cannot_be_written_is_known_at_once(gate: Gate) -> None:
     (gate.folder / "file").write_text("")
-    run = gate("--lora", gate.world.good, "--store", "file/store")
+    run = gate("--lora", gate.world.good, "--lora-store", "file/store")
     assert run.code == 4
     assert "cannot write to the store at" in run.err
-    assert "name another folder with --store" in run.err
+    assert "name another folder with --lora-store" in run.err
     assert "Traceback" not in run.out + run.err
 
 

@@ -1,4 +1,4 @@
-"""--thresholds FILE: other limits on the same images."""
+"""--lora-thresholds FILE: other limits on the same images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def test_another_file_judges(gate: Gate) -> None:
     stricter = gate.world.write(
         gate.folder / "strict", row("identity", "arcface", "min: 0.99, max_missing: 0.5")
     )
-    run = gate("--lora", gate.world.good, "--thresholds", stricter / "thresholds.yaml")
+    run = gate("--lora", gate.world.good, "--lora-thresholds", stricter / "thresholds.yaml")
     assert run.code == 1
     assert run.outcomes == {
         ("good", "file"): "PASS",
@@ -20,7 +20,7 @@ def test_another_file_judges(gate: Gate) -> None:
 
 
 def test_a_file_that_is_not_there(gate: Gate) -> None:
-    run = gate("--lora", gate.world.good, "--thresholds", "gone.yaml")
+    run = gate("--lora", gate.world.good, "--lora-thresholds", "gone.yaml")
     assert run.code == 4
-    assert "--thresholds: " in run.err
+    assert "--lora-thresholds: " in run.err
     assert "gone.yaml is not a file" in run.err

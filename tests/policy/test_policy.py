@@ -309,19 +309,19 @@ def test_no_prompts_would_measure_nothing(write: Write) -> None:
 def test_a_missing_file_is_named_with_the_option_that_replaces_it(write: Write, name: str) -> None:
     directory = write()
     (directory / f"{name}.yaml").unlink()
-    with pytest.raises(ConfigError, match=rf"--policy: .* has no {name}\.yaml; .*--{name} FILE"):
+    with pytest.raises(ConfigError, match=rf"--lora-policy: .* has no {name}\.yaml; .*--lora-{name} FILE"):
         load_policy(directory)
 
 
 def test_paths_given_as_options_must_exist(write: Write, tmp_path: Path) -> None:
     directory, nowhere = write(), tmp_path / "nowhere"
-    with pytest.raises(ConfigError, match=r"--policy: .*nowhere is not a directory"):
+    with pytest.raises(ConfigError, match=r"--lora-policy: .*nowhere is not a directory"):
         load_policy(nowhere)
-    with pytest.raises(ConfigError, match=r"--prompts: .*nowhere is not a file"):
+    with pytest.raises(ConfigError, match=r"--lora-prompts: .*nowhere is not a file"):
         load_policy(directory, prompts=nowhere)
-    with pytest.raises(ConfigError, match=r"--references: .*nowhere does not exist"):
+    with pytest.raises(ConfigError, match=r"--lora-references: .*nowhere does not exist"):
         load_policy(directory, references=nowhere)
-    with pytest.raises(ConfigError, match=r"--base: .*nowhere does not exist"):
+    with pytest.raises(ConfigError, match=r"--lora-base: .*nowhere does not exist"):
         load_policy(directory, base=str(nowhere))
 
 
@@ -338,7 +338,7 @@ def test_more_seeds_continue_the_listed_ones() -> None:
     assert extended((5, 3), 1) == (5,)
     assert extended((5, 3), 4) == (5, 3, 6, 7)
     assert extended((MAX_SEED, 0), 4) == (MAX_SEED, 0, 1, 2)
-    with pytest.raises(ConfigError, match="--seeds: must be at least 1"):
+    with pytest.raises(ConfigError, match="--lora-seeds: must be at least 1"):
         extended((1,), 0)
 
 
@@ -350,7 +350,7 @@ def test_the_root_policy_loads(tmp_path: Path) -> None:
     assert limits["kid.mean"] == (None, 0.05)
     assert limits["arcface.mean"] == (0.5, None)
     assert len(policy.prompts.prompts) * len(policy.prompts.seeds) >= 40
-    with pytest.raises(ConfigError, match=r"references does not exist.*--references FOLDER"):
+    with pytest.raises(ConfigError, match=r"references does not exist.*--lora-references FOLDER"):
         load_policy(root)
 
 

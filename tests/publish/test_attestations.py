@@ -69,7 +69,9 @@ def test_a_release_says_with_what_it_was_compared(capsys: pytest.CaptureFixture[
     assert main(verify(FOLDER / "good.json")) == 0
     assert ", compared with last, signed by key " in capsys.readouterr().out
     assert main(verify(FOLDER / "first-release.json")) == 0
-    assert ", not compared with an earlier release (--baseline none), signed by" in capsys.readouterr().out
+    assert (
+        ", not compared with an earlier release (--lora-baseline none), signed by" in capsys.readouterr().out
+    )
     assert main(verify(FOLDER / "first-release.json", "--require", "regression-sharp")) == 1
     assert sentences(capsys.readouterr().out) == ["it lacks 1 row that must pass: regression-sharp"]
 

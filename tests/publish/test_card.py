@@ -125,17 +125,20 @@ def test_it_says_how_it_was_evaluated_and_how_to_do_it_again(tmp_path: Path) -> 
     assert "| hardware | cpu, float32 |" in text
     assert "| versions | torch 2.14.1, diffusers 0.42.1 |" in text
     assert f"| LoRA | SHA-256 {'0c1e' * 16} |" in text
-    assert "```sh\npytest --policy person --lora person.safetensors\n```" in text
+    assert "```sh\npytest --lora-policy person --lora person.safetensors\n```" in text
     assert "alice" not in (tmp_path / "README.md").read_text()
 
 
 def test_the_command_has_what_decides_and_no_place_of_this_machine() -> None:
     run = {
-        "command": "pytest --policy=/home/alice/p --seeds 4 --store /s -k x --log wandb --lora a.safetensors "
-        "--lora '/home/alice/my lora.safetensors' --dtype float16"
+        "command": "pytest --lora-policy=/home/alice/p --seeds 4 --lora-store /s -k x --log wandb "
+        "--lora a.safetensors --lora '/home/alice/my lora.safetensors' --lora-dtype float16 --dtype theirs"
     }
     lora = {"path": "/home/alice/my lora.safetensors", "name": "my lora"}
-    assert command(run, lora) == "pytest --policy p --seeds 4 --dtype float16 --lora 'my lora.safetensors'"
+    assert (
+        command(run, lora)
+        == "pytest --lora-policy p --lora-seeds 4 --lora-dtype float16 --lora 'my lora.safetensors'"
+    )
     assert placeless("see /home/alice/x/y.png; ~/b.md, train/07.png and https://host/a/b") == (
         "see y.png; b.md, train/07.png and https://host/a/b"
     )

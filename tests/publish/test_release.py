@@ -64,7 +64,7 @@ def signed(tmp_path_factory: pytest.TempPathFactory, world: World, first_run: Ru
     write_policy(folder / "policy", Path("./pipeline"))
     thresholds = folder / "policy" / "thresholds.yaml"
     thresholds.write_text(thresholds.read_text().replace(f"{MINIATURE}/", "./"))
-    where = ("--policy", "policy", "--store", world.store, "--report", "report")
+    where = ("--lora-policy", "policy", "--lora-store", world.store, "--lora-report", "report")
     run = Gate(folder, world).pytest("--lora", "good.safetensors", *where)
     assert run.code == 0, run.out + run.err
     release = Release(folder)
@@ -249,7 +249,7 @@ def test_a_run_that_exits_without_a_verdict_is_not_released(gate: Gate) -> None:
     ("arguments", "sentence"),
     [
         (("-k", "identity"), "did not pass"),
-        (("--seeds", "2"), "other prompts than"),
+        (("--lora-seeds", "2"), "other prompts than"),
         (("--lora-scale", "0.9"), "it was judged at strength 0.9, not at 1"),
     ],
 )
@@ -345,7 +345,7 @@ def test_the_word_at_the_head_of_a_report_is_not_believed(gate: Gate, first_run:
 
 
 def test_a_stack_and_several_strengths_must_be_named(gate: Gate) -> None:
-    run = gate("--lora", gate.world.good, "--lora-scale", "0.9,1", "--with-lora", f"{gate.world.bad}:0.1")
+    run = gate("--lora", gate.world.good, "--lora-scale", "0.9,1", "--lora-with", f"{gate.world.bad}:0.1")
     assert run.report["outcome"] in ("PASS", "FAIL")
     made = claim_in(gate.folder / "report")
     assert made.scales == (0.9, 1.0)

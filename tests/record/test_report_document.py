@@ -152,7 +152,7 @@ def test_a_report_that_cannot_be_written_keeps_the_old_one_and_says_so(
 
 def test_a_file_in_the_way_of_the_folder_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "report").write_text("")
-    with pytest.raises(StoreError, match="choose another folder with --report"):
+    with pytest.raises(StoreError, match="choose another folder with --lora-report"):
         report.write(document(refused("a", "damaged")), tmp_path / "report")
 
 

@@ -107,5 +107,5 @@ def test_a_file_in_the_way_of_the_pictures_is_one_clear_error(tmp_path: Path) ->
     document = page_document(tmp_path, ("one",), prompts=1, seeds=1)
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "images").write_text("")
-    with pytest.raises(StoreError, match="choose another folder with --report"):
+    with pytest.raises(StoreError, match="choose another folder with --lora-report"):
         html.write(document, tmp_path / "report")

@@ -169,7 +169,8 @@ def _cast(value: Any, dtype: Any, device: Any, carrier: Carrier, lora: Lora) -> 
         if not torch.isfinite(piece.to(dtype)).all():
             what = "holds values that are not finite"
             if torch.isfinite(piece).all():
-                what = f"overflows in {str(dtype).removeprefix('torch.')}: pass --dtype bfloat16 or float32"
+                short = str(dtype).removeprefix("torch.")
+                what = f"overflows in {short}: pass --lora-dtype bfloat16 or float32"
             raise GenerationError(f"{lora.path.name}: layer {shown(carrier.layer.name)} {what}")
     as_it_is = carrier.stored and value.element_size() <= dtype.itemsize
     return value.to(device=device, dtype=value.dtype if as_it_is else dtype).contiguous()
@@ -238,7 +239,7 @@ def _check_real(slot: Slot) -> None:
     if any(weight.is_meta for module in held for weight in module.parameters()):
         raise GenerationError(
             f"{slot.file}: {slot.component} module {slot.path} has a DoRA, LoHa or LoKr, which cannot "
-            "be applied to a base that is offloaded layer by layer: pass --offload model"
+            "be applied to a base that is offloaded layer by layer: pass --lora-offload model"
         )
 
 

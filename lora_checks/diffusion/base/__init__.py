@@ -135,5 +135,5 @@ def _absent(base: Base, why: str) -> PrerequisiteError:
     return PrerequisiteError(
         f"base model {base.model}{at} is not on this machine and could not be downloaded ({why}); "
         f"run `huggingface-cli download {base.model}` where there is internet, "
-        "or name a local pipeline directory with --base"
+        "or name a local pipeline directory with --lora-base"
     )

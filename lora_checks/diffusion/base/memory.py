@@ -13,7 +13,7 @@ from lora_checks.policy.strict_yaml import suggestion
 OFFLOADS = ("none", "model", "sequential")
 SAVINGS = ("vae-slicing", "vae-tiling", "attention-slicing")
 # Tiles are blended at their edges, and sliced attention is another kernel. Slices of the VAE are batches
-# of one, which is no more than another --batch-size; where weights wait does not change a number.
+# of one, which is no more than another --lora-batch-size; where weights wait does not change a number.
 OTHER_PIXELS = ("vae-tiling", "attention-slicing")
 
 
@@ -29,16 +29,16 @@ class Memory:
 
 
 def choose_memory(offload: str, save: str | None, device: str) -> Memory:
-    """Of ``--offload`` and ``--save-memory``. Raises `ConfigError` for what is unknown or has no use."""
+    """Of ``--lora-offload`` and ``--lora-save-memory``. Raises `ConfigError`."""
     if offload != "none" and device == "cpu":
         raise ConfigError(
-            f"--offload {offload}: moves weights off an accelerator, and this run is on the cpu"
+            f"--lora-offload {offload}: moves weights off an accelerator, and this run is on the cpu"
         )
     names = [] if save is None else [name.strip() for name in save.split(",")]
     for name in names:
         if name not in SAVINGS:
             raise ConfigError(
-                f"--save-memory: '{name}' is no way to save memory; {suggestion(name, SAVINGS)}"
+                f"--lora-save-memory: '{name}' is no way to save memory; {suggestion(name, SAVINGS)}"
             )
     return Memory(offload, tuple(name for name in SAVINGS if name in names))
 
@@ -46,7 +46,9 @@ def choose_memory(offload: str, save: str | None, device: str) -> Memory:
 def check_memory(memory: Memory, folder: Path) -> None:
     """diffusers slices the attention of UNets only; of a transformer it would say nothing and do nothing."""
     if "attention-slicing" in memory.save and not has(index_of(folder), "unet"):
-        raise ConfigError("--save-memory attention-slicing: this base has no UNet, whose attention it slices")
+        raise ConfigError(
+            "--lora-save-memory attention-slicing: this base has no UNet, whose attention it slices"
+        )
 
 
 def save_memory(pipe: Any, memory: Memory) -> None:
@@ -54,7 +56,9 @@ def save_memory(pipe: Any, memory: Memory) -> None:
     for name, switch in (("vae-slicing", "enable_slicing"), ("vae-tiling", "enable_tiling")):
         if name in memory.save:
             if not hasattr(vae, switch):
-                raise GenerationError(f"--save-memory {name}: {type(vae).__name__} of this base cannot do it")
+                raise GenerationError(
+                    f"--lora-save-memory {name}: {type(vae).__name__} of this base cannot do it"
+                )
             getattr(vae, switch)()
     if "attention-slicing" in memory.save:
         pipe.enable_attention_slicing()

@@ -125,12 +125,12 @@ class _Case:
 
     def _judge(self, name: str, effect: float, limit: float) -> float:
         if not math.isfinite(effect):
-            raise self._error(f"makes the {name} give numbers that are not finite; pass --dtype float32")
+            raise self._error(f"makes the {name} give numbers that are not finite; pass --lora-dtype float32")
         alive = any(one.layer.component == name and not one.layer.dead for one in self.adapter.placed)
         if alive and not effect > limit:
             raise self._error(
                 f"had no effect on the {name}: its output moves by {effect:.1e} of itself, by rounding alone "
-                f"it moves by {limit:.1e}; train it longer, or pass --dtype float32"
+                f"it moves by {limit:.1e}; train it longer, or pass --lora-dtype float32"
             )
         return effect
 

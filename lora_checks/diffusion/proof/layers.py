@@ -120,7 +120,7 @@ class Inspector:
             distance = float((on[kind] - wanted[kind]).norm())
             allowed = (TOLERANCE if exact else ROUNDING) * scale + NOISE * float(off[kind].norm())
             if not distance <= allowed:  # nor is NaN
-                hint = "" if exact else "; if its numbers are very small, pass --dtype float32"
+                hint = "" if exact else "; if its numbers are very small, pass --lora-dtype float32"
                 raise self._error(placed, spot, difference(on[kind], wanted[kind]) + hint)
         if sizes[1]:
             self.worst = max(self.worst, distance / sizes[1])

@@ -13,8 +13,8 @@ from lora_checks.core.errors import ReleaseError
 from lora_checks.core.words import printable
 
 PASSED, FAILED = "PASSED", "FAILED"
-APPROVED = "approved"  # the report of --baseline; without a digest for `--baseline none`
-NOT_COMPARED = "not compared with an earlier release (--baseline none)"
+APPROVED = "approved"  # the report of --lora-baseline; without a digest for `--lora-baseline none`
+NOT_COMPARED = "not compared with an earlier release (--lora-baseline none)"
 OWN_ROWS = ("file", "applied")  # of the gate itself: without them nobody knows what was measured
 Document = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ class Claim:
 
     @property
     def compared(self) -> str:
-        """With which approved release, for people; "" for a run without ``--baseline``."""
+        """With which approved release, for people; "" for a run without ``--lora-baseline``."""
         found = self.configuration.get(APPROVED)
         if found is None:
             return ""

@@ -30,7 +30,7 @@ TRACKERS = {  # name -> (package of its client, who logs)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One part of ``--log wandb,tensorboard:runs``."""
+    """One part of ``--lora-log wandb,tensorboard:runs``."""
 
     tracker: str
     where: str = ""  # project (wandb, trackio), experiment (mlflow) or folder (tensorboard)
@@ -39,7 +39,7 @@ class Target:
         return f"{self.tracker}:{self.where}" if self.where else self.tracker
 
 
-def chosen(text: str | None, option: str = "--log") -> tuple[Target, ...]:
+def chosen(text: str | None, option: str = "--lora-log") -> tuple[Target, ...]:
     """The trackers that ``text`` names, each of them installed.
 
     Raises `ConfigError` for an unknown name or a missing package: a run has to know before an hour of

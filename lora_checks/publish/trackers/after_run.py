@@ -24,7 +24,7 @@ PATIENCE = 600.0  # seconds for one tracker
 
 
 class AfterRun:
-    """The plugin of a gating run with ``--log``."""
+    """The plugin of a gating run with ``--lora-log``."""
 
     def __init__(self, config: pytest.Config, targets: Sequence[Target], report_folder: Path) -> None:
         self.config, self.targets, self.report_folder = config, targets, report_folder

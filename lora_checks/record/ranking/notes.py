@@ -90,7 +90,7 @@ def unplaced(entries: Sequence[Entry], axis: Axis | None) -> str:
 
 
 def uneven(entries: Sequence[Entry], checks: Sequence[str]) -> str:
-    """That LoRAs were not all measured on the same images, as with ``--until-decided``."""
+    """That LoRAs were not all measured on the same images, as with ``--lora-until-decided``."""
     for check in checks:
         rows = [one.rows[check] for one in entries if halvable(one.rows.get(check))]
         counts = sorted({len(row["measurement"]["per_image"]) for row in rows})

@@ -1,12 +1,12 @@
-"""Comparing with the last approved release (``--baseline report.json``), and reports with each other.
+"""Comparing with the last approved release (``--lora-baseline report.json``), and reports with each other.
 
 "Approved" is the noun here: the code's ``baseline`` is the base without the LoRA. Everything is a function
 of two reports: what may be compared (`comparable`), the difference of one row on the same prompts and seeds
 (`changes`), its verdict (`judging`), and the part of the document that tells of it (`section`).
 
-``document["baseline"]`` of a run with ``--baseline``; absent from one without::
+``document["baseline"]`` of a run with ``--lora-baseline``; absent from one without::
 
-    {"path": "gate/approved.json", "sha256": "...",        # the file of --baseline; "" for `--baseline none`
+    {"path": "gate/approved.json", "sha256": "...",        # the file of --lora-baseline; "" for `none`
      "lora": "good", "lora_sha256": "...", "scale": 1.0,   # the approved LoRA in it; scale null: not known
      "finished": "2026-11-02T10:00:00+00:00", "policy": "...",  # when it was judged, digest of its policy
      "note": "",                     # what to know first, such as that nothing was compared; often ""

@@ -1,4 +1,4 @@
-"""``--baseline`` in a gating run: the approved LoRA, what the policy allows, and the verdict on it."""
+"""``--lora-baseline`` in a gating run: the approved LoRA, what the policy allows, and the verdict on it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lora_checks.record.regression.changes import Change, Sides, better_of, chan
 from lora_checks.record.regression.comparison import NO_PAIRS, compare, row_obstacles, same_lora
 
 Run = Mapping[str, Any]
-NOT_YET = "not compared with an earlier release: --baseline none"
+NOT_YET = "not compared with an earlier release: --lora-baseline none"
 
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """What the LoRAs of this run are compared with; ``approved`` is None for ``--baseline none``."""
+    """What the LoRAs of this run are compared with; ``approved`` is None for ``--lora-baseline none``."""
 
     approved: Judged | None
     allowances: tuple[Allowance, ...] = ()
@@ -108,7 +108,7 @@ def _measured(approved: Judged, row: Threshold) -> Measurement:
 def open_against(
     argument: str | None, here: Path, policy: Policy, until_decided: int | None
 ) -> Against | None:
-    """Of ``--baseline``; None without it. Raises `ConfigError`.
+    """Of ``--lora-baseline``; None without it. Raises `ConfigError`.
 
     A policy with ``regression:`` must be told what to compare with, be it `none`: a run that compares with
     nothing must not look like one that found nothing worse.
@@ -122,7 +122,7 @@ def open_against(
         return None
     if until_decided is not None and argument != NONE:
         raise ConfigError(
-            f"{OPTION} compares the same prompts and seeds, and --until-decided makes as many as it takes; "
-            "leave one of them out"
+            f"{OPTION} compares the same prompts and seeds, and --lora-until-decided makes as many as it "
+            "takes; leave one of them out"
         )
     return Against(read_approved(argument, here), policy.regression)

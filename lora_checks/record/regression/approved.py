@@ -17,8 +17,8 @@ from lora_checks.core.records import Verdict
 from lora_checks.core.words import printable
 from lora_checks.record import document as report
 
-NONE = "none"  # `--baseline none`: there is no approved release yet
-OPTION = "--baseline"
+NONE = "none"  # `--lora-baseline none`: there is no approved release yet
+OPTION = "--lora-baseline"
 PREFIX = "regression-"  # of the checks that compare with the baseline
 REPORT = "report.json"
 
@@ -72,7 +72,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
 
 
 def read_approved(argument: str, here: Path) -> Judged | None:
-    """The LoRA that was approved last, or None for ``--baseline none``.
+    """The LoRA that was approved last, or None for ``--lora-baseline none``.
 
     Raises `ConfigError` where there is no such report, or where it did not pass: then nobody approved it.
     """
@@ -92,8 +92,8 @@ def read_approved(argument: str, here: Path) -> Judged | None:
         )
     if found.run.get("until_decided") is not None:
         raise ConfigError(
-            f"{OPTION}: {found.path} was made with --until-decided, so its images stop where they decided; "
-            "gate the approved LoRA again without it"
+            f"{OPTION}: {found.path} was made with --lora-until-decided, so its images stop where they "
+            "decided; gate the approved LoRA again without it"
         )
     return found
 

@@ -16,7 +16,7 @@ from lora_checks.policy.arms import ARMS
 
 Run = Mapping[str, Any]
 MOST_PROMPTS = 3  # named in a reason
-SAME_PIXELS = frozenset({"vae-slicing"})  # of --save-memory
+SAME_PIXELS = frozenset({"vae-slicing"})  # of --lora-save-memory
 
 
 def of_runs(before: Run, now: Run) -> list[str]:
@@ -69,7 +69,7 @@ def notes(before: Run, now: Run) -> list[str]:
         found.append("images made elsewhere: that both came from the same base and sampler is not known")
     if before.get("until_decided") is not None or now.get("until_decided") is not None:
         found.append(
-            "made with --until-decided: the intervals do not know that the images stop where they do"
+            "made with --lora-until-decided: the intervals do not know that the images stop where they do"
         )
     return found
 

@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 
 
 def context(document: Row) -> dict[str, Any] | None:
-    """None for a run without ``--baseline``."""
+    """None for a run without ``--lora-baseline``."""
     found = document.get("baseline")
     if not found:
         return None
