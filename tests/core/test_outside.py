@@ -62,7 +62,7 @@ def test_a_usage_error_under_github_actions_is_no_command(tmp_path: Path) -> Non
         [sys.executable, "-m", "lora_checks", "inspect", evil],
         [sys.executable, "-m", "lora_checks", evil],
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--lora", evil],
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--lora", "a", "--policy", evil],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--lora", "a", "--lora-policy", evil],
     ):
         done = subprocess.run(
             command,

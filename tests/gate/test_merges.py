@@ -46,9 +46,9 @@ def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Both under the miniature's own policy, 32 prompts each."""
     folder = tmp_path_factory.mktemp("merges")
     merged = merge(LORAS / "good.safetensors", LORAS / "overfit.safetensors", folder / "half.safetensors")
-    report, store = ("--report", folder / "report"), ("--store", folder / "store")
+    report, store = ("--lora-report", folder / "report"), ("--lora-store", folder / "store")
     loras = "--lora", LORAS / "good.safetensors", "--lora", merged
-    return Gate(folder, world).pytest("--policy", MINIATURE, *loras, *report, *store)
+    return Gate(folder, world).pytest("--lora-policy", MINIATURE, *loras, *report, *store)
 
 
 def test_the_merge_is_stopped_although_its_means_pass(run: Run) -> None:

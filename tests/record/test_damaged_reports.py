@@ -31,7 +31,7 @@ def real(world: World, first_run: Run, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("real")
     assert first_run.code == 1
     gate = Gate(folder, world)
-    base = gate("--lora", world.good, "--report", folder / "approved")
+    base = gate("--lora", world.good, "--lora-report", folder / "approved")
     assert base.code == 0, base.out + base.err
     rows = (
         row("identity", "arcface", "max_missing: 0.5, min: 0.45")
@@ -41,7 +41,7 @@ def real(world: World, first_run: Run, tmp_path_factory: pytest.TempPathFactory)
     )
     policy = world.write(folder / "policy", rows)
     loras = ("--lora", world.good, "--lora", world.bad)
-    run = gate(*loras, "--policy", policy, "--baseline", folder / "approved")
+    run = gate(*loras, "--lora-policy", policy, "--lora-baseline", folder / "approved")
     assert run.code == 1, run.out + run.err
     assert run.report["baseline"]
     assert run.report["ranking"]
@@ -184,9 +184,9 @@ def test_the_baseline_of_a_run_is_read_through_the_schema(real: Path, gate: Gate
     run = gate(
         "--lora",
         gate.world.good,
-        "--policy",
+        "--lora-policy",
         real.parent / "policy",
-        "--baseline",
+        "--lora-baseline",
         tmp_path / "approved.json",
     )
     assert run.code == 4
