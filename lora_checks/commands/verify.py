@@ -58,6 +58,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     add("--require", action="append", default=[], metavar="ROW", help="another row that must have passed")
     add("--weights", action="store_true", help="compare the networks' weights with those on this machine")
+    add("--code", type=_path, metavar="DIR", help="checkout with the code that judged (default: this folder)")
     add("--max-age-days", type=_days, metavar="N", help="refuse what finished longer ago")
 
 
@@ -117,6 +118,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
         require=tuple(options.require),
         weights=options.weights,
         max_age_days=options.max_age_days,
+        code=options.code,
     )
 
 

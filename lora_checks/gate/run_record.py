@@ -66,6 +66,17 @@ def _making(policy: Policy, bench: Workbench) -> Facts:
     }
 
 
+def code(files: Iterable[Facts]) -> list[Facts]:
+    """Each file once, as one or several processes have loaded it; two digests of one file are two entries."""
+    reasons: dict[tuple[str, str], set[str]] = {}
+    for one in files:
+        reasons.setdefault((one["file"], one["sha256"]), set()).update(one["for"])
+    return [
+        {"file": file, "sha256": sha256, "for": sorted(why)}
+        for (file, sha256), why in sorted(reasons.items())
+    ]
+
+
 def of_candidate(candidate: Candidate, bench: Workbench) -> Facts:
     """What is known of a LoRA before it is read."""
     scale = {} if isinstance(bench, GivenBench) else {"scale": candidate.scale}

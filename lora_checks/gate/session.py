@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from lora_checks.core.errors import LoraChecksError
+from lora_checks.core.errors import LoraChecksError, MeasureError
 from lora_checks.core.files import file_sha256
 from lora_checks.core.outside import harmless
 from lora_checks.core.records import Allowance, Lora, Outcome, Policy, Threshold, Verdict
 from lora_checks.core.words import printable
-from lora_checks.gate import run_record
+from lora_checks.gate import code, run_record
 from lora_checks.gate.ending import Ending
 from lora_checks.gate.junit_file import UNFINISHED, JunitFile
 from lora_checks.gate.provided import GivenBench
@@ -40,6 +40,7 @@ OWN_CHECKS = {
     "test_lora_applied.py": APPLIED_CHECK,
     "test_lora_images.py": IMAGES_CHECK,
 }
+CODE = "lora_checks.code"  # how a worker's files of code travel
 PROPERTY = "lora_checks.verdict"  # how a verdict travels: one JSON line in item.user_properties
 
 
@@ -67,6 +68,7 @@ class Session:
         self.of_file = cache(run_record.of_file)  # journal and report ask; each reading hashes the whole file
         self.unexplained = False  # a failure that no verdict tells of: it has to be shown
         self.other_failures: dict[str, None] = {}  # tests that failed and are no rows, such as one's own
+        self.code_of_workers: list[dict[str, Any]] = []
         self.failed = False  # some test's report says so, and with it the JUnit file
 
     @property
@@ -116,6 +118,8 @@ class Session:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """An error of ours is a sentence, not a traceback; a gate row that ends in one has a verdict too."""
         made = yield
+        if call.when == "call" and isinstance(item, pytest.Function) and _is_gate(item):
+            made = self._refuse_other_code(item, made)
         if call.excinfo is None or not made.failed:
             return made
         error = call.excinfo.value
@@ -126,6 +130,23 @@ class Session:
             self.record(item, self._error_verdict(item, error))
             made.user_properties = list(item.user_properties)
         return made
+
+    def _refuse_other_code(self, item: pytest.Function, made: pytest.TestReport) -> pytest.TestReport:
+        """What the gate's own functions say is not known where somebody has put others in their place."""
+        if names := code.replaced():
+            error = MeasureError(
+                f"not judged by the gate's own code: {', '.join(names)} was replaced while the run went on, "
+                "such as by a conftest.py; declare a metric of your own under a name of its own"
+            )
+            self.record(item, self._error_verdict(item, error))
+            made.user_properties = list(item.user_properties)
+            made.outcome, made.longrepr = "failed", str(error)
+        return made
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """What a worker of pytest-xdist has loaded, and its controller may not have."""
+        self.code_of_workers += getattr(node, "workeroutput", {}).get(CODE, [])
 
     def record(self, item: pytest.Item, found: Verdict) -> None:
         """Attach a verdict to its test; it reaches the controller with the test's report."""
@@ -190,6 +211,7 @@ class Session:
         The outermost wrapper: the JUnit file and whatever other plugins do come in between.
         """
         if self.worker:
+            self.config.workeroutput[CODE] = code.of_run(self.config, self.policy)  # type: ignore[attr-defined]
             return (yield)
         self._conclude(session)
         try:
@@ -314,6 +336,7 @@ class Session:
             "made": self.bench.made(),
             "finished": _now(),
             "seconds": round(time.monotonic() - self.clock, 2),
+            "code": run_record.code([*code.of_run(self.config, self.policy), *self.code_of_workers]),
             "other_failures": list(self.other_failures),
             "loras": [self._lora(name, found[name]) for name in self.loras],
         }

@@ -137,6 +137,11 @@ def _configuration(document: Document, entries: Sequence[Document], report: str)
     for i, lora in enumerate(run.get("companions") or (), start=1):  # two may have one file name
         notes = {"scale": f"{lora['scale']:g}"}
         found[f"companion/{i}/{printable(PurePath(lora['path']).name)}"] = Resource(lora["sha256"], notes)
+    for i, one in enumerate(run.get("code") or ()):  # one name may stand for two files
+        name = f"code/{printable(one['file'])}"
+        found[f"{name}#{i}" if name in found else name] = Resource(
+            one["sha256"], {"file": one["file"], "for": ", ".join(one["for"])}
+        )
     if run.get("elsewhere"):
         found["elsewhere"] = Resource(
             sha256_of(run["elsewhere"]["caveat"]), {"caveat": run["elsewhere"]["caveat"]}

@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from lora_checks.core.files import file_sha256
 from lora_checks.core.words import count, printable
 from lora_checks.publish.release.claim import NOT_COMPARED, PASSED, Claim, Resource, sha256_of, test_name
 from lora_checks.publish.release.wanted import Wanted, base_difference
+from lora_checks.record import code
 
 
 def differences(claim: Claim, asked: Wanted, now: datetime | None = None) -> list[str]:
@@ -21,6 +23,7 @@ def differences(claim: Claim, asked: Wanted, now: datetime | None = None) -> lis
         *_folders(claim, asked),
         *_making(claim, asked),
         *_networks(claim, asked),
+        *_code(claim, asked),
         *_age(claim, asked, now or datetime.now(UTC)),
     ]
     return [printable(sentence) for sentence in found]
@@ -105,6 +108,21 @@ def _networks(claim: Claim, asked: Wanted) -> Iterator[str]:
         was = claim.configuration.get(f"network/{row}", Resource(""))
         if was.sha256 != sha256_of(identity):
             yield f"another network measured {row}: {was.notes.get('identity', 'not stated')}, not {identity}"
+
+
+def _code(claim: Claim, asked: Wanted) -> Iterator[str]:
+    """The code that judged is what lies here, reviewed as the rest of the checkout."""
+    stated = [one for name, one in claim.configuration.items() if name.startswith("code/")]
+    for one in stated:
+        name = one.notes.get("file", "")
+        path = code.found(name, (asked.code, asked.policy.directory))
+        if path is None:
+            yield f"it was judged with {name} ({one.sha256[:12]}), which is not here; --code DIR says where"
+        elif (here := file_sha256(path)) != one.sha256:
+            yield f"it was judged with other code: {name} was {one.sha256[:12]}, and {path} is {here[:12]}"
+    for row, metric in asked.own.items():
+        if not any(f"metric {metric}" in one.notes.get("for", "").split(", ") for one in stated):
+            yield f"it does not state the code that measured {row} ({metric}, no metric of the gate)"
 
 
 def _age(claim: Claim, asked: Wanted, now: datetime) -> Iterator[str]:

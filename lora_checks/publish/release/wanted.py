@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lora_checks.core.errors import LoraChecksError, ReleaseError
@@ -11,6 +11,7 @@ from lora_checks.core.files import file_sha256
 from lora_checks.core.records import Base, Policy
 from lora_checks.diffusion import base as bases
 from lora_checks.images.decoding import image_set
+from lora_checks.metrics import BUILTIN
 from lora_checks.policy.reading import load_policy
 from lora_checks.publish.release.claim import OWN_ROWS
 from lora_checks.record.pictures import folder
@@ -30,6 +31,8 @@ class Wanted:
     companions: tuple[tuple[str, float, str], ...] = ()  # SHA-256, strength and path
     networks: Mapping[str, str] | None = None  # of required rows: what measures them; None: not compared
     max_age_days: float | None = None
+    own: Mapping[str, str] = field(default_factory=dict)  # required row -> its metric, where not of the gate
+    code: Path = Path()  # the checkout that the code of the run is compared with
 
 
 def wanted(
@@ -42,6 +45,7 @@ def wanted(
     require: tuple[str, ...] = (),
     weights: bool = False,
     max_age_days: float | None = None,
+    code: Path | None = None,
 ) -> Wanted:
     """Raises `ReleaseError` for a LoRA that cannot be read, `ConfigError` for a policy that is wrong."""
     try:
@@ -63,6 +67,8 @@ def wanted(
         companions=companions,
         networks=_networks(read) if weights else None,
         max_age_days=max_age_days,
+        own={r.name: r.metric for r in read.thresholds if r.required and r.metric not in BUILTIN},
+        code=code or Path(),
     )
 
 
