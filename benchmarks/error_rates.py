@@ -25,6 +25,7 @@ import numpy as np
 from merges import BAD, GOOD, MERGES, MINIATURE, file_of
 
 from lora_checks import metrics
+from lora_checks.core import store
 from lora_checks.core.errors import LoraChecksError
 from lora_checks.core.records import ImageFile, ImageSet, Lora, Prompt, PromptSet, Threshold, Verdict
 from lora_checks.core.store import Advance
@@ -368,7 +369,7 @@ def main() -> None:
     workbench, runs = bench(options.store, options.pool), (options.gates, options.seed)
     rows, measure = workbench.policy.thresholds, workbench.measure_row
     # the gates read the same arrays again and again
-    features.from_npy = lru_cache(maxsize=None)(features.from_npy)  # type: ignore[attr-defined]
+    store.read_array = lru_cache(maxsize=None)(store.read_array)  # type: ignore[assignment]
     pools = {name: pool_of(workbench, name) for name in options.names}
     script = plain_script(workbench, rows)
     tallies = {

@@ -7,6 +7,7 @@ LoraChecksError
 ├── LoraFileError        the LoRA file itself is unusable: train or export it again
 ├── GenerationError      the pipeline could not make the images: base, LoRA and device do not fit
 ├── StoreError           the store cannot be read or written: free the disk or choose another folder
+│   └── DamagedError     a file of the store is not what was written there: it is made anew, or delete it
 ├── MeasureError         an image or a network gave no usable number
 ├── ReportError          there is no report where one was named, or another version wrote it
 ├── ReleaseError         an attestation or a report does not release this LoRA: gate it again
@@ -17,6 +18,8 @@ Every message is one sentence a person can act on: what is wrong, where, and wha
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from lora_checks.core.outside import printable, without_commands
 
@@ -56,6 +59,14 @@ class GenerationError(LoraChecksError):
 
 class StoreError(LoraChecksError):
     """The store folder could not be read or written."""
+
+
+class DamagedError(StoreError):
+    """A file of the store is not the one that was written there. Whoever can make it anew does."""
+
+    def __init__(self, path: Path, why: object) -> None:
+        super().__init__(f"damaged file in the store: {path} ({why}); delete it and run again")
+        self.path, self.why = path, str(why)
 
 
 class MeasureError(LoraChecksError):

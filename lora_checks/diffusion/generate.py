@@ -66,7 +66,7 @@ class Studio:
             self._activate([*self._companions, *([lora] if lora else [])])
             made = list(sample(self._pipe, specs, self._limits, self._say))
         for one in made:
-            how = {"batch": one.batch, "vae_dtype": one.vae}
+            how = {"batch": one.batch, "asked_batch": len(specs), "vae_dtype": one.vae}
             yield Rendered(to_png(to_uint8(one.pixels, one.spec, self._dtype), one.spec, how), how)
 
     def prove(self, lora: Lora, others: Sequence[Lora]) -> Proof:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lora_checks.core.device import hardware, library_versions
-from lora_checks.core.errors import LoraChecksError
-from lora_checks.core.records import ImageFile, ImageSet, Lora, Policy, Verdict
+from lora_checks.core.errors import DamagedError, LoraChecksError
+from lora_checks.core.records import ImageFile, ImageSet, ImageSpec, Lora, Policy, Verdict
 from lora_checks.gate.provided import GivenBench
 from lora_checks.gate.workbench import Workbench
-from lora_checks.images import decoding, plan
-from lora_checks.images.png import recipe
+from lora_checks.images import plan
+from lora_checks.images.png import recipe, stored
 from lora_checks.lora.candidates import Candidate
 from lora_checks.record import pictures as pictures_of
 
@@ -107,12 +107,18 @@ def pictures(lora: Candidate, found: Sequence[Verdict], bench: Workbench) -> lis
     specs = [dataclasses.replace(spec, lora=sha256, lora_scale=lora.scale) for spec in bare]
     made: list[Facts] = []
     for name, spec, without in zip(names, specs, bare, strict=True):
-        path, base = bench.store.image(spec.digest), bench.store.image(without.digest)
-        if path.exists():
-            image = decoding.image_file(path, name=name, prompt=spec.prompt, seed=spec.seed)
-            other = decoding.image_file(base, name=name) if base.exists() else None
-            made.append(pictures_of.picture(image, other) | {"recipe": recipe(spec)["digest"]})
+        image, base = _stored(spec, name, bench), _stored(without, name, bench)
+        if image is not None:
+            made.append(pictures_of.picture(image, base) | {"recipe": recipe(spec)["digest"]})
     return made
+
+
+def _stored(spec: ImageSpec, name: str, bench: Workbench) -> ImageFile | None:
+    """None for a picture that is gone since it was measured, or damaged; the verdict stands."""
+    try:
+        return stored(bench.store.image(spec.digest), spec, name)
+    except (FileNotFoundError, DamagedError):
+        return None
 
 
 def _names(found: Sequence[Verdict], bench: Workbench) -> list[str]:

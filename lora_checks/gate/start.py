@@ -12,6 +12,7 @@ import pytest
 from lora_checks.core import packages
 from lora_checks.core.errors import ConfigError, LoraChecksError, LoraFileError, StoreError
 from lora_checks.core.records import Policy
+from lora_checks.core.store import Store, explained
 from lora_checks.gate import earlier
 from lora_checks.gate.console import Console
 from lora_checks.gate.provided import given_candidates, open_given
@@ -45,6 +46,8 @@ def start(config: pytest.Config) -> Session:
         bench = _bench(option, here, policy, console)
         against = open_against(option.lora_baseline, here, policy, option.lora_until_decided)
         _prepare(config, folder)
+        if not hasattr(config, "workerinput"):
+            _enter(config, bench.store)
         bench.preflight()
         bench.refuse_out_of_reach()
         if not option.collectonly and any(map(_is_readable, loras.values())):
@@ -77,6 +80,14 @@ def _is_readable(candidate: Candidate) -> bool:
     except LoraFileError:
         return False
     return True
+
+
+def _enter(config: pytest.Config, store: Store) -> None:
+    """What killed runs left in the store goes, and nobody tidies it up during this one."""
+    store.sweep()
+    with explained(store.root):
+        store.locks.enter()
+    config.add_cleanup(store.locks.leave)
 
 
 def _refuse_own_names(policy: Policy) -> None:

@@ -5,12 +5,9 @@ Nothing here is kept for another process: xdist workers meet in the store only.
 
 from __future__ import annotations
 
-import io
-import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -18,7 +15,7 @@ import numpy as np
 
 from lora_checks import metrics, networks
 from lora_checks.core.device import choose_device, choose_dtype, library_versions
-from lora_checks.core.errors import ConfigError, GenerationError, LoraChecksError
+from lora_checks.core.errors import ConfigError, GenerationError, LoraChecksError, StoreError
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import (
     ImageSet,
@@ -34,14 +31,14 @@ from lora_checks.core.records import (
     Threshold,
     digest,
 )
-from lora_checks.core.store import Progress, Store, from_json
-from lora_checks.diffusion import base, generate
+from lora_checks.core.store import Progress, Store
+from lora_checks.diffusion import base, generate, painted
 from lora_checks.diffusion.base.family import has, index_of
 from lora_checks.diffusion.base.memory import Memory, choose_memory
 from lora_checks.diffusion.base.pipeline import preflight
 from lora_checks.diffusion.proof import kept as proofs
 from lora_checks.images import decoding as images
-from lora_checks.images import gallery, plan, png
+from lora_checks.images import gallery, made, plan, png
 from lora_checks.judge import overlap, reach, row_fit, until_decided
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task
@@ -50,7 +47,6 @@ from lora_checks.networks.features import image_features
 from lora_checks.policy import arms
 from lora_checks.stats import intervals
 
-MADE = "made.jsonl"  # in the store: how each image came about, a line each
 NO_EFFECT = 2  # grey levels; batches of another size move a pixel by one
 
 
@@ -71,11 +67,11 @@ class Workbench:
     _pictures: dict[str, ImageSet] = field(default_factory=dict)
     _decided: dict[str, until_decided.Decided] = field(default_factory=dict)
     _refused: dict[Path, LoraChecksError] = field(default_factory=dict)
-    _journal: int = 0  # length of the store's journal when this bench was opened
+    _shown: dict[Path, ImageSet] = field(default_factory=dict)  # by folder
+    _journal: int = 0  # bytes of `made.FILE` when this bench was opened
 
     def __post_init__(self) -> None:
-        path = self.store.root / MADE
-        self._journal = path.stat().st_size if path.exists() else 0
+        self._journal = made.size(self.store)
 
     @cached_property
     def base(self) -> base.ResolvedBase:
@@ -153,10 +149,11 @@ class Workbench:
         texts = [(prompt.id, prompt.text, prompt.source) for prompt in said.prompts]
         decisive = [self.base.identity, said.sampler, sorted(said.places.items()), texts, self.memory]
         path = self.store.root / "preflight" / f"{digest([*decisive, library_versions()])}.json"
-        if not path.exists():
-            found = preflight(self.base, said, self.memory)
-            self.store.put(path, json.dumps(found).encode())
-        return tuple(from_json(path))
+
+        def ask() -> dict[str, Any]:
+            return {"warnings": list(preflight(self.base, said, self.memory)), "versions": library_versions()}
+
+        return tuple(self.store.record(path, ask)["warnings"])
 
     def network(self, metric: Metric, slot: str = "") -> Extractor | None:
         """The metric's network, or that of another ``slot``, built once; None for a metric of pixels."""
@@ -191,14 +188,14 @@ class Workbench:
         path = proofs.place(self.store, machine, lora, tuple(self.policy.unused_tensors))
         if path in self._refused:  # each row says so; it is tried once
             raise self._refused[path]
-        if not path.exists():
-            try:
-                proof = self.studio.prove(lora, machine.companions)
-            except LoraChecksError as error:
-                self._refused[path] = error
-                raise
-            self.store.put(path, proofs.encode(proof))
-        return proofs.decode(path)
+        prove = partial(self.studio.prove, lora, machine.companions)
+        try:
+            return proofs.kept(self.store, path, lora, machine, prove)
+        except StoreError:
+            raise
+        except LoraChecksError as error:
+            self._refused[path] = error
+            raise
 
     def candidate(self, lora: Lora, said: PromptSet | None = None) -> ImageSet:
         """The images with the LoRA, proven to be applied, made where the store lacks them.
@@ -246,16 +243,8 @@ class Workbench:
         return made
 
     def made(self) -> dict[str, Any]:
-        """What was generated into the store since this bench was opened, by any process: images and how."""
-        path = self.store.root / MADE
-        with path.open(encoding="utf-8") if path.exists() else io.StringIO() as journal:
-            journal.seek(self._journal)
-            lines = [json.loads(line) for line in journal if line.endswith("\n")]
-        return {
-            "images": len(lines),
-            "batch_sizes": sorted({line["batch"] for line in lines if "batch" in line}),
-            "vae_dtypes": sorted({line["vae_dtype"] for line in lines if "vae_dtype" in line}),
-        }
+        """What this run generated into the store, in whichever of its processes: images and how."""
+        return made.summary(self.store, self._journal)
 
     def folder(self, lora: Lora) -> Path:
         return self.store.root / gallery.folder_name(lora.name, lora.sha256)
@@ -263,32 +252,22 @@ class Workbench:
     def _images(
         self, name: str, specs: Sequence[ImageSpec], names: Sequence[str], lora: Lora | None, what: str
     ) -> ImageSet:
-        paths = [self.store.image(spec.digest) for spec in specs]
-
-        def make(indices: Sequence[int]) -> Any:
-            rendered = self.studio.render([specs[i] for i in indices], lora)
-            for i, one in zip(indices, rendered, strict=True):
-                yield one.png
-                # after it was stored: a kill between the two costs a line, never an image made twice
-                line = {"image": specs[i].digest, "process": os.getpid(), **one.how}
-                self.store.append(self.store.root / MADE, line)
-
-        self.store.fill(paths, make, self.batch_size, self.progress(f"generating {what}"))
+        looks = [plan.names(look) for look in self.looks.looks] if self.most is not None else []
+        together = painted.blocks(names, self.batch_size, looks)
+        progress = self.progress(f"generating {what}")
+        images = painted.painted(self.store, self.studio, specs, names, lora, together, progress)
         self.studio.rest()
-        return ImageSet(
-            name,
-            tuple(
-                png.stored(path, spec, names[i])
-                for i, (path, spec) in enumerate(zip(paths, specs, strict=True))
-            ),
-        )
+        return ImageSet(name, images)
 
-    def _show(self, folder: Path, made: ImageSet, specs: Sequence[ImageSpec]) -> None:
+    def _show(self, folder: Path, images: ImageSet, specs: Sequence[ImageSpec]) -> None:
+        if self._shown.get(folder) == images:  # each row asks
+            return
         record = {
-            image.name: png.recipe(spec) | {"sha256": image.sha256}
-            for image, spec in zip(made.images, specs, strict=True)
+            image.name: png.recipe(spec) | {"sha256": image.sha256, "original": str(image.path)}
+            for image, spec in zip(images.images, specs, strict=True)
         }
-        gallery.show(self.store, folder, made, record)
+        gallery.show(folder, images, record)
+        self._shown[folder] = images
 
     def measure(
         self,
@@ -380,7 +359,7 @@ def open_workbench(
     device = choose_device(device)
     bench = Workbench(
         policy=policy,
-        store=Store(store),
+        store=Store(store, say),
         device=device,
         dtype=dtype,
         batch_size=batch_size or (8 if device == "cpu" else 4),

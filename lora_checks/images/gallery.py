@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lora_checks.core.files import copy, write_atomically
 from lora_checks.core.records import ImageSet
-from lora_checks.core.store import Store
+from lora_checks.core.store import explained
 
 RECORD = "run.json"
 
@@ -26,27 +27,35 @@ def shown(path: Path) -> str:
     return min(os.path.relpath(path), str(path), key=len)
 
 
-def show(store: Store, folder: Path, images: ImageSet, record: Mapping[str, Any]) -> None:
-    """Make ``folder`` show exactly ``images`` of the store, without copying where the disk allows it."""
-    folder.mkdir(parents=True, exist_ok=True)
+def show(folder: Path, images: ImageSet, record: Mapping[str, Any]) -> None:
+    """Make ``folder`` show exactly ``images`` of the store, as copies: whoever edits or marks one there
+    changes nothing that is measured."""
     wanted = {f"{image.name.replace('/', '_')}.png": image.path for image in images.images}
-    for old in folder.glob("*.png"):
-        if old.name not in wanted or not old.samefile(wanted[old.name]):
-            old.unlink(missing_ok=True)
-    for name, path in wanted.items():
-        _link(path, folder / name)
     content = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    if not (folder / RECORD).is_file() or (folder / RECORD).read_text(encoding="utf-8") != content:
-        (folder / RECORD).unlink(missing_ok=True)
-        store.put(folder / RECORD, content.encode())
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*.png"):
+            if old.name not in wanted:
+                old.unlink(missing_ok=True)
+        for name, path in wanted.items():
+            if not _is_copy(path, folder / name):
+                copy(path, folder / name)
+        _replace(folder / RECORD, content.encode())
 
 
-def _link(source: Path, target: Path) -> None:
-    if target.exists():
-        return
+def _is_copy(original: Path, shown: Path) -> bool:
+    """Whether it is of the same bytes, and no link: an edit of the one would change the other."""
     try:
-        os.link(source, target)
-    except FileExistsError:
-        pass  # another worker was first
+        linked = shown.is_symlink() or shown.samefile(original)
+        return not linked and filecmp.cmp(original, shown, shallow=False)
     except OSError:
-        shutil.copyfile(source, target)
+        return False
+
+
+def _replace(path: Path, content: bytes) -> None:
+    try:
+        if path.read_bytes() == content:
+            return
+    except OSError:
+        pass  # there is none yet
+    write_atomically(path, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Mapping
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.core.errors import GenerationError, StoreError
+from lora_checks.core.errors import DamagedError, GenerationError
 from lora_checks.core.records import ImageFile, ImageSpec
-from lora_checks.images.decoding import image_file
+from lora_checks.core.store import read_bytes
+from lora_checks.images import png_chunks
 
 METADATA_KEY = "lora_checks"  # PNG text chunk with the image's recipe
 
@@ -41,28 +43,49 @@ def to_png(pixels: NDArray[np.uint8], spec: ImageSpec, how: Mapping[str, Any]) -
     info.add_itxt(METADATA_KEY, json.dumps(recipe(spec) | dict(how), sort_keys=True))
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", pnginfo=info)
-    return buffer.getvalue()
+    return png_chunks.seal(buffer.getvalue())
 
 
 def stored(path: Path, spec: ImageSpec, name: str) -> ImageFile:
-    """The picture at the store's address of ``spec``.
+    """The picture at the store's address of ``spec``, as it was made.
 
-    Raises `StoreError` unless the picture says so itself: of whatever else lies there, such as a picture of
-    another LoRA that a copied or edited store holds, a verdict would be in this one's name.
+    Raises `FileNotFoundError`, or `DamagedError` unless the picture says by its digest that it was not
+    changed, and by its recipe that it is this one: of whatever else lies there, such as a picture of another
+    LoRA that a copied or edited store holds, a verdict would be in this one's name.
     """
+    sha256, made = read(path)
+    if made.get("digest") != spec.digest:
+        raise DamagedError(path, "it is the picture of another recipe")
+    return ImageFile(path, sha256, name, spec.prompt, spec.seed)
+
+
+def read(path: Path) -> tuple[str, dict[str, Any]]:
+    """A stored picture's SHA-256 and its recipe. Raises `FileNotFoundError` or `DamagedError`."""
+    content = read_bytes(path)
+    sha256 = png_chunks.sealed_sha256(content)
+    if sha256 is None:
+        raise DamagedError(path, "it is not the picture that was made, or was made by an earlier version")
+    return sha256, _recipe(path, content)
+
+
+def seen(path: Path) -> tuple[str, dict[str, Any]]:
+    """The same of any picture with a recipe, for showing it and not for measuring it."""
+    content = read_bytes(path)
+    return hashlib.sha256(content).hexdigest(), _recipe(path, content)
+
+
+def _recipe(path: Path, content: bytes) -> dict[str, Any]:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=["PNG"]) as image:
-            made = json.loads(image.info[METADATA_KEY])["digest"]
-    except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
-        why = "it has no recipe" if isinstance(error, KeyError) else str(error)
-        raise StoreError(f"damaged file in the store: {path} ({why}); delete it and run again") from error
-    if made != spec.digest:
-        raise StoreError(
-            f"damaged file in the store: {path} is the picture of another recipe; delete it and run again"
-        )
-    return image_file(path, name=name, prompt=spec.prompt, seed=spec.seed)
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            made = json.loads(image.info[METADATA_KEY])
+    except (OSError, ValueError, KeyError, SyntaxError) as error:
+        why = "it has no recipe" if isinstance(error, KeyError) else error
+        raise DamagedError(path, why) from error
+    if not isinstance(made, dict):
+        raise DamagedError(path, "it has no recipe")
+    return made
 
 
 def recipe(spec: ImageSpec) -> dict[str, Any]:

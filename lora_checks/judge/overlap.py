@@ -15,7 +15,7 @@ from PIL import Image
 
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import ImageFile, ImageSet
-from lora_checks.core.store import Store, from_npy, to_npy
+from lora_checks.core.store import Store
 from lora_checks.images.decoding import DECODER, Decoded, Pixels
 from lora_checks.metrics.vectors import distances, unit
 from lora_checks.networks import Floats
@@ -86,13 +86,12 @@ def nearest_distances(distance: NDArray[np.floating[Any]]) -> NDArray[np.float64
 
 def thumbnails(images: Sequence[ImageFile], store: Store) -> Floats:
     """(N, 16 * 16 * 3) float32 in grey levels, kept in the store."""
-    paths = [store.array("thumbnail", SIDE, DECODER, image.sha256) for image in images]
+    paths = [store.array(f"thumbnail {SIDE} {DECODER}", image.sha256) for image in images]
 
-    def make(indices: Sequence[int]) -> list[bytes]:
-        return [to_npy(_thumbnail(pixels)) for pixels in Decoded([images[i] for i in indices])]
+    def make(indices: Sequence[int]) -> list[Floats]:
+        return [_thumbnail(pixels) for pixels in Decoded([images[i] for i in indices])]
 
-    store.fill(paths, make, 8)
-    return np.stack([from_npy(path) for path in paths])
+    return np.stack(store.arrays(paths, make, 8))
 
 
 def _thumbnail(image: Pixels) -> Floats:

@@ -51,7 +51,8 @@ class Aesthetic:
                 f"{self.clip.label} gives {features.shape[1]}; name the CLIP that it was trained on"
             )
         unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-        return np.asarray(unit @ weight.T + bias, dtype=np.float32)
+        # Row by row: a product of other sizes rounds otherwise.
+        return np.stack([np.asarray(weight @ row + bias, dtype=np.float32) for row in unit])
 
     @cached_property
     def _layer(self) -> tuple[Floats, Floats]:

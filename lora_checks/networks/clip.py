@@ -14,13 +14,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, MeasureError, PrerequisiteError
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
+from lora_checks.networks.batches import in_batches
 from lora_checks.networks.weights import cause, check_keys, identity, local_file, local_folder
 
 CONFIG = "open_clip_config.json"
@@ -35,7 +35,6 @@ HUB = {  # open_clip's own table, as far as people mostly use it: reading the re
     ("ViT-H-14", "laion2b_s32b_b79k"): "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
 }
 SETTINGS = frozenset({"model", "pretrained", "path", "file", "name"})
-BATCH = 8  # images at a time: memory does not grow with their number
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +68,14 @@ class Clip:
         import torch
 
         model, preprocess = self._model
-        rows = []
+
+        def encoded(some: list[Pixels]) -> Floats:
+            batch = torch.stack([preprocess(Image.fromarray(image)) for image in some])
+            features: Floats = model.encode_image(batch.to(self.device)).float().cpu().numpy()
+            return features
+
         with torch.inference_mode():
-            for start in range(0, len(pixels), BATCH):
-                stop = min(start + BATCH, len(pixels))
-                batch = [preprocess(Image.fromarray(pixels[i])) for i in range(start, stop)]
-                rows.append(model.encode_image(torch.stack(batch).to(self.device)).float().cpu().numpy())
-        return np.concatenate(rows)
+            return in_batches(pixels, encoded)
 
     def texts(self, texts: Sequence[str]) -> Floats:
         """(N, D) float32, not normalised; `MeasureError` for a text that would be cut off."""
@@ -84,9 +84,13 @@ class Clip:
         model, tokenizer = self._model[0], self._tokenizer
         for text in texts:
             _check_length(text, tokenizer)
+
+        def encoded(some: list[str]) -> Floats:
+            features: Floats = model.encode_text(tokenizer(some).to(self.device)).float().cpu().numpy()
+            return features
+
         with torch.inference_mode():
-            features: Floats = model.encode_text(tokenizer(list(texts)).to(self.device)).float().cpu().numpy()
-        return features
+            return in_batches(texts, encoded)
 
     @cached_property
     def _model(self) -> tuple[Any, Any]:

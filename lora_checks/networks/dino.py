@@ -19,6 +19,7 @@ from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
+from lora_checks.networks.batches import in_batches
 from lora_checks.networks.resize import centred, standardised
 from lora_checks.networks.weights import cause, check_keys, identity, local_folder, number
 
@@ -29,7 +30,6 @@ ADAPTER = "adapter_config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order transformers looks
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
-BATCH = 8
 
 
 class Dino:
@@ -65,14 +65,14 @@ class Dino:
         """(N, D) float32, not normalised: the class token behind the last layer norm."""
         import torch
 
-        rows = []
+        def encoded(some: list[Pixels]) -> Floats:
+            batch = np.stack([self._input(image) for image in some])
+            tokens = self._module(torch.from_numpy(batch).to(self.device)).last_hidden_state
+            features: Floats = tokens[:, 0].float().cpu().numpy()
+            return features
+
         with torch.inference_mode():
-            for start in range(0, len(pixels), BATCH):
-                stop = min(start + BATCH, len(pixels))
-                batch = np.stack([self._input(pixels[i]) for i in range(start, stop)])
-                tokens = self._module(torch.from_numpy(batch).to(self.device)).last_hidden_state
-                rows.append(tokens[:, 0].float().cpu().numpy())
-        return np.concatenate(rows)
+            return in_batches(pixels, encoded)
 
     def _input(self, image: Pixels) -> Floats:
         return standardised(centred(image, self.resize, self.crop), MEAN, STD)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lora_checks.core import seals
 from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, PrerequisiteError, StoreError
 from lora_checks.core.files import write_atomically
@@ -91,15 +92,24 @@ class Inception:
     @cached_property
     def _session(self) -> Any:
         kept = self.cache and self.cache / f"inception-{self.sha256[:16]}-opset{OPSET}.onnx"
-        if kept and kept.is_file():
-            return _start(kept.read_bytes())
+        network = None if kept is None else _whole(kept)
+        if network is not None:
+            return _start(network)
         exported = _export(_load(self.file))
         if kept:
             try:
-                write_atomically(kept, exported)
+                write_atomically(kept, seals.seal(exported, kept.name))
             except OSError as error:
                 raise StoreError(f"{kept}: cannot be written: {error.strerror}; free the disk") from error
         return _start(exported)
+
+
+def _whole(kept: Path) -> bytes | None:
+    """The network as it was exported; None where it was not, or is damaged: other weights, other numbers."""
+    try:
+        return seals.unseal(kept.read_bytes(), kept.name)
+    except OSError:
+        return None
 
 
 def _unit_range(image: Pixels | Floats) -> Floats:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from lora_checks.core.files import is_of
 from lora_checks.core.words import number, printable
 
 MOST = 64  # of a LoRA: the report and the store keep all of them
@@ -34,7 +36,7 @@ class Picture:
 def pictures(lora: Row, run: Row, most: int = MOST) -> list[Picture]:
     """At most ``most`` pictures: each prompt's first seed, then each one's second, none by its values.
 
-    What the store no longer has is left out.
+    What the store no longer has is left out, and so is what is no longer the picture that was judged.
     """
     listed = run.get("prompts")
     texts = {one["id"]: one["text"] for one in listed} if isinstance(listed, list) else {}
@@ -43,12 +45,12 @@ def pictures(lora: Row, run: Row, most: int = MOST) -> list[Picture]:
     for one in lora.get("pictures") or ():
         prompt, seed = one["prompt"], one["seed"]
         seen[prompt] = seen.get(prompt, 0) + 1
-        if Path(one["file"]).is_file():
-            ranked.append((seen[prompt], one["name"], prompt, seed, Path(one["file"])))
+        ranked.append((seen[prompt], one["name"], prompt, seed, Path(one["file"]), one["sha256"]))
     ranked.sort(key=lambda entry: entry[0])
+    there = (entry for entry in ranked if is_of(entry[-2], entry[-1]))
     return [
         Picture(name, prompt, seed, texts.get(prompt, ""), file, said.get(name, {}))
-        for _, name, prompt, seed, file in ranked[:most]
+        for _, name, prompt, seed, file, _ in islice(there, most)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -16,8 +17,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lora_checks.core.errors import StoreError
-from lora_checks.core.store import Store, from_npy, to_npy
+from lora_checks.core.errors import DamagedError, StoreError
+from lora_checks.core.files import _part
+from lora_checks.core.filling import silent
+from lora_checks.core.store import Store, from_npy, read_bytes, read_lines, to_npy
 
 
 @pytest.fixture
@@ -272,3 +275,86 @@ def test_a_maker_goes_on_when_its_content_is_stored(store: Store) -> None:
 
     store.fill(paths, make, 2)
     assert noted == [True, True, True]
+
+
+def test_each_bit_of_an_array_counts(store: Store) -> None:
+    path, whole = store.array("clip", "x"), np.arange(3, dtype=np.float32)
+    for bit in range(0, 8 * len(to_npy(whole)), 13):
+        content = bytearray(to_npy(whole))
+        content[bit // 8] ^= 1 << bit % 8
+        path.unlink(missing_ok=True)
+        store.put(path, bytes(content))
+        with pytest.raises(StoreError, match="damaged"):
+            from_npy(path)
+    assert store.arrays([path], lambda _: [whole], 1)[0].tolist() == [0, 1, 2]
+    assert from_npy(path).tolist() == [0, 1, 2]
+
+
+def test_a_record_under_another_name_is_not_believed(store: Store) -> None:
+    one, other = store.root / "proofs" / "one.json", store.root / "proofs" / "other.json"
+    assert store.record(one, lambda: {"proven": (1, 2.5)}) == {"proven": [1, 2.5]}
+    one.rename(other)
+    assert store.record(other, lambda: {"proven": False}) == {"proven": False}
+
+
+def test_what_was_seen_first_is_not_taken_from_the_present(store: Store) -> None:
+    path = store.root / "self_test" / "first-a.json"
+    assert store.first_record(path, {"seen": 1}) == {"seen": 1}
+    assert store.first_record(path, {"seen": 2}) == {"seen": 1}
+    path.write_bytes(path.read_bytes().replace(b"1", b"2"))
+    with pytest.raises(StoreError, match=r"damaged .*first-a\.json .*; delete it and run again"):
+        store.first_record(path, {"seen": 2})
+
+
+def test_a_line_behind_one_that_a_crash_cut_off_is_not_lost(store: Store) -> None:
+    path = store.root / "made.jsonl"
+    store.append(path, {"image": "a"})
+    with path.open("ab") as file:
+        file.write(b'{"image": "b"')
+    store.append(path, {"image": "c"})
+    assert read_lines(path) == [{"image": "a"}, {"image": "c"}]
+
+
+def test_a_block_is_made_as_a_whole_and_what_was_there_is_kept(store: Store) -> None:
+    paths = [store.image(f"{i:02d}" * 32) for i in range(5)]
+    store.put(paths[1], b"old")
+    asked: list[list[int]] = []
+    kept: list[int] = []
+
+    def make(block: Sequence[int]) -> Iterator[bytes]:
+        asked.append(list(block))
+        yield from (f"{i}".encode() for i in block)
+
+    def fill() -> list[bytes]:
+        blocks = [[0, 1, 2], [3, 4]]
+        return store.fill_blocks(paths, lambda i: read_bytes(paths[i]), make, blocks, kept.append, silent)
+
+    assert fill() == [b"0", b"old", b"2", b"3", b"4"]
+    assert (asked, kept) == ([[0, 1, 2], [3, 4]], [0, 2, 3, 4])
+    paths[4].unlink()
+    assert fill() == [b"0", b"old", b"2", b"3", b"4"]
+    assert (asked[2:], kept[4:]) == ([[3, 4]], [4])
+
+
+def test_a_disk_that_does_not_keep_what_is_written_ends_the_run(store: Store) -> None:
+    path = store.image("ab" * 32)
+
+    def read(_: int) -> bytes:
+        if path.exists():
+            raise DamagedError(path, "zeros")
+        raise FileNotFoundError
+
+    with pytest.raises(StoreError, match=r"reads back damaged .*check the disk"):
+        store.fill_blocks([path], read, lambda _: [b"x"], [[0]], lambda _: None, silent)
+
+
+def test_only_what_dead_processes_left_is_swept(store: Store) -> None:
+    with contextlib.ExitStack() as claims, _part(store.root / "arrays" / "a.npy") as (_, alive):
+        assert store.claim(store.image("ab" * 32), claims)
+        dead = [store.root / "images" / "ab" / ".x.part", store.root / "locks" / "b.png.lock"]
+        for path in dead:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+        assert set(store.sweep()) == set(dead)
+        assert alive.exists()
+        assert (store.root / "locks" / f"{'ab' * 32}.png.lock").exists()

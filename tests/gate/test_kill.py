@@ -66,7 +66,8 @@ def test_the_verdict_is_that_of_a_run_that_was_not_killed(killed: Killed, first_
 
 
 def test_a_half_written_file_is_no_image(killed: Killed) -> None:
-    assert list(killed.store.glob("images/*/.*.part")) != []
+    assert list(killed.store.glob("images/*/.*.part")) == []
+    assert list(killed.store.glob("locks/*")) == []
     assert killed.run.row("identity")["measurement"]["n"] <= 8
     shown = next(killed.store.glob("good-*"))
     assert len(list(shown.iterdir())) == 8 + 1  # the pictures and their record

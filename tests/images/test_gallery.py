@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from pathlib import Path
@@ -32,17 +31,31 @@ def pictures(folder: Path) -> dict[str, bytes]:
 def test_pictures_by_prompt_and_seed_with_their_record(store: Store) -> None:
     folder = store.root / "good-9c1e04"
     shown = ImageSet("candidate", (image(store, "red/1", b"a"), image(store, "red/2", b"b")))
-    gallery.show(store, folder, shown, {"red/1": {"seed": 5, "prompt": "größer"}})
+    gallery.show(folder, shown, {"red/1": {"seed": 5, "prompt": "größer"}})
     assert pictures(folder) == {"red_1.png": b"a", "red_2.png": b"b"}
     assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["red/1"]["prompt"] == "größer"
-    assert (folder / "red_1.png").samefile(shown.images[0].path)  # takes no second place on the disk
+    assert not (folder / "red_1.png").samefile(shown.images[0].path)
+
+
+def test_an_edited_picture_and_a_link_are_replaced_by_copies(store: Store) -> None:
+    folder = store.root / "good-9c1e04"
+    red, blue = image(store, "red/1", b"a"), image(store, "blue/1", b"b")
+    shown = ImageSet("candidate", (red, blue))
+    gallery.show(folder, shown, {})
+    (folder / "red_1.png").write_bytes(b"x")
+    (folder / "blue_1.png").unlink()
+    os.link(blue.path, folder / "blue_1.png")
+    gallery.show(folder, shown, {})
+    assert pictures(folder) == {"red_1.png": b"a", "blue_1.png": b"b"}
+    assert red.path.read_bytes() == b"a"
+    assert not (folder / "blue_1.png").samefile(blue.path)
 
 
 def test_what_is_not_judged_any_more_goes_away(store: Store) -> None:
     folder = store.root / "good-9c1e04"
     old = ImageSet("candidate", (image(store, "red/1", b"a"), image(store, "red/2", b"b")))
-    gallery.show(store, folder, old, {"old": 1})
-    gallery.show(store, folder, ImageSet("candidate", (image(store, "red/1", b"c"),)), {"new": 1})
+    gallery.show(folder, old, {"old": 1})
+    gallery.show(folder, ImageSet("candidate", (image(store, "red/1", b"c"),)), {"new": 1})
     assert pictures(folder) == {"red_1.png": b"c"}
     assert json.loads((folder / "run.json").read_text()) == {"new": 1}
     assert old.images[1].path.read_bytes() == b"b"  # the store keeps it
@@ -51,21 +64,10 @@ def test_what_is_not_judged_any_more_goes_away(store: Store) -> None:
 def test_a_second_look_changes_nothing(store: Store) -> None:
     folder = store.root / "good-9c1e04"
     shown = ImageSet("candidate", (image(store, "red/1", b"a"),))
-    gallery.show(store, folder, shown, {"x": 1})
+    gallery.show(folder, shown, {"x": 1})
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    gallery.show(store, folder, shown, {"x": 1})
+    gallery.show(folder, shown, {"x": 1})
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
-
-
-def test_a_disk_without_hard_links_gets_copies(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.EXDEV, "another disk")
-
-    monkeypatch.setattr(os, "link", refuse)
-    shown = ImageSet("candidate", (image(store, "red/1", b"a"),))
-    for _ in range(2):
-        gallery.show(store, store.root / "copies", shown, {})
-    assert pictures(store.root / "copies") == {"red_1.png": b"a"}
 
 
 @pytest.mark.parametrize(

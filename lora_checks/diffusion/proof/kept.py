@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from lora_checks.core.errors import StoreError
 from lora_checks.core.records import Lora, Proof, digest
 from lora_checks.core.store import Store
 from lora_checks.images.plan import Machine
@@ -22,14 +21,13 @@ def place(store: Store, machine: Machine, lora: Lora, allowed: Sequence[str]) ->
     return store.root / "proofs" / f"{name}.json"
 
 
-def encode(proof: Proof) -> bytes:
-    return json.dumps(dataclasses.asdict(proof), allow_nan=False, sort_keys=True).encode()
+def kept(store: Store, path: Path, lora: Lora, machine: Machine, prove: Callable[[], Proof]) -> Proof:
+    """The proof at ``path``; made by ``prove`` where there is none or a damaged one."""
 
+    def make() -> dict[str, Any]:
+        about = {"lora": lora.sha256, "versions": list(machine.versions)}  # for people who tidy up
+        return {"proof": dataclasses.asdict(prove()), **about}
 
-def decode(path: Path) -> Proof:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        lists = {name: tuple(found[name]) for name in ("unused", "dead")}
-        return Proof(**(found | lists))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"damaged file in the store: {path} ({error}); delete it and run again") from error
+    found = store.record(path, make)["proof"]
+    lists = {name: tuple(found[name]) for name in ("unused", "dead")}
+    return Proof(**(found | lists))

@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from lora_checks.core.errors import ConfigError, SelfTestError, StoreError
+from lora_checks.core.errors import ConfigError, SelfTestError
 from lora_checks.core.records import digest
 from lora_checks.core.store import Store
 from lora_checks.core.words import number
@@ -73,13 +73,15 @@ def kept(network: Extractor, store: Store, device: str) -> Scores:
     """The network's numbers from the store, where these libraries have been asked before."""
     key = digest([VERSION, network.id, _kind_of(device), libraries()])
     path = store.root / "self_test" / f"{key}.json"
-    if not path.exists():
+
+    def ask() -> dict[str, Any]:
         from lora_checks.networks.self_test.scores import examine
 
         now = examine(network)
         refuse_changed(network)
-        store.put(path, json.dumps({"network": network.id, "scores": now}).encode())
-    scores: Scores = _read(path)["scores"]
+        return {"network": network.id, "libraries": libraries(), "scores": now}
+
+    scores: Scores = store.record(path, ask)["scores"]
     return scores
 
 
@@ -121,8 +123,7 @@ def _first_seen(
     key = digest([VERSION, kind_of(slot, settings), named, _kind_of(device)])
     path = store.root / "self_test" / f"first-{key}.json"
     about = {"network": network.id, "libraries": libraries(), "scores": found}
-    store.put(path, json.dumps(about).encode())
-    first = _read(path)
+    first = store.first_record(path, about)
     what = _changed(first, network)
     return Expected(
         first["scores"],
@@ -175,11 +176,3 @@ def _installed(name: str) -> str:
 
 def _kind_of(device: str) -> str:
     return device.partition(":")[0]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"damaged file in the store: {path} ({error}); delete it and run again") from error
-    return found

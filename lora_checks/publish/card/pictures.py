@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.core.errors import CardError
-from lora_checks.core.files import write_atomically
+from lora_checks.core.files import is_of, write_atomically
 from lora_checks.report.pictures import Picture, pictures
 
 FOLDER = "images"
@@ -40,15 +40,20 @@ def ending(lossless: bool) -> str:
 
 def samples(document: Row, lora: Row, most: int) -> list[Sample]:
     """The first ``most`` pictures by `contents.pictures`; file names are unique and plain."""
-    bases = {one["name"]: (one.get("base") or {}).get("file") for one in lora.get("pictures") or ()}
+    bases: dict[str, Row] = {one["name"]: one.get("base") or {} for one in lora.get("pictures") or ()}
     found: dict[str, Sample] = {}
     for picture in pictures(lora, document["run"], most):
-        base = bases.get(picture.name)
+        base = bases.get(picture.name, {})
         seed = "" if picture.seed is None else f"-{picture.seed}"
         name = re.sub(r"[^a-z0-9]+", "-", f"{picture.prompt}{seed}".lower()).strip("-")
         name = name if name and name not in found else f"{name}-{len(found)}".strip("-")
-        found[name] = Sample(picture, Path(base) if base and Path(base).is_file() else None, name)
+        found[name] = Sample(picture, _judged(base), name)
     return list(found.values())
+
+
+def _judged(base: Row) -> Path | None:
+    path = Path(base.get("file") or "")
+    return path if base and is_of(path, base["sha256"]) else None
 
 
 def save(found: list[Sample], folder: Path, *, lossless: bool) -> None:

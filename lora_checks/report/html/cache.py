@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-VERSION = "1"  # raise it when thumbnails or spectra change
+from lora_checks.core import seals
+from lora_checks.core.files import write_atomically
+
+VERSION = "2"  # raise it when thumbnails or spectra change
 
 
 class Cache:
@@ -19,15 +20,14 @@ class Cache:
         self.root = root
 
     def get(self, kind: str, sha256: str) -> bytes | None:
-        """None where nothing is kept, or only half of it."""
+        """None where nothing is kept, or what is kept is damaged."""
         if self.root is None or not sha256:
             return None
         try:
             kept = self._path(kind, sha256).read_bytes()
         except OSError:
             return None
-        size = int.from_bytes(kept[:4], "big")
-        return kept[4:] if len(kept) == size + 4 and size else None
+        return seals.unseal(kept, f"{kind} {sha256}")
 
     def put(self, kind: str, sha256: str, content: bytes) -> None:
         """A full disk or a folder that is only read costs time at the next page, nothing else."""
@@ -35,11 +35,7 @@ class Cache:
             return
         path = self._path(kind, sha256)
         with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-            with os.fdopen(handle, "wb") as file:
-                file.write(len(content).to_bytes(4, "big") + content)
-            Path(name).replace(path)
+            write_atomically(path, seals.seal(content, f"{kind} {sha256}"))
 
     def _path(self, kind: str, sha256: str) -> Path:
         assert self.root is not None

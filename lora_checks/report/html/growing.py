@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from lora_checks.core.files import file_sha256
+from lora_checks.core.errors import DamagedError
 from lora_checks.core.records import Prompt
+from lora_checks.core.store import read_lines
 from lora_checks.core.words import count
+from lora_checks.images import png
+from lora_checks.images.made import FILE
 from lora_checks.images.plan import noise_seed
-from lora_checks.images.png import METADATA_KEY
 
-MADE = "made.jsonl"  # in the store: a line an image, in the order in which they were made
 RECIPE = ("prompt_id", "prompt", "digest")  # what is read of an image's own recipe, beside its seed
 Row = Mapping[str, Any]
 Document = dict[str, Any]
@@ -34,8 +31,8 @@ def grown(document: Document) -> Document:
     if finished(document) or not lacking:
         return document
     found: dict[str, list[Document]] = {}
-    for recipe, path in _recipes(document["run"]):
-        picture = _picture(document["run"], recipe, path)
+    for (sha256, recipe), path in _recipes(document["run"]):
+        picture = _picture(document["run"], recipe, sha256, path)
         if recipe.get("lora_sha256") in lacking and picture is not None:
             found.setdefault(recipe["lora_sha256"], []).append(picture)
     loras = [
@@ -60,31 +57,30 @@ def _sha256(lora: Row) -> str:
     return lora.get("sha256") or next((row["lora_sha256"] for row in lora["rows"] if row["lora_sha256"]), "")
 
 
-def _recipes(run: Row) -> list[tuple[Document, Path]]:
-    """Of each image that was made since the run began: the recipe that it carries, and the image."""
-    found: list[tuple[Document, Path]] = []
+def _recipes(run: Row) -> Iterator[tuple[tuple[str, Document], Path]]:
+    """Of each image that was made since the run began: its digest, its recipe, and where it lies.
+
+    A line or an image that is damaged is not shown here; the gate says so when it measures the image.
+    """
     store = Path(run.get("store") or "")
     try:
-        lines = (store / MADE).read_text(encoding="utf-8").splitlines(keepends=True)
         began = datetime.fromisoformat(run["started"]).timestamp()
-    except (OSError, ValueError, KeyError):
-        return found
-    for line in lines:
-        if not line.endswith("\n"):
+    except (ValueError, KeyError, TypeError):
+        return
+    for line in read_lines(store / FILE):
+        name = str(line.get("image", ""))
+        path = store / "images" / name[:2] / f"{name}.png"
+        try:
+            if path.stat().st_mtime < began - 1:
+                continue
+            sha256, recipe = png.seen(path)
+        except (OSError, DamagedError):
             continue
-        # A line or an image that is damaged is not shown here; the gate says so when it measures the image.
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, SyntaxError):
-            name = str(json.loads(line)["image"])
-            path = store / "images" / name[:2] / f"{name}.png"
-            if path.is_file() and path.stat().st_mtime >= began - 1:
-                with Image.open(path, formats=("PNG",)) as image:
-                    recipe = json.loads(image.info[METADATA_KEY])
-                if all(isinstance(recipe.get(key), str) for key in RECIPE):
-                    found.append((recipe, path))
-    return found
+        if all(isinstance(recipe.get(key), str) for key in RECIPE):
+            yield (sha256, recipe), path
 
 
-def _picture(run: Row, recipe: Row, path: Path) -> Document | None:
+def _picture(run: Row, recipe: Row, sha256: str, path: Path) -> Document | None:
     """As the record has it; None for an image of a prompt or seed that the run did not ask for."""
     prompt = Prompt(recipe["prompt_id"], recipe["prompt"])
     seed = next(
@@ -96,7 +92,7 @@ def _picture(run: Row, recipe: Row, path: Path) -> Document | None:
         "name": f"{prompt.id}/{seed}",
         "prompt": prompt.id,
         "seed": seed,
-        "sha256": file_sha256(path),
+        "sha256": sha256,
         "file": str(path),
         "recipe": recipe["digest"],
         "base": None,

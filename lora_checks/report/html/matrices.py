@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks import metrics
-from lora_checks.core.errors import LoraChecksError
-from lora_checks.core.records import Metric, digest
+from lora_checks.core.errors import LoraChecksError, StoreError
+from lora_checks.core.records import Metric
+from lora_checks.core.store import array_path, from_npy
 from lora_checks.core.words import printable
 from lora_checks.report.html.album import Album, pictures_of
 from lora_checks.report.html.sheet import measured, short_title
@@ -71,10 +72,10 @@ def values_of(
     if not own or not theirs:
         return None
     if metric.takes == "distances":
-        x = _rows([_path(store, network, sha256, theirs) for sha256 in own])
+        x = _rows([array_path(store, network, sha256, theirs) for sha256 in own])
         return x if x is not None and x.shape == (len(own), len(theirs)) else None
-    a = _rows([_path(store, network, sha256) for sha256 in own])
-    b = _rows([_path(store, network, sha256) for sha256 in theirs])
+    a = _rows([array_path(store, network, sha256) for sha256 in own])
+    b = _rows([array_path(store, network, sha256) for sha256 in theirs])
     if a is None or b is None:
         return None
     part = _part(row)
@@ -91,16 +92,10 @@ def _part(row: Row) -> slice:
     return slice(0, -1) if kind == "arcface" else slice(None)
 
 
-def _path(store: Path, *key: object) -> Path:
-    """As `Store.array`, without making a store where there is none."""
-    name = digest(key)
-    return store / "arrays" / name[:2] / f"{name}.npy"
-
-
 def _rows(paths: Sequence[Path]) -> Floats | None:
     try:
-        return np.stack([np.load(path, allow_pickle=False).astype(np.float64) for path in paths])
-    except (OSError, ValueError, EOFError):
+        return np.stack([from_npy(path).astype(np.float64) for path in paths])
+    except (StoreError, ValueError):  # some are gone, damaged or of another shape
         return None
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.core.errors import LoraChecksError
+from lora_checks.core.files import copy, is_of
 from lora_checks.images.decoding import decode
 from lora_checks.report.html import spectrum, thumbnails
 from lora_checks.report.html.album import Album, Picture
@@ -37,9 +35,10 @@ class Prints:
     size: int = 0  # px of a thumbnail's longer side
 
     def source(self, picture: Picture) -> Path | None:
-        """Where its bytes are: where the document says, or beside an earlier page; None if nowhere."""
+        """Where the bytes that were judged are: where the document says, or beside an earlier page; None if
+        nowhere."""
         for path in (Path(picture.file) if picture.file else None, self.beside / self.link(picture)):
-            if path is not None and path.is_file():
+            if path is not None and is_of(path, picture.sha256):
                 return path
         return None
 
@@ -55,9 +54,7 @@ class Prints:
         picture = self.album.pictures[number]
         path = self.source(picture)
         try:
-            if path is None or (picture.sha256 and _sha256(path) != picture.sha256):
-                return None
-            return decode(path)
+            return None if path is None else decode(path)
         except (LoraChecksError, OSError):
             return None
 
@@ -122,7 +119,7 @@ class Prints:
         return None if pixels is None else self._keep_spectrum(sha256, pixels, side)
 
     def hang(self) -> list[str]:
-        """Link each picture beside the page, or copy it, and clear away those of an earlier page.
+        """Copy each picture beside the page, and clear away those of an earlier page.
 
         The address of each, relative to the page; "" where browsers cannot show it or it is gone.
         """
@@ -136,38 +133,28 @@ class Prints:
 
     def _hang(self, picture: Picture, folder: Path) -> str:
         link = self.link(picture)
-        target, source = self.beside / link, self.source(picture)
+        target = self.beside / link
+        if _is_copy(target, picture):
+            return link
+        source = self.source(picture)
         if source is None or source.suffix.lower() not in SHOWN_BY_BROWSERS:
             return ""
-        if target.exists():
-            return link
-        if picture.sha256 and _sha256(source) != picture.sha256:
-            return ""
         folder.mkdir(parents=True, exist_ok=True)
-        _link_or_copy(source.resolve(), target)
+        copy(source, target)
         return link
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    """Another process may be at it, too; nobody sees half a picture."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        return
-    except OSError:  # another disk, or one without hard links
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as file:
-            shutil.copyfile(source, file.name)
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(target)
+def _is_copy(target: Path, picture: Picture) -> bool:
+    """Whether the picture beside the page is whole, and no link to the original: an edit of the one would
+    change the other."""
+    if target.is_symlink() or not is_of(target, picture.sha256):
+        return False
+    original = Path(picture.file)
+    return not (picture.file and original.is_file() and target.samefile(original))
 
 
 def data_uri(webp: bytes) -> str:
     return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def numbers_of(pictures: Sequence[dict[str, Any]], key: str) -> list[int]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.core.errors import LoraChecksError, ReportError
+from lora_checks.images.made import FILE
 from lora_checks.record import document as report
 from lora_checks.record import journal
 from lora_checks.report import html
@@ -84,7 +85,7 @@ class Live:
 
     def _stamp(self) -> str:
         """Of what the page is made of, by time and size."""
-        made = [self._store / growing.MADE] if self._store else []
+        made = [self._store / FILE] if self._store else []
         files = [*self._read, *made]
         known = [(file.stat().st_mtime_ns, file.stat().st_size) if file.exists() else None for file in files]
         return hashlib.sha256(repr(known).encode()).hexdigest()[:16]

@@ -1,0 +1,147 @@
+"""What lies in a store: each file with its kind, its LoRA, and whether a run can still use it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core import locks
+from lora_checks.core.device import library_versions
+from lora_checks.core.errors import DamagedError
+from lora_checks.core.files import PART
+from lora_checks.core.store import read_record
+from lora_checks.images import gallery, made, png
+from lora_checks.images.plan import OWN_CODE
+from lora_checks.networks.self_test import libraries
+from lora_checks.report.html import cache
+
+BASE = "base"  # in place of a LoRA's digest: images without a LoRA
+KINDS = {  # folder of the store -> what is in it, for people
+    "images": "images (the originals)",
+    "arrays": "what networks said",
+    "proofs": "proofs",
+    "preflight": "answers of the preflight",
+    "self_test": "self-tests of networks",
+    "page": "thumbnails",
+    "models": "networks",
+    "report": "reports",
+    "locks": "locks",
+}
+FOLDERS = "folders by LoRA (copies)"
+OTHER = "other files"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file."""
+
+    path: Path
+    kind: str
+    size: int  # bytes
+    written: float  # seconds since 1970
+    lora: str = ""  # SHA-256, BASE, or "" for what belongs to no LoRA
+    useless: str = ""  # why no run with these libraries can use it; "" where one may
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    lora: str = ""
+    useless: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    items: tuple[Item, ...]
+    names: Mapping[str, str]  # SHA-256 of a LoRA -> its name, as far as a folder of it is there
+
+
+def take(root: Path) -> Inventory:
+    """Reads every image and record of the store."""
+    images = {path: _image(path) for path in sorted((root / "images").rglob("*.png"))}
+    owners = {sha256: facts for sha256, facts in images.values() if sha256}
+    folders = {path.parent: _shown(path) for path in sorted(root.glob(f"*/{gallery.RECORD}"))}
+    items = []
+    for path in _files(root):
+        status = path.lstat()
+        kind, facts = _about(root, path, images, owners, folders)
+        items.append(Item(path, kind, status.st_size, status.st_mtime, facts.lora, facts.useless))
+    names = {facts.lora: re.sub(r"-[0-9a-f]{6}$", "", folder.name) for folder, facts in folders.items()}
+    return Inventory(tuple(items), names)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    return (path for path in sorted(root.rglob("*")) if path.is_symlink() or not path.is_dir())
+
+
+def _about(
+    root: Path,
+    path: Path,
+    images: Mapping[Path, tuple[str, Facts]],
+    owners: Mapping[str, Facts],
+    folders: Mapping[Path, Facts],
+) -> tuple[str, Facts]:
+    place = path.relative_to(root).parts
+    kind = KINDS.get(place[0], OTHER)
+    if path.parent in folders:
+        return FOLDERS, folders[path.parent]
+    if path.name[0] == "." and path.name.endswith(PART):
+        return kind, Facts(useless="half-written")
+    match place:
+        case ("images", *_) if path in images:
+            return kind, images[path][1]
+        case ("arrays", _, owner, _):
+            return kind, owners.get(owner, Facts())
+        case ("arrays", *_):
+            return kind, Facts(useless="of an earlier version of lora_checks")
+        case ("page", cache.VERSION, _, start, rest):
+            return kind, owners.get(start + rest, Facts())
+        case ("page", *_):
+            return kind, Facts(useless="of an earlier version of lora_checks")
+        case ("proofs" | "preflight" | "self_test", _):
+            return kind, _record(place[0], path)
+        case ("locks", locks.DOOR):  # of this very look
+            return kind, Facts()
+        case ("locks", *_):
+            return kind, Facts(useless="left by a process that is gone")
+    return ("list of images made" if place == (made.FILE,) else kind), Facts()
+
+
+def _image(path: Path) -> tuple[str, Facts]:
+    try:
+        sha256, recipe = png.read(path)
+    except (FileNotFoundError, DamagedError):
+        return "", Facts(useless="damaged, or of an earlier version of lora_checks")
+    return sha256, Facts(recipe.get("lora_sha256") or BASE, _of_versions(recipe.get("versions")))
+
+
+def _of_versions(found: object) -> str:
+    now = (*library_versions(), OWN_CODE)
+    others = [name for name in found if name not in now] if isinstance(found, list) else ["unknown versions"]
+    return f"made with {', '.join(map(str, others))}" if others else ""
+
+
+def _record(kind: str, path: Path) -> Facts:
+    try:
+        record = read_record(path)
+    except (FileNotFoundError, DamagedError):
+        return Facts(useless="damaged, or of an earlier version of lora_checks")
+    if kind == "proofs":
+        return Facts(str(record.get("lora", "")), _of_versions(record.get("versions")))
+    if kind == "preflight":
+        return Facts(useless=_of_versions(record.get("versions")))
+    kept = path.name.startswith("first-") or tuple(record.get("libraries", ())) == libraries()
+    return Facts(useless="" if kept else "made with other libraries")
+
+
+def _shown(path: Path) -> Facts:
+    """Of a folder that shows a LoRA's images."""
+    try:
+        record: Any = json.loads(path.read_text(encoding="utf-8"))
+        first = next(iter(record.values()))
+        return Facts(first["lora_sha256"] or BASE, _of_versions(first["versions"]))
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, StopIteration):
+        return Facts()

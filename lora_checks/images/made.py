@@ -1,0 +1,80 @@
+"""``made.jsonl`` in the store: a line for each image, as they were made, with the run that made it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lora_checks.core.records import ImageSpec
+from lora_checks.core.store import Store, read_lines
+from lora_checks.core.words import count
+
+FILE = "made.jsonl"
+RUN = "LORA_CHECKS_RUN"  # of the environment: what the processes of a run have in common
+
+
+def this_run() -> str:
+    """The same in each process of a run, so that another run's images in the same store are not counted."""
+    return os.environ.setdefault(RUN, uuid.uuid4().hex)
+
+
+def note(store: Store, spec: ImageSpec, how: Mapping[str, Any], before: Sequence[str] = ()) -> None:
+    """That an image was made; ``before``: with which other versions the store has it already."""
+    line = {"image": spec.digest, "process": os.getpid(), "run": this_run(), **how}
+    line |= {"picture": _unversioned(spec), "versions": list(spec.versions)}
+    store.append(store.root / FILE, line | ({"before": list(before)} if before else {}))
+
+
+def size(store: Store) -> int:
+    """Bytes; what is behind them later was made since."""
+    path = store.root / FILE
+    return path.stat().st_size if path.exists() else 0
+
+
+def summary(store: Store, start: int) -> dict[str, Any]:
+    """What this run made since the file had ``start`` bytes."""
+    lines = [line for line in read_lines(store.root / FILE, start) if line.get("run") == this_run()]
+    upgraded = [line for line in lines if "before" in line]
+    before = Counter(", ".join(_differing(line["before"], line["versions"])) for line in upgraded)
+    return {
+        "images": len(lines),
+        "batch_sizes": sorted({line["batch"] for line in lines if "batch" in line}),
+        "vae_dtypes": sorted({line["vae_dtype"] for line in lines if "vae_dtype" in line}),
+        **({"made_before_with": dict(before)} if before else {}),
+    }
+
+
+def of_other_versions(store: Store, specs: Sequence[ImageSpec]) -> dict[str, tuple[str, ...]]:
+    """Digest of a spec -> versions with which the store has the same picture, of those it lacks in these."""
+    absent = {_unversioned(spec): spec for spec in specs if not store.image(spec.digest).exists()}
+    found: dict[str, tuple[str, ...]] = {}
+    for line in read_lines(store.root / FILE) if absent else ():
+        spec = absent.get(str(line.get("picture")))
+        if spec is not None and line["image"] != spec.digest and store.image(line["image"]).exists():
+            found[spec.digest] = tuple(line["versions"])
+    return found
+
+
+def upgrade(found: Mapping[str, Sequence[str]], now: Sequence[str]) -> str:
+    """The sentence about `of_other_versions`; "" where there are none."""
+    if not found:
+        return ""
+    before = sorted({name for versions in found.values() for name in _differing(versions, now)})
+    fresh = sorted({name for versions in found.values() for name in _differing(now, versions)})
+    return (
+        f"the store has {count(len(found), 'image')} of this run made with {', '.join(before)}; with "
+        f"{', '.join(fresh)} the pixels may differ, so they are made anew (the old ones go with "
+        "`python -m lora_checks store gc --unmatched`)"
+    )
+
+
+def _differing(versions: Sequence[str], others: Sequence[str]) -> list[str]:
+    return [name for name in versions if name not in others]
+
+
+def _unversioned(spec: ImageSpec) -> str:
+    return replace(spec, versions=()).digest
