@@ -81,7 +81,8 @@ def clear(folder: Path, approved: str, here: Path) -> list[str]:
             "was removed, and it is not the verdict of this run; keep the approved report elsewhere, or name "
             "another folder with --lora-report"
         ]
-    return remove([folder / name for name in VERDICTS])
+    unfinished = folder.glob(".*.part")  # of a run that was killed while it wrote
+    return remove([*(folder / name for name in VERDICTS), *unfinished])
 
 
 def _is_inside(folder: Path, approved: str, here: Path) -> bool:

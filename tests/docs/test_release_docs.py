@@ -89,7 +89,7 @@ def fences_unstripped(path: Path) -> list[tuple[str, str]]:
 
 def test_sentences_of_the_table_are_those_that_verify_says() -> None:
     """The page's table of refusals has no sentence that the code does not, up to what it fills in."""
-    code = "".join(path.read_text() for path in (ROOT / "lora_checks" / "release").glob("*.py"))
+    code = "".join(path.read_text() for path in (ROOT / "lora_checks" / "publish" / "release").glob("*.py"))
     code += (ROOT / "tests" / "data" / "attestations" / "expected.json").read_text()
     code = code.replace("{REPORT}", "report.json")
     table = RELEASE.read_text().split("## What a refusal says")[1].split("## ")[0]

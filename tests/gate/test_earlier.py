@@ -148,6 +148,13 @@ def test_a_device_or_a_link_is_not_followed(tmp_path: Path) -> None:
     assert Path(os.devnull).exists()
 
 
+def test_what_a_killed_run_had_begun_to_write_goes(tmp_path: Path) -> None:
+    for name in (".x1y2z3.part", "report.md", "notes.txt"):
+        (tmp_path / name).write_text(APPROVING)
+    assert earlier.clear(tmp_path, "", tmp_path) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "report", "junit"),
     [
