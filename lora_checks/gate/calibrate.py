@@ -70,7 +70,7 @@ def report(bench: Workbench, good: Sequence[Arm], again: Sequence[Arm], bad: Seq
         [[_measured(bench, row, arm) for arm in group] for group in arms] for row in bench.policy.thresholds
     ]
     first = [
-        Asked(calibrate(row, found[0], found[1], found[2]), found[0], found[1])
+        Asked(row, calibrate(row, found[0], found[1], found[2]), found[0], found[1])
         for row, found in zip(bench.policy.thresholds, measured, strict=True)
     ]
     limited, power = powered(first)

@@ -27,8 +27,9 @@ MOST = 2000  # prompts beyond which their number helps nobody
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A row as it was calibrated, and what it measured on the good LoRAs, by either seeds."""
+    """A row of the policy, how it was calibrated, and what it measured on the good LoRAs, by either seeds."""
 
+    before: Threshold
     found: Calibrated
     good: Sequence[Labelled]
     again: Sequence[Labelled]
@@ -183,7 +184,7 @@ def _refused(row: Asked, side: Side, wanted: float, made: Proposal | None, allow
         f"{count(row.arms[0].prompts, 'prompt')} it takes {side} {number(wanted, (at,))}, which is beyond "
         f"{beyond} {number(at, (wanted,))}; {more}"
     )
-    return Calibrated(row.found.row, (reason,), refused=True)
+    return Calibrated(row.before, (reason,), refused=True)
 
 
 def prompts_needed(row: Asked, side: Side, made: Proposal | None, allowed: float) -> int | None:

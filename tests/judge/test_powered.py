@@ -53,7 +53,7 @@ def drawn(rng: np.random.Generator, centre: float, prompts: int) -> np.ndarray:
 
 def asked(row: Threshold, good: Measurement, again: Measurement, bad: Measurement) -> Asked:
     arms = [[Labelled(lora(name), m)] for name, m in (("good", good), ("good", again), ("bad", bad))]
-    return Asked(calibrate(row, *arms), arms[0], arms[1])
+    return Asked(row, calibrate(row, *arms), arms[0], arms[1])
 
 
 def test_a_limit_close_below_the_good_loras_own_bound_moves_until_it_passes() -> None:
@@ -68,6 +68,7 @@ def test_a_limit_close_below_the_good_loras_own_bound_moves_until_it_passes() ->
     assert worst - before.row.min < 0.004  # type: ignore[operator]
     (found,), _ = powered([asked(IDENTITY, good, again, bad)])
     assert found.refused  # there is no room on this side of the bad one
+    assert found.row == IDENTITY  # what was not calibrated says nothing of where its limit comes from
     wanted = int(re.search(r"about (\d+) prompts would do", found.said[0]).group(1))  # type: ignore[union-attr]
     assert 40 < wanted < 200
 
