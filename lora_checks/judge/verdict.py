@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lora_checks.core import quantity
+from lora_checks.core import direction, quantity
 from lora_checks.core.quantity import missing_word
-from lora_checks.core.records import Better, Lora, Measurement, Outcome, Threshold, Verdict
+from lora_checks.core.records import Lora, Measurement, Outcome, Threshold, Verdict
 from lora_checks.core.rounding import at_least, at_most, slack
 from lora_checks.core.words import count, number
 from lora_checks.judge import advice
@@ -81,22 +81,12 @@ def band(threshold: Threshold, measurement: Measurement) -> str:
     """The policy's word for the value ("good"); "" where it has none."""
     if not threshold.bands or not math.isfinite(measurement.value):
         return ""
-    sign = 1 if direction(measurement) == "lower" else -1
+    sign = 1 if direction.by_metric(measurement.stat, measurement.better) == "lower" else -1
     bands = sorted(threshold.bands, key=lambda word_and_limit: sign * word_and_limit[1])
     for word, limit in bands:
         if at_most(sign * measurement.value, sign * limit):
             return word
     return f"worse than {bands[-1][0]}"
-
-
-def direction(measurement: Measurement) -> Better:
-    """Which way is better for the judged number; fewer missing images are better for every metric."""
-    if measurement.stat == "missing":
-        return "lower"
-    if measurement.stat in quantity.SHARES:
-        wanted = "higher" if measurement.stat == "share_at_least" else "lower"
-        return "higher" if wanted == measurement.better else "lower"
-    return measurement.better
 
 
 def margin(measurement: Measurement, threshold: Threshold) -> float | None:

@@ -8,8 +8,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from lora_checks.core import direction
 from lora_checks.core.records import Calibration, Measurement, Outcome, Threshold, Verdict
-from lora_checks.judge.verdict import band, direction, margin
+from lora_checks.judge.verdict import band, margin
 from lora_checks.stats import power
 
 Row = dict[str, Any]
@@ -41,7 +42,7 @@ def row(verdict: Verdict) -> Row:
     if verdict.threshold is not None and verdict.measurement is not None:
         derived = {
             "band": band(verdict.threshold, verdict.measurement),
-            "direction": _direction(verdict.measurement, verdict.threshold),
+            "direction": direction.of_row(verdict.threshold, verdict.measurement),
             "margin": margin(verdict.measurement, verdict.threshold),
             "power": _power(verdict.measurement, verdict.threshold),
         }
@@ -53,13 +54,6 @@ def _power(measurement: Measurement, threshold: Threshold) -> list[Row] | None:
     needs = {chance: power.need(measurement, threshold, chance) for chance in power.CHANCES}
     found = [{"chance": c, "least": one.least, "most": one.most} for c, one in needs.items() if one]
     return found or None
-
-
-def _direction(measurement: Measurement, threshold: Threshold) -> str:
-    """A row with one limit says itself which way is better: for `lpips` to the training pictures, far."""
-    if (threshold.min is None) == (threshold.max is None):
-        return direction(measurement)
-    return "higher" if threshold.max is None else "lower"
 
 
 def _threshold(data: Mapping[str, Any]) -> Threshold:

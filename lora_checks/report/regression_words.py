@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import PurePath
 from typing import Any
 
+from lora_checks.core import direction
 from lora_checks.core.words import count, number
 
 Row = Mapping[str, Any]
@@ -69,7 +70,7 @@ def surely(row: Row) -> str:
     """ "better" or "worse" where the interval says so; "" where the difference may be chance."""
     if row["low"] is None or row["high"] is None or row["low"] <= 0 <= row["high"]:
         return ""
-    return "better" if (row["low"] > 0) == (row["better"] == "higher") else "worse"
+    return direction.word(row["low"], row["better"])
 
 
 def difference(row: Row) -> str:
@@ -95,8 +96,11 @@ def columns(row: Row) -> tuple[str, ...]:
 
 def note(row: Row) -> str:
     """The prompts that worsened most, and which images took no part."""
-    sign = -1 if row["better"] == "higher" else 1
-    worst = [f"{prompt} {number(moved)}" for prompt, _, _, moved in row["prompts"] if sign * moved > 0]
+    worst = [
+        f"{prompt} {number(moved)}"
+        for prompt, _, _, moved in row["prompts"]
+        if direction.worsening(moved, row["better"]) > 0
+    ]
     parts = [surely(row), ", ".join(worst[:NAMED])]
     for key, words in (("lost", "lost their value"), ("found", "had none before"), ("absent", "of one run")):
         parts.append(f"{count(row[key], 'image')} {words}" if row[key] else "")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lora_checks.core import direction
 from lora_checks.core.records import Calibration, Lora, Measurement, Outcome, Threshold, Verdict
 from lora_checks.judge import verdict
 from lora_checks.stats import intervals
@@ -125,13 +126,13 @@ def test_what_was_measured_is_said_and_must_be_what_the_row_asks_for(
 
 
 def test_a_share_is_better_in_the_direction_of_its_values() -> None:
-    for stat, better, direction in (
+    for stat, better, wanted in (
         ("share_at_least", "higher", "higher"),
         ("share_at_most", "higher", "lower"),
         ("share_at_least", "lower", "lower"),
         ("share_at_most", "lower", "higher"),
     ):
-        assert verdict.direction(measured(stat=stat, at=0.5, better=better)) == direction
+        assert direction.by_metric(stat, better) == wanted
 
 
 def test_limits_that_were_calibrated_on_another_network_do_not_judge() -> None:
@@ -390,8 +391,8 @@ def test_band_follows_the_metrics_direction(
 
 
 def test_fewer_missing_images_are_better_whatever_the_metric() -> None:
-    assert verdict.direction(measured(stat="missing")) == "lower"
-    assert verdict.direction(measured()) == "higher"
+    assert direction.by_metric("missing", "higher") == "lower"
+    assert direction.by_metric("mean", "higher") == "higher"
 
 
 def test_margin_is_the_distance_to_the_nearest_limit() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lora_checks.core import direction
 from lora_checks.core.records import Measurement, Threshold
-from lora_checks.record.regression.changes import better_of, change, worst_first
+from lora_checks.record.regression.changes import change, worst_first
 from lora_checks.stats import intervals, shares
 
 PROMPTS = tuple(f"prompt{i:02}" for i in range(10))
@@ -113,8 +114,8 @@ def test_the_rows_own_limit_says_which_way_is_better(limits: dict[str, float], b
     """A distance is lower for pictures more alike, and a row against copies wants it high."""
     now = measured(grid(constant(0.2)), metric="trunk_distance", better="lower")
     row = Threshold("not-a-copy", "trunk_distance", "w", **limits)  # type: ignore[arg-type]
-    assert better_of(row, now) == better
-    found = change(measured(grid(constant(0.3))), now, better=better_of(row, now))
+    assert direction.of_row(row, now) == better
+    found = change(measured(grid(constant(0.3))), now, better=direction.of_row(row, now))
     assert found is not None
     assert (found.worsening > 0) == (better == "higher")
 

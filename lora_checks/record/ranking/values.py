@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lora_checks.core import direction
 from lora_checks.core.quantity import STATS_WITH_INTERVAL, counts
 from lora_checks.record.ranking.entry import Row
 from lora_checks.stats import summary
@@ -43,7 +44,7 @@ def on(row: Row | None, prompts: Collection[str]) -> Found | None:
     m = row["measurement"]
     kept = [(prompt_of(name), value) for name, value in m["per_image"] if prompt_of(name) in prompts]
     valued = [(prompt, value) for prompt, value in kept if value is not None]
-    ask = summary.Ask(m["stat"], m["at"], lowest=m["better"] == "higher")
+    ask = summary.Ask(m["stat"], m["at"], lowest=_wanted_of_images(row) == "higher")
     if m["stat"] == "missing" and kept:
         hits = np.array([value is None for _, value in kept])
         found = summary.of_hits(ask, hits, [prompt for prompt, _ in kept])
@@ -87,12 +88,16 @@ def prompt_of(image: str) -> str:
 
 
 def better(row: Row) -> Any:
-    """Which way is better, "higher" or "lower": by the row's one limit, else by its metric; "" for neither.
-
-    A distance to the training pictures with a lower limit is to be large, whatever its metric is else for.
-    """
+    """Return which way the row wants its value, "higher" or "lower"; "" where it has two limits."""
     limits: Row = row.get("threshold") or {}
     low, high = limits.get("min"), limits.get("max")
-    if (low is None) != (high is None):
-        return "higher" if high is None else "lower"
-    return "" if low is not None else row.get("direction", "")
+    if low is not None and high is not None:
+        return ""
+    return direction.by_limits(low, high) or row.get("direction", "")
+
+
+def _wanted_of_images(row: Row) -> Any:
+    """Return which way the row wants the values of images, as `judge.task` has it."""
+    limits: Row = row.get("threshold") or {}
+    m = row["measurement"]
+    return direction.of_images(limits.get("min"), limits.get("max"), m["stat"], m["better"])

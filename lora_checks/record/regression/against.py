@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lora_checks.core import direction
 from lora_checks.core.errors import ConfigError, MeasureError
 from lora_checks.core.records import Allowance, Lora, Measurement, Outcome, Policy, Threshold, Verdict
 from lora_checks.record.regression import comparable, judging
 from lora_checks.record.regression.approved import NONE, OPTION, Judged, read_approved
-from lora_checks.record.regression.changes import Change, Sides, better_of, change
+from lora_checks.record.regression.changes import Change, Sides, change
 from lora_checks.record.regression.comparison import NO_PAIRS, compare, row_obstacles, same_lora
 
 Run = Mapping[str, Any]
@@ -45,7 +46,9 @@ class Against:
         if not obstacles:
             sides: Sides = 1 if allowance.rule == "bound" else 2
             same = same_lora(approved.lora, lora.sha256, scale)
-            made = change(_measured(approved, row), now, better=better_of(row, now), sides=sides, same=same)
+            made = change(
+                _measured(approved, row), now, better=direction.of_row(row, now), sides=sides, same=same
+            )
         if made is None:
             raise MeasureError(
                 f"{row.name} cannot be compared with the approved {approved.label}: "

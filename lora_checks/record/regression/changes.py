@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.core import quantity
-from lora_checks.core.records import Better, Measurement, Threshold
-from lora_checks.judge.verdict import direction
+from lora_checks.core.direction import by_metric, worsening
+from lora_checks.core.records import Better, Measurement
 from lora_checks.stats import intervals, summary, two_valued
 
 Kind = Literal["images", "set", "value"]
@@ -53,21 +53,6 @@ class Change:
         return worsening(self.difference, self.better)
 
 
-def worsening(difference: float, better: Better) -> float:
-    return (-difference if better == "higher" else difference) + 0.0
-
-
-def better_of(row: Threshold, now: Measurement) -> Better:
-    """Which way the row wants its value: away from its limit.
-
-    The metric's own direction would be wrong for a distance to the training pictures, which is lower for
-    pictures more alike, and which a row against copies wants high. It decides where there are two limits.
-    """
-    if (row.min is None) == (row.max is None):
-        return direction(now)
-    return "lower" if row.min is None else "higher"
-
-
 def change(
     before: Measurement,
     now: Measurement,
@@ -81,7 +66,7 @@ def change(
     ``better`` is the metric's own direction unless given, ``sides`` is as in `stats.jackknife`. ``same`` says
     that both are of the same LoRA: then a share that has not moved cannot move on other prompts either.
     """
-    better = better or direction(now)
+    better = better or by_metric(now.stat, now.better)
     label = quantity.label(now.metric, now.stat, now.at, now.gain, now.on)
     if not now.per_image:
         return _of_sets(before, now, label, better, sides)

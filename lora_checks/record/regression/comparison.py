@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lora_checks.core import direction
 from lora_checks.core.records import Allowance, Verdict
 from lora_checks.record.regression import comparable, policy_changes
 from lora_checks.record.regression.approved import PREFIX, Judged
-from lora_checks.record.regression.changes import Change, Sides, better_of, change
+from lora_checks.record.regression.changes import Change, Sides, change
 
 Row = dict[str, Any]
 NO_CHANGE: Row = {
@@ -78,7 +79,7 @@ def _row(
     was, m = before.rows[check].measurement if check in before.rows else None, found.measurement
     if not reasons and was is not None and m is not None and found.threshold is not None:
         same = same_lora(before.lora, str(now.lora["sha256"]), now.lora.get("scale"))
-        made = change(was, m, better=better_of(found.threshold, m), sides=sides, same=same)
+        made = change(was, m, better=direction.of_row(found.threshold, m), sides=sides, same=same)
         reasons = [NO_PAIRS] if made is None else []
     judged = _judged(now, allowance)
     return {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lora_checks.core.direction import worsening
 from lora_checks.core.records import Allowance, Lora, Measurement, Outcome, Threshold, Verdict
 from lora_checks.core.words import count, number
 from lora_checks.judge import verdict
-from lora_checks.record.regression.changes import Change, worsening
+from lora_checks.record.regression.changes import Change
 
 NAMED = 3  # prompts that worsened most
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lora_checks.core import direction
 from lora_checks.core.words import number, printable
 from lora_checks.report.html.facts import moment
 
@@ -51,9 +52,7 @@ def _row(row: Row) -> dict[str, Any]:
 def _way(row: Row) -> str:
     """ "better" or "worse": which sign that is depends on the metric."""
     difference = row["difference"]
-    if not difference:
-        return ""
-    return "better" if (difference > 0) == (row["better"] == "higher") else "worse"
+    return direction.word(difference, row["better"]) if difference else ""
 
 
 def _number(value: float | None) -> str:
