@@ -360,3 +360,4 @@ class Verdict:
     measurement: Measurement | None = None
     images: str = ""  # folder where a person can look
     details: Mapping[str, Any] = field(default_factory=dict)
+    change_of: str = ""  # the row whose change since the last approved release is judged; "" for its value

@@ -6,6 +6,7 @@ import os
 import shlex
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
@@ -158,7 +159,8 @@ class Session:
         sha256 = lora.sha256 if isinstance(lora, Lora) else refused_sha256(self.loras[name].path)
         reason = str(error) if isinstance(error, LoraChecksError) else f"{type(error).__name__}: {error}"
         check = row.name if isinstance(row, Threshold) else _check_of(item)
-        return verdict.error(name, sha256, check, row, reason)
+        found, allowance = verdict.error(name, sha256, check, row, reason), params.get("allowance")
+        return replace(found, change_of=allowance.row) if isinstance(allowance, Allowance) else found
 
     # -- counting them
 

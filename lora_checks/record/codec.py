@@ -23,12 +23,19 @@ def verdict_to_json(verdict: Verdict) -> str:
 
 def verdict_from_json(text: str) -> Verdict:
     data = json.loads(text)
+    data.setdefault("change_of", _change_of(data))
     threshold, measurement = data.pop("threshold"), data.pop("measurement")
     return Verdict(
         **(data | {"outcome": Outcome(data["outcome"])}),
         threshold=None if threshold is None else _threshold(threshold),
         measurement=None if measurement is None else _measurement(measurement),
     )
+
+
+def _change_of(data: Mapping[str, Any]) -> str:
+    """Return `Verdict.change_of` of a row that was written before there was such a field."""
+    judges_change = "before" in data["details"] and data["check"].startswith("regression-")
+    return str(data["check"]).removeprefix("regression-") if judges_change else ""
 
 
 def row(verdict: Verdict) -> Row:

@@ -92,8 +92,16 @@ def test_without_the_key_each_required_row_counts_alike_from_its_limit_to_the_be
 def test_a_comparison_with_the_approved_release_does_not_count_its_row_again() -> None:
     loras = [simple(name, value) for name, value in (("a", 0.5), ("b", 0.6))]
     for one in loras:
-        one["rows"].append(one["rows"][0] | {"check": "regression-identity"})
+        one["rows"].append(one["rows"][0] | {"check": "no-worse", "change_of": "identity"})
     assert [worth["check"] for worth in ranked(*loras)["weights"]] == ["identity", "adherence"]
+
+
+def test_a_row_of_the_policy_counts_whatever_its_name() -> None:
+    loras = [simple(name, value) for name, value in (("a", 0.5), ("b", 0.6))]
+    for one in loras:
+        one["rows"].append(one["rows"][0] | {"check": "regression-identity"})
+    found = [worth["check"] for worth in ranked(*loras)["weights"]]
+    assert found == ["identity", "adherence", "regression-identity"]
 
 
 def test_between_two_limits_the_middle_is_worth_most() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -161,11 +162,13 @@ def of_policy(regression: str, *rows: Verdict) -> Judged:
 
 
 def allowed(check: str, row: Threshold | None = ROW) -> Verdict:
-    return Verdict("a", "", check, Outcome.PASS, "", threshold=row and replace(row, name=check))
+    change_of = check.removeprefix("regression-")
+    limit = row and replace(row, name=check)
+    return Verdict("a", "", check, Outcome.PASS, "", threshold=limit, change_of=change_of)
 
 
 def test_a_limit_on_worsening_that_went_is_said_whatever_else_moved() -> None:
-    both = of_policy("1", allowed("identity"), allowed("regression-a"), allowed("regression-b"))
+    both = of_policy("1", judged(), allowed("regression-a"), allowed("regression-b"))
     looser = Verdict("a", "", "identity", Outcome.PASS, "", threshold=replace(ROW, min=0.4))
     one = of_policy("2", looser, allowed("regression-a"))
     none = of_policy("3", looser)
@@ -179,6 +182,37 @@ def test_a_comparison_that_could_not_be_made_has_not_gone() -> None:
     broken = of_policy("1", allowed("regression-a"), allowed("regression-b", None))
     assert policy_differences(whole, broken) == []
     assert policy_differences(of_policy("1"), whole) == []
+
+
+def test_a_row_is_a_row_whatever_its_name() -> None:
+    """The policy's own row "regression-identity" has a value, which no prefix of its name takes from it."""
+    named = Verdict("a", "", "regression-x", Outcome.PASS, "", threshold=replace(ROW, name="regression-x"))
+    before, now = of_policy("1", named), of_policy("1", judged())
+    assert list(before.rows) == ["regression-x"]
+    assert list(of_policy("1", allowed("regression-x")).rows) == []
+    assert policy_differences(before, now) == [
+        "regression-x: no such row any more, looser",
+        "identity: new row",
+    ]
+
+
+def test_a_check_of_a_report_without_the_field_is_known_by_what_it_recorded() -> None:
+    def of_earlier_version(details: dict[str, Any]) -> Judged:
+        row = json.loads(verdict_to_json(replace(allowed("regression-x"), details=details)))
+        del row["change_of"]
+        return Judged(Path(), "", {}, {"rows": [row], "missing": []})
+
+    assert of_earlier_version({"before": 0.5, "value": 0.6}).verdicts["regression-x"].change_of == "x"
+    assert list(of_earlier_version({}).rows) == ["regression-x"]
+
+
+def test_a_value_that_was_lost_is_no_number_to_compare() -> None:
+    assert comparable.of_rows(judged(value=math.nan), judged(), RUN, RUN) == [
+        "it was not measured before (PASS)"
+    ]
+    assert comparable.of_rows(judged(), judged(value=math.nan), RUN, RUN) == [
+        "it was not measured now (PASS)"
+    ]
 
 
 def test_rows_that_came_and_went_and_other_parts() -> None:

@@ -33,7 +33,7 @@ def judged(found: Change, allowed: float = 0.02, rule: Any = "bound") -> tuple[s
     made = judge(
         found, Allowance("identity", allowed, rule, "t.yaml:9"), ROW, NOW, LORA, "good 9c1e9c", "out"
     )
-    assert made.check == "regression-identity"
+    assert (made.check, made.change_of) == ("regression-identity", "identity")
     assert made.required
     return made.outcome.value, made.reason
 

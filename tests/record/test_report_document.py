@@ -49,7 +49,7 @@ measurements = st.builds(
 some_verdict = st.builds(
     Verdict, lora=text, lora_sha256=text, check=text, outcome=st.sampled_from(Outcome), reason=text,
     required=st.booleans(), threshold=st.none() | thresholds, measurement=st.none() | measurements,
-    images=text, details=st.dictionaries(text, json_values, max_size=3),
+    images=text, details=st.dictionaries(text, json_values, max_size=3), change_of=text,
 )  # fmt: skip
 
 

@@ -7,13 +7,13 @@ import hashlib
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 from world import Run
 
-from lora_checks.core.records import Measurement, Threshold, Verdict
+from lora_checks.core.records import Measurement, Pairing, Stat, Threshold, Verdict
 from lora_checks.record import document as report
 
 SCHEMA: dict[str, Any] = json.loads(resources.files("lora_checks.report").joinpath("schema.json").read_text())
@@ -39,6 +39,13 @@ def test_the_schema_is_a_schema_of_this_version() -> None:
 def test_a_field_that_a_record_has_is_in_the_schema(name: str, record: Any, derived: set[str]) -> None:
     fields = {field.name for field in dataclasses.fields(record)}
     assert set(SCHEMA["$defs"][name]["properties"]) == fields | derived
+
+
+def test_the_words_of_a_record_are_those_of_the_schema() -> None:
+    for name, record in (("threshold", Threshold), ("measurement", Measurement)):
+        assert SCHEMA["$defs"][name]["properties"]["stat"]["enum"] == list(get_args(Stat)), record
+    pairing = SCHEMA["$defs"]["threshold"]["properties"]["pairing"]["enum"]
+    assert pairing == [*get_args(Pairing), ""]
 
 
 def test_what_a_real_run_writes_is_valid(first_run: Run) -> None:

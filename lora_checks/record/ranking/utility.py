@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from lora_checks.core.records import Allowance
 from lora_checks.record.ranking.entry import Entry, Row
 from lora_checks.record.ranking.values import Found, better, halvable, on, whole
 
@@ -41,10 +40,9 @@ def from_limits(entries: Sequence[Entry], prompts: Collection[str] | None) -> tu
     """
     found = []
     checks = dict.fromkeys(check for one in entries for check in one.rows)
-    again = {Allowance(check, 0.0, "estimate").check for check in checks}
-    for check in [check for check in checks if check not in again]:
+    for check in checks:
         rows = _rows(entries, check)
-        if rows and rows[0]["required"] and rows[0]["threshold"]:
+        if rows and rows[0]["required"] and rows[0]["threshold"] and not rows[0].get("change_of"):
             values = [value(row, prompts) for row in rows]
             found.append(_from_limits(check, rows[0], [one.value for one in values if one is not None]))
     return tuple(found)

@@ -5,6 +5,7 @@ Each reason is a sentence with both values; no reason means that the difference 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -43,9 +44,9 @@ def of_strengths(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
 def of_rows(before: Verdict, now: Verdict, run_before: Run, run_now: Run) -> list[str]:
     """Why the values of one row, of two runs that can be compared, cannot be."""
     was, m = before.measurement, now.measurement
-    if was is None or before.threshold is None:
+    if was is None or before.threshold is None or not math.isfinite(was.value):
         return [f"it was not measured before ({before.outcome.value})"]
-    if m is None or now.threshold is None:
+    if m is None or now.threshold is None or not math.isfinite(m.value):
         return [f"it was not measured now ({now.outcome.value})"]
     asked = [
         _both("measured", *words)

@@ -7,8 +7,9 @@ from typing import Any
 
 from lora_checks.core import direction
 from lora_checks.core.records import Allowance, Verdict
+from lora_checks.record.codec import plain
 from lora_checks.record.regression import comparable, policy_changes
-from lora_checks.record.regression.approved import PREFIX, Judged
+from lora_checks.record.regression.approved import Judged
 from lora_checks.record.regression.changes import Change, Sides, change
 
 Row = dict[str, Any]
@@ -54,9 +55,9 @@ def policy_differences(before: Judged, now: Judged) -> list[str]:
     sides = before, now
     unknown = {check for one in sides for check in one.lora.get("missing", ())}
     unknown |= {check for one in sides for check, found in one.verdicts.items() if found.threshold is None}
-    no_worse = [{check for check in one.verdicts if check.startswith(PREFIX)} for one in sides]
-    if not all(no_worse):  # a run without a baseline comes to no comparison
-        unknown = unknown.union(*no_worse)
+    changes = [{check for check, verdict in one.verdicts.items() if verdict.change_of} for one in sides]
+    if not all(changes):  # a run without a baseline comes to no comparison
+        unknown = unknown.union(*changes)
     was, rows = (
         {
             check: found.threshold
@@ -66,7 +67,7 @@ def policy_differences(before: Judged, now: Judged) -> list[str]:
         for one in sides
     )
     old, new = ((one.run.get("policy") or {}).get("parts") or {} for one in (before, now))
-    return policy_changes.differences(was, rows, old, new)
+    return policy_changes.differences(was, rows, old, new, changes[0] | changes[1])
 
 
 def _row(
@@ -104,8 +105,8 @@ def row_obstacles(before: Judged, check: str, now: Verdict, run: Mapping[str, An
 
 
 def numbers(found: Change) -> Row:
-    names = [name for name in NO_CHANGE if name != "prompts"]
-    return {name: getattr(found, name) for name in names} | {"prompts": [list(one) for one in found.prompts]}
+    values: Row = plain({name: getattr(found, name) for name in NO_CHANGE})
+    return values
 
 
 def _judged(now: Judged, allowance: Allowance | None) -> Mapping[str, Any]:

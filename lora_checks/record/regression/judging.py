@@ -29,14 +29,14 @@ def judge(
     limit = _limit(found, allowance, row)
     made = verdict.judge(_difference(found, now, against), limit, lora, images)
     if made.outcome is Outcome.ERROR:
-        return made
+        return replace(made, change_of=allowance.row)
     worsened = [list(one) for one in found.prompts if worsening(one[3], found.better) > 0][:NAMED]
     parts = [*_finding(made, found, allowance), clue(found), unpaired(found)]
     if made.outcome is not Outcome.PASS and images:
         parts.append(f"images in {images}")
     reason = "; ".join(part for part in parts if part)
     details = {**made.details, "before": found.before, "value": found.value, "worsened": worsened}
-    return replace(made, reason=reason, details=details)
+    return replace(made, reason=reason, details=details, change_of=allowance.row)
 
 
 def _limit(found: Change, allowance: Allowance, row: Threshold) -> Threshold:

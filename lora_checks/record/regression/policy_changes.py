@@ -6,12 +6,11 @@ No obstacle to comparing values, which no limit decides; but whoever approves ha
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from lora_checks.core.records import Threshold
 from lora_checks.core.words import number
-from lora_checks.record.regression.approved import PREFIX
 
 WORDS = frozenset({"name", "source", "why"})  # decide nothing
 
@@ -21,15 +20,23 @@ def differences(
     now: Mapping[str, Threshold],
     parts_before: Mapping[str, str],
     parts: Mapping[str, str],
+    regression: Collection[str] = (),
 ) -> list[str]:
-    """A sentence for each limit that changed, with ", looser" where more can pass; then the other parts.
+    """Return a sentence for each limit that changed and one for each other part that changed.
 
-    ``before`` and ``now`` are the rows by name, those of ``regression:`` among them, ``parts`` the digests of
-    the policy's parts. A part may change in words only, such as a reason.
+    A limit that lets more pass than before is called "looser". A part of the policy can change in words only,
+    such as a reason.
+
+    Args:
+        before: the rows of the earlier policy by name, the checks of ``regression:`` among them.
+        now: the rows of this run's policy.
+        parts_before: the digests of the earlier policy's parts.
+        parts: the digests of this policy's parts.
+        regression: the names of those rows that are checks of ``regression:``.
     """
     names = list({**before, **now})
     found = [(check, text) for check in names for text in _of_row(before.get(check), now.get(check))]
-    said = {"regression" if check.startswith(PREFIX) else "thresholds" for check, _ in found}
+    said = {"regression" if check in regression else "thresholds" for check, _ in found}
     changed = [part for part in {**parts_before, **parts} if parts_before.get(part) != parts.get(part)]
     sentences = [f"{check}: {text}" for check, text in found]
     return sentences + [f"{part} changed" for part in changed if part not in said]
