@@ -26,7 +26,7 @@ def test_a_tracker_that_fails_changes_neither_verdict_nor_report(gate: Gate) -> 
     good = gate("--lora", gate.world.good, "--lora-log", "mlflow", "--no-summary", **gone)
     assert good.code == 0, good.out
     assert "mlflow: not logged: " in good.out
-    assert f"later: python -m lora_checks log {good.report_folder} --to mlflow" in good.out
+    assert f"later: lora-checks log {good.report_folder} --to mlflow" in good.out
     assert good.report["outcome"] == "PASS"
 
 
@@ -75,5 +75,5 @@ def test_a_run_that_is_interrupted_says_how_to_log_it(gate: Gate) -> None:
     mine.write_text("def test_mine():\n    raise KeyboardInterrupt\n")
     run = gate("--lora", gate.world.good, "--lora-log", "tensorboard:runs", mine)
     assert run.code == 2
-    assert "tensorboard: not logged: the run was interrupted; later: python -m lora_checks log" in run.out
+    assert "tensorboard: not logged: the run was interrupted; later: lora-checks log" in run.out
     assert not Path(gate.folder / "runs").exists()

@@ -156,8 +156,7 @@ def test_a_server_that_never_answers_is_not_waited_for(tmp_path: Path) -> None:
             lines = list(log_apart([Target("mlflow")], folder, patience=2.0))
     assert time.monotonic() - began < 20
     assert lines == [
-        f"mlflow: not logged: mlflow did not finish in 2 s; later: "
-        f"python -m lora_checks log {folder} --to mlflow"
+        f"mlflow: not logged: mlflow did not finish in 2 s; later: lora-checks log {folder} --to mlflow"
     ]
 
 

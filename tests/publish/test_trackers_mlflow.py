@@ -113,7 +113,7 @@ def test_a_server_that_is_not_there_is_said_with_no_password(tmp_path: Path) -> 
     done = log(folder, "mlflow", **where)
     assert done.code == 1
     assert done.out.startswith("mlflow: not logged: ")
-    assert f"later: python -m lora_checks log {folder} --to mlflow" in done.out
+    assert f"later: lora-checks log {folder} --to mlflow" in done.out
     assert "secret" not in done.out
 
 

@@ -181,7 +181,7 @@ def test_without_a_login_it_says_so_and_how_to_log_it_later(tmp_path: Path) -> N
     done = log(folder, "wandb", **env)
     assert done.code == 1
     assert done.out.startswith("wandb: not logged: ")
-    assert f"later: python -m lora_checks log {folder} --to wandb" in done.out
+    assert f"later: lora-checks log {folder} --to wandb" in done.out
     assert (folder / "report.json").read_bytes() == before
 
 

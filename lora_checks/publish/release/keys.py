@@ -51,7 +51,7 @@ def sign(payload: bytes, key: Path) -> bytes:
     except Exception as error:  # cryptography and securesystemslib raise a dozen unrelated types
         raise ConfigError(
             f"--key: {key} is no private key in PEM without a passphrase ({first_line(error)}); "
-            "make one with: python -m lora_checks attest --new-key FILE"
+            "make one with: lora-checks attest --new-key FILE"
         ) from error
     envelope = signing.Envelope(payload, PAYLOAD_TYPE, {})
     envelope.sign(signer)

@@ -78,7 +78,7 @@ def refusal(target: Target, why: str, folder: Path) -> str:
 
 
 def again(target: Target, folder: Path) -> str:
-    return shlex.join(["python", "-m", "lora_checks", "log", str(folder), "--to", str(target)])
+    return shlex.join(["lora-checks", "log", str(folder), "--to", str(target)])
 
 
 def without_password(text: str) -> str:
