@@ -364,7 +364,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pool", type=int, default=POOL, help="another draw of prompts")
     parser.add_argument("--store", type=Path, default=Path(".lora_checks"))
-    parser.add_argument("names", nargs="*", default=LADDER, help="LoRAs, the good one among them")
+    parser.add_argument("names", nargs="*", default=LADDER, help="some LoRAs only")
     options = parser.parse_args()
     workbench, runs = bench(options.store, options.pool), (options.gates, options.seed)
     rows, measure = workbench.policy.thresholds, workbench.measure_row
@@ -384,6 +384,8 @@ def main() -> None:
     print("\n".join(of_fixed(tallies, options.names)))
     print(f"\nThe same with --lora-until-decided {MOST}, policy of {OWN[0]} x {OWN[1]}\n")
     print("\n".join(of_sequential(looked)))
+    if GOOD not in options.names:
+        return
     print("\nRows that the good LoRA did not pass, in % of gates\n")
     for shape in SHAPES:
         for rule in RULES:
