@@ -34,8 +34,8 @@ def dora(weight: Any, size: float, generator: torch.Generator) -> Parts:
 
 
 def magnitude(weight: Any) -> torch.Tensor:
-    norms = torch.linalg.vector_norm(weight.detach().float().flatten(1), dim=1)
-    return (norms * 1.05).reshape(-1, *(1 for _ in weight.shape[1:]))
+    """The rows of the base are drawn with a norm of 1."""
+    return torch.full((len(weight), *(1 for _ in weight.shape[1:])), 1.05)
 
 
 def loha(weight: Any, size: float, generator: torch.Generator) -> Parts:

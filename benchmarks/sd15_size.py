@@ -65,9 +65,13 @@ def empty(build: Callable[[], Any], dtype: torch.dtype) -> Any:
     return module.to_empty(device="cpu")
 
 
+def unet_15() -> UNet2DConditionModel:
+    return UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
+
+
 def base(dtype: torch.dtype) -> Any:
     """The configurations of stable-diffusion-v1-5; the tokenizer is the miniature's, padded to 77."""
-    unet = empty(lambda: UNet2DConditionModel(sample_size=64, cross_attention_dim=768), dtype)
+    unet = empty(unet_15, dtype)
     vae = empty(
         lambda: AutoencoderKL(
             block_out_channels=(128, 256, 512, 512),
@@ -129,11 +133,8 @@ def child(options: argparse.Namespace) -> None:
         return found
 
     timed("base", lambda: None)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "lora.safetensors"
-        write_lora(pipe.unet, path, options.algorithm)
-        lora = inspect(path, "lora")
-        adapter = timed("load", lambda: apply.load(pipe, lora, "lora"))
+    lora = inspect(options.lora, "lora")
+    adapter = timed("load", lambda: apply.load(pipe, lora, "lora"))
     apply.activate(pipe, {"lora": 1.0})
     proven = timed("proof", lambda: proof.prove(pipe, adapter, 1.0))
     say(
@@ -159,15 +160,20 @@ def main() -> None:
     )
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--steps", type=int, default=2)
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--lora", type=Path, help=argparse.SUPPRESS)  # of the child
     options = parser.parse_args()
-    if options.child:
+    if options.lora:
         child(options)
         return
     given = ["--dtype", options.dtype, "--side", str(options.side), "--steps", str(options.steps)]
+    with torch.device("meta"):
+        unet = unet_15()
     for algorithm in [options.algorithm] if options.algorithm else ALGORITHMS:
-        command = [sys.executable, __file__, "--child", "--algorithm", algorithm, *given]
-        subprocess.run(command, check=True)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "lora.safetensors"
+            write_lora(unet, path, algorithm)
+            command = [sys.executable, __file__, "--lora", str(path), "--algorithm", algorithm, *given]
+            subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":

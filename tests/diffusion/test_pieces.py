@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from lora_checks.diffusion import apply
 from lora_checks.diffusion.apply import injection, pieces
 from lora_checks.diffusion.proof import formulas, prove
+from lora_checks.diffusion.proof import module as proof_module
 from lora_checks.diffusion.proof.layers import Inspector
 from lora_checks.lora.file import inspect
 
@@ -39,7 +40,7 @@ def fresh(family_folder: Callable[[str], Path]) -> Fresh:
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    for module in (pieces, injection, formulas):
+    for module in (pieces, injection, formulas, proof_module):
         monkeypatch.setattr(module, "VALUES", SMALL)
 
 
@@ -178,11 +179,10 @@ def test_a_change_is_never_built_whole(fresh: Fresh, tmp_path: Path, kind: str) 
     assert largest["forward"] <= max(4 * SMALL, counted.values)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("do")])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_proof_makes_nothing_of_a_weights_size(
     fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """But of layers with magnitudes, whose effect depends on the base's weight."""
     pipe = fresh()
     adapter = apply.load(pipe, inspect(write(tmp_path / "a.safetensors", kind, pipe), "a"), "a")
     apply.activate(pipe, {"a": 1.0})

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lora_checks.core.errors import LoraFileError
+from lora_checks.core.memory import give_back
 from lora_checks.core.records import LoraLayer
 from lora_checks.diffusion.apply.pieces import Parts, contracted, pieces
 from lora_checks.diffusion.apply.placement import Placed
@@ -115,6 +116,7 @@ def _factor(placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any]) ->
     """m / |W + dW| of each module in fp32, of the shape of its weight but 1 along the axes of the norm."""
     by_row = _by_row(scale)
     norm = _norm(placed, parts, weights, by_row)
+    give_back()
     factor = scale.float().flatten().to(norm.device) / (norm + EPS)
     ones = (1,) * (weights[0].ndim - 2)
     if not by_row:

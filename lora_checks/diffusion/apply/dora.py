@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lora_checks.diffusion.apply.pieces import operate
+from lora_checks.diffusion.apply.pieces import through
 
 
 def magnitude(factor: Any, stated: float) -> Any:
@@ -36,9 +36,7 @@ def magnitude(factor: Any, stated: float) -> Any:
             channels = (-1, 1, 1) if base_layer.weight.ndim == 4 else (-1,)
             if len(self.weight) == 1 < self.weight.shape[1]:
                 by_input = self.weight.flatten().reshape(channels)
-                changed = operate(
-                    base_layer, base_layer.weight.to(x.dtype), x * (by_input - 1)
-                ) + stated * lora_B(lora_A(by_input * x))
+                changed = through(base_layer, x * (by_input - 1)) + stated * lora_B(lora_A(by_input * x))
             else:
                 by_output = self.weight.flatten().reshape(channels)
                 plain = base_result.to(x.dtype)

@@ -139,24 +139,41 @@ def in_pieces(kind: Any) -> Any:
                 dtype = input.dtype
             held = {part: getattr(self, part) for part in kind.adapter_layer_names}
             parts = {part: values[adapter_name] for part, values in held.items() if adapter_name in values}
-            x = self._cast_input_dtype(input, dtype)
-            output = None
-            for rows, change in pieces(parts, base.weight.shape, dtype):
-                if factor is not None:
-                    scaled = change * self.within[adapter_name]
-                    change = decomposed(base.weight, scaled, factor.to(dtype), rows)
-                change = change * self.scaling[adapter_name]
-                piece = operate(base, change, x)
-                axis = -1 if change.ndim == 2 else 1
-                if output is None:
-                    shape = list(piece.shape)
-                    shape[axis] = len(base.weight)
-                    output = piece.new_empty(shape)
-                output.narrow(axis, rows.start, len(change)).copy_(piece)
-            return output
+
+            def changes() -> Iterator[Piece]:
+                for rows, change in pieces(parts, base.weight.shape, dtype):
+                    if factor is not None:
+                        scaled = change * self.within[adapter_name]
+                        change = decomposed(base.weight, scaled, factor.to(dtype), rows)
+                    yield rows, change * self.scaling[adapter_name]
+
+            return joined(base, changes(), self._cast_input_dtype(input, dtype))
 
     InPieces.__name__ = f"{kind.__name__}InPieces"
     return InPieces
+
+
+def through(base: Any, x: Any) -> Any:
+    """The base's layer without its bias, in the precision of ``x``."""
+    weight = base.weight
+    if weight.dtype == x.dtype:
+        return operate(base, weight, x)
+    each = ((at, weight[at].to(x.dtype)) for at in _slices(len(weight), weight[0].numel()))
+    return joined(base, each, x)
+
+
+def joined(base: Any, weights: Iterator[Piece], x: Any) -> Any:
+    """The output of the base's layer with a weight that comes in pieces, and without a bias."""
+    output = None
+    for rows, weight in weights:
+        piece = operate(base, weight, x)
+        axis = -1 if weight.ndim == 2 else 1
+        if output is None:
+            shape = list(piece.shape)
+            shape[axis] = len(base.weight)
+            output = piece.new_empty(shape)
+        output.narrow(axis, rows.start, len(weight)).copy_(piece)
+    return output
 
 
 def operate(base: Any, weight: Any, x: Any) -> Any:

@@ -12,9 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from lora_checks.core.errors import GenerationError
+from lora_checks.core.memory import give_back
 from lora_checks.diffusion.apply.placement import Placed
 from lora_checks.diffusion.proof import formulas
-from lora_checks.diffusion.proof.module import base_weight, contribution, dtype_of, operate
+from lora_checks.diffusion.proof.module import (
+    base_weight,
+    beside,
+    channels,
+    contribution,
+    dtype_of,
+    operate,
+    output_like,
+)
 from lora_checks.lora.header import shown
 
 ROWS = 8  # rows of a linear layer's input, of each kind
@@ -86,11 +95,12 @@ class Inspector:
         expected = self._expected(placed, spots, inputs)
         for spot, (on, off), wanted in zip(spots, found, expected, strict=True):
             self._compare(placed, spot, on.chunk(2), off.chunk(2), wanted.chunk(2))
+        give_back()
 
     def _expected(self, placed: Placed, spots: Sequence[Spot], inputs: Sequence[Any]) -> list[Any]:
         """The effect on each spot's input by the file's own numbers, float64; some rows at a time."""
         modules = [spot.module for spot in spots]
-        effects = [_output(module, x) for module, x in zip(modules, inputs, strict=True)]
+        effects = [output_like(module.get_base_layer(), x) for module, x in zip(modules, inputs, strict=True)]
         weight = base_weight(placed.layer, modules)
         for at, change in formulas.weight_changes(placed.layer, self._tensors, weight):
             for span in spans(placed, at):
@@ -100,11 +110,11 @@ class Inspector:
                     .reshape(-1, *modules[span.index].get_base_layer().weight.shape[1:])
                 )
                 found = operate(modules[span.index].get_base_layer(), some, inputs[span.index])
-                effects[span.index].narrow(_axis(found), span.row, len(some)).copy_(found)
+                effects[span.index].narrow(channels(found), span.row, len(some)).copy_(found)
         bias = formulas.bias_change(placed.layer, self._tensors)
         if bias is not None:
             for effect, shift in zip(effects, split(placed, bias.double()), strict=True):
-                effect += shift.reshape(-1, *(1,) * (effect.ndim - 2)) if effect.ndim > 2 else shift
+                effect += beside(shift, effect)
         return [self._strength * effect for effect in effects]
 
     def _compare(
@@ -154,20 +164,6 @@ def spans(placed: Placed, at: slice) -> Iterator[Span]:
             if low < high:
                 yield Span(index, low - first, slice(low - at.start, high - at.start))
         begin += rows
-
-
-def _output(module: Any, x: Any) -> Any:
-    """Zeros in the shape of the module's output."""
-    base = module.get_base_layer()
-    point = operate(base, x.new_zeros(1, *base.weight.shape[1:]), x)
-    shape = list(point.shape)
-    shape[_axis(point)] = len(base.weight)
-    return x.new_zeros(shape)
-
-
-def _axis(output: Any) -> int:
-    """Of an output's channels."""
-    return 1 if output.ndim == 4 else int(output.ndim) - 1
 
 
 def split(placed: Placed, change: Any) -> Sequence[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lora_checks.core.records import LoraLayer
 
+VALUES = 1 << 20  # numbers of the base's weight that are float64 at a time
 ADDITIVE = frozenset({"lora", "loha", "lokr", "full"})  # their change does not depend on the base's weight
 
 
@@ -59,29 +60,27 @@ def dtype_of(module: Any, names: Collection[str]) -> Any:
 def contribution(module: Any, names: Collection[str], x: Any) -> tuple[Any, Any]:
     """(output with - output without, output without) for ``x``, float64 on the CPU.
 
-    The module's own code runs on its own weights, which are float64 for these two calls: in float32 a
+    The module's own code runs on its own parameters, which are float64 for these two calls: in float32 a
     difference of outputs is no better than 1e-7 of them, and an effect may be 1e-4 of them. No other
-    adapter acts, and one module's weights are copied at a time; those of the base only where the effect
-    depends on them, as they may be gigabytes: its output is taken out of both sides otherwise.
+    adapter acts. The base's weight may be gigabytes, so that it is made float64 some rows at a time, and
+    only where the effect depends on it: its output is taken out of both sides otherwise.
     """
     import torch
 
     of_base = bool(_magnitudes(module, names))
-    held = {key: value for key, value in values(module).items() if of_base or not _is_base(key)}
-    pieces = {key for key in held if key.rpartition(".")[0].endswith("lokr_w2")}  # made float64 in pieces
-    device = next(iter(held.values())).device
+    held = {key: value for key, value in values(module).items() if not _is_base(key)}
+    whole = {key for key in held if key.rpartition(".")[0].endswith("lokr_w2")}  # made float64 in pieces, too
+    device = x.device if not held else next(iter(held.values())).device
     device = torch.device("cpu") if device.type == "mps" else device  # has no float64
     double = {
         key: value.to(
-            device, torch.float64 if value.is_floating_point() and key not in pieces else value.dtype
+            device, torch.float64 if value.is_floating_point() and key not in whole else value.dtype
         )
         for key, value in held.items()
     }
     outputs = []
     for active in (names, ()):
-        with only(module, active), unhooked(module), ExitStack() as stack:
-            if not of_base:
-                stack.enter_context(_silent(module.get_base_layer()))
+        with only(module, active), unhooked(module), _in_float64(module, of_base):
             outputs.append(torch.func.functional_call(module, double, (x.to(device),)).cpu())
     on, off = outputs
     return on - off, off
@@ -101,20 +100,25 @@ def _magnitudes(module: Any, names: Collection[str]) -> list[str]:
 
 
 @contextmanager
-def _silent(base: Any) -> Iterator[None]:
-    """The base's layer gives zeros, in the shape that it gives."""
+def _in_float64(module: Any, of_base: bool) -> Iterator[None]:
+    """The base's layer gives what its weight gives in float64, or zeros in that shape."""
+    base, weight = module.get_base_layer(), base_value(module)
+    bias = values(base).get("bias")
 
-    def zeros(x: Any, *_: Any, **__: Any) -> Any:
-        weight = base.weight
-        if weight.ndim == 2:
-            return x.new_zeros(*x.shape[:-1], len(weight))
-        point = weight.new_zeros((), dtype=x.dtype, device=x.device)
-        one = point.expand(1, 1, *weight.shape[2:])
-        place = operate(base, one, x[:, :1])  # one channel: for the rows and columns of the output
-        return place.new_zeros(len(x), len(weight), *place.shape[2:])
+    def forward(x: Any, *_: Any, **__: Any) -> Any:
+        output = output_like(base, x)
+        if of_base:
+            step = max(1, VALUES // weight[0].numel())
+            for begin in range(0, len(weight), step):
+                some = weight[begin : begin + step].to(x.device, x.dtype)
+                found = operate(base, some, x)
+                output.narrow(channels(found), begin, len(some)).copy_(found)
+            if bias is not None:
+                output = output + beside(bias.to(x.device, x.dtype), output)
+        return output
 
     had = vars(base).get("forward")
-    base.forward = zeros
+    base.forward = forward
     try:
         yield
     finally:
@@ -122,6 +126,24 @@ def _silent(base: Any) -> Iterator[None]:
             del base.forward
         else:
             base.forward = had
+
+
+def output_like(base: Any, x: Any) -> Any:
+    """Zeros in the shape that the base's layer gives for ``x``."""
+    if base.weight.ndim == 2:
+        return x.new_zeros(*x.shape[:-1], len(base.weight))
+    place = operate(base, x.new_zeros(1, 1, *base.weight.shape[2:]), x[:, :1])
+    return x.new_zeros(len(x), len(base.weight), *place.shape[2:])
+
+
+def channels(output: Any) -> int:
+    """The axis of an output's channels."""
+    return 1 if output.ndim == 4 else int(output.ndim) - 1
+
+
+def beside(bias: Any, output: Any) -> Any:
+    """A number for each channel, in the shape of an output."""
+    return bias.reshape(-1, 1, 1) if output.ndim == 4 else bias
 
 
 @contextmanager
@@ -159,17 +181,17 @@ def operate(base: Any, weight: Any, x: Any) -> Any:
 
 
 def base_weight(layer: LoraLayer, modules: Sequence[Any]) -> Any:
-    """The base's weight in float32 on the CPU, rows of all modules in the order of the file."""
+    """The base's weight on the CPU, rows of all modules in the order of the file."""
     import torch
 
     shapes = [module.get_base_layer().weight.shape for module in modules]
     if layer.algorithm in ADDITIVE:  # only its shape counts, and it costs no memory
         return torch.zeros(()).expand(sum(shape[0] for shape in shapes), *shapes[0][1:])
-    weights = [_base_value(module).to("cpu", torch.float32) for module in modules]
+    weights = [base_value(module).to("cpu") for module in modules]
     weight = weights[0] if len(weights) == 1 else torch.cat(weights)
     return torch.cat(weight.chunk(2)[::-1]) if layer.swapped else weight
 
 
-def _base_value(module: Any) -> Any:
+def base_value(module: Any) -> Any:
     """The weight below all of PEFT's layers."""
     return next(value for key, value in values(module).items() if key.replace("base_layer.", "") == "weight")
