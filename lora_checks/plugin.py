@@ -6,6 +6,7 @@ rest follows only when ``--lora`` or ``--lora-images`` is given.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,11 @@ def pytest_configure(config: pytest.Config) -> None:
     own = _own_arguments(config)
     gating = start.start(config)
     checks = [*_checks(config), *([CHECKS_AGAINST] if gating.allowances else [])]
-    config.args = [*(str(GATE / name) for name in checks), *own]
+    # Of checks that are collected pytest would list each fixture again, and cannot sort the copies.
+    config.args = [
+        *([] if getattr(config.option, "showfixtures", False) else (str(GATE / name) for name in checks)),
+        *own,
+    ]
     config.pluginmanager.register(gating, "lora_checks.gate.session")
     config.pluginmanager.register(fixtures, "lora_checks.gate.fixtures")
 
@@ -107,8 +112,14 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, in
         raise
     option = config.option
     if status == pytest.ExitCode.OK:
-        judges = _gates(config) and not (option.help or option.version)
-        return pytest.ExitCode.TESTS_FAILED if judges and not _passed(config) else status
+        if not _gates(config) or option.help or option.version or _passed(config):
+            return status
+        if not _judged(config):
+            sys.stderr.write(
+                "Nothing was judged, so this is no PASS; "
+                "to gate, leave out options that only list, or that deselect every row\n"
+            )
+        return pytest.ExitCode.TESTS_FAILED
     _withdraw(config, f"pytest ended with status {status}")
     return status
 
@@ -118,6 +129,13 @@ def _passed(config: pytest.Config) -> bool:
 
     gating = config.stash.get(SESSION, None)
     return gating is not None and gating.passed
+
+
+def _judged(config: pytest.Config) -> bool:
+    from lora_checks.gate.session import SESSION
+
+    gating = config.stash.get(SESSION, None)
+    return gating is not None and bool(gating.verdicts)
 
 
 def _withdraw(config: pytest.Config, reason: str) -> None:

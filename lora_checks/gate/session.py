@@ -42,6 +42,7 @@ OWN_CHECKS = {
     "test_lora_images.py": IMAGES_CHECK,
 }
 CODE = "lora_checks.code"  # how a worker's files of code travel
+ONCE = "; a rerun passed, and is no verdict: the row was not judged again, so run the command again"
 PROPERTY = "lora_checks.verdict"  # how a verdict travels: one JSON line in item.user_properties
 
 
@@ -70,6 +71,7 @@ class Session:
         self.unexplained = False  # a failure that no verdict tells of: it has to be shown
         self.other_failures: dict[str, None] = {}  # tests that failed and are no rows, such as one's own
         self.code_of_workers: list[dict[str, Any]] = []
+        self.rerun: set[str] = set()  # tests that pytest-rerunfailures runs again
         self.failed = False  # some test's report says so, and with it the JUnit file
 
     @property
@@ -174,19 +176,26 @@ class Session:
             report.nodeid = f"lora_checks/gate{report.nodeid}"
         found = [str(value) for name, value in report.user_properties if name == PROPERTY]
         report.user_properties = [pair for pair in report.user_properties if pair[0] != PROPERTY]
-        kept = [self._keep(text) for text in found]
+        if str(report.outcome) == "rerun":  # of pytest-rerunfailures
+            self.rerun.add(report.nodeid)
+        kept = [self._keep(text, again=report.nodeid in self.rerun) for text in found]
         self.failed = self.failed or report.failed
         if report.failed and not (found and isinstance(report.longrepr, str)):
             self.unexplained = True
         if report.failed and all(kept):  # no row, or one that was judged well and broke off afterwards
             self.other_failures[report.nodeid] = None
 
-    def _keep(self, text: str) -> bool:
-        """Whether it is a PASS. Of two verdicts of a row (``--dist each``) the first that is none counts."""
+    def _keep(self, text: str, again: bool = False) -> bool:
+        """Whether it is a PASS. If a row is judged twice (``--dist each``), the first that is no PASS counts.
+
+        So a rerun changes no verdict; of one that passed the verdict says what to do.
+        """
         found = report.verdict_from_json(text)
         key, passed = (found.lora, found.check), found.outcome is Outcome.PASS
         known = self.verdicts.get(key)  # each phase of a test reports the same properties again
         if known is not None and (passed or known.outcome is not Outcome.PASS):
+            if passed and again and not known.reason.endswith(ONCE):
+                self.verdicts[key] = replace(known, reason=f"{known.reason}{ONCE}")
             return passed
         self.verdicts[key] = found
         if len(self.verdicts) == 1:

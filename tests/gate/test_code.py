@@ -49,7 +49,9 @@ def test_every_file_of_code_is_in_the_record(gate: Gate, more: tuple[str, ...]) 
     (gate.folder / "plug.py").write_text("")
     rows = row("own", "mine", "min: 0") + row("identity", "arcface", "max_missing: 0.5, min: -1")
     policy = gate.world.write(gate.folder / "policy", rows)
-    run = gate("--lora", gate.world.good, "--policy", policy, "-p", "plug", "--rootdir", gate.folder, *more)
+    run = gate(
+        "--lora", gate.world.good, "--lora-policy", policy, "-p", "plug", "--rootdir", gate.folder, *more
+    )
     assert run.code == 0, run.out + run.err
     found = files(run)
     assert found["conftest.py"]["for"][:2] == ["conftest", "metric mine"]

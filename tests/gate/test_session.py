@@ -61,6 +61,16 @@ def test_rows_that_were_not_judged_are_no_pass(gate: Gate, arguments: tuple[str,
     assert run.code == 1, run.out
 
 
+@pytest.mark.parametrize("option", ["--fixtures", "--fixtures-per-test", "--markers"])
+def test_a_run_that_lists_ends_in_a_sentence(gate: Gate, option: str) -> None:
+    run = gate("--lora", gate.world.good, option)
+    assert run.code == 1
+    assert "INTERNALERROR" not in run.out + run.err
+    assert run.err.splitlines()[-1].startswith("Nothing was judged, so this is no PASS; to gate, leave out")
+    if option == "--fixtures":
+        assert "measure [session scope]" in run.out
+
+
 def test_a_row_that_was_deselected_is_no_pass(gate: Gate) -> None:
     listed = gate("--lora", gate.world.good, "--co", "-q").out
     (identity,) = [line for line in listed.splitlines() if line.endswith("[good-identity]")]
