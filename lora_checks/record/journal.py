@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lora_checks.core import seals
 from lora_checks.core.errors import ReleaseError, ReportError
 from lora_checks.core.records import Verdict
 from lora_checks.core.strict_json import strict_json
@@ -58,6 +59,11 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
             entry = strict_json(line, "it")
         except ReleaseError as error:
             raise _damaged(path, i, str(error)) from error
+        if seals.KEY in entry:  # one of an earlier version has none
+            whole = seals.unseal_json(entry)
+            if whole is None:
+                raise _damaged(path, i, "its digest does not match")
+            entry = whole
         if wrong := _problem(entry):
             raise _damaged(path, i, wrong)
         yield entry
