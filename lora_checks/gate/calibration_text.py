@@ -12,7 +12,8 @@ import yaml
 
 from lora_checks.core.records import Calibration
 from lora_checks.core.words import number, printable
-from lora_checks.judge.calibration import Calibrated, Labelled, chance, span
+from lora_checks.judge.calibration import Calibrated, Labelled
+from lora_checks.judge.proposal import chance, span
 
 WIDTH = 110
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_ ./-]*")  # the rest is quoted: 1e-4 is a number to some readers
@@ -34,7 +35,7 @@ def document(heading: Sequence[str], rows: Sequence[Found], ending: Sequence[str
     """The ``checks:`` of a thresholds.yaml."""
     parts = [*map(_comment, heading), "checks:"]
     for row in rows:
-        parts += [textwrap.indent(_comment(line), "  ") for line in (*_measured(row), *row.outcome.said)]
+        parts += [textwrap.indent(_comment(line), "  ") for line in (*_measured(row), *row.outcome.sentences)]
         parts.append(textwrap.indent(dumped({row.outcome.row.name: keys(row)}), "  "))
     return "\n".join([*parts, *map(_comment, ending)])
 
@@ -67,18 +68,17 @@ def _measured(row: Found) -> list[str]:
         for label, found in (("good", row.good), ("good, other seeds", row.again), ("bad", row.bad))
         for one in found
     ]
-    if all(one.found is not None for one in (*row.good, *row.again)):
+    if all(one.measurement is not None for one in (*row.good, *row.again)):
         moved = chance([one.seen for one in row.good], [one.seen for one in row.again])
         lines.append(f"by chance the good move by {number(moved)}")
     return lines
 
 
 def _one(one: Labelled) -> str:
-    if one.found is None:
+    if one.measurement is None:
         return f"{one.lora.name} without a value ({one.error})"
-    missing = (
-        f", {one.found.missing} of {one.found.n + one.found.missing} missing" if one.found.missing else ""
-    )
+    m = one.measurement
+    missing = f", {m.missing} of {m.n + m.missing} missing" if m.missing else ""
     return f"{one.lora.name} {span(one.seen)}{missing}"
 
 

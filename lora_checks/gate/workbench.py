@@ -41,7 +41,7 @@ from lora_checks.images import decoding as images
 from lora_checks.images import gallery, made, plan, png
 from lora_checks.judge import overlap, reach, row_fit, until_decided
 from lora_checks.judge.measure import measure
-from lora_checks.judge.task import Task
+from lora_checks.judge.task import Task, task_of
 from lora_checks.networks import Extractor, ImageExtractor, self_test
 from lora_checks.networks.features import image_features
 from lora_checks.policy import arms
@@ -277,7 +277,6 @@ class Workbench:
         stat: Stat = "mean",
         pairing: Pairing | Literal[""] = "",
         against: str = "references",
-        worst_is: str = "",
         network: str = "",
         texts: tuple[str, ...] = (),
         at: float | None = None,
@@ -285,7 +284,7 @@ class Workbench:
     ) -> Measurement:
         """One metric on one set of images; see `lora_checks.judge.measure`."""
         found = metrics.get(metric)
-        task = Task(found, on, self._other(found, on, against), stat, pairing, worst_is, texts, at)
+        task = Task(found, on, self._other(found, on, against), stat, pairing, texts=texts, at=at)
         return self._measure(replace(task, baseline=self.without(on) if gain else None), network)
 
     def measure_row(
@@ -298,7 +297,7 @@ class Workbench:
         """
         metric, images = metrics.get(row.metric), arms.chosen(on, row.on)
         other = self._other(metric, images, row.against)
-        task = row_fit.task(row, metric, images, other, self.without(images) if row.gain else None)
+        task = task_of(row, metric, images, other, self.without(images) if row.gain else None)
         task = replace(task, confidence=confidence)
         return replace(self._measure(task, row.network), waiting=waiting)
 

@@ -1,4 +1,4 @@
-"""How many more prompts, or seeds, would probably decide a row whose interval has a limit inside it. Pure."""
+"""Advise how many more prompts or seeds would probably decide a row whose interval straddles a limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from lora_checks.stats import intervals, shares, two_valued
 
 
 def more(m: Measurement, low: float, high: float, limit: float) -> tuple[int | None, int | None]:
-    """Prompts and seeds; None for what would not decide. Of shares by their exact interval."""
+    """Return how many more prompts, and how many more seeds, would probably decide the row.
+
+    None for prompts or seeds that would not decide it.
+
+    Args:
+        m: The measurement.
+        low: The lower end of its interval.
+        high: The upper end of its interval.
+        limit: The limit inside the interval.
+    """
     tail = (1 - m.confidence) / m.sides
     if m.stat in quantity.COUNTED or m.points is not None:
         return _for_share(m, limit, tail), None
@@ -20,7 +29,7 @@ def more(m: Measurement, low: float, high: float, limit: float) -> tuple[int | N
 
 
 def prompts_with_value(m: Measurement) -> int:
-    """Prompts of which an image has a value; of a set, all."""
+    """Return the number of prompts with a value: all of them, if the value is of the whole set."""
     return len(_by_prompt(m)) if m.per_image else m.prompts
 
 
@@ -49,11 +58,11 @@ def _is_hit(m: Measurement, value: float | None) -> bool:
 
 
 def _by_prompt(m: Measurement) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
     for name, value in m.per_image:
         if value is not None:
-            found.setdefault(_prompt_of(name), []).append(value)
-    return found
+            values.setdefault(_prompt_of(name), []).append(value)
+    return values
 
 
 def _prompt_of(image: str) -> str:

@@ -1,7 +1,7 @@
-"""Pictures that were trained on must not be among the references: a copy would then look like likeness.
+"""Refuse training pictures among the references, because a copied picture would then count as likeness.
 
-Three looks, each wider than the last: equal bytes; equal pixels up to size and compression, which costs a
-thumbnail; and, where a network has seen both folders anyway, nearly equal embeddings.
+Three comparisons, each catching more than the last: equal bytes; equal pixels up to size and compression, by
+thumbnails; and, where a network has seen both folders anyway, nearly equal embeddings.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from lora_checks.metrics.vectors import distances, unit
 from lora_checks.networks import Floats
 
 SIDE = 16  # pixels of a thumbnail
-SAME = 4.0  # grey levels (root mean square) between thumbnails that JPEG and scaling stay below
-SAME_EMBEDDING = 0.3  # of the distance between the nearest two references: what a network sees in a retouch
+SAME = 4.0  # grey levels (root mean square); JPEG and scaling change a thumbnail by less
+SAME_EMBEDDING = 0.3  # of the distance between the nearest two references; a retouched picture is nearer
 ADVICE = "hold references out of training: remove one of the two"
 
 
 def refuse_shared(training: ImageSet, references: ImageSet, store: Store) -> None:
-    """`ConfigError` naming a pair of equal bytes or, up to size and compression, of equal pixels."""
-    if not (training.images and references.images):  # statistics of pictures that are not here
+    """Raise `ConfigError` for a picture in both sets, by its bytes or by its pixels at another size."""
+    if not (training.images and references.images):  # statistics, without their pictures
         return
     known = {image.sha256: image for image in training.images}
     for image in references.images:
@@ -41,8 +41,10 @@ def refuse_shared(training: ImageSet, references: ImageSet, store: Store) -> Non
 
 
 def refuse_twice(references: ImageSet) -> None:
-    """`ConfigError` naming two of equal bytes: one that is there twice weighs twice in every distribution,
-    and is its own nearest other."""
+    """Raise `ConfigError` for two equal files among the references.
+
+    They would weigh twice in every distribution, and each would be nearest to the other.
+    """
     first: dict[str, ImageFile] = {}
     for image in references.images:
         twin = first.setdefault(image.sha256, image)
@@ -52,11 +54,16 @@ def refuse_twice(references: ImageSet) -> None:
 
 
 def refuse_alike(training: ImageSet, references: ImageSet, x: Floats, y: Floats, network: str) -> None:
-    """`ConfigError` naming the closest pair, where a network sees far less between its two than between any
-    two references. x (N, D) are the features of the training pictures, y (M, D) of the references.
+    """Raise `ConfigError` for a pair that a network sees as one picture: far nearer than any two references.
 
-    Rows of NaN are pictures that it saw nothing in; the others are compared all the same. Only for networks
-    that see scenes: to a face's, two photos of one day may be the same.
+    Only for networks that see whole scenes: a face network may take two photos of one day for the same.
+
+    Args:
+        training: The training pictures.
+        references: The references.
+        x: Features of the training pictures, (N, D); NaN for a picture without any, which is left out.
+        y: Features of the references, (M, D).
+        network: The network's name for people.
     """
     a, b = unit(x), unit(y)
     seen_a, seen_b = (np.flatnonzero(np.isfinite(rows).all(axis=1)) for rows in (a, b))
@@ -76,8 +83,10 @@ def _closest(apart: NDArray[np.float64]) -> tuple[int, int, float]:
 
 
 def nearest_distances(distance: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """(N, N) distances of pictures to each other -> (N,) each one's to its nearest other: what is near
-    among real pictures, and so what a limit on copies has to stay below."""
+    """Return the distance of each picture to its nearest other, (N,), from their distances (N, N).
+
+    That is what counts as near among real pictures, so a limit on copies has to stay below it.
+    """
     others = np.array(distance, np.float64)
     np.fill_diagonal(others, np.inf)
     nearest: NDArray[np.float64] = others.min(axis=1)
@@ -85,7 +94,7 @@ def nearest_distances(distance: NDArray[np.floating[Any]]) -> NDArray[np.float64
 
 
 def thumbnails(images: Sequence[ImageFile], store: Store) -> Floats:
-    """(N, 16 * 16 * 3) float32 in grey levels, kept in the store."""
+    """Return thumbnails, (N, 16 * 16 * 3) float32 in grey levels, from the store where it has them."""
     paths = [store.array(f"thumbnail {SIDE} {DECODER}", image.sha256) for image in images]
 
     def make(indices: Sequence[int]) -> list[Floats]:

@@ -1,4 +1,4 @@
-"""Rows that no LoRA could pass with so few prompts: refused before an image is made."""
+"""Refuse rows that no LoRA could pass with so few prompts, before any image is made."""
 
 from __future__ import annotations
 
@@ -15,35 +15,38 @@ from lora_checks.policy import arms
 from lora_checks.stats import shares
 from lora_checks.stats.intervals import CONFIDENCE, MIN_PROMPTS
 
-MOST = 10_000  # prompts; a limit that takes more cannot be shown
+MOST = 10_000  # prompts; a limit that needs more is out of reach
 
 
-def refuse(row: Threshold, metric: Metric, said: PromptSet, due: Mapping[int, float] | None = None) -> None:
-    """Raise `ConfigError` for a row that even a LoRA without any fault could not pass.
+def refuse(
+    row: Threshold, metric: Metric, prompts: PromptSet, due: Mapping[int, float] | None = None
+) -> None:
+    """Raise `ConfigError` for a row that even a perfect LoRA could not pass.
 
     Args:
-        row: Of the policy. One by `rule: estimate` needs limits that the metric can meet, and no more.
-        metric: The row's.
-        said: The prompts, of which the row may be about some.
-        due: Under ``--lora-until-decided``, look -> confidence of the row's interval there.
+        row: The row of the policy. With `rule: estimate` it only needs limits that the metric can meet.
+        metric: The row's metric.
+        prompts: The prompts of the run; the row may be about some of them.
+        due: Under ``--lora-until-decided``, the confidence of the row's interval at each interim analysis.
     """
     outside = _outside(row, metric)
     if outside:
         raise ConfigError(f"{row.source}: {row.name}: {outside}; choose another limit")
     if row.rule != "bound":
         return
-    prompts = arms.number_of(said, row.on) // len(said.seeds)
-    if prompts < MIN_PROMPTS:
-        raise _error(row, f"'rule: bound' takes {MIN_PROMPTS} prompts or more, and {_about(row, prompts)}")
+    seeds = len(prompts.seeds)
+    asked = arms.number_of(prompts, row.on) // seeds
+    if asked < MIN_PROMPTS:
+        raise _error(row, f"'rule: bound' takes {MIN_PROMPTS} prompts or more, and {_about(row, asked)}")
     if not is_share(row, metric):
         return
-    wanted = _Wanted(*_as_shares(row, metric), _level(row, due), len(said.seeds), _moves(row))
-    if not wanted.met_by(prompts):
-        raise _error(row, _words(row, metric, prompts, wanted))
+    wanted = _Wanted(*_as_shares(row, metric), _level(row, due), seeds, _is_difference(row))
+    if not wanted.met_by(asked):
+        raise _error(row, _words(row, metric, asked, wanted))
 
 
 def _outside(row: Threshold, metric: Metric) -> str:
-    """Which limit lies beyond what the metric can be; "" where none does."""
+    """Say which limit lies beyond the metric's range; "" where none does."""
     if row.stat in quantity.COUNTED:
         return ""
     least, most = _span(row, metric)
@@ -56,45 +59,45 @@ def _outside(row: Threshold, metric: Metric) -> str:
 
 
 def _error(row: Threshold, why: str) -> ConfigError:
-    return ConfigError(f"{row.source}: {row.name}: {why}, or use 'rule: estimate', which shows less")
+    return ConfigError(f"{row.source}: {row.name}: {why}, or use 'rule: estimate', which proves less")
 
 
 def _about(row: Threshold, prompts: int) -> str:
     tagged = f" with the tag '{row.on}'" if row.on else ""
-    return f"the row has {count(prompts, 'prompt')}{tagged}: ask {MIN_PROMPTS - prompts} more"
+    return f"the row has {count(prompts, 'prompt')}{tagged}: add {MIN_PROMPTS - prompts} more"
 
 
 def _level(row: Threshold, due: Mapping[int, float] | None) -> float:
-    """The chance that an end of the interval is wrong, at the look that is the least strict.
+    """Return the chance that an end of the interval is wrong, at the least strict interim analysis.
 
-    A gain has a bound up and one down, at half of it each.
+    A gain combines two bounds, of the images that improved and of those that worsened, at half of it each.
     """
     sides = 2 if row.min is not None and row.max is not None else 1
     confidence = CONFIDENCE if due is None else min(due.values())
-    return (1 - confidence) / sides / (2 if _moves(row) else 1)
+    return (1 - confidence) / sides / (2 if _is_difference(row) else 1)
 
 
 def _as_shares(row: Threshold, metric: Metric) -> tuple[float | None, float | None]:
-    """The row's limits as those of a share of images."""
+    """Return the row's limits as limits of a share of images."""
     least, most = _span(row, metric)
     share = [None if limit is None else (limit - least) / (most - least) for limit in (row.min, row.max)]
     return share[0], share[1]
 
 
-def _moves(row: Threshold) -> bool:
-    """Whether the value is a mean of differences; a share of images that gained so much is a plain share."""
+def _is_difference(row: Threshold) -> bool:
+    """Return whether the value is a mean of differences; a share of images that gain enough is not."""
     return row.gain and row.stat not in quantity.COUNTED
 
 
 def _span(row: Threshold, metric: Metric) -> tuple[float, float]:
-    """The least and the largest value that the row can have."""
+    """Return the least and the largest value that the row can have."""
     low, high = (0.0, 1.0) if row.stat in quantity.COUNTED else metric.range
-    return (low - high, high - low) if _moves(row) else (low, high)
+    return (low - high, high - low) if _is_difference(row) else (low, high)
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The limits of a share, and how sure its bounds are."""
+    """A share's limits and the level of its bounds."""
 
     low: float | None
     high: float | None
@@ -103,24 +106,24 @@ class _Wanted:
     gain: bool
 
     def farthest(self, prompts: int) -> float:
-        """How far from 0, or from 1, the bound is where no image, or each, is counted.
+        """Return how far the bound is from 0 if no image is counted, or from 1 if every image is.
 
-        Several images of a prompt that agree count once.
+        Images of one prompt that agree count once.
         """
         return float(1 - self.level ** (1 / prompts))
 
     def met_by(self, prompts: int) -> bool:
-        """Whether some number of images would have its interval inside the limits."""
+        """Return whether some number of counted images has its interval inside the limits."""
         farthest = self.farthest(prompts)
         if self.low is None or self.high is None:
             met = self.low is None or at_least(1 - farthest, self.low)
             return met and (self.high is None or at_most(farthest, self.high))
-        if self.gain:  # no interval of a gain is narrower
+        if self.gain:  # the interval of a gain is never narrower
             return at_most(farthest, self.high - self.low)
         return _fits(self.low, self.high, prompts * self.seeds, self.level)
 
     def least(self) -> int | None:
-        """The least number of prompts that could pass; None where no number could."""
+        """Return the least number of prompts with which the row can pass; None where no number is enough."""
         if not self.met_by(MOST):
             return None
         enough, short = MOST, MIN_PROMPTS - 1
@@ -131,8 +134,8 @@ class _Wanted:
 
 
 def _fits(low: float, high: float, images: int, level: float) -> bool:
-    """Whether some number of hits among so many images has its interval between the two."""
-    fewest, most = 0, images  # the least number whose interval begins at ``low`` or above
+    """Return whether some number of hits among the images has its interval between the limits."""
+    fewest, most = 0, images  # search the least number whose interval begins at ``low`` or above
     while fewest < most:
         middle = (fewest + most) // 2
         if at_least(shares.clopper_pearson(middle, images, level)[0], low):
@@ -146,22 +149,22 @@ def _fits(low: float, high: float, images: int, level: float) -> bool:
 def _words(row: Threshold, metric: Metric, prompts: int, wanted: _Wanted) -> str:
     what = quantity.sentence(row.metric, row.stat, row.at, row.gain, row.on, of_set=False)
     limits = [(side, limit) for side, limit in (("min", row.min), ("max", row.max)) if limit is not None]
-    asked = " and ".join(f"{side} {number(limit)}" for side, limit in limits)
+    wish = " and ".join(f"{side} {number(limit)}" for side, limit in limits)
     best, least = _at_best(row, metric, prompts, wanted), wanted.least()
-    found = f"{count(prompts, 'prompt')} cannot show {asked} for {what}: {best}"
+    problem = f"{count(prompts, 'prompt')} cannot show {wish} for {what}: {best}"
     if least is None:
-        return f"{found}, and no number of prompts can; choose another limit"
-    return f"{found}; ask {least} prompts or more, choose another limit"
+        return f"{problem}, and no number of prompts can; choose another limit"
+    return f"{problem}; use {least} prompts or more, choose another limit"
 
 
 def _at_best(row: Threshold, metric: Metric, prompts: int, wanted: _Wanted) -> str:
-    """What a LoRA without fault would show."""
+    """Say what a perfect LoRA would show."""
     if row.min is not None and row.max is not None:
         return "the interval is wider than that"
     least, most = _span(row, metric)
     end = (most - least) * wanted.farthest(prompts)
     if row.max is not None:
-        found = f"at most {number(least + end, (row.max,))}"
-        return f"the best LoRA shows {found}" if _moves(row) else f"0 of {prompts} shows {found}"
-    found = f"at least {number(most - end, (row.min,))}"
-    return f"the best LoRA shows {found}" if _moves(row) else f"{prompts} of {prompts} shows {found}"
+        bound = f"at most {number(least + end, (row.max,))}"
+        return f"the best LoRA shows {bound}" if _is_difference(row) else f"0 of {prompts} shows {bound}"
+    bound = f"at least {number(most - end, (row.min,))}"
+    return f"the best LoRA shows {bound}" if _is_difference(row) else f"{prompts} of {prompts} shows {bound}"

@@ -1,4 +1,7 @@
-"""``--lora-until-decided MAX``: one LoRA, looked at after every batch until its rows are decided."""
+"""``--lora-until-decided MAX``: judge one LoRA after every batch of images, until its rows are decided.
+
+Each interim analysis is a look, as statisticians call it; `stats.sequential` plans them.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,12 @@ from lora_checks.stats.intervals import CONFIDENCE, MIN_PROMPTS
 from lora_checks.stats.sequential import Look
 
 Make = Callable[[PromptSet], ImageSet]
-Measure = Callable[[Threshold, ImageSet, float, str], Measurement]  # row, images, confidence, why it waits
+Measure = Callable[[Threshold, ImageSet, float, str], Measurement]  # row, images, confidence, why undecided
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is generated for each look, and which rows are judged there at which confidence."""
+    """The prompts and seeds of each look, and which rows are judged there at which confidence."""
 
     looks: tuple[PromptSet, ...]
     due: Mapping[str, Mapping[int, float]]  # row -> look -> confidence of its interval
@@ -39,40 +42,53 @@ class Plan:
 
 @dataclass(slots=True)
 class Decided:
-    """What was found, row by row, each at the look that decided it."""
+    """The measurement or error of each row, from the look that decided it."""
 
     images: ImageSet = field(default_factory=lambda: ImageSet("candidate", ()))
     measurements: dict[str, Measurement] = field(default_factory=dict)
     errors: dict[str, LoraChecksError] = field(default_factory=dict)
 
     def of(self, row: Threshold) -> Measurement:
+        """Return the row's measurement, or raise the error that took its place."""
         if row.name in self.errors:
             raise self.errors[row.name]
         return self.measurements[row.name]
 
 
-def plan(said: PromptSet, rows: Sequence[tuple[Threshold, Metric]], most: int) -> Plan:
-    """Raises `ConfigError` where MAX is less than what the policy asks for anyway."""
-    own = Look(len(said.prompts), len(said.seeds))
+def plan(prompts: PromptSet, rows: Sequence[tuple[Threshold, Metric]], most: int) -> Plan:
+    """Plan the looks of a policy.
+
+    Args:
+        prompts: The policy's prompts and seeds.
+        rows: The policy's rows and their metrics.
+        most: MAX, the number of images that may be generated for one LoRA.
+
+    Raises:
+        ConfigError: The policy alone asks for more than ``most`` images.
+    """
+    own = Look(len(prompts.prompts), len(prompts.seeds))
     if own.images > most:
         raise ConfigError(
-            f"--lora-until-decided: the policy's own {own.prompts} prompts x {count(own.seeds, 'seed')} are "
+            f"--lora-until-decided: the policy's {own.prompts} prompts x {count(own.seeds, 'seed')} are "
             f"{own.images} images, more than {most}; give a larger number, or fewer seeds with --lora-seeds"
         )
-    order = sequential.order([prompt.id for prompt in said.prompts], [arm(p) for p in said.prompts])
+    order = sequential.order([p.id for p in prompts.prompts], [arm(p) for p in prompts.prompts])
     looks = sequential.plan(own.prompts, own.seeds, most)
-    sets = tuple(_of(said, {order[i] for i in range(look.prompts)}, look.seeds) for look in looks)
+    sets = tuple(_part(prompts, {order[i] for i in range(look.prompts)}, look.seeds) for look in looks)
     return Plan(sets, {row.name: _due(row, metric, sets, looks.index(own)) for row, metric in rows})
 
 
-def _of(said: PromptSet, chosen: set[int], seeds: int) -> PromptSet:
-    prompts = tuple(prompt for i, prompt in enumerate(said.prompts) if i in chosen)
-    return replace(said, prompts=prompts, seeds=extended(said.seeds, seeds))
+def _part(prompts: PromptSet, chosen: set[int], seeds: int) -> PromptSet:
+    part = tuple(prompt for i, prompt in enumerate(prompts.prompts) if i in chosen)
+    return replace(prompts, prompts=part, seeds=extended(prompts.seeds, seeds))
 
 
 def _due(row: Threshold, metric: Metric, looks: Sequence[PromptSet], own: int) -> dict[int, float]:
-    """A row that is judged by its value, or whose value depends on the number of images, has one look: the
-    policy's own. The others share the error over the looks at which they have more images than before."""
+    """Return the looks at which a row is judged, each with the confidence of its interval there.
+
+    A row judged by its value, or whose value depends on the number of images, is judged once: at the look
+    with the policy's number of images. The others share the error over the looks that give them more images.
+    """
     if row.rule == "estimate" or (metric.per == "set" and not metric.unbiased):
         return {own: CONFIDENCE}
     images: dict[int, int] = {}
@@ -94,47 +110,58 @@ def _about(row: Threshold, prompt: Prompt) -> bool:
 
 
 def decide(planned: Plan, rows: Sequence[Threshold], lora: Lora, make: Make, measure: Measure) -> Decided:
-    """Look until every required row is decided, or one of them rules the LoRA out, or the plan ends."""
-    found, decided, why = Decided(), set[str](), "the other rows were decided"
+    """Judge the rows look by look until the required rows are decided.
+
+    A required row that rules the LoRA out ends it earlier. Rows that are undecided then are measured all the
+    same, but not judged.
+
+    Args:
+        planned: The looks.
+        rows: The policy's rows.
+        lora: The LoRA under test.
+        make: Generates the images of a look.
+        measure: Measures a row.
+    """
+    result, decided, why = Decided(), set[str](), "the other rows were decided"
     for i, look in enumerate(planned.looks):
-        found.images = make(look)
+        result.images = make(look)
         due = [row for row in rows if row.name not in decided and i in planned.due[row.name]]
-        decided |= {row.name for row in due if _look(found, row, lora, measure, planned.due[row.name], i)}
+        decided |= {row.name for row in due if _look(result, row, lora, measure, planned.due[row.name], i)}
         out = [
-            row.name for row in rows if row.required and row.name in decided and _ruled_out(found, row, lora)
+            row.name for row in rows if row.required and row.name in decided and _ruled_out(result, row, lora)
         ]
         if out:
-            why = f"'{out[0]}' had ruled the LoRA out after {count(len(found.images.images), 'image')}"
+            why = f"'{out[0]}' had ruled the LoRA out after {count(len(result.images.images), 'image')}"
         if out or all(row.name in decided for row in rows if row.required):
             break
     for row in rows:
         if row.name not in decided:
-            _measure(found, row, measure, CONFIDENCE, why)
-    return found
+            _measure(result, row, measure, CONFIDENCE, why)
+    return result
 
 
 def _look(
-    found: Decided, row: Threshold, lora: Lora, measure: Measure, due: Mapping[int, float], i: int
+    result: Decided, row: Threshold, lora: Lora, measure: Measure, due: Mapping[int, float], i: int
 ) -> bool:
-    """Whether the row is decided with the images so far."""
-    _measure(found, row, measure, due[i], "")
-    if row.name in found.errors:
+    """Measure a row at look ``i`` and return whether that decides it."""
+    _measure(result, row, measure, due[i], "")
+    if row.name in result.errors:
         return True
-    got, last = found.measurements[row.name], i == max(due)
-    if too_many_missing(got, row) and not last:  # they are counted, not estimated: a few of few say little
+    measurement, last = result.measurements[row.name], i == max(due)
+    if too_many_missing(measurement, row) and not last:  # `max_missing` has no interval: wait for more images
         return False
-    return last or judge(got, row, lora).outcome is not Outcome.INCONCLUSIVE
+    return last or judge(measurement, row, lora).outcome is not Outcome.INCONCLUSIVE
 
 
-def _measure(found: Decided, row: Threshold, measure: Measure, confidence: float, waiting: str) -> None:
+def _measure(result: Decided, row: Threshold, measure: Measure, confidence: float, waiting: str) -> None:
     try:
-        found.measurements[row.name] = measure(row, found.images, confidence, waiting)
+        result.measurements[row.name] = measure(row, result.images, confidence, waiting)
     except LoraChecksError as error:
-        found.errors[row.name] = error
+        result.errors[row.name] = error
 
 
-def _ruled_out(found: Decided, row: Threshold, lora: Lora) -> bool:
-    """Not by a row that stays inconclusive at its last look: the others may still say more."""
-    if row.name in found.errors:
+def _ruled_out(result: Decided, row: Threshold, lora: Lora) -> bool:
+    """Return whether a decided row refuses the LoRA; one that ends inconclusive leaves it to the others."""
+    if row.name in result.errors:
         return True
-    return judge(found.measurements[row.name], row, lora).outcome in (Outcome.FAIL, Outcome.ERROR)
+    return judge(result.measurements[row.name], row, lora).outcome in (Outcome.FAIL, Outcome.ERROR)

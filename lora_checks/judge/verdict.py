@@ -1,4 +1,4 @@
-"""(Measurement, Threshold) -> Verdict, and verdicts -> the outcome of a run. Pure."""
+"""Judge a measurement by its row, and a run by its verdicts. Pure."""
 
 from __future__ import annotations
 
@@ -19,12 +19,18 @@ RunOutcome = Literal["PASS", "FAIL", "ERROR", "INCONCLUSIVE", "INCOMPLETE"]
 
 
 def judge(measurement: Measurement, threshold: Threshold, lora: Lora, images: str = "") -> Verdict:
-    """The verdict of one row. A value equal to its limit passes.
+    """Judge one row. A value equal to its limit passes.
 
-    ``rule: estimate`` looks at the value. ``rule: bound`` wants the whole interval ``[low, high]``
-    inside the limits; wholly outside is FAIL, anything between is INCONCLUSIVE. A row with one limit is
-    judged by one-sided bounds, so that a wrong PASS and a wrong FAIL have a chance of 5 % each at most; one
-    with two limits by a two-sided interval, 2.5 % at each limit.
+    ``rule: estimate`` judges the value. ``rule: bound`` judges the interval ``[low, high]``: PASS if it is
+    wholly inside the limits, FAIL if wholly outside, else INCONCLUSIVE. A row with one limit is judged by
+    one-sided bounds, so that a wrong PASS and a wrong FAIL each have a chance of at most 5 %; a row with two
+    limits by a two-sided interval, with 2.5 % at each limit.
+
+    Args:
+        measurement: What was measured.
+        threshold: The row.
+        lora: The LoRA under test.
+        images: The folder in which a person can see the images.
     """
     outcome, finding, details = _decide(measurement, threshold)
     parts = [finding]
@@ -47,21 +53,27 @@ def judge(measurement: Measurement, threshold: Threshold, lora: Lora, images: st
 
 
 def error(lora_name: str, sha256: str, check: str, threshold: Threshold | None, reason: str) -> Verdict:
-    """The verdict of a row that could not be measured."""
+    """Return the verdict of a row that could not be measured."""
     required = threshold.required if threshold is not None else True
     return Verdict(lora_name, sha256, check, Outcome.ERROR, reason, required, threshold)
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
+    """The outcome of a run."""
+
     outcome: RunOutcome
     missing: tuple[tuple[str, str], ...] = ()  # required (LoRA, check) pairs that have no verdict
 
 
 def passed(verdicts: Sequence[Verdict], required: Iterable[tuple[str, str]]) -> RunResult:
-    """PASS only if there are required rows and every one of them has a verdict, and it is PASS.
+    """Return the outcome of a run: PASS only if there are required rows and all of them passed.
 
-    A FAIL outweighs an ERROR: the LoRA is refused whatever the other rows would have said.
+    FAIL outweighs ERROR, because the LoRA is refused whatever the other rows would have been.
+
+    Args:
+        verdicts: All verdicts of the run.
+        required: The pairs (LoRA, check) that need a verdict.
     """
     wanted = tuple(dict.fromkeys(required))
     pairs = set(wanted)
@@ -78,7 +90,7 @@ def passed(verdicts: Sequence[Verdict], required: Iterable[tuple[str, str]]) -> 
 
 
 def band(threshold: Threshold, measurement: Measurement) -> str:
-    """The policy's word for the value ("good"); "" where it has none."""
+    """Return the policy's word for the value ("good"); "" where it has none."""
     if not threshold.bands or not math.isfinite(measurement.value):
         return ""
     sign = 1 if direction.by_metric(measurement.stat, measurement.better) == "lower" else -1
@@ -90,7 +102,7 @@ def band(threshold: Threshold, measurement: Measurement) -> str:
 
 
 def margin(measurement: Measurement, threshold: Threshold) -> float | None:
-    """Distance to the nearest limit in the metric's own unit, negative outside."""
+    """Return the distance to the nearest limit in the metric's unit; negative outside."""
     distances = []
     for sign, limit in ((1, threshold.min), (-1, threshold.max)):
         if limit is not None:
@@ -99,7 +111,7 @@ def margin(measurement: Measurement, threshold: Threshold) -> float | None:
     return min(distances, default=None)
 
 
-Decision = tuple[Outcome, str, dict[str, Any]]
+Decision = tuple[Outcome, str, dict[str, Any]]  # outcome, reason, details of the verdict
 
 
 def _decide(m: Measurement, t: Threshold) -> Decision:
@@ -119,7 +131,7 @@ def _decide(m: Measurement, t: Threshold) -> Decision:
 
 
 def _trouble(m: Measurement, t: Threshold) -> str:
-    """Why these numbers cannot be judged; "" where they can."""
+    """Say why these numbers cannot be judged; "" where they can."""
     asked, got = (quantity.sentence(x.metric, x.stat, x.at, x.gain, x.on, of_set=False) for x in (t, m))
     if asked != got:
         return f"the row asks for {asked}, but {got} was measured"
@@ -140,14 +152,14 @@ def _trouble(m: Measurement, t: Threshold) -> str:
 
 
 def _under_floor(m: Measurement, t: Threshold) -> str:
-    """Why no LoRA could meet the row; "" where one could."""
+    """Say why no LoRA could meet the row; "" where one could."""
     if m.floor is None or t.max is None or m.better != "lower" or at_least(t.max, m.floor):
         return ""
     return floors.unreachable(m.metric, t.max, m.floor, m.n, m.against)
 
 
 def too_many_missing(m: Measurement, t: Threshold) -> bool:
-    """More images without a value than the row allows; its limit itself is allowed."""
+    """Return whether more images have no value than the row allows."""
     return t.stat != "missing" and m.missing > t.max_missing * (m.n + m.missing) + 1e-9
 
 
@@ -158,7 +170,7 @@ def _decide_bound(m: Measurement, t: Threshold) -> Decision:
     if t.min is not None and t.max is not None and m.sides == 1:
         return (
             Outcome.ERROR,
-            "a row with two limits takes an interval, and one-sided bounds were measured",
+            "a row with two limits needs a two-sided interval, but one-sided bounds were measured",
             {},
         )
     ending = "" if m.sides == 1 else " with its whole interval"
@@ -172,7 +184,7 @@ def _decide_bound(m: Measurement, t: Threshold) -> Decision:
 
 
 def bound_words(low: float, high: float, above: float | None, below: float | None) -> str:
-    """The end that one limit was held against: "at least 0.550" where it says that the value lies above."""
+    """Name the end of the interval that was compared with a limit: "at least 0.550" for a limit below it."""
     if above is not None:
         return f"at least {number(low, (above,))}"
     return f"at most {number(high, (below,))}"
@@ -188,22 +200,22 @@ def _undecided(m: Measurement, t: Threshold, low: float, high: float) -> Decisio
     what = f"about {' or '.join(wanted)} would probably decide"
     if not wanted:
         what = "it is too close to the limit for more prompts to decide"
-    found = {"more_prompts": prompts, "more_seeds": seeds}
-    return Outcome.INCONCLUSIVE, f"{_subject(m, t)} straddles {words}; {what}", found
+    details = {"more_prompts": prompts, "more_seeds": seeds}
+    return Outcome.INCONCLUSIVE, f"{_subject(m, t)} straddles {words}; {what}", details
 
 
 def _no_interval(m: Measurement) -> str:
     if m.stat not in quantity.STATS_WITH_INTERVAL:
         return f"{_name(m)} has none: use 'rule: estimate'"
-    found = m.prompts if m.stat == "missing" else advice.prompts_with_value(m)
-    having = (
-        f"{found} in this run" if found == m.prompts else f"{found} of the {m.prompts} in this run have one"
-    )
-    return f"that takes values from at least {intervals.MIN_PROMPTS} prompts ({having})"
+    prompts = m.prompts if m.stat == "missing" else advice.prompts_with_value(m)
+    which = f"{prompts} in this run"
+    if prompts != m.prompts:
+        which = f"{prompts} of the {m.prompts} in this run have one"
+    return f"that takes values from at least {intervals.MIN_PROMPTS} prompts ({which})"
 
 
 def _inside(value: float, t: Threshold) -> bool:
-    # In the positive, so that a NaN on either side never passes.
+    # Ask what is inside, not what is outside, so that NaN never passes.
     return (t.min is None or at_least(value, t.min)) and (t.max is None or at_most(value, t.max))
 
 
@@ -230,18 +242,18 @@ def _beyond(m: Measurement, t: Threshold) -> str:
 
 
 def _clues(m: Measurement) -> list[str]:
-    """Where a person should look first."""
+    """Say what a person should look at first."""
     clues = []
     if m.worst is not None:
         clues.append(f"worst prompt {m.worst[0]} {number(m.worst[1])}")
     copied = nearest_words(m.nearest, m.n)
-    if copied and m.stat != "missing":  # images without a face are near to none
+    if copied and m.stat != "missing":  # an image without a face has no nearest reference
         clues.append(copied)
     return clues
 
 
 def limits(low: float | None, high: float | None, value: float | None = None) -> str:
-    """ "min 0.500", "max 0.250" or "0.100 to 0.250"."""
+    """Name the limits: "min 0.500", "max 0.250" or "0.100 to 0.250"."""
     if low is None or high is None:
         side, limit = ("max", high) if low is None else ("min", low)
         return f"{side} {number(limit, (value,))}" if limit is not None else ""
@@ -249,10 +261,11 @@ def limits(low: float | None, high: float | None, value: float | None = None) ->
 
 
 def missing_words(metric: str, missing: int, n: int) -> str:
+    """Say how many images have no value: "no face in 3 of 32 images"."""
     return f"{missing_word(metric)} in {missing} of {count(n + missing, 'image')}"
 
 
 def nearest_words(nearest: Iterable[Sequence[Any]], n: int) -> str:
-    """The reference that a quarter or more of the images resemble most; "" where there is none."""
+    """Name the picture that a quarter or more of the images are nearest to; "" where there is none."""
     name, images = max(nearest, key=lambda pair: pair[1], default=("", 0))
     return f"{images} of {n} images are nearest to {name}" if images >= max(2, n / 4) else ""

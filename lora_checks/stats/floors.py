@@ -7,6 +7,7 @@ what no LoRA can reach.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,9 @@ def chosen(pictures: int, most: int = MOST_PICTURES) -> NDArray[np.int_]:
     return np.linspace(0, pictures - 1, min(pictures, most, MOST_PICTURES)).astype(int)
 
 
-def again(fn: Callable[[Floats, Floats], float], x: Floats, groups: Sequence[str]) -> tuple[str, list[float]]:
+def again(
+    fn: Callable[[Floats, Floats], float], x: Floats, groups: Sequence[str]
+) -> tuple[Literal["seeds", "halves", ""], list[float]]:
     """The LoRA against itself: its other seeds, or halves of its images where a prompt has one; and which."""
     other_seeds = reseeded(fn, x, groups)
     if other_seeds is not None:

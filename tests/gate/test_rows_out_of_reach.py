@@ -13,7 +13,7 @@ from world import Gate, row
         (
             "flat",
             "max: 0.2, rule: bound",
-            "for mean flat: 0 of 8 shows at most 0.312; ask 14 prompts or more",
+            "for mean flat: 0 of 8 shows at most 0.312; use 14 prompts or more",
         ),
     ],
 )

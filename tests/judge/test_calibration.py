@@ -167,9 +167,11 @@ def test_the_new_row_passes_the_good_and_fails_the_bad_and_says_what_it_was_set_
         min=0.45,
         calibrated_on=Calibration("arcface/1 x", ("g",), ("b",), margin=0.4, n=32),
     )
-    outcomes = [judge(one.found, found.row, one.lora).outcome for one in (*good, *bad) if one.found]
+    outcomes = [
+        judge(one.measurement, found.row, one.lora).outcome for one in (*good, *bad) if one.measurement
+    ]
     assert outcomes == [Outcome.PASS, Outcome.FAIL, Outcome.PASS]
-    assert found.said == (
+    assert found.sentences == (
         "min 0.450 is midway between good 'g' 0.650 and bad 'b' 0.250",
         "as good here as the good: o",
     )
@@ -184,14 +186,16 @@ def test_the_number_of_images_is_of_the_loras_that_the_limit_lies_between() -> N
 
 def test_the_good_ones_with_other_seeds_are_named_as_such() -> None:
     found = calibrate(ROW, [labelled("g", 0.7)], [labelled("g", 0.6)], [labelled("b", 0.2)])
-    assert found.said == ("min 0.400 is midway between good 'g with other seeds' 0.550 and bad 'b' 0.250",)
+    assert found.sentences == (
+        "min 0.400 is midway between good 'g with other seeds' 0.550 and bad 'b' 0.250",
+    )
 
 
 def test_a_row_that_separates_nothing_stays_as_it_is() -> None:
     found = outcome(ROW, [labelled("g", 0.7)], [labelled("b", 0.71)])
     assert found.row == ROW
     assert not found.refused
-    assert found.said == (
+    assert found.sentences == (
         "min 0.500 is left as it is: it separates nothing, as no bad LoRA lies beyond the good ones",
     )
 
@@ -200,13 +204,15 @@ def test_an_overlap_refuses_the_row_and_leaves_its_limit() -> None:
     found = outcome(ROW, [labelled("g", 0.7)], [labelled("b", 0.62), labelled("c", 0.1)])
     assert found.refused
     assert found.row == ROW
-    assert found.said[0].startswith("not calibrated: bad 'b' 0.620 [0.570, 0.670] overlaps good 'g")
+    assert found.sentences[0].startswith("not calibrated: bad 'b' 0.620 [0.570, 0.670] overlaps good 'g")
 
 
 def test_a_limit_that_is_left_must_let_the_good_pass() -> None:
     found = outcome(ROW, [labelled("g", 0.4)], [labelled("b", 0.6)])
     assert found.refused
-    assert "good 'g' would not pass: mean arcface 0.400 [0.350, 0.450] is below min 0.500" in found.said[0]
+    assert (
+        "good 'g' would not pass: mean arcface 0.400 [0.350, 0.450] is below min 0.500" in found.sentences[0]
+    )
 
 
 def test_each_of_two_limits_is_set_by_the_bad_loras_on_its_side() -> None:
@@ -225,7 +231,7 @@ def test_a_bad_lora_stopped_by_missing_values_sets_no_limit() -> None:
     few = labelled("b", 0.3, None, n=4, missing=28)
     found = outcome(ROW, [labelled("g", 0.7)], [few])
     assert found.row == ROW
-    assert found.said[1] == "stopped by missing values, whatever the limit: b"
+    assert found.sentences[1] == "stopped by missing values, whatever the limit: b"
     assert unstopped([found.row], [[few]]) == ()
 
 
@@ -233,15 +239,15 @@ def test_a_bad_lora_that_could_not_be_measured_sets_no_limit_and_refuses_nothing
     failed = Labelled(LORA, None, "no face was found")
     found = outcome(ROW, [labelled("g", 0.7)], [failed, labelled("b", 0.2)])
     assert (found.refused, found.row.min) == (False, 0.45)
-    assert found.said[-1] == "stopped by missing values, whatever the limit: a"
+    assert found.sentences[-1] == "stopped by missing values, whatever the limit: a"
     assert unstopped([found.row], [[failed]]) == ()
 
 
 def test_a_good_lora_without_a_value_refuses_the_row() -> None:
     found = calibrate(ROW, [labelled("g", 0.7)], [Labelled(LORA, None, "no face")], [labelled("b", 0.3)])
-    assert found.said == ("not calibrated: good 'a' could not be measured: no face",)
+    assert found.sentences == ("not calibrated: good 'a' could not be measured: no face",)
     found = outcome(ROW, [Labelled(LORA, None, "no face was found")], [labelled("b", 0.3)])
-    assert found.said == ("not calibrated: good 'a' could not be measured: no face was found",)
+    assert found.sentences == ("not calibrated: good 'a' could not be measured: no face was found",)
 
 
 def test_a_bad_lora_that_no_required_row_stops_is_named() -> None:

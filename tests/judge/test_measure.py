@@ -108,10 +108,10 @@ def test_the_worst_prompt_is_the_one_that_the_limit_is_about(
 ) -> None:
     """ "not a copy" has a minimum on a distance: there the nearest images are the worst, not the farthest."""
     candidate = a_set("candidate", [picture(10, "near"), picture(11, "far")])
-    task = Task(get("trunk_distance"), candidate, a_set("train", [picture(20)]), worst_is="lowest")
+    task = Task(get("trunk_distance"), candidate, a_set("train", [picture(20)]), wanted="higher")
     table = Table({10: [1.0], 11: [9.0], 20: [0.0]})
     assert measure(task, table, PROMPTS, store).worst == ("near", pytest.approx(1.0))
-    assert measure(replace(task, worst_is="highest"), table, PROMPTS, store).worst == (
+    assert measure(replace(task, wanted="lower"), table, PROMPTS, store).worst == (
         "far",
         pytest.approx(9.0),
     )
@@ -233,7 +233,7 @@ def test_a_set_metric_with_a_missing_row_is_an_error(picture: Callable[..., Imag
     table = Table({10: [1.0, 2.0], 11: [NAN, NAN], 12: [NAN, 1.0], 20: [1.0, 2.0], 21: [3.0, 1.0]})
     candidate = a_set("candidate", [picture(10, "a"), picture(11, "b"), picture(12, "c")])
     task = Task(get("trunk_frechet"), candidate, a_set("references", [picture(20), picture(21)]))
-    with pytest.raises(MeasureError, match="2 of 3 images gave no features"):
+    with pytest.raises(MeasureError, match=r"2 of 3 images .*no features"):
         measure(task, table, PROMPTS, store)
 
 
@@ -261,10 +261,10 @@ def bad(fn: Callable[..., Any], per: Any = "image") -> Metric:
         (bad(lambda _x, _y: np.array([np.inf, 1.0])), "mine: 1 values are infinite"),
         (
             bad(lambda _x, _y: np.array([1.0])),
-            r"mine returned the shape \(1,\); of 2 images it gives \(2,\) or \(2, 2\)",
+            r"mine .*\(1,\).* 2 images .*\(2,\) or \(2, 2\)",
         ),
-        (bad(lambda _x, _y: float("nan"), "set"), "mine: the value is nan, which judges nothing"),
-        (bad(lambda _x, _y: float("inf"), "set"), "mine: the value is inf, which judges nothing"),
+        (bad(lambda _x, _y: float("nan"), "set"), "mine: the value is nan"),
+        (bad(lambda _x, _y: float("inf"), "set"), "mine: the value is inf"),
     ],
 )
 def test_a_metric_that_misbehaves_never_judges(

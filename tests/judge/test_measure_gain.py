@@ -209,7 +209,7 @@ def test_the_worst_prompt_is_the_lowest_or_highest_mean_as_the_row_asks(
     assert found.value == pytest.approx(0.5, abs=1e-6)
     assert found.worst == ("b", found.value)
     assert (found.low, found.high) == (None, None)
-    highest = measure(replace(task, worst_is="highest"), net, PROMPTS, store)
+    highest = measure(replace(task, wanted="lower"), net, PROMPTS, store)
     assert highest.worst == ("a", pytest.approx(0.55, abs=1e-6))
 
 

@@ -137,7 +137,7 @@ def test_named_says_which_prompt_has_no_picture(picture: Draw, store: Store) -> 
     references = a_set("references", [picture(20, name="p")])
     for metric in ("similarity", "lpips", "ssim"):
         task = Task(get(metric), two_prompts(picture), references, pairing="named")
-        with pytest.raises(ConfigError, match=r"'named' needs a picture .* references has none called q"):
+        with pytest.raises(ConfigError, match=r"'named' needs a picture .* references has none .*q"):
             measure(task, Table(FACES | {20: [1, 0, 0]}), PROMPTS, store)
 
 
@@ -149,7 +149,7 @@ def test_an_image_is_asked_which_of_the_rows_texts_it_shows(picture: Draw, store
     assert dict(found.per_image) == {"p/1": 1, "q/1": 0}
     swapped = Task(get("clip_choice"), images, texts=("sks without", "with glasses"))
     assert dict(measure(swapped, table, PROMPTS, store).per_image) == {"p/1": 0, "q/1": 1}
-    with pytest.raises(ConfigError, match="clip_choice chooses among texts: give the row `texts:`"):
+    with pytest.raises(ConfigError, match=r"clip_choice chooses among texts: give the row .*texts"):
         measure(Task(get("clip_choice"), images), table, PROMPTS, store)
 
 

@@ -69,7 +69,7 @@ def test_a_limit_close_below_the_good_loras_own_bound_moves_until_it_passes() ->
     (found,), _ = powered([asked(IDENTITY, good, again, bad)])
     assert found.refused  # there is no room on this side of the bad one
     assert found.row == IDENTITY  # what was not calibrated says nothing of where its limit comes from
-    wanted = int(re.search(r"about (\d+) prompts would do", found.said[0]).group(1))  # type: ignore[union-attr]
+    wanted = int(re.search(r"about (\d+) prompts would be enough", found.sentences[0]).group(1))  # type: ignore[union-attr]
     assert 40 < wanted < 200
 
 
@@ -103,12 +103,12 @@ def test_with_as_many_prompts_as_it_says_the_row_is_calibrated() -> None:
     for _ in range(8):
         arms = [mean_of(drawn(rng, centre, 16)) for centre in (0.6, 0.6, 0.47)]
         (found,), _ = powered([asked(IDENTITY, arms[0], arms[1], arms[2])])
-        needed += [int(text) for text in re.findall(r"about (\d+) prompts", " ".join(found.said))]
+        needed += [int(text) for text in re.findall(r"about (\d+) prompts", " ".join(found.sentences))]
     assert needed  # 16 are too few for this distance
     many = int(np.median(needed) * 1.3)
     arms = [mean_of(drawn(rng, centre, many)) for centre in (0.6, 0.6, 0.47)]
     (found,), said = powered([asked(IDENTITY, arms[0], arms[1], arms[2])])
-    assert not found.refused, found.said
+    assert not found.refused, found.sentences
     assert 0.47 < found.row.min < 0.6  # type: ignore[operator]
     assert "passes all rows" in said[0]
 
@@ -119,7 +119,7 @@ def test_a_limit_that_separates_nothing_and_stops_the_good_one_is_named() -> Non
     tail = replace(TAIL, max=0.2)
     (found,), _ = powered([asked(tail, share_of(values), share_of(values), share_of(values + 0.5))])
     assert found.refused
-    assert re.search(r"about \d+ prompts would do, or max 0\.\d+", found.said[0])
+    assert re.search(r"about \d+ prompts would be enough, or max 0\.\d+", found.sentences[0])
 
 
 def test_limits_far_from_the_good_lora_stay_midway() -> None:
@@ -129,7 +129,7 @@ def test_limits_far_from_the_good_lora_stay_midway() -> None:
     ]
     row = asked(IDENTITY, arms[0], arms[1], arms[2])
     (found,), said = powered([row])
-    assert found == row.found
+    assert found == row.calibrated
     assert said[0].startswith("Good 'good' passes all rows above that are calibrated in about 100 % of runs")
 
 

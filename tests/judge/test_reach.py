@@ -55,7 +55,7 @@ def test_a_row_that_cannot_pass_is_refused_with_the_least_number_of_prompts(name
     asked, prompts, least = ROWS[name]
     why = refusal(asked, said(prompts))
     assert why.startswith(f"thresholds.yaml:3: sound: {prompts} prompts cannot show ")
-    assert f"; ask {least} prompts or more, choose another limit, or use 'rule: estimate'" in why
+    assert f"; use {least} prompts or more, choose another limit, or use 'rule: estimate'" in why
     assert refusal(asked, said(least)) == ""
     assert f"ask {least} prompts" in refusal(asked, said(least - 1))
     assert refusal(replace(asked, rule="estimate"), said(prompts)) == ""
@@ -64,8 +64,8 @@ def test_a_row_that_cannot_pass_is_refused_with_the_least_number_of_prompts(name
 def test_the_sentence_says_what_a_lora_without_fault_would_show() -> None:
     assert refusal(ROWS["missing"][0], said(12)) == (
         "thresholds.yaml:3: sound: 12 prompts cannot show max 0.200 for share of images with no face: "
-        "0 of 12 shows at most 0.221; ask 14 prompts or more, choose another limit, "
-        "or use 'rule: estimate', which shows less"
+        "0 of 12 shows at most 0.221; use 14 prompts or more, choose another limit, "
+        "or use 'rule: estimate', which proves less"
     )
     assert "28 of 28 shows at least 0.899;" in refusal(row("clip_choice", min=0.9), said(28))
 
@@ -79,16 +79,16 @@ def test_what_no_number_of_prompts_could_show_is_said(limits: dict[str, float]) 
 @pytest.mark.parametrize("metric", ["arcface", "kid"])
 def test_fewer_than_eight_prompts_have_no_bound(metric: str) -> None:
     why = "'rule: bound' takes 8 prompts or more, and the row has 6 prompts"
-    assert f"{why}: ask 2 more, or use" in refusal(row(metric, max=0.5), said(6, 4))
+    assert f"{why}: add 2 more, or use" in refusal(row(metric, max=0.5), said(6, 4))
     tagged = refusal(row(metric, max=0.5, on="glasses"), said(16, 1, 6))
-    assert f"{why} with the tag 'glasses': ask 2 more" in tagged
+    assert f"{why} with the tag 'glasses': add 2 more" in tagged
     assert refusal(row(metric, max=0.5, rule="estimate"), said(6)) == ""
     assert refusal(row(metric, max=0.5), said(8)) == ""
 
 
 def test_seeds_of_the_same_prompts_do_not_help() -> None:
     """Images of a prompt that agree count once, so a LoRA without fault shows no more."""
-    assert "0 of 12 shows at most 0.221; ask 14 prompts" in refusal(ROWS["missing"][0], said(12, 4))
+    assert "0 of 12 shows at most 0.221; use 14 prompts" in refusal(ROWS["missing"][0], said(12, 4))
 
 
 def test_until_decided_is_refused_by_its_own_stricter_level() -> None:
@@ -97,7 +97,7 @@ def test_until_decided_is_refused_by_its_own_stricter_level() -> None:
     assert refusal(asked, said(25)) == ""
     why = refusal(asked, said(25), most=100)
     assert "25 prompts cannot show max 0.115 for mean flat: 0 of 25 shows at most 0.12" in why
-    least = int(why.partition("; ask ")[2].partition(" ")[0])
+    least = int(why.partition("; use ")[2].partition(" ")[0])
     assert least in (27, 28)
     assert refusal(asked, said(least), most=4 * least) == ""
 

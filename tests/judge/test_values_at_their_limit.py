@@ -14,10 +14,10 @@ from PIL import Image
 
 from lora_checks import metrics
 from lora_checks.core.records import ImageSet, Lora, Measurement, Metric, Outcome, Prompt, Threshold
-from lora_checks.core.store import Store, to_npy
+from lora_checks.core.store import Store
 from lora_checks.images.decoding import image_file
 from lora_checks.judge.measure import measure
-from lora_checks.judge.row_fit import task
+from lora_checks.judge.task import task_of
 from lora_checks.judge.verdict import band, judge, margin
 from lora_checks.metrics.of_pixels import OfPixels
 
@@ -83,7 +83,7 @@ def outcomes(metric: Metric, images: ImageSet, store: Path, limit: float, **row:
     found = []
     for sides in ({"min": limit}, {"max": limit}, {"min": limit, "max": limit}):
         asked = Threshold("row", "mine", "w", **sides, **row)
-        measured = measure(task(asked, metric, images, None, None), net, PROMPTS, Store(store))
+        measured = measure(task_of(asked, metric, images, None, None), net, PROMPTS, Store(store))
         found.append(judge(measured, asked, LORA).outcome)
     return found
 
@@ -109,19 +109,21 @@ def test_an_image_that_equals_what_a_share_counts_by_counts(
 ) -> None:
     row = Threshold("row", "mine", "w", min=1.0, stat=stat, at=limit)
     net = Table({i: [limit] for i in range(30)})
-    found = measure(task(row, kinds(limit)[kind], images, None, None), net, PROMPTS, Store(tmp_path))
+    found = measure(task_of(row, kinds(limit)[kind], images, None, None), net, PROMPTS, Store(tmp_path))
     assert found.value == 1
     assert judge(found, row, LORA).outcome == Outcome.PASS
 
 
-def test_what_was_stored_in_float32_before_is_read_as_the_number_it_stands_for(
+def test_arrays_that_an_earlier_version_stored_in_float32_are_made_anew(
     images: ImageSet, tmp_path: Path
 ) -> None:
     metric, store = declared(lambda picture: 0.7 + 0 * picture.size), Store(tmp_path)
     for image in images.images[:20]:
-        store.put(store.array(OfPixels(metric).id, image.sha256), to_npy(np.array([0.7], np.float32)))
+        path = store.array(OfPixels(metric).id, image.sha256)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.array([0.7], np.float32))
     row = Threshold("row", "mine", "w", min=0.7, rule="bound")
-    found = measure(task(row, metric, images, None, None), None, PROMPTS, store)
+    found = measure(task_of(row, metric, images, None, None), None, PROMPTS, store)
     assert judge(found, row, LORA).outcome == Outcome.PASS
     assert {value for _, value in found.per_image} == {0.7}
 
@@ -135,7 +137,7 @@ def test_a_gain_at_its_limit_passes(images: ImageSet, tmp_path: Path) -> None:
         metric = declared(lambda p, ends=ends: ends[int(p.max() == 200)], version=str(ends[0]))
         for sides in ({"min": 0.7}, {"max": 0.7}):
             row = Threshold("row", "mine", "w", gain=True, **sides)
-            found = measure(task(row, metric, images, None, base), None, PROMPTS, Store(tmp_path))
+            found = measure(task_of(row, metric, images, None, base), None, PROMPTS, Store(tmp_path))
             assert judge(found, row, LORA).outcome == Outcome.PASS
             assert margin(found, row) == 0
 

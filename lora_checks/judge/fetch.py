@@ -1,0 +1,152 @@
+"""Fetch what a metric's function is called with: features, distances or pixels, from the store or a network.
+
+This is the first of the three steps of `measure`, and the only one that reads or writes anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lora_checks.core.errors import ConfigError, MeasureError
+from lora_checks.core.records import ImageSet, PromptSet
+from lora_checks.core.store import Progress, Store
+from lora_checks.images.decoding import Decoded, content_of
+from lora_checks.judge.task import Task, partners
+from lora_checks.metrics.of_pixels import OfPixels
+from lora_checks.networks import Extractor, ImageExtractor, PairExtractor, TextExtractor, features
+from lora_checks.stats import floors
+
+Floats = NDArray[np.floating[Any]]
+Arguments = tuple[Any, ...]  # of the metric's function: the images' array, then the one to compare with
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fetched:
+    """What `evaluate` computes with, and the network that it came from."""
+
+    arguments: Arguments
+    without: Arguments | None  # the same without the LoRA, for a gain
+    others: Floats | None  # features or distances by which the other pictures are compared with each other
+    network: str  # identity: settings and digest of the weights
+    label: str  # the network's name for people
+
+
+def fetch(
+    task: Task, network: Extractor | None, prompts: PromptSet, store: Store, progress: Progress | None
+) -> Fetched:
+    """Fetch the arguments of the metric's function; see `measure` for the arguments and errors."""
+    if task.metric.takes in ("picture", "pair"):
+        network = OfPixels(task.metric)
+    arguments = _arguments(task, network, prompts, store, progress)
+    without = None
+    if task.baseline is not None:
+        without = _arguments(replace(task, images=task.baseline), network, prompts, store, progress)
+    others = _others(task, network, arguments, store)
+    id, label = (network.id, network.label) if network else ("pixels", "pixels")
+    return Fetched(arguments, without, others, id, label)
+
+
+def _arguments(
+    task: Task, network: Extractor | None, prompts: PromptSet, store: Store, progress: Progress | None
+) -> Arguments:
+    metric, images = task.metric, task.images.images
+    if network is None:
+        return (Decoded(images), *([Decoded(task.other.images)] if task.other else []))
+    if metric.takes in ("distances", "pair"):
+        return (_distances(task, cast(PairExtractor, network), store, progress),)
+    of_images = cast(ImageExtractor, network)
+    part = "faces" if metric.takes == "faces" else "features"
+    x = features.image_features(images, of_images, store, progress, part)
+    if metric.against in ("nothing", "siblings"):
+        return (x,)
+    if metric.against in ("prompt", "texts"):
+        texts = _prompt_texts(task, prompts) if metric.against == "prompt" else _row_texts(task)
+        return (x, features.text_features(texts, cast(TextExtractor, network), store))
+    return (x, _other_features(task, of_images, store, progress))
+
+
+def _distances(task: Task, network: PairExtractor, store: Store, progress: Progress | None) -> Floats:
+    images = task.images.images
+    if task.metric.against in ("nothing", "siblings"):
+        return features.all_distances(images, images, network, store, progress)
+    other = task.pictures.images
+    if task.metric.against == "baseline":
+        return features.paired_distances(images, other, network, store, progress)
+    if task.paired_by in ("sorted", "named"):
+        chosen = [other[i] for i in partners(task, other)]
+        return features.paired_distances(images, chosen, network, store, progress)
+    return features.all_distances(images, other, network, store, progress)
+
+
+def _prompt_texts(task: Task, prompts: PromptSet) -> list[str]:
+    """Return each image's prompt in words that a scorer knows: the class words in place of the trigger."""
+    texts = []
+    for image in task.images.images:
+        if image.prompt is None:
+            raise ConfigError(f"{task.metric.name} needs the prompt of {image.name}, which has none")
+        text = image.prompt.text
+        if prompts.trigger:
+            text = text.replace(prompts.trigger, prompts.class_words)
+        texts.append(task.metric.text.format(text))
+    return texts
+
+
+def _row_texts(task: Task) -> list[str]:
+    if len(task.texts) < 2:
+        raise ConfigError(
+            f"{task.metric.name} chooses among texts: give the row 'texts', the right one first"
+        )
+    return [task.metric.text.format(text) for text in task.texts]
+
+
+def _other_features(task: Task, network: ImageExtractor, store: Store, progress: Progress | None) -> Any:
+    other = task.pictures
+    if other.statistics is None:
+        y = features.image_features(other.images, network, store, progress)
+        _refuse_empty_references(task, other, y)
+        return y
+    if task.metric.per != "set":
+        raise ConfigError(
+            f"{task.metric.name} compares with pictures, but {other.statistics.path} holds statistics; "
+            "name a folder"
+        )
+    from lora_checks.metrics.statistics_file import read_statistics
+
+    return read_statistics(other.statistics.path, network.id, content_of(other.statistics))
+
+
+def _refuse_empty_references(task: Task, other: ImageSet, y: Floats) -> None:
+    """Raise `MeasureError` for a reference without features: it would be left out without a word."""
+    empty = [image.name for image, row in zip(other.images, y, strict=True) if np.isnan(row).any()]
+    if empty and task.metric.against == "reference" and not task.against_baseline:
+        what = "no face was found" if task.metric.extractor == "arcface" else "nothing was found"
+        raise MeasureError(
+            f"{task.metric.name}: {what} in {len(empty)} of {len(other.images)} {other.name}: "
+            f"{', '.join(empty[:5])}{', ...' if len(empty) > 5 else ''}; replace or remove them"
+        )
+
+
+def _others(task: Task, network: Extractor | None, arguments: Arguments, store: Store) -> Floats | None:
+    """Fetch what compares the other pictures with each other; None where that would not tell anything.
+
+    Returns:
+        Features (M, D) or, of a network of pairs, distances of some of the pictures to all: NaN to itself.
+    """
+    others = task.other.images if task.other and not task.against_baseline and not task.baseline else ()
+    if task.metric.against != "reference" or len(others) < floors.LEAST or task.paired_by == "named":
+        return None
+    if network is None or task.metric.per == "set" or task.stat == "missing":
+        return None
+    if task.metric.takes == "features":
+        return cast(Floats, arguments[1])
+    if task.metric.takes != "distances":
+        return None
+    chosen = floors.chosen(len(others), len(task.images.images))
+    pictures = [others[i] for i in chosen]
+    distances = features.all_distances(pictures, others, cast(PairExtractor, network), store)
+    distances[np.arange(len(chosen)), chosen] = np.nan
+    return distances
