@@ -16,14 +16,10 @@ from lora_checks.gate import calibration_text
 from lora_checks.judge.calibration import (
     Calibrated,
     Labelled,
-    Overlap,
-    Proposal,
-    Seen,
     calibrate,
-    chance,
-    propose,
     unstopped,
 )
+from lora_checks.judge.proposal import Overlap, Proposal, Seen, chance, propose
 from lora_checks.judge.verdict import judge
 from lora_checks.policy import rows, strict_yaml
 

@@ -57,7 +57,7 @@ def test_a_row_that_cannot_pass_is_refused_with_the_least_number_of_prompts(name
     assert why.startswith(f"thresholds.yaml:3: sound: {prompts} prompts cannot show ")
     assert f"; use {least} prompts or more, choose another limit, or use 'rule: estimate'" in why
     assert refusal(asked, said(least)) == ""
-    assert f"ask {least} prompts" in refusal(asked, said(least - 1))
+    assert f"use {least} prompts" in refusal(asked, said(least - 1))
     assert refusal(replace(asked, rule="estimate"), said(prompts)) == ""
 
 

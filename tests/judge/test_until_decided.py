@@ -103,7 +103,7 @@ def test_too_few_prompts_for_an_interval_leave_the_policys_own_look() -> None:
 
 def test_less_than_the_policys_own_images_is_refused() -> None:
     with pytest.raises(
-        ConfigError, match=r"--lora-until-decided: the policy's own 16 prompts x 2 seeds are 32 images"
+        ConfigError, match=r"--lora-until-decided: the policy's 16 prompts x 2 seeds are 32 images"
     ):
         planned(IDENTITY, most=31)
 

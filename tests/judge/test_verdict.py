@@ -93,7 +93,7 @@ def test_bound_compares_the_whole_interval(
         ({"max": 0.5}, (0.3, 0.48), "PASS", "mean arcface 0.390, at most 0.480, meets max 0.500"),
         ({"max": 0.5}, (0.52, 0.7), "FAIL", "mean arcface 0.610, at least 0.520, is above max 0.500"),
         ({"min": 0.5}, (0.45, 0.6), "INCONCLUSIVE", "mean arcface 0.525 [0.450, 0.600] straddles min 0.500"),
-        ({"min": 0.4, "max": 0.6}, (0.45, 0.55), "ERROR", "a row with two limits takes an interval"),
+        ({"min": 0.4, "max": 0.6}, (0.45, 0.55), "ERROR", "a row with two limits needs a two-sided interval"),
     ],
 )
 def test_one_sided_bounds_name_the_end_that_decided(

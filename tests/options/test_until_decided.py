@@ -48,7 +48,7 @@ def test_a_lora_that_is_ruled_out_costs_no_more(gate: Gate) -> None:
 def test_less_than_the_policys_own_images_is_refused_before_anything_is_made(gate: Gate) -> None:
     run = gate("--lora", gate.world.good, "--lora-until-decided", 7)
     assert run.code == 4
-    assert "--lora-until-decided: the policy's own 8 prompts x 1 seed are 8 images, more than 7" in run.err
+    assert "--lora-until-decided: the policy's 8 prompts x 1 seed are 8 images, more than 7" in run.err
 
 
 def test_it_needs_a_lora(gate: Gate) -> None:
