@@ -6,10 +6,11 @@ digit of how it was stored or summed.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 RELATIVE, ABSOLUTE = 1e-9, 1e-12  # far above the rounding of a sum of float64, far below what anybody writes
 
@@ -34,6 +35,8 @@ def shortest(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
     A float32 of 0.7 becomes 0.7, where a cast gives 0.699999988. float64 stays as it is.
     """
+    import numpy as np  # here, since whoever reads a policy compares limits and needs no arrays
+
     wide = values.astype(np.float64)
     if values.dtype.itemsize >= wide.dtype.itemsize:
         return wide
