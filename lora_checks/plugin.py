@@ -97,7 +97,6 @@ def pytest_configure(config: pytest.Config) -> None:
         *([] if getattr(config.option, "showfixtures", False) else (str(GATE / name) for name in checks)),
         *own,
     ]
-    config.pluginmanager.register(gating, "lora_checks.gate.session")
     config.pluginmanager.register(fixtures, "lora_checks.gate.fixtures")
 
 

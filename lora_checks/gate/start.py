@@ -61,6 +61,8 @@ def start(config: pytest.Config) -> Session:
     except ModuleNotFoundError as error:  # an installation that can verify and report, and not gate
         raise pytest.UsageError(packages.missing(error)) from None
     config.stash[SESSION] = session
+    # Before the trackers: of two outermost wrappers the later one ends last.
+    config.pluginmanager.register(session, "lora_checks.gate.session")
     if targets and not session.worker:
         logging = AfterRun(config, targets, session.report_folder)
         config.pluginmanager.register(logging, "lora_checks.after_run")
