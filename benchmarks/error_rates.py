@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/error_rates.py [--gates 500] [--seed 0] [--store DIR]
 
 For each LoRA and the base a pool of images (128 prompts x 2 seeds, on which nothing was calibrated) is made
-through the real workbench: 2,816 images in all, about 20 minutes of one core, resumable.
+through the gate itself: 2,816 images in all, about 20 minutes of one core, resumable.
 Each simulated gate draws prompts from the pool without replacement, and for each of them seeds; the gate's
 own functions measure, judge and decide. Beside them the usual script: sorted pairs, a Frechet distance and
 the mean of ArcFace, each against a constant. Rates are of the pool: where a gate takes 32 of its 128 prompts
@@ -29,7 +29,7 @@ from lora_checks.core import store
 from lora_checks.core.errors import LoraChecksError
 from lora_checks.core.records import ImageFile, ImageSet, Lora, Prompt, PromptSet, Threshold, Verdict
 from lora_checks.core.store import Advance
-from lora_checks.gate.workbench import Workbench, open_workbench
+from lora_checks.gate.run import GateRun, open_generating
 from lora_checks.judge import until_decided
 from lora_checks.judge.until_decided import Measure
 from lora_checks.judge.verdict import error, judge, passed
@@ -201,14 +201,14 @@ def sequential(
     return tally
 
 
-def plain_script(workbench: Workbench, rows: Sequence[Threshold]) -> PlainScript:
+def plain_script(gate_run: GateRun, rows: Sequence[Threshold]) -> PlainScript:
     """By the same network as the policy's row of identity, and a Frechet distance and pairs on its trunk."""
     identity = next(
         row.name for row in rows if (row.metric, row.stat, row.gain) == ("arcface", "mean", False)
     )
 
     def script(found: until_decided.Decided) -> dict[str, bool]:
-        far, apart = sorted_pairs(workbench, found.images), frechet(workbench, found.images)
+        far, apart = sorted_pairs(gate_run, found.images), frechet(gate_run, found.images)
         # without a face in any image, a NaN that meets no limit
         like = found.measurements[identity].value if identity in found.measurements else float("nan")
         return {
@@ -219,20 +219,20 @@ def plain_script(workbench: Workbench, rows: Sequence[Threshold]) -> PlainScript
     return script
 
 
-def frechet(workbench: Workbench, images: ImageSet) -> float:
+def frechet(gate_run: GateRun, images: ImageSet) -> float:
     metric = metrics.get("trunk_frechet")
-    network, store = workbench.network(metric), workbench.store
-    sets = images.images, workbench.pictures("references").images
+    network, store = gate_run.measurer.network(metric), gate_run.store
+    sets = images.images, gate_run.measurer.pictures("references").images
     x, y = (features.image_features(one, network, store) for one in sets)  # type: ignore[arg-type]
     return float(metric.fn(x, y))
 
 
-def sorted_pairs(workbench: Workbench, images: ImageSet) -> float:
+def sorted_pairs(gate_run: GateRun, images: ImageSet) -> float:
     """Mean distance of zip(sorted(images), sorted(references)), which ends with the shorter."""
-    metric, references = metrics.get("trunk_distance"), workbench.pictures("references").images
+    metric, references = metrics.get("trunk_distance"), gate_run.measurer.pictures("references").images
     ours = sorted(images.images, key=lambda image: image.name)[: len(references)]
-    network = workbench.network(metric)
-    found = metric.fn(features.all_distances(ours, references, network, workbench.store))  # type: ignore[arg-type]
+    network = gate_run.measurer.network(metric)
+    found = metric.fn(features.all_distances(ours, references, network, gate_run.store))  # type: ignore[arg-type]
     return float(np.mean(np.diagonal(found)))
 
 
@@ -260,30 +260,30 @@ def pair(text: str) -> tuple[str, str]:
     return words[words.index("shirt") - 1], words[words.index("background") - 1]
 
 
-def bench(store: Path, pool: int = POOL) -> Workbench:
+def bench(store: Path, pool: int = POOL) -> GateRun:
     policy = reading.load_policy(MINIATURE)
     captions = [path.read_text(encoding="utf-8") for path in sorted((MINIATURE / "train").glob("*.txt"))]
     prompts = fresh_prompts([prompt.text for prompt in policy.prompts.prompts], captions, pool)
     asked = replace(policy.prompts, prompts=prompts, seeds=SEEDS)
-    return open_workbench(replace(policy, prompts=asked), store, "cpu", "float32", None, quiet)
+    return open_generating(replace(policy, prompts=asked), store, "cpu", "float32", None, quiet)
 
 
 def quiet(_what: str) -> Callable[[int], AbstractContextManager[Advance]]:
     return lambda _total: nullcontext(lambda _done: None)
 
 
-def pool_of(workbench: Workbench, name: str) -> Pool:
+def pool_of(gate_run: GateRun, name: str) -> Pool:
     """The LoRA's images and, so that gates only read them, everything that is measured on them."""
-    path = file_of(name, workbench.store.root / "merges")
+    path = file_of(name, gate_run.store.root / "merges")
     lora = inspect(path, path.stem)
-    made = workbench.candidate(lora)
-    _measured(workbench.policy.thresholds, made, workbench.measure_row)
-    sorted_pairs(workbench, made)
-    frechet(workbench, made)
+    made = gate_run.candidate(lora)
+    _measured(gate_run.policy.thresholds, made, gate_run.measurer.measure_row)
+    sorted_pairs(gate_run, made)
+    frechet(gate_run, made)
     by_prompt: dict[str, list[ImageFile]] = {}
     for image in made.images:
         by_prompt.setdefault(image.prompt.id if image.prompt else "", []).append(image)
-    return Pool(lora, workbench.policy.prompts, {key: tuple(found) for key, found in by_prompt.items()})
+    return Pool(lora, gate_run.policy.prompts, {key: tuple(found) for key, found in by_prompt.items()})
 
 
 def of_fixed(
@@ -366,12 +366,12 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path(".lora_checks"))
     parser.add_argument("names", nargs="*", default=LADDER, help="some LoRAs only")
     options = parser.parse_args()
-    workbench, runs = bench(options.store, options.pool), (options.gates, options.seed)
-    rows, measure = workbench.policy.thresholds, workbench.measure_row
+    gate_run, runs = bench(options.store, options.pool), (options.gates, options.seed)
+    rows, measure = gate_run.policy.thresholds, gate_run.measurer.measure_row
     # the gates read the same arrays again and again
     store.read_array = lru_cache(maxsize=None)(store.read_array)  # type: ignore[assignment]
-    pools = {name: pool_of(workbench, name) for name in options.names}
-    script = plain_script(workbench, rows)
+    pools = {name: pool_of(gate_run, name) for name in options.names}
+    script = plain_script(gate_run, rows)
     tallies = {
         (name, shape): fixed(pool, rows, shape, runs, measure, script)
         for name, pool in pools.items()

@@ -21,7 +21,7 @@ from merges import MERGES, MINIATURE, file_of
 from lora_checks.core.errors import LoraChecksError, LoraFileError
 from lora_checks.core.records import ImageSet, Lora, Outcome, Threshold
 from lora_checks.core.store import Advance
-from lora_checks.gate.workbench import Workbench, open_workbench
+from lora_checks.gate.run import GateRun, open_generating
 from lora_checks.judge.verdict import judge
 from lora_checks.lora.file import inspect
 from lora_checks.policy import reading
@@ -51,27 +51,27 @@ def gate(path: Path, options: argparse.Namespace) -> list[Found]:
     return [judged(lora, bench(options, index)) for index in range(options.sets)]
 
 
-def bench(options: argparse.Namespace, index: int) -> Workbench:
+def bench(options: argparse.Namespace, index: int) -> GateRun:
     policy = reading.load_policy(MINIATURE)
     count = len(policy.prompts.seeds)
     first = options.first_seed + index * count
     prompts = dataclasses.replace(policy.prompts, seeds=tuple(range(first, first + count)))
     policy = dataclasses.replace(policy, prompts=prompts)
-    return open_workbench(policy, options.store, "cpu", "float32", None, quiet)
+    return open_generating(policy, options.store, "cpu", "float32", None, quiet)
 
 
 def quiet(_what: str) -> Callable[[int], AbstractContextManager[Advance]]:
     return lambda _total: nullcontext(lambda _done: None)
 
 
-def judged(lora: Lora, workbench: Workbench) -> Found:
-    images = workbench.candidate(lora)
-    return {row.name: outcome(row, images, lora, workbench) for row in workbench.policy.thresholds}
+def judged(lora: Lora, gate_run: GateRun) -> Found:
+    images = gate_run.candidate(lora)
+    return {row.name: outcome(row, images, lora, gate_run) for row in gate_run.policy.thresholds}
 
 
-def outcome(row: Threshold, images: ImageSet, lora: Lora, workbench: Workbench) -> tuple[bool, float | None]:
+def outcome(row: Threshold, images: ImageSet, lora: Lora, gate_run: GateRun) -> tuple[bool, float | None]:
     try:
-        found = workbench.measure_row(row, images)
+        found = gate_run.measurer.measure_row(row, images)
     except LoraChecksError:
         return False, None
     return judge(found, row, lora).outcome is Outcome.PASS, found.value

@@ -16,7 +16,7 @@ from lora_checks.core.records import ImageSet, Lora, Policy, PromptSet, Threshol
 from lora_checks.core.store import Advance
 from lora_checks.core.words import count
 from lora_checks.gate import calibration_text
-from lora_checks.gate.workbench import Workbench, open_workbench
+from lora_checks.gate.run import GateRun, open_generating
 from lora_checks.judge.calibration import Labelled, calibrate, unstopped
 from lora_checks.judge.powered import Asked, powered
 from lora_checks.lora.candidates import candidates
@@ -51,38 +51,39 @@ def run(
     policy = reading.load_policy(folder, seeds=seeds)
     praised, blamed = labelled(good, bad, Path())
     own_metrics(Path("conftest.py"))
-    bench = open_workbench(policy, store, device, "auto", None, _bar)
-    bench.preflight()
-    bench.test_networks()
+    gate_run = open_generating(policy, store, device, "auto", None, _bar)
+    gate_run.preflight()
+    gate_run.measurer.test_networks()
     for lora in (*praised, *blamed):  # all of them before the first image
         with _blamed(lora in blamed):
-            bench.prove(lora)
+            gate_run.source.prove(lora)
     others = reseeded(policy.prompts)
-    again = [Arm(lora, bench.candidate(lora, others)) for lora in praised]
-    own, wrong = ([Arm(lora, bench.candidate(lora)) for lora in loras] for loras in (praised, blamed))
-    return report(bench, own, again, wrong)
+    again = [Arm(lora, gate_run.candidate(lora, others)) for lora in praised]
+    own, wrong = ([Arm(lora, gate_run.candidate(lora)) for lora in loras] for loras in (praised, blamed))
+    return report(gate_run, own, again, wrong)
 
 
-def report(bench: Workbench, good: Sequence[Arm], again: Sequence[Arm], bad: Sequence[Arm]) -> Report:
+def report(gate_run: GateRun, good: Sequence[Arm], again: Sequence[Arm], bad: Sequence[Arm]) -> Report:
     """Every row of the policy, in its order."""
     arms = (good, again, bad)
     measured = [
-        [[_measured(bench, row, arm) for arm in group] for group in arms] for row in bench.policy.thresholds
+        [[_measured(gate_run, row, arm) for arm in group] for group in arms]
+        for row in gate_run.policy.thresholds
     ]
     first = [
         Asked(row, calibrate(row, found[0], found[1], found[2]), found[0], found[1])
-        for row, found in zip(bench.policy.thresholds, measured, strict=True)
+        for row, found in zip(gate_run.policy.thresholds, measured, strict=True)
     ]
     limited, power = powered(first)
     rows = [
         calibration_text.Found(keys, found[0], found[1], found[2], outcome)
-        for keys, found, outcome in zip(_keys(bench.policy), measured, limited, strict=True)
+        for keys, found, outcome in zip(_keys(gate_run.policy), measured, limited, strict=True)
     ]
     passing = unstopped([row.outcome.row for row in rows], [row.bad for row in rows])
     refused = [row.outcome.row.name for row in rows if row.outcome.refused]
     ending = [*power, *([f"Not calibrated: {', '.join(refused)}."] if refused else [])]
     ending += [f"No row stops bad '{name}': add one that does." for name in passing]
-    text = calibration_text.document(_heading(bench.policy, good, bad), rows, ending)
+    text = calibration_text.document(_heading(gate_run.policy, good, bad), rows, ending)
     return Report(text, not refused and not passing)
 
 
@@ -147,9 +148,9 @@ def reseeded(said: PromptSet) -> PromptSet:
     return replace(said, seeds=reading.extended(said.seeds, 2 * n)[n:])
 
 
-def _measured(bench: Workbench, row: Threshold, arm: Arm) -> Labelled:
+def _measured(gate_run: GateRun, row: Threshold, arm: Arm) -> Labelled:
     try:
-        return Labelled(arm.lora, bench.measure_row(row, arm.images))
+        return Labelled(arm.lora, gate_run.measurer.measure_row(row, arm.images))
     except LoraChecksError as error:
         return Labelled(arm.lora, None, str(error))
 

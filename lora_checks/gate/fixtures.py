@@ -16,8 +16,8 @@ from collections.abc import Callable
 import pytest
 
 from lora_checks.core.records import ImageSet, Lora, Measurement, Policy, Proof, Threshold, Verdict
+from lora_checks.gate.run import GateRun
 from lora_checks.gate.session import SESSION, Session
-from lora_checks.gate.workbench import Workbench
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +26,8 @@ def gate_session(request: pytest.FixtureRequest) -> Session:
 
 
 @pytest.fixture(scope="session")
-def workbench(gate_session: Session) -> Workbench:
-    return gate_session.bench
+def gate_run(gate_session: Session) -> GateRun:
+    return gate_session.run
 
 
 @pytest.fixture(scope="session")
@@ -46,34 +46,34 @@ def lora(request: pytest.FixtureRequest, gate_session: Session) -> Lora:
 
 
 @pytest.fixture(scope="session")
-def proof(lora: Lora, workbench: Workbench) -> Proof:
+def proof(lora: Lora, gate_run: GateRun) -> Proof:
     """What the LoRA was measured to do on the base; an error if a part of it does not arrive there."""
-    return workbench.prove(lora)
+    return gate_run.source.prove(lora)
 
 
 @pytest.fixture(scope="session")
-def images(lora: Lora, workbench: Workbench) -> ImageSet:
+def images(lora: Lora, gate_run: GateRun) -> ImageSet:
     """The images made with the LoRA: every prompt of the policy with every seed.
 
     With ``--lora-until-decided`` as many of them as it took.
     """
-    return workbench.images_of(lora)
+    return gate_run.images_of(lora)
 
 
 @pytest.fixture(scope="session")
-def baseline_images(workbench: Workbench) -> ImageSet:
+def baseline_images(gate_run: GateRun) -> ImageSet:
     """The same prompts and noise without the LoRA, in the same order as ``images``."""
-    return workbench.baseline()
+    return gate_run.source.baseline()
 
 
 @pytest.fixture(scope="session")
-def references(workbench: Workbench) -> ImageSet:
+def references(gate_run: GateRun) -> ImageSet:
     """The policy's held-out pictures of the subject."""
-    return workbench.pictures("references")
+    return gate_run.measurer.pictures("references")
 
 
 @pytest.fixture(scope="session")
-def measure(workbench: Workbench) -> Callable[..., Measurement]:
+def measure(gate_run: GateRun) -> Callable[..., Measurement]:
     """``measure(metric, images, stat="mean", pairing="", against="references", network="") -> Measurement``.
 
     ``pairing`` and ``network`` are the metric's own unless named; ``stat="share_at_least", at=0.5`` counts
@@ -81,13 +81,13 @@ def measure(workbench: Workbench) -> Callable[..., Measurement]:
     Works on any `ImageSet`; nothing is measured twice. Raises `ConfigError` for an unknown metric and
     `MeasureError` where no finite value can be had.
     """
-    return workbench.measure
+    return gate_run.measurer.measure
 
 
 @pytest.fixture
-def measurement(threshold: Threshold, lora: Lora, images: ImageSet, workbench: Workbench) -> Measurement:
+def measurement(threshold: Threshold, lora: Lora, images: ImageSet, gate_run: GateRun) -> Measurement:
     """What the row asks for; trouble here is a JUnit error, and only the judging can be a failure."""
-    return workbench.found(threshold, lora, images)
+    return gate_run.measurement(threshold, lora, images)
 
 
 @pytest.fixture

@@ -1,26 +1,26 @@
-"""``--lora-images DIR``: a bench that judges pictures made elsewhere, and generates and proves nothing."""
+"""``--lora-images DIR``: its options -> a run that judges pictures made elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lora_checks.core.device import choose_device
 from lora_checks.core.errors import ConfigError
-from lora_checks.core.records import ImageSet, Lora, Policy, PromptSet, Proof
+from lora_checks.core.records import Lora, Policy
 from lora_checks.core.store import Progress, Store
-from lora_checks.gate.workbench import Workbench
+from lora_checks.gate.run import GateRun, join
 from lora_checks.images.provided.made_with import OPTION as MADE_WITH
 from lora_checks.images.provided.picture_names import OPTION as FROM
 from lora_checks.images.provided.picture_names import read_names
 from lora_checks.images.provided.pictures import GivenImages
+from lora_checks.images.provided.source import ProvidedImages
 from lora_checks.lora.candidates import Candidate, candidates
 from lora_checks.lora.find import lora_names
 
 OPTION, BASELINE_OPTION = "--lora-images", "--lora-baseline-images"
-CAVEAT = "images made elsewhere: that the LoRA was applied is not proven"
 GENERATING = {
     "scale": "--lora-scale",
     "with": "--lora-with",
@@ -37,54 +37,7 @@ class Folder(Candidate):
         return Lora(self.path, self.name, "", "pictures", (), (), {}, 0)
 
 
-@dataclass
-class GivenBench(Workbench):
-    """Each folder is a candidate of its own, as each file of ``--lora`` is."""
-
-    given: dict[Path, GivenImages] = field(kw_only=True)  # by folder
-
-    @property
-    def about(self) -> dict[str, str]:
-        """For the record of the run."""
-        first = next(iter(self.given.values()))
-        return {
-            "images": ", ".join(map(str, self.given)),
-            "images_from": first.names.text if first.names else "",
-            "baseline_images": str(first.without_lora or ""),
-            "made_with": first.made_with,
-            "caveat": CAVEAT,
-        }
-
-    def pictures_of(self, lora: Lora) -> GivenImages:
-        """Of its folder, or of the only one where the LoRA is a file."""
-        return self.given.get(lora.path) or next(iter(self.given.values()))
-
-    def prove(self, lora: Lora) -> Proof:
-        raise ConfigError(f"{self.pictures_of(lora).folder}: {CAVEAT}")
-
-    def candidate(self, lora: Lora, said: PromptSet | None = None) -> ImageSet:
-        del said
-        return self.pictures_of(lora).candidate(lora)
-
-    def baseline(self) -> ImageSet:
-        return next(iter(self.given.values())).baseline()
-
-    def without(self, on: ImageSet) -> ImageSet:
-        folders = [image.path.parent for image in on.images[:1]]
-        given = next((self.given[folder] for folder in folders if folder in self.given), None)
-        return (given or next(iter(self.given.values()))).without(on)
-
-    def folder(self, lora: Lora) -> Path:
-        return self.pictures_of(lora).folder
-
-    def refuse_out_of_reach(self) -> None:
-        """The pictures are made already: their number is what it is."""
-
-    def _suits_base(self) -> tuple[str, ...]:
-        return ()
-
-
-def given_candidates(option: Any, here: Path) -> dict[str, Candidate]:
+def provided_candidates(option: Any, here: Path) -> dict[str, Candidate]:
     """The LoRA file if there is one, and else each folder, by its name. Raises `ConfigError`."""
     folders = _folders(option, here)
     for name, spelling in GENERATING.items():
@@ -106,9 +59,9 @@ def given_candidates(option: Any, here: Path) -> dict[str, Candidate]:
     return found
 
 
-def open_given(
+def open_provided(
     option: Any, here: Path, policy: Policy, store: Path, progress: Callable[[str], Progress]
-) -> GivenBench:
+) -> GateRun:
     """Raises `ConfigError`; what is wrong inside a folder is a verdict."""
     prompts, folders = policy.prompts, _folders(option, here)
     spec, without = _only(FROM, option.lora_images_from), _only(BASELINE_OPTION, option.lora_baseline_images)
@@ -126,7 +79,8 @@ def open_given(
         )
         for folder in folders
     }
-    return GivenBench(policy, Store(store), choose_device(option.lora_device), "", 0, progress, given=given)
+    device = choose_device(option.lora_device)
+    return join(policy, Store(store), ProvidedImages(given), device, progress)
 
 
 def _only(option: str, given: list[str] | None) -> str | None:

@@ -22,8 +22,7 @@ from lora_checks.core.words import printable
 from lora_checks.gate import code, run_record
 from lora_checks.gate.ending import Ending
 from lora_checks.gate.junit_file import UNFINISHED, JunitFile
-from lora_checks.gate.provided import GivenBench
-from lora_checks.gate.workbench import Workbench
+from lora_checks.gate.run import GateRun
 from lora_checks.images.gallery import shown
 from lora_checks.judge import verdict
 from lora_checks.lora.candidates import Candidate
@@ -54,11 +53,11 @@ class Session:
         config: pytest.Config,
         policy: Policy,
         loras: dict[str, Candidate],
-        bench: Workbench,
+        run: GateRun,
         report_folder: Path,
         against: Against | None = None,
     ) -> None:
-        self.config, self.policy, self.loras, self.bench = config, policy, loras, bench
+        self.config, self.policy, self.loras, self.run = config, policy, loras, run
         self.against = against  # the last approved release, where --lora-baseline names it
         self.report_folder = report_folder
         self.worker = hasattr(config, "workerinput")
@@ -211,7 +210,7 @@ class Session:
     def _journal(self, **entry: Any) -> None:
         try:
             line = {"at": _now(), "process": os.getpid(), **entry}
-            self.bench.store.append(self.report_folder / journal.NAME, line)
+            self.run.store.append(self.report_folder / journal.NAME, line)
         except LoraChecksError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
 
@@ -260,8 +259,8 @@ class Session:
         self.junit.add_property(junit.OUTCOME, "INCOMPLETE" if outcome == "PASS" else outcome)
         if not self.failed:
             self.junit.fail(UNFINISHED if outcome == "PASS" else self._stopped_by(outcome))
-        if isinstance(self.bench, GivenBench):
-            self.junit.add_property("lora_checks.caveat", self.bench.about["caveat"])
+        if self.run.source.caveat:
+            self.junit.add_property("lora_checks.caveat", self.run.source.caveat)
         if outcome != "PASS" and session.exitstatus in ended_well:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._own_the_summary()
@@ -344,7 +343,7 @@ class Session:
         """What the record says of the run as a whole, once it has ended."""
         found = {name: [v for v in self.verdicts.values() if v.lora == name] for name in self.loras}
         return self._beginning | {
-            "made": self.bench.made(),
+            "made": self.run.made(),
             "finished": _now(),
             "seconds": round(time.monotonic() - self.clock, 2),
             "code": run_record.code([*code.of_run(self.config, self.policy), *self.code_of_workers]),
@@ -359,20 +358,20 @@ class Session:
     @cached_property
     def _beginning(self) -> dict[str, Any]:
         """What the journal says before the first verdict."""
-        return run_record.of_run(self.policy, self.bench) | {
+        return run_record.of_run(self.policy, self.run) | {
             "started": self.started,
             "report": str(self.report_folder.resolve()),
             "command": shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
-            "loras": [run_record.of_candidate(lora, self.bench) for lora in self.loras.values()],
+            "loras": [run_record.of_candidate(lora, self.run) for lora in self.loras.values()],
             "required": self.required,
         }
 
     def _lora(self, name: str, found: Sequence[Verdict]) -> dict[str, Any]:
         candidate = self.loras[name]
-        about = run_record.of_candidate(candidate, self.bench) | self.of_file(candidate)
+        about = run_record.of_candidate(candidate, self.run) | self.of_file(candidate)
         sha256 = next((v.lora_sha256 for v in found), "")
         try:
-            shown = run_record.pictures(candidate, found, self.bench)
+            shown = run_record.pictures(candidate, found, self.run)
         except LoraChecksError:  # they are gone or cannot be read; the verdicts stand
             shown = []
         return about | {"sha256": sha256, "pictures": shown}

@@ -15,9 +15,9 @@ from lora_checks.core.records import Policy
 from lora_checks.core.store import Store, explained
 from lora_checks.gate import earlier
 from lora_checks.gate.console import Console
-from lora_checks.gate.provided import given_candidates, open_given
+from lora_checks.gate.provided import open_provided, provided_candidates
+from lora_checks.gate.run import GateRun, open_generating
 from lora_checks.gate.session import OWN_CHECKS, SESSION, Session
-from lora_checks.gate.workbench import Workbench, open_workbench
 from lora_checks.lora.candidates import Candidate, candidates, companions
 from lora_checks.policy import reading as policies
 from lora_checks.publish import trackers
@@ -43,18 +43,18 @@ def start(config: pytest.Config) -> Session:
             seeds=option.lora_seeds,
         )
         _refuse_own_names(policy)
-        bench = _bench(option, here, policy, console)
+        run = _run(option, here, policy, console)
         against = open_against(option.lora_baseline, here, policy, option.lora_until_decided)
         _prepare(config, folder)
         if not hasattr(config, "workerinput"):
-            _enter(config, bench.store)
-        bench.preflight()
-        bench.refuse_out_of_reach()
+            _enter(config, run.store)
+        run.preflight()
+        run.refuse_out_of_reach()
         if not option.collectonly and any(map(_is_readable, loras.values())):
-            bench.test_networks()
-        for warning in bench.warnings:
+            run.measurer.test_networks()
+        for warning in run.warnings:
             console.say_once(warning)
-        session = Session(config, policy, loras, bench, folder, against)
+        session = Session(config, policy, loras, run, folder, against)
         _warn_of_another_setting(session, console)
     except LoraChecksError as error:
         raise pytest.UsageError(str(error)) from None
@@ -71,7 +71,7 @@ def start(config: pytest.Config) -> Session:
 
 def _candidates(option: Any, here: Path) -> dict[str, Candidate]:
     if option.lora_images is not None:
-        return given_candidates(option, here)
+        return provided_candidates(option, here)
     return candidates(option.lora, option.lora_scale, here)
 
 
@@ -106,13 +106,13 @@ def _warn_of_another_setting(session: Session, console: Console) -> None:
         console.say_once(f"--lora-baseline: cannot be compared with this run: {'; '.join(obstacles)}")
 
 
-def _bench(option: Any, here: Path, policy: Policy, console: Console) -> Workbench:
+def _run(option: Any, here: Path, policy: Policy, console: Console) -> GateRun:
     store = _path(here, option.lora_store) or here / earlier.STORE
     if option.lora_batch_size is not None and option.lora_batch_size < 1:
         raise ConfigError("--lora-batch-size must be 1 or more")
     if option.lora_images is not None:
-        return open_given(option, here, policy, store, console.bar)
-    return open_workbench(
+        return open_provided(option, here, policy, store, console.bar)
+    return open_generating(
         policy,
         store,
         option.lora_device,

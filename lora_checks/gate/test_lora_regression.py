@@ -9,8 +9,8 @@ import pytest
 
 from lora_checks.core.records import Allowance, ImageSet, Lora, Measurement, Outcome, Threshold, Verdict
 from lora_checks.gate.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
+from lora_checks.gate.run import GateRun
 from lora_checks.gate.session import Session
-from lora_checks.gate.workbench import Workbench
 from lora_checks.images.gallery import shown
 from lora_checks.record.regression.against import Against
 from lora_checks.record.regression.changes import Change
@@ -29,8 +29,8 @@ def limited(allowance: Allowance, gate_session: Session) -> Threshold:
 
 
 @pytest.fixture
-def now(limited: Threshold, lora: Lora, images: ImageSet, workbench: Workbench) -> Measurement:
-    return workbench.found(limited, lora, images)
+def now(limited: Threshold, lora: Lora, images: ImageSet, gate_run: GateRun) -> Measurement:
+    return gate_run.measurement(limited, lora, images)
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ def test_lora_regression(
     now: Measurement,
     change: Change,
     against: Against,
-    workbench: Workbench,
+    gate_run: GateRun,
     record_verdict: Callable[[Verdict], None],
 ) -> None:
-    verdict = against.judge(change, allowance, limited, now, lora, shown(workbench.folder(lora)))
+    verdict = against.judge(change, allowance, limited, now, lora, shown(gate_run.source.folder(lora)))
     record_verdict(verdict)
     if verdict.outcome is not Outcome.PASS:
         pytest.fail(verdict.reason, pytrace=False)

@@ -9,7 +9,7 @@ import pytest
 
 from lora_checks.core.records import Lora, Measurement, Outcome, Threshold, Verdict
 from lora_checks.gate.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
-from lora_checks.gate.workbench import Workbench
+from lora_checks.gate.run import GateRun
 from lora_checks.images.gallery import shown
 from lora_checks.judge.verdict import judge
 
@@ -18,10 +18,10 @@ def test_lora_threshold(
     lora: Lora,
     threshold: Threshold,
     measurement: Measurement,
-    workbench: Workbench,
+    gate_run: GateRun,
     record_verdict: Callable[[Verdict], None],
 ) -> None:
-    verdict = judge(measurement, threshold, lora, images=shown(workbench.folder(lora)))
+    verdict = judge(measurement, threshold, lora, images=shown(gate_run.source.folder(lora)))
     record_verdict(verdict)
     if verdict.outcome is not Outcome.PASS and verdict.required:
         pytest.fail(verdict.reason, pytrace=False)

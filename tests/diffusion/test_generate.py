@@ -20,7 +20,7 @@ from lora_checks.core.errors import GenerationError, LoraFileError
 from lora_checks.core.records import ImageSpec, Lora, Policy
 from lora_checks.diffusion.base import resolve
 from lora_checks.diffusion.generate import Studio
-from lora_checks.gate import workbench
+from lora_checks.gate.run import open_generating
 from lora_checks.images import plan, png
 from lora_checks.lora.file import inspect
 from lora_checks.policy.reading import load_policy
@@ -188,8 +188,8 @@ def test_a_lora_without_effect_is_an_error(world: World, policy: Policy, tmp_pat
         lambda name, tensor: (name, tensor.astype("f4") * (1e-6 if "lora_B" in name else 1)),
     )
     short = replace(policy, prompts=replace(policy.prompts, prompts=policy.prompts.prompts[:1]))
-    bench = workbench.open_workbench(short, tmp_path / "store", "cpu", "float32", None, lambda _: silent)
+    run = open_generating(short, tmp_path / "store", "cpu", "float32", None, lambda _: silent)
     with pytest.raises(
         GenerationError, match=r"faint\.safetensors had no effect on the unet: its output moves by "
     ):
-        bench.candidate(lora)
+        run.candidate(lora)

@@ -8,22 +8,25 @@ import pytest
 from world import MINIATURE
 
 from lora_checks.core.store import Progress
-from lora_checks.gate.workbench import Workbench, open_workbench
+from lora_checks.diffusion.generated import GeneratedImages
+from lora_checks.gate.run import open_generating
 from lora_checks.images import plan
 from lora_checks.policy import reading
 
 
-def bench(folder: Path) -> Workbench:
+def source(folder: Path) -> GeneratedImages:
     def silent(_what: str) -> Progress:
         raise AssertionError("nothing is made here")
 
-    return open_workbench(reading.load_policy(MINIATURE), folder, "cpu", "auto", None, silent)
+    run = open_generating(reading.load_policy(MINIATURE), folder, "cpu", "auto", None, silent)
+    assert isinstance(run.source, GeneratedImages)
+    return run.source
 
 
 def test_images_that_an_earlier_version_of_our_own_code_painted_are_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now, before = bench(tmp_path), bench(tmp_path)
+    now, before = source(tmp_path), source(tmp_path)
     new = plan.baseline(now.policy.prompts, now.machine)[0]
     monkeypatch.setattr(plan, "OWN_CODE", "lora_checks.pixels 0")
     old = plan.baseline(before.policy.prompts, before.machine)[0]

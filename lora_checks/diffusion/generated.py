@@ -1,0 +1,219 @@
+"""Images that the gate generates: planned, made where the store lacks them, and proven to be the LoRA's."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lora_checks.core.device import library_versions
+from lora_checks.core.errors import (
+    ConfigError,
+    DamagedError,
+    GenerationError,
+    LoraChecksError,
+    StoreError,
+)
+from lora_checks.core.quantity import BASELINE
+from lora_checks.core.records import ImageFile, ImageSet, ImageSpec, Lora, Policy, PromptSet, Proof, digest
+from lora_checks.core.store import Progress, Store
+from lora_checks.core.words import proven
+from lora_checks.diffusion import base, generate, painted
+from lora_checks.diffusion.base.memory import Memory
+from lora_checks.diffusion.base.pipeline import preflight
+from lora_checks.diffusion.proof import kept as proofs
+from lora_checks.images import decoding, gallery, plan, png
+from lora_checks.images.source import Evidence, Shown
+from lora_checks.lora.candidates import Candidate
+
+NO_EFFECT = 2  # grey levels; batches of another size move a pixel by one
+
+
+@dataclass
+class GeneratedImages:
+    """An `ImageSource` whose images come from one pipeline; the store keeps them for every later run."""
+
+    policy: Policy
+    store: Store
+    device: str
+    dtype: str
+    batch_size: int
+    progress: Callable[[str], Progress]
+    companions: tuple[Lora, ...] = ()
+    memory: Memory = field(default_factory=Memory)
+    say: Callable[[str], None] = lambda _: None
+    check: str = "applied"
+    caveat: str = ""
+    generates: bool = True
+    _interim: tuple[tuple[str, ...], ...] = ()
+    _refused: dict[Path, LoraChecksError] = field(default_factory=dict)  # by the place of the proof
+    _shown: dict[Path, ImageSet] = field(default_factory=dict)  # by folder
+
+    @cached_property
+    def base(self) -> base.ResolvedBase:
+        return base.resolve(self.policy.prompts.base)
+
+    @cached_property
+    def machine(self) -> plan.Machine:
+        return plan.Machine(
+            self.base.identity,
+            self.device,
+            self.dtype,
+            (*library_versions(), plan.OWN_CODE),
+            companions=self.companions,
+            memory=self.memory.pixels,
+        )
+
+    @cached_property
+    def studio(self) -> generate.Studio:
+        return generate.Studio(
+            self.base,
+            self.policy.prompts,
+            self.device,
+            self.dtype,
+            memory=self.memory,
+            companions=self.companions,
+            unused_tensors=tuple(self.policy.unused_tensors),
+            say=self.say,
+        )
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        model = {
+            "model": self.policy.prompts.base.model,
+            "digest": self.base.identity,
+            "label": self.base.label,
+        }
+        return {
+            "base": model,
+            "dtype": self.dtype,
+            "batch_size": self.batch_size,
+            "offload": self.memory.offload,
+            "save_memory": list(self.memory.save),
+            "companions": [
+                {"name": lora.name, "path": str(lora.path), "scale": lora.scale, "sha256": lora.sha256}
+                for lora in self.companions
+            ],
+        }
+
+    def preflight(self) -> Sequence[str]:
+        """Ask once whether base and prompts suit each other; the store keeps the answer."""
+        prompts = self.policy.prompts
+        texts = [(prompt.id, prompt.text, prompt.source) for prompt in prompts.prompts]
+        decisive = [self.base.identity, prompts.sampler, sorted(prompts.places.items()), texts, self.memory]
+        path = self.store.root / "preflight" / f"{digest([*decisive, library_versions()])}.json"
+
+        def ask() -> dict[str, Any]:
+            warnings = list(preflight(self.base, prompts, self.memory))
+            return {"warnings": warnings, "versions": library_versions()}
+
+        return tuple(self.store.record(path, ask)["warnings"])
+
+    def interim(self, sets: Sequence[Sequence[str]]) -> None:
+        self._interim = tuple(map(tuple, sets))
+
+    def prove(self, lora: Lora) -> Proof:
+        """Measure that the LoRA is on the base as its file says; the store keeps the proof.
+
+        Raises:
+            GenerationError, LoraFileError: it is not; names the layer or tensor.
+        """
+        for companion in self.companions:
+            if companion.sha256 == lora.sha256:
+                raise ConfigError(f"--lora-with: {companion.path} is the LoRA under test itself")
+            self._prove(companion, replace(self.machine, companions=()))
+        return self._prove(lora, self.machine)
+
+    def _prove(self, lora: Lora, machine: plan.Machine) -> Proof:
+        path = proofs.place(self.store, machine, lora, tuple(self.policy.unused_tensors))
+        if path in self._refused:  # every row reports it; it is tried once
+            raise self._refused[path]
+        prove = partial(self.studio.prove, lora, machine.companions)
+        try:
+            return proofs.kept(self.store, path, lora, machine, prove)
+        except StoreError:
+            raise
+        except LoraChecksError as error:
+            self._refused[path] = error
+            raise
+
+    def evidence(self, lora: Lora) -> Evidence:
+        proof = self.prove(lora)
+        return Evidence(proven(proof), {"proof": dataclasses.asdict(proof)})
+
+    def candidate(self, lora: Lora, prompts: PromptSet) -> ImageSet:
+        """Return the images with the LoRA, proven to be applied; generate those that the store lacks."""
+        self.prove(lora)
+        specs = plan.candidate(prompts, self.machine, lora)
+        images = self._images("candidate", specs, plan.names(prompts), lora, lora.name)
+        refuse_no_effect(lora, images, self.counterparts(ImageSet("first", images.images[:1])))
+        self._show(self.folder(lora), images, specs)
+        return images
+
+    def counterparts(self, images: ImageSet) -> ImageSet:
+        names = [image.name for image in images.images]
+        specs = plan.counterparts(self.policy.prompts, self.machine, names)
+        return self._images(BASELINE, specs, names, None, "base")
+
+    def baseline(self) -> ImageSet:
+        """Return the policy's images without the LoRA, kept for every later LoRA of this base."""
+        specs = plan.baseline(self.policy.prompts, self.machine)
+        images = self._images(BASELINE, specs, plan.names(self.policy.prompts), None, "base")
+        self._show(self.store.root / gallery.folder_name("base", specs[0].digest), images, specs)
+        return images
+
+    def folder(self, lora: Lora) -> Path:
+        return self.store.root / gallery.folder_name(lora.name, lora.sha256)
+
+    def shown(self, candidate: Candidate, sha256: str, names: Sequence[str]) -> Sequence[Shown]:
+        bare = plan.counterparts(self.policy.prompts, self.machine, names)
+        shown: list[Shown] = []
+        for name, without in zip(names, bare, strict=True):
+            spec = replace(without, lora=sha256, lora_scale=candidate.scale)
+            image = self._stored(spec, name)
+            if image is not None:
+                shown.append(Shown(image, self._stored(without, name), png.recipe(spec)["digest"]))
+        return shown
+
+    def _stored(self, spec: ImageSpec, name: str) -> ImageFile | None:
+        """Return None for a picture that has gone or been damaged since it was measured."""
+        try:
+            return png.stored(self.store.image(spec.digest), spec, name)
+        except (FileNotFoundError, DamagedError):
+            return None
+
+    def _images(
+        self, name: str, specs: Sequence[ImageSpec], names: Sequence[str], lora: Lora | None, what: str
+    ) -> ImageSet:
+        together = painted.blocks(names, self.batch_size, self._interim)
+        progress = self.progress(f"generating {what}")
+        images = painted.painted(self.store, self.studio, specs, names, lora, together, progress)
+        self.studio.rest()
+        return ImageSet(name, images)
+
+    def _show(self, folder: Path, images: ImageSet, specs: Sequence[ImageSpec]) -> None:
+        if self._shown.get(folder) == images:  # each row asks
+            return
+        record = {
+            image.name: png.recipe(spec) | {"sha256": image.sha256, "original": str(image.path)}
+            for image, spec in zip(images.images, specs, strict=True)
+        }
+        gallery.show(folder, images, record)
+        self._shown[folder] = images
+
+
+def refuse_no_effect(lora: Lora, candidate: ImageSet, baseline: ImageSet) -> None:
+    """Raise `GenerationError` if the first image equals the base's: the base would be judged as the LoRA."""
+    first, base_first = (
+        decoding.pixels_of(images.images[0]).astype(np.int16) for images in (candidate, baseline)
+    )
+    if int(np.abs(first - base_first).max()) <= NO_EFFECT:
+        raise GenerationError(
+            f"{lora.path.name} had no effect: with and without it, '{candidate.images[0].name}' is the same "
+            "image"
+        )

@@ -1,0 +1,140 @@
+"""One gating run in one process: the policy's rows, measured on the images of each LoRA.
+
+Nothing here is kept for another process: the workers of pytest-xdist meet in the store only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lora_checks import metrics
+from lora_checks.core.device import choose_device, choose_dtype
+from lora_checks.core.records import ImageSet, Lora, Measurement, Policy, PromptSet, Threshold
+from lora_checks.core.store import Progress, Store
+from lora_checks.diffusion.base.family import has, index_of
+from lora_checks.diffusion.base.memory import choose_memory
+from lora_checks.diffusion.generated import GeneratedImages
+from lora_checks.images import made, plan
+from lora_checks.images.source import ImageSource
+from lora_checks.judge import reach, until_decided
+from lora_checks.judge.measurer import Measurer
+
+
+@dataclass
+class GateRun:
+    """Joins a source of images with what measures them."""
+
+    policy: Policy
+    store: Store
+    source: ImageSource
+    measurer: Measurer
+    device: str
+    most: int | None = None  # images of a LoRA, if it is analysed until it is decided
+    warnings: tuple[str, ...] = ()  # of the preflight, for people
+    _decided: dict[str, until_decided.Decided] = field(default_factory=dict)  # by the LoRA's name
+    _journal: int = 0  # bytes of `made.FILE` when the run began
+
+    def __post_init__(self) -> None:
+        self._journal = made.size(self.store)
+
+    def preflight(self) -> None:
+        """Raise `ConfigError` for everything that can be known to be wrong before the first image."""
+        self.measurer.preflight()
+        if self.most is not None:
+            _ = self.interim
+        self.warnings = tuple(self.source.preflight())
+
+    def refuse_out_of_reach(self) -> None:
+        """Raise `ConfigError` for a row that no LoRA could pass with the policy's prompts.
+
+        Pictures made elsewhere are not refused: their number cannot be changed.
+        """
+        if not self.source.generates:
+            return
+        for row in self.policy.thresholds:
+            due = None if self.most is None else self.interim.due[row.name]
+            reach.refuse(row, metrics.get(row.metric), self.policy.prompts, due)
+
+    @cached_property
+    def interim(self) -> until_decided.Plan:
+        """Plan the interim analyses of ``--lora-until-decided``."""
+        rows = [(row, metrics.get(row.metric)) for row in self.policy.thresholds]
+        planned = until_decided.plan(self.policy.prompts, rows, self.most or 0)
+        self.source.interim([plan.names(look) for look in planned.looks])
+        return planned
+
+    def candidate(self, lora: Lora, prompts: PromptSet | None = None) -> ImageSet:
+        """Return the LoRA's images for the policy's prompts and seeds, or for others."""
+        return self.source.candidate(lora, prompts or self.policy.prompts)
+
+    def images_of(self, lora: Lora) -> ImageSet:
+        """Return the images that the LoRA is judged by."""
+        return self.candidate(lora) if self.most is None else self.decided(lora).images
+
+    def decided(self, lora: Lora) -> until_decided.Decided:
+        """Measure every row of the LoRA on the images that decide it; generate up to ``most`` images."""
+        if lora.name not in self._decided:
+            self._decided[lora.name] = until_decided.decide(
+                self.interim,
+                self.policy.thresholds,
+                lora,
+                lambda prompts: self.candidate(lora, prompts),
+                self.measurer.measure_row,
+            )
+        return self._decided[lora.name]
+
+    def measurement(self, row: Threshold, lora: Lora, images: ImageSet) -> Measurement:
+        """Measure what the row asks for, on this LoRA's images."""
+        return self.measurer.measure_row(row, images) if self.most is None else self.decided(lora).of(row)
+
+    def made(self) -> dict[str, Any]:
+        """Count what this run, in whichever of its processes, generated into the store."""
+        return made.summary(self.store, self._journal)
+
+
+def open_generating(
+    policy: Policy,
+    store: Path,
+    device: str,
+    dtype: str,
+    batch_size: int | None,
+    progress: Callable[[str], Progress],
+    *,
+    companions: tuple[Lora, ...] = (),
+    most: int | None = None,
+    offload: str = "none",
+    save_memory: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> GateRun:
+    """Open a run that generates its images. Raises `ConfigError` and `PrerequisiteError`."""
+    device, kept = choose_device(device), Store(store, say)
+    source = GeneratedImages(
+        policy,
+        kept,
+        device,
+        dtype,
+        batch_size or (8 if device == "cpu" else 4),
+        progress,
+        companions=companions,
+        memory=choose_memory(offload, save_memory, device),
+        say=say,
+    )
+    source.dtype = choose_dtype(dtype, device, lambda: has(index_of(source.base.folder), "transformer"))
+    return join(policy, kept, source, device, progress, most)
+
+
+def join(
+    policy: Policy,
+    store: Store,
+    source: ImageSource,
+    device: str,
+    progress: Callable[[str], Progress],
+    most: int | None = None,
+) -> GateRun:
+    """Join a source of images with a measurer of the same policy and store."""
+    measurer = Measurer(policy, store, device, progress, source.counterparts)
+    return GateRun(policy, store, source, measurer, device, most)

@@ -1,0 +1,91 @@
+"""Images made elsewhere, as an `ImageSource`: nothing is generated or proven."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core.errors import ConfigError, LoraChecksError
+from lora_checks.core.records import ImageFile, ImageSet, Lora, PromptSet, Proof
+from lora_checks.images.provided.pictures import GivenImages
+from lora_checks.images.source import Evidence, Shown
+from lora_checks.lora.candidates import Candidate
+
+CAVEAT = "images made elsewhere: that the LoRA was applied is not proven"
+
+
+@dataclass
+class ProvidedImages:
+    """Folders of pictures. Each is a candidate of its own, as each file of ``--lora`` is."""
+
+    folders: dict[Path, GivenImages]
+    check: str = "images"
+    caveat: str = CAVEAT
+    generates: bool = False
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        first = self._first
+        about = {
+            "images": ", ".join(map(str, self.folders)),
+            "images_from": first.names.text if first.names else "",
+            "baseline_images": str(first.without_lora or ""),
+            "made_with": first.made_with,
+            "caveat": self.caveat,
+        }
+        return {"elsewhere": about, "companions": []}
+
+    def preflight(self) -> Sequence[str]:
+        """Return no warning: whatever is wrong inside a folder is a verdict."""
+        return ()
+
+    def interim(self, sets: Sequence[Sequence[str]]) -> None:
+        """Change nothing: the pictures exist already."""
+
+    def prove(self, lora: Lora) -> Proof:
+        raise ConfigError(f"{self._of(lora).folder}: {self.caveat}")
+
+    def evidence(self, lora: Lora) -> Evidence:
+        """Decode each picture, and say whose word its prompt, seed and LoRA are."""
+        folder = self._of(lora)
+        sentence, words = folder.described(lora), folder.words(lora)
+        pictures = {
+            image.name: {"file": image.path.name, "sha256": image.sha256, **words[image.name]}
+            for image in folder.candidate(lora).images
+        }
+        return Evidence(sentence, {"pictures": pictures})
+
+    def candidate(self, lora: Lora, prompts: PromptSet) -> ImageSet:
+        """Return the folder's pictures, which are those of ``prompts``: the policy's own."""
+        del prompts
+        return self._of(lora).candidate(lora)
+
+    def counterparts(self, images: ImageSet) -> ImageSet:
+        of = next((self.folders.get(image.path.parent) for image in images.images[:1]), None)
+        return (of or self._first).without(images)
+
+    def baseline(self) -> ImageSet:
+        return self._first.baseline()
+
+    def folder(self, lora: Lora) -> Path:
+        return self._of(lora).folder
+
+    def shown(self, candidate: Candidate, sha256: str, names: Sequence[str]) -> Sequence[Shown]:
+        del sha256, names  # the whole folder was judged
+        lora = candidate.read()
+        images = self._of(lora).candidate(lora)
+        try:
+            bases: Sequence[ImageFile | None] = self.counterparts(images).images
+        except LoraChecksError:  # no pictures without the LoRA were provided
+            bases = [None] * len(images.images)
+        return [Shown(image, base, "") for image, base in zip(images.images, bases, strict=True)]
+
+    def _of(self, lora: Lora) -> GivenImages:
+        """Return the LoRA's folder: its own, or the only one if the LoRA is a file."""
+        return self.folders.get(lora.path) or self._first
+
+    @property
+    def _first(self) -> GivenImages:
+        return next(iter(self.folders.values()))

@@ -1,0 +1,144 @@
+"""The policy's rows, measured: networks are built once, folders of pictures are read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal, cast
+
+from lora_checks import metrics, networks
+from lora_checks.core.errors import ConfigError
+from lora_checks.core.quantity import BASELINE
+from lora_checks.core.records import ImageSet, Measurement, Metric, Pairing, Policy, Stat, Threshold
+from lora_checks.core.store import Progress, Store
+from lora_checks.images import decoding
+from lora_checks.judge import overlap, row_fit
+from lora_checks.judge.measure import measure
+from lora_checks.judge.task import Task, task_of
+from lora_checks.networks import Extractor, ImageExtractor, self_test
+from lora_checks.networks.features import image_features
+from lora_checks.policy import arms
+from lora_checks.stats import intervals
+
+
+@dataclass
+class Measurer:
+    """Measures sets of images by the policy's networks, against its references and the base's images."""
+
+    policy: Policy
+    store: Store
+    device: str
+    progress: Callable[[str], Progress]
+    counterparts: Callable[[ImageSet], ImageSet]  # the same images without the LoRA
+    _networks: dict[str, Extractor] = field(default_factory=dict)  # by slot
+    _pictures: dict[str, ImageSet] = field(default_factory=dict)  # by the policy's name of the folder
+
+    def preflight(self) -> None:
+        """Raise `ConfigError` for a row, network or folder that nothing can be measured by."""
+        for row in self.policy.thresholds:
+            try:
+                metric = metrics.get(row.metric)
+                self.network(metric, row.network)
+                row_fit.refuse(row, metric, self.pictures)
+            except ConfigError as error:
+                raise ConfigError(f"{row.source}: {row.name}: {error}") from None
+        if "references" in self.policy.folders:
+            overlap.refuse_twice(self.pictures("references"))
+        if {"train", "references"} <= self.policy.folders.keys():
+            overlap.refuse_shared(self.pictures("train"), self.pictures("references"), self.store)
+
+    def test_networks(self) -> None:
+        """Test that each network of the policy's rows sees what it should, once for each version of it; then
+        that each limit can be met by the references themselves.
+
+        Raises:
+            SelfTestError: a network does not.
+            ConfigError: a limit is out of reach.
+        """
+        for row in self.policy.thresholds:
+            self.network(metrics.get(row.metric), row.network)
+        for slot, network in self._networks.items():
+            self_test.check(slot, self.policy.networks[slot], network, self.store, self.device)
+        for row in self.policy.thresholds:
+            metric = metrics.get(row.metric)
+            if row_fit.has_floor(row, metric):
+                network = cast(ImageExtractor, self.network(metric, row.network))
+                pictures = self.pictures(row.against).images
+                features = image_features(pictures, network, self.store) if pictures else None
+                row_fit.refuse_unreachable(row, metric, features, self.policy.prompts)
+
+    def network(self, metric: Metric, slot: str = "") -> Extractor | None:
+        """Return the metric's network, or that of another ``slot``; None for a metric of pixels."""
+        slot = networks.slot_of(metric, slot, self.policy.networks)
+        if slot and slot not in self._networks:
+            self._networks[slot] = networks.build(
+                slot, self.policy.networks[slot], self.device, cache=self.store.root / "models"
+            )
+        return self._networks[slot] if slot else None
+
+    def pictures(self, name: str) -> ImageSet:
+        """Return the pictures of a folder of the policy: "references" or "train"."""
+        if name not in self._pictures:
+            if name not in self.policy.folders:
+                known = ", ".join(sorted(self.policy.folders)) or "none"
+                raise ConfigError(f"the policy has no folder '{name}' under folders: (it has {known})")
+            self._pictures[name] = decoding.image_set(name, self.policy.folders[name])
+        return self._pictures[name]
+
+    def measure(
+        self,
+        metric: str,
+        on: ImageSet,
+        *,
+        stat: Stat = "mean",
+        pairing: Pairing | Literal[""] = "",
+        against: str = "references",
+        network: str = "",
+        texts: tuple[str, ...] = (),
+        at: float | None = None,
+        gain: bool = False,
+    ) -> Measurement:
+        """Measure one metric on one set of images; see `lora_checks.judge.measure`."""
+        declared = metrics.get(metric)
+        task = Task(declared, on, self._other(declared, on, against), stat, pairing, texts=texts, at=at)
+        return self._measure(replace(task, baseline=self.counterparts(on) if gain else None), network)
+
+    def measure_row(
+        self, row: Threshold, on: ImageSet, confidence: float = intervals.CONFIDENCE, waiting: str = ""
+    ) -> Measurement:
+        """Measure what the row asks for, on those of the images that it is about.
+
+        Args:
+            row: the row of thresholds.yaml.
+            on: all images of the LoRA.
+            confidence: level of this interval, above 95 % if it belongs to one of several interim analyses.
+            waiting: why nothing may be judged by these images; "" if it may.
+        """
+        metric, images = metrics.get(row.metric), arms.chosen(on, row.on)
+        other = self._other(metric, images, row.against)
+        task = task_of(row, metric, images, other, self.counterparts(images) if row.gain else None)
+        task = replace(task, confidence=confidence)
+        return replace(self._measure(task, row.network), waiting=waiting)
+
+    def _measure(self, task: Task, slot: str) -> Measurement:
+        progress = self.progress(f"measuring {task.metric.name}")
+        network = self.network(task.metric, slot)
+        measurement = measure(task, network, self.policy.prompts, self.store, progress)
+        if task.other is not None and task.other.name == "train":
+            self._refuse_overlap(task, network)
+        return measurement
+
+    def _refuse_overlap(self, task: Task, network: Extractor | None) -> None:
+        """Refuse training pictures among the references, as the network that looks for copies sees them."""
+        # To a recogniser of faces two photos of one day may be the same.
+        if network is None or task.metric.takes != "features" or task.metric.extractor == "arcface":
+            return
+        if "references" in self.policy.folders and self.pictures("references").images:
+            sets = self.pictures("train"), self.pictures("references")
+            x, y = (image_features(s.images, cast(ImageExtractor, network), self.store) for s in sets)
+            overlap.refuse_alike(*sets, x, y, network.label)
+
+    def _other(self, metric: Metric, on: ImageSet, against: str) -> ImageSet | None:
+        if metric.against == BASELINE or (metric.against == "reference" and against == BASELINE):
+            return self.counterparts(on)
+        return self.pictures(against) if metric.against == "reference" else None
