@@ -134,7 +134,7 @@ def _judged(config: pytest.Config) -> bool:
     from lora_checks.gate.session import SESSION
 
     gating = config.stash.get(SESSION, None)
-    return gating is not None and bool(gating.verdicts)
+    return gating is not None and bool(gating.record.ledger.verdicts)
 
 
 def _withdraw(config: pytest.Config, reason: str) -> None:

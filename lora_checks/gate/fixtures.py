@@ -33,7 +33,7 @@ def gate_run(gate_session: Session) -> GateRun:
 @pytest.fixture(scope="session")
 def policy(gate_session: Session) -> Policy:
     """The policy in force: prompts, thresholds, networks."""
-    return gate_session.policy
+    return gate_session.run.policy
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +92,7 @@ def measurement(threshold: Threshold, lora: Lora, images: ImageSet, gate_run: Ga
 
 @pytest.fixture
 def record_verdict(request: pytest.FixtureRequest, gate_session: Session) -> Callable[[Verdict], None]:
-    def record(found: Verdict) -> None:
-        gate_session.record(request.node, found)
+    def record(verdict: Verdict) -> None:
+        gate_session.attach(request.node, verdict)
 
     return record

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from lora_checks.core.files import write_atomically
+from lora_checks.core.records import Verdict
 from lora_checks.core.words import printable
+from lora_checks.record import document as documents
 from lora_checks.report import junit
 
 UNFINISHED = "INCOMPLETE: the run did not end, or not with status 0"
@@ -28,6 +30,12 @@ class JunitFile:
     def add_property(self, name: str, value: str) -> None:
         for writer in self._writers:
             writer.add_global_property(name, value)
+
+    def add_verdict(self, verdict: Verdict) -> None:
+        """Add a row as properties of the suite."""
+        prefix = f"lora_checks.{printable(verdict.lora)}.{verdict.check}"
+        for name, value in junit.properties(documents.row(verdict)):
+            self.add_property(f"{prefix}.{name}", value)
 
     def fail(self, reason: str) -> None:
         """A file without a failure is a PASS to whoever reads it."""

@@ -1,95 +1,71 @@
-"""Facts of a run for its record: what was asked for, of which LoRAs, on which machine, and which pictures."""
+"""The record of a run as it grows: verdicts into the ledger and the journal, and the document at its end."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from lora_checks.core.device import hardware, library_versions
-from lora_checks.core.errors import LoraChecksError
-from lora_checks.core.records import Policy, Verdict
-from lora_checks.gate.run import GateRun
-from lora_checks.images import plan
-from lora_checks.lora.candidates import Candidate
-from lora_checks.record import pictures as pictures_of
-
-Facts = dict[str, Any]
+from lora_checks.core.files import file_sha256
+from lora_checks.core.records import Verdict
+from lora_checks.gate.facts import Facts, RunFacts, now
+from lora_checks.gate.ledger import FILE_CHECK, Ledger
+from lora_checks.judge import verdict as verdicts
+from lora_checks.record import document as documents
+from lora_checks.record import journal
 
 
-def of_run(policy: Policy, run: GateRun) -> Facts:
-    """Return what is known before the first image."""
-    prompts = policy.prompts
-    return {
-        **run.source.facts,
-        "policy": {"directory": str(policy.directory), "digest": policy.digest, "parts": policy.parts},
-        "ranking": [
-            {"check": one.row, "weight": one.weight, "from": one.worst, "to": one.best}
-            for one in policy.ranking
-        ],
-        "prompts": [{"id": one.id, "text": one.text, "tags": list(one.tags)} for one in prompts.prompts],
-        "seeds": list(prompts.seeds),
-        "trigger": prompts.trigger,
-        "class_words": prompts.class_words,
-        "sampler": dataclasses.asdict(prompts.sampler),
-        "until_decided": run.most,
-        "device": run.device,
-        "hardware": hardware(run.device),
-        "warnings": list(run.warnings),
-        "versions": list(library_versions()),
-        "networks": {name: dict(settings) for name, settings in policy.networks.items()},
-        "folders": {name: pictures_of.folder(run.measurer.pictures(name)) for name in policy.folders},
-        "store": str(run.store.root.absolute()),
-    }
+class RunRecord:
+    """Writes down what a run finds out. Its methods raise `StoreError` if the journal cannot be written."""
 
+    def __init__(self, facts: RunFacts) -> None:
+        self.facts, self.ledger = facts, Ledger(tuple(facts.required))
+        self._shown: set[str] = set()  # LoRAs whose pictures the journal names
 
-def code(files: Iterable[Facts]) -> list[Facts]:
-    """Each file once, as one or several processes have loaded it; two digests of one file are two entries."""
-    reasons: dict[tuple[str, str], set[str]] = {}
-    for one in files:
-        reasons.setdefault((one["file"], one["sha256"]), set()).update(one["for"])
-    return [
-        {"file": file, "sha256": sha256, "for": sorted(why)}
-        for (file, sha256), why in sorted(reasons.items())
-    ]
+    def enter(self, verdict: Verdict, again: bool = False) -> bool:
+        """Enter a verdict, perhaps of a test that is run again; return whether it counts."""
+        if not self.ledger.enter(verdict, again):
+            return False
+        if len(self.ledger.verdicts) == 1:
+            self._journal(run=documents.plain(self.facts.beginning | self.facts.compared))
+        self._journal(verdict=documents.verdict_to_json(verdict))
+        if verdict.measurement is not None and verdict.lora not in self._shown:
+            self._shown.add(verdict.lora)
+            self._journal(lora=documents.plain(self.facts.of_lora(verdict.lora, [verdict])))
+        return True
 
+    def _journal(self, **entry: Any) -> None:
+        line = {"at": now(), "process": os.getpid(), **entry}
+        self.facts.run.store.append(self.facts.folder / journal.NAME, line)
 
-def of_candidate(candidate: Candidate, run: GateRun) -> Facts:
-    """Return what is known of a LoRA before it is read."""
-    scale = {"scale": candidate.scale} if run.source.generates else {}
-    return {"name": candidate.name, "path": str(candidate.path), "sha256": "", **scale}
+    def changed_files(self) -> Iterator[Verdict]:
+        """Return an error for each file that was written to meanwhile: what lies there now has not passed."""
+        for name, candidate in self.facts.loras.items():
+            judged = {v.lora_sha256 for v in self.ledger.of(name) if v.lora_sha256}
+            if not judged:
+                continue
+            try:
+                current = file_sha256(candidate.path)
+            except OSError:  # it has gone; the record says what was judged
+                current = min(judged)
+            if judged != {current}:
+                before = ", ".join(sha256[:12] for sha256 in sorted(judged - {current}))
+                reason = (
+                    f"{candidate.path} changed during the run: it was {before} and is {current[:12]} now; "
+                    "run again when it is finished"
+                )
+                yield verdicts.error(name, current, FILE_CHECK, None, reason)
 
+    def document(self, code: Iterable[Facts], trouble: str = "") -> documents.Document:
+        """Return the document of the run that has ended.
 
-def of_file(candidate: Candidate) -> Facts:
-    """What its file says; nothing where it cannot be read."""
-    try:
-        lora = candidate.read()
-    except LoraChecksError:
-        return {}
-    return {"ranks": list(lora.ranks), "facts": dict(lora.facts)}
-
-
-def pictures(candidate: Candidate, verdicts: Sequence[Verdict], run: GateRun) -> list[Facts]:
-    """Return the images that a LoRA's verdicts are about, each with the base's; none if nothing was measured.
-
-    Args:
-        candidate: the LoRA.
-        verdicts: all verdicts of this LoRA.
-        run: the run that judged it.
-    """
-    names = _names(verdicts, run)
-    if not names:
-        return []
-    sha256 = next((v.lora_sha256 for v in verdicts if v.lora_sha256), "")
-    return [
-        pictures_of.picture(shown.image, shown.base) | {"recipe": shown.recipe}
-        for shown in run.source.shown(candidate, sha256, names)
-    ]
-
-
-def _names(verdicts: Sequence[Verdict], run: GateRun) -> list[str]:
-    measurements = [v.measurement for v in verdicts if v.measurement is not None]
-    names = list(dict.fromkeys(name for m in measurements for name, _ in m.per_image))
-    if measurements and not names:  # values of the set alone, which name no images
-        return list(plan.names(run.policy.prompts))
-    return names
+        Args:
+            code: the files that judged, as each process loaded them.
+            trouble: what went wrong outside of every row; a PASS is withdrawn for it.
+        """
+        document = documents.build(self.facts.end(self.ledger, code), list(self.ledger.verdicts.values()))
+        if trouble and document["outcome"] == "PASS":
+            document = documents.spoiled(document, trouble)
+        if self.facts.against is not None:
+            document["baseline"] = self.facts.against.section(document)
+        return document

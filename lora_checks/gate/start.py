@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,19 @@ from lora_checks.core import packages
 from lora_checks.core.errors import ConfigError, LoraChecksError, LoraFileError, StoreError
 from lora_checks.core.records import Policy
 from lora_checks.core.store import Store, explained
-from lora_checks.gate import earlier
+from lora_checks.gate import earlier, ledger
 from lora_checks.gate.console import Console
+from lora_checks.gate.facts import RunFacts
+from lora_checks.gate.ledger import FILE_CHECK, OWN_CHECKS
 from lora_checks.gate.provided import open_provided, provided_candidates
 from lora_checks.gate.run import GateRun, open_generating
-from lora_checks.gate.session import OWN_CHECKS, SESSION, Session
+from lora_checks.gate.run_record import RunRecord
+from lora_checks.gate.session import SESSION, Session
 from lora_checks.lora.candidates import Candidate, candidates, companions
 from lora_checks.policy import reading as policies
 from lora_checks.publish import trackers
 from lora_checks.publish.trackers.after_run import AfterRun
-from lora_checks.record.regression.against import open_against
+from lora_checks.record.regression.against import Against, open_against
 
 
 def start(config: pytest.Config) -> Session:
@@ -54,7 +58,7 @@ def start(config: pytest.Config) -> Session:
             run.measurer.test_networks()
         for warning in run.warnings:
             console.say_once(warning)
-        session = Session(config, policy, loras, run, folder, against)
+        session = Session(config, run, _record(config, run, loras, against, folder))
         _warn_of_another_setting(session, console)
     except LoraChecksError as error:
         raise pytest.UsageError(str(error)) from None
@@ -64,9 +68,23 @@ def start(config: pytest.Config) -> Session:
     # Before the trackers: of two outermost wrappers the later one ends last.
     config.pluginmanager.register(session, "lora_checks.gate.session")
     if targets and not session.worker:
-        logging = AfterRun(config, targets, session.report_folder)
+        logging = AfterRun(config, targets, folder)
         config.pluginmanager.register(logging, "lora_checks.after_run")
     return session
+
+
+def _record(
+    config: pytest.Config, run: GateRun, loras: dict[str, Candidate], against: Against | None, folder: Path
+) -> RunRecord:
+    own = (
+        (run.source.check,)
+        if config.option.lora_images and not config.option.lora
+        else (FILE_CHECK, run.source.check)
+    )
+    allowances = () if against is None else against.checks
+    needed = ledger.required(loras, own, run.policy.thresholds, allowances)
+    command = shlex.join(["pytest", *map(str, config.invocation_params.args)])
+    return RunRecord(RunFacts(run, loras, against, needed, folder, command))
 
 
 def _candidates(option: Any, here: Path) -> dict[str, Candidate]:
@@ -95,13 +113,13 @@ def _enter(config: pytest.Config, store: Store) -> None:
 def _refuse_own_names(policy: Policy) -> None:
     """A row of the same name as one of the gate's own would be taken for it, and never be judged."""
     for row in policy.thresholds:
-        if row.name in OWN_CHECKS.values():
+        if row.name in OWN_CHECKS:
             raise ConfigError(f"{row.source}: '{row.name}' is a row of the gate itself; choose another name")
 
 
 def _warn_of_another_setting(session: Session, console: Console) -> None:
     """That a comparison must end in ERROR is known before an hour of generation; the other rows are not."""
-    obstacles = [] if session.against is None else session.against.obstacles(session.facts)
+    obstacles = [] if session.against is None else session.against.obstacles(session.record.facts.plain)
     if obstacles:
         console.say_once(f"--lora-baseline: cannot be compared with this run: {'; '.join(obstacles)}")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from lora_checks.core.records import Lora, Outcome, Proof, Verdict
 from lora_checks.core.words import proven
 from lora_checks.gate.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
-from lora_checks.gate.session import APPLIED_CHECK
+from lora_checks.gate.ledger import APPLIED_CHECK
 
 
 def test_lora_applied(lora: Lora, proof: Proof, record_verdict: Callable[[Verdict], None]) -> None:

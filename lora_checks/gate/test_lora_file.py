@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from lora_checks.core.records import Lora, Outcome, Verdict
 from lora_checks.gate.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
-from lora_checks.gate.session import FILE_CHECK
+from lora_checks.gate.ledger import FILE_CHECK
 from lora_checks.lora.words import described
 
 

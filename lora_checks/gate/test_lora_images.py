@@ -6,8 +6,8 @@ import pytest
 
 from lora_checks.core.records import ImageSet, Lora, Outcome, Verdict
 from lora_checks.gate.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
+from lora_checks.gate.ledger import IMAGES_CHECK
 from lora_checks.gate.run import GateRun
-from lora_checks.gate.session import IMAGES_CHECK
 from lora_checks.images.source import Evidence
 
 

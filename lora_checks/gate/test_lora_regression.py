@@ -25,7 +25,7 @@ def against(gate_session: Session) -> Against:
 @pytest.fixture
 def limited(allowance: Allowance, gate_session: Session) -> Threshold:
     """The row of thresholds.yaml that the allowance is about."""
-    return next(row for row in gate_session.policy.thresholds if row.name == allowance.row)
+    return next(row for row in gate_session.run.policy.thresholds if row.name == allowance.row)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def change(
     against: Against,
     gate_session: Session,
 ) -> Change:
-    return against.change(allowance, limited, now, lora, gate_session.facts)
+    return against.change(allowance, limited, now, lora, gate_session.record.facts.plain)
 
 
 def test_lora_regression(

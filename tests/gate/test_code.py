@@ -118,7 +118,7 @@ def test_what_is_replaced_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         (identity, "arcface"),  # a function
         (verdict, "passed"),
         (session, "report"),  # a name taken from elsewhere
-        (session.Session, "record"),  # a method
+        (session.Session, "attach"),  # a method
     ):
         with monkeypatch.context() as patch:
             patch.setattr(place, name, other)

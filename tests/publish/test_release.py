@@ -16,7 +16,7 @@ import attestations
 import pytest
 from world import MINIATURE, Gate, Run, World, environment, write_policy
 
-from lora_checks.gate.session import APPLIED_CHECK, FILE_CHECK
+from lora_checks.gate.ledger import APPLIED_CHECK, FILE_CHECK
 from lora_checks.publish.release import claim, keyless, keys, statement
 from lora_checks.publish.release.reading import claim_in
 from lora_checks.publish.release.wanted import wanted

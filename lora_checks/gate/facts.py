@@ -1,0 +1,171 @@
+"""Facts of a run for its record: what was asked for, of which LoRAs, on which machine, and which pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from lora_checks.core.device import hardware, library_versions
+from lora_checks.core.errors import LoraChecksError
+from lora_checks.core.records import Policy, Verdict
+from lora_checks.gate.ledger import Ledger, Pair
+from lora_checks.gate.run import GateRun
+from lora_checks.images import plan
+from lora_checks.lora.candidates import Candidate
+from lora_checks.record import document
+from lora_checks.record import pictures as pictures_of
+from lora_checks.record.regression.against import Against
+
+Facts = dict[str, Any]
+
+
+@dataclass
+class RunFacts:
+    """The facts of one run, before its first verdict and after its last."""
+
+    run: GateRun
+    loras: Mapping[str, Candidate]
+    against: Against | None  # the last approved release, if --lora-baseline names it
+    required: Sequence[Pair]
+    folder: Path  # of the report
+    command: str
+    started: str = field(default_factory=lambda: now())
+    _clock: float = field(default_factory=time.monotonic)
+
+    @cached_property
+    def beginning(self) -> Facts:
+        """What is known before the first verdict, as the journal says it."""
+        return of_run(self.run.policy, self.run) | {
+            "started": self.started,
+            "report": str(self.folder.resolve()),
+            "command": self.command,
+            "loras": [of_candidate(candidate, self.run) for candidate in self.loras.values()],
+            "required": list(self.required),
+        }
+
+    @cached_property
+    def plain(self) -> Facts:
+        """The `beginning` as a report has it."""
+        facts: Facts = document.plain(self.beginning)
+        return facts
+
+    @property
+    def compared(self) -> Facts:
+        """What is known of the last approved release before the first comparison."""
+        return {} if self.against is None else {"baseline": self.against.begun()}
+
+    def end(self, ledger: Ledger, code_files: Iterable[Facts]) -> Facts:
+        """Return what the record says of the run as a whole, once it has ended."""
+        return self.beginning | {
+            "made": self.run.made(),
+            "finished": now(),
+            "seconds": round(time.monotonic() - self._clock, 2),
+            "code": code(code_files),
+            "other_failures": list(ledger.other_failures),
+            "loras": [self.of_lora(name, ledger.of(name)) for name in self.loras],
+        }
+
+    def of_lora(self, name: str, verdicts: Sequence[Verdict]) -> Facts:
+        """Return what is known of a LoRA with these verdicts, and its pictures."""
+        candidate = self.loras[name]
+        about = of_candidate(candidate, self.run) | self._of_file(candidate)
+        sha256 = next((v.lora_sha256 for v in verdicts), "")
+        try:
+            shown = pictures(candidate, verdicts, self.run)
+        except LoraChecksError:  # they have gone or cannot be read; the verdicts stand
+            shown = []
+        return about | {"sha256": sha256, "pictures": shown}
+
+    @cached_property
+    def _of_file(self) -> Callable[[Candidate], Facts]:
+        return cache(of_file)  # journal and report ask, and each reading hashes the whole file
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def of_run(policy: Policy, run: GateRun) -> Facts:
+    """Return what is known before the first image."""
+    prompts = policy.prompts
+    return {
+        **run.source.facts,
+        "policy": {"directory": str(policy.directory), "digest": policy.digest, "parts": policy.parts},
+        "ranking": [
+            {"check": weight.row, "weight": weight.weight, "from": weight.worst, "to": weight.best}
+            for weight in policy.ranking
+        ],
+        "prompts": [
+            {"id": prompt.id, "text": prompt.text, "tags": list(prompt.tags)} for prompt in prompts.prompts
+        ],
+        "seeds": list(prompts.seeds),
+        "trigger": prompts.trigger,
+        "class_words": prompts.class_words,
+        "sampler": dataclasses.asdict(prompts.sampler),
+        "until_decided": run.most,
+        "device": run.device,
+        "hardware": hardware(run.device),
+        "warnings": list(run.warnings),
+        "versions": list(library_versions()),
+        "networks": {name: dict(settings) for name, settings in policy.networks.items()},
+        "folders": {name: pictures_of.folder(run.measurer.pictures(name)) for name in policy.folders},
+        "store": str(run.store.root.absolute()),
+    }
+
+
+def code(files: Iterable[Facts]) -> list[Facts]:
+    """Name each file once, though several processes loaded it; two digests of one file are two entries."""
+    reasons: dict[tuple[str, str], set[str]] = {}
+    for file in files:
+        reasons.setdefault((file["file"], file["sha256"]), set()).update(file["for"])
+    return [
+        {"file": name, "sha256": sha256, "for": sorted(why)}
+        for (name, sha256), why in sorted(reasons.items())
+    ]
+
+
+def of_candidate(candidate: Candidate, run: GateRun) -> Facts:
+    """Return what is known of a LoRA before it is read."""
+    scale = {"scale": candidate.scale} if run.source.generates else {}
+    return {"name": candidate.name, "path": str(candidate.path), "sha256": "", **scale}
+
+
+def of_file(candidate: Candidate) -> Facts:
+    """Return what the LoRA's file says; nothing if it cannot be read."""
+    try:
+        lora = candidate.read()
+    except LoraChecksError:
+        return {}
+    return {"ranks": list(lora.ranks), "facts": dict(lora.facts)}
+
+
+def pictures(candidate: Candidate, verdicts: Sequence[Verdict], run: GateRun) -> list[Facts]:
+    """Return the images that a LoRA's verdicts are about, each with the base's; none if nothing was measured.
+
+    Args:
+        candidate: the LoRA.
+        verdicts: all verdicts of this LoRA.
+        run: the run that judged it.
+    """
+    names = _names(verdicts, run)
+    if not names:
+        return []
+    sha256 = next((v.lora_sha256 for v in verdicts if v.lora_sha256), "")
+    return [
+        pictures_of.picture(shown.image, shown.base) | {"recipe": shown.recipe}
+        for shown in run.source.shown(candidate, sha256, names)
+    ]
+
+
+def _names(verdicts: Sequence[Verdict], run: GateRun) -> list[str]:
+    measurements = [v.measurement for v in verdicts if v.measurement is not None]
+    names = list(dict.fromkeys(name for m in measurements for name, _ in m.per_image))
+    if measurements and not names:  # values of the set alone, which name no images
+        return list(plan.names(run.policy.prompts))
+    return names

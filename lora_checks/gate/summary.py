@@ -1,0 +1,38 @@
+"""The end of a gating run on the terminal, in place of pytest's own summary."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lora_checks.images.gallery import shown
+from lora_checks.report import github, html, terminal
+
+
+def write(reporter: pytest.TerminalReporter, document: Mapping[str, Any], folder: Path) -> None:
+    """Write the table of verdicts and where the report is."""
+    writer = reporter.config.get_terminal_writer()
+    reporter.section("LoRA release gate")
+    lines = terminal.lines(document, writer.fullwidth, writer.markup if writer.hasmarkup else None)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        workspace = os.environ.get("GITHUB_WORKSPACE")
+        annotations = github.annotations(document, Path(workspace) if workspace else None)
+        lines = [*github.guarded(lines), *annotations]
+    for line in lines:
+        reporter.write_line(line)
+    reporter.write_line(f"report: {shown(folder / html.NAME)}")
+
+
+def silence_pytest(config: pytest.Config) -> None:
+    """Leave out pytest's FAILURES section, which would repeat the sentences of the table of verdicts."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # -p no:terminal; there is no summary, and there are no options for it
+        return
+    if config.option.tbstyle == "auto":
+        config.option.tbstyle = "no"
+    if config.option.reportchars == "fE":  # pytest's default
+        reporter.reportchars = ""
