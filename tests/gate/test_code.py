@@ -117,7 +117,7 @@ def test_what_is_replaced_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     for place, name in (
         (identity, "arcface"),  # a function
         (verdict, "passed"),
-        (session, "report"),  # a name taken from elsewhere
+        (session, "documents"),  # a name taken from elsewhere
         (session.Session, "attach"),  # a method
     ):
         with monkeypatch.context() as patch:

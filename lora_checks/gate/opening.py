@@ -1,0 +1,190 @@
+"""The options of a run -> what it works with; whatever is wrong with them ends the run here, in seconds."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from lora_checks.core.errors import ConfigError, LoraFileError, StoreError
+from lora_checks.core.records import Policy
+from lora_checks.core.store import Progress, explained
+from lora_checks.gate import earlier, ledger
+from lora_checks.gate.facts import RunFacts
+from lora_checks.gate.ledger import FILE_CHECK, OWN_CHECKS
+from lora_checks.gate.provided import open_provided, provided_candidates
+from lora_checks.gate.run import GateRun, open_generating
+from lora_checks.gate.run_record import RunRecord
+from lora_checks.lora.candidates import Candidate, candidates, companions
+from lora_checks.policy import reading
+from lora_checks.record.regression.against import Against, open_against
+
+WAY_OUT = "name another folder with --lora-report"
+
+
+class Voice(Protocol):
+    """What tells people how far a run is."""
+
+    def bar(self, what: str) -> Progress:
+        """Open a bar of progress."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Print a message from this process."""
+        ...
+
+    def say_once(self, text: str) -> None:
+        """Print a message that every process of the run would print."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run whose policy was read, and whose files were found."""
+
+    run: GateRun
+    loras: Mapping[str, Candidate]
+    against: Against | None  # the last approved release, if --lora-baseline names it
+
+    def record(self, folder: Path, command: str, files: bool) -> RunRecord:
+        """Begin the record of the run.
+
+        Args:
+            folder: where the report goes.
+            command: the command line, for the report.
+            files: whether the candidates are LoRA files, and not folders of pictures alone.
+        """
+        own = (*((FILE_CHECK,) if files else ()), self.run.source.check)
+        allowances = () if self.against is None else self.against.checks
+        required = ledger.required(self.loras, own, self.run.policy.thresholds, allowances)
+        return RunRecord(RunFacts(self.run, self.loras, self.against, required, folder, command))
+
+
+def open_run(option: Any, here: Path, policy_folder: Path, voice: Voice) -> Opened:
+    """Read the policy and find the LoRAs. Raises `ConfigError` and other `LoraChecksError`.
+
+    Args:
+        option: the gate's options, as `lora_checks.gate.options` names them.
+        here: the folder to which paths are relative.
+        policy_folder: where thresholds.yaml and prompts.yaml are.
+        voice: what tells people about progress.
+    """
+    if option.lora_images is not None:
+        loras = provided_candidates(option, here)
+    else:
+        loras = candidates(option.lora, option.lora_scale, here)
+    policy = reading.load_policy(
+        policy_folder,
+        thresholds=_path(here, option.lora_thresholds),
+        prompts=_path(here, option.lora_prompts),
+        references=_path(here, option.lora_references),
+        base=option.lora_base,
+        seeds=option.lora_seeds,
+    )
+    _refuse_own_names(policy)
+    run = _run(option, here, policy, voice)
+    return Opened(run, loras, open_against(option.lora_baseline, here, policy, option.lora_until_decided))
+
+
+def check(opened: Opened, voice: Voice, judges: bool = True) -> None:
+    """Find what is wrong before the first image is made.
+
+    Args:
+        opened: the run.
+        voice: told the warnings.
+        judges: False for a run that only lists its checks, and needs no network.
+    """
+    run = opened.run
+    run.preflight()
+    run.refuse_out_of_reach()
+    if judges and any(map(_is_readable, opened.loras.values())):
+        run.measurer.test_networks()
+    for warning in run.warnings:
+        voice.say_once(warning)
+
+
+def warn_of_another_setting(record: RunRecord, voice: Voice) -> None:
+    """Say that a comparison must end in ERROR, before an hour of generation; the other rows are judged."""
+    against = record.facts.against
+    obstacles = [] if against is None else against.obstacles(record.facts.plain)
+    if obstacles:
+        voice.say_once(f"--lora-baseline: cannot be compared with this run: {'; '.join(obstacles)}")
+
+
+def enter_store(run: GateRun, at_end: Callable[[Callable[[], None]], object]) -> None:
+    """Remove what killed runs left in the store, and let nobody tidy it up during this one."""
+    run.store.sweep()
+    with explained(run.store.root):
+        run.store.locks.enter()
+    at_end(run.store.locks.leave)
+
+
+def report_folder(option: Any, here: Path) -> Path:
+    return _path(here, option.lora_report) or _store(option, here) / earlier.REPORT
+
+
+def clear(folder: Path, option: Any, here: Path, more: Iterable[Path] = ()) -> None:
+    """Remove what an earlier run left in the report's folder: this run may be refused or killed.
+
+    Raises `StoreError` if it cannot be removed.
+    """
+    stuck = [*earlier.clear(folder, option.lora_baseline or "", here), *earlier.remove(list(more))]
+    if stuck:
+        raise StoreError("; ".join(stuck))
+
+
+def prepare(folder: Path) -> None:
+    """Raise `StoreError` if the report cannot be written, before an hour of generation."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StoreError(f"cannot write the report to {folder}: {error.strerror}; {WAY_OUT}") from error
+
+
+def _is_readable(candidate: Candidate) -> bool:
+    """Tell whether the file can be read; one that is refused, in its own row, needs no network."""
+    try:
+        candidate.read()
+    except LoraFileError:
+        return False
+    return True
+
+
+def _refuse_own_names(policy: Policy) -> None:
+    """Refuse a row with the name of one of the gate's own: it would be taken for it, and never be judged."""
+    for row in policy.thresholds:
+        if row.name in OWN_CHECKS:
+            raise ConfigError(f"{row.source}: '{row.name}' is a row of the gate itself; choose another name")
+
+
+def _run(option: Any, here: Path, policy: Policy, voice: Voice) -> GateRun:
+    store = _store(option, here)
+    if option.lora_batch_size is not None and option.lora_batch_size < 1:
+        raise ConfigError("--lora-batch-size must be 1 or more")
+    if option.lora_images is not None:
+        return open_provided(option, here, policy, store, voice.bar)
+    return open_generating(
+        policy,
+        store,
+        option.lora_device,
+        option.lora_dtype,
+        option.lora_batch_size,
+        voice.bar,
+        companions=companions(option.lora_with, here),
+        most=option.lora_until_decided,
+        offload=option.lora_offload,
+        save_memory=option.lora_save_memory,
+        say=voice.say,
+    )
+
+
+def _store(option: Any, here: Path) -> Path:
+    return _path(here, option.lora_store) or here / earlier.STORE
+
+
+def _path(here: Path, text: str | None) -> Path | None:
+    return None if text is None else here / text
