@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lora_checks.gate.workbench import Workbench, open_workbench
 from world import MINIATURE, row, write_policy
 
 from lora_checks.__main__ import main
 from lora_checks.core.errors import LoraChecksError
 from lora_checks.core.records import Verdict
 from lora_checks.gate import run_record
-from lora_checks.gate.workbench import Workbench, open_workbench
 from lora_checks.judge.verdict import error, judge
 from lora_checks.lora.candidates import Candidate, candidates
 from lora_checks.policy import reading as config
