@@ -29,8 +29,8 @@ class Ledger:
     def enter(self, verdict: Verdict, again: bool = False) -> bool:
         """Enter a verdict; return whether it counts.
 
-        If a check reports twice (``--dist each``), the first verdict that is not PASS wins. So a rerun changes
-        no verdict; if it passes, the verdict says what to do.
+        If a check reports twice (``--dist each``), the first verdict that is not PASS wins. So a rerun
+        changes no verdict; if it passes, the verdict says what to do.
 
         Args:
             verdict: of one row.
