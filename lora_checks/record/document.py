@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lora_checks.core import seals
 from lora_checks.core.errors import ReleaseError, ReportError
 from lora_checks.core.records import Verdict
 from lora_checks.core.strict_json import strict_json
@@ -155,7 +156,19 @@ def parse(content: bytes, where: str) -> Document:
         raise ReportError(
             f"{where} is a report of schema {schema!r}, and this version reads {SCHEMA}; run the gate again"
         )
-    return _checked(document, where)
+    return _unsealed(document, where)
+
+
+def _unsealed(document: Document, where: str) -> Document:
+    """Return the report without its digest; one without a digest claims nothing and is read as it is."""
+    _checked(document, where)  # first, since it names the part that is wrong
+    content = seals.unseal_json(document)
+    if content is None and seals.KEY in document:
+        raise ReportError(
+            f"{where}: its digest does not match, so it was damaged or edited since it was written; "
+            "take the original, or run the gate again"
+        )
+    return document if content is None else content
 
 
 def _checked(document: Document, where: str) -> Document:
@@ -180,6 +193,7 @@ def _contradiction(document: Document) -> str:
 
 
 def write(document: Mapping[str, Any], directory: Path) -> Path:
-    """Writes report.json; a reader never sees half a file."""
-    text = json.dumps(document, indent=1, allow_nan=False)  # ASCII: lone surrogates stay escaped
+    """Write report.json with its digest; a reader never sees half a file."""
+    sealed = seals.seal_json(document)
+    text = json.dumps(sealed, indent=1, allow_nan=False)  # ASCII: lone surrogates stay escaped
     return write_text(directory / NAME, text + "\n")

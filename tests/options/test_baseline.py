@@ -41,6 +41,7 @@ def edited(gate: Gate, approved: Path) -> Callable[[Callable[[dict[str, Any]], N
 
     def edit(change: Callable[[dict[str, Any]], None]) -> Path:
         document = json.loads(approved.read_text())
+        del document["sha256"]
         change(document)
         path = gate.folder / f"edited{len(list(gate.folder.glob('edited*')))}.json"
         path.write_text(json.dumps(document))

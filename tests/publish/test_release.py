@@ -283,6 +283,7 @@ def edited(release: Release, change: Callable[[dict[str, Any]], None]) -> None:
     """The report as somebody who can write to the artifact leaves it."""
     path = release.folder / "report" / "report.json"
     document = json.loads(path.read_text())
+    document.pop("sha256", None)
     change(document)
     path.write_text(json.dumps(document))
 
@@ -335,6 +336,7 @@ def test_two_companions_of_one_file_name_are_two(release: Release) -> None:
 
 def test_the_word_at_the_head_of_a_report_is_not_believed(gate: Gate, first_run: Run) -> None:
     document = json.loads((first_run.report_folder / "report.json").read_text()) | {"outcome": "PASS"}
+    del document["sha256"]
     for lora in document["loras"]:
         lora["outcome"] = "PASS"
     (gate.folder / "report").mkdir()

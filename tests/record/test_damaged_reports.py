@@ -136,6 +136,7 @@ def test_whatever_reads_a_damaged_report_ends_in_a_sentence(
 ) -> None:
     """Of every kind of part, one that is wrong; those that the schema lets through are read by all."""
     document = json.loads((real / "report.json").read_text())
+    del document["sha256"]  # or every reader would stop there
     folder = tmp_path / "w"
     folder.mkdir()
     for i, at in enumerate(kinds(document)):

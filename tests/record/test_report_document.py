@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_world import HOSTILE, document, measurement, refused, verdicts, whole
 
-from lora_checks.core.errors import StoreError
+from lora_checks.core.errors import ReportError, StoreError
 from lora_checks.core.records import Calibration, Measurement, Outcome, Threshold, Verdict
 from lora_checks.record import document as report
 
@@ -128,7 +128,8 @@ def test_what_is_written_is_the_document(tmp_path: Path) -> None:
     found = document(verdicts(HOSTILE), weird=[math.nan, HOSTILE, Path("x")])
     found["run"] = whole(found["run"])
     path = report.write(found, tmp_path / "new" / "report")
-    assert json.loads(path.read_text(encoding="ascii")) == found
+    written = json.loads(path.read_text(encoding="ascii"))
+    assert written == found | {"sha256": written["sha256"]}
     assert report.read(path.parent) == found
     assert [p.name for p in path.parent.iterdir()] == ["report.json"]
     assert found["run"]["weird"] == [None, HOSTILE, "x"]
@@ -163,3 +164,13 @@ def test_the_document_holds_plain_json_types_only() -> None:
             check(item)
 
     check(document(verdicts(), refused("b", "damaged"), started=Path("x"), seeds=(0, 1)))
+
+
+def test_a_report_in_which_a_digit_flipped_is_refused(tmp_path: Path) -> None:
+    made = document(verdicts())
+    made["run"] = whole(made["run"]) | {"finished": "2026-11-29T18:41:02+00:00"}
+    path = report.write(made, tmp_path)
+    assert report.read_file(path) == made
+    path.write_text(path.read_text().replace("2026-11-29T18:41", "2026-11-29T18:43"))
+    with pytest.raises(ReportError, match="its digest does not match, so it was damaged or edited"):
+        report.read_file(path)
