@@ -1,1 +1,1 @@
-"""The nouns and the tools that every room uses."""
+"""The records and tools that every other package uses."""

@@ -1,7 +1,7 @@
-"""Files that something is made of: which they are, what they hold, and whether that is still so.
+"""Digests of input files and folders, and detection of later changes to them.
 
-A folder is read through links: diffusers opens ``unet/diffusion_pytorch_model.safetensors`` wherever the link
-``unet`` leads, so what lies there is part of what the folder is.
+Links are followed: diffusers opens ``unet/diffusion_pytorch_model.safetensors`` wherever the link ``unet``
+leads, so the files there belong to the folder's digest.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Place = tuple[int, int]  # device and inode: one folder, whatever its name
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What the file system changes when a file is written to, touched or exchanged."""
+    """The file attributes that change when a file is written to, touched or replaced."""
 
     device: int
     inode: int
@@ -35,10 +35,13 @@ class Hashed:
 
 
 class Contents:
-    """Files and folders as they were when they were hashed. Raises `ConfigError` for what cannot be hashed.
+    """Files and folders as they were when they were hashed.
 
-    What is loaded from them is loaded later, by libraries that open the files themselves, so whoever keeps a
-    result under their digest asks first whether they still are what they were.
+    Libraries open these files themselves, and later. Before storing a result under their digest, call
+    `changed` to make sure that the library read the bytes that were hashed.
+
+    Raises:
+        ConfigError: A file or folder cannot be hashed.
     """
 
     def __init__(self, *places: Path) -> None:
@@ -47,39 +50,41 @@ class Contents:
         self._files = {path: _hashed(path) for path in self._listed()}
 
     def __iter__(self) -> Iterator[tuple[Path, str]]:
-        """Each file, and the SHA-256 of its content."""
-        return ((path, found.sha256) for path, found in self._files.items())
+        """Yield each file with the SHA-256 of its content."""
+        return ((path, hashed.sha256) for path, hashed in self._files.items())
 
     @property
     def digests(self) -> list[str]:
-        return [found.sha256 for found in self._files.values()]
+        """The SHA-256 of each file, in order."""
+        return [hashed.sha256 for hashed in self._files.values()]
 
     def sha256(self, file: Path) -> str:
+        """Return the SHA-256 that ``file`` had when it was hashed."""
         return self._files[file].sha256
 
     def of(self, folder: Path) -> str:
-        """The digest of every file's place and content below ``folder``, but not of what is written about
-        them (``.md``)."""
+        """Return one digest of the relative paths and contents of all files below ``folder`` but ``.md``."""
         below = sorted(path for path in self._files if path.is_relative_to(folder))
         return digest([(str(path.relative_to(folder)), self._files[path].sha256) for path in below])
 
     def changed(self, *, loaded: bool = False) -> str:
-        """Name a file that is not what it was when it was hashed; "" where every file is.
+        """Return the name of a file that changed since it was hashed, or "" if none did.
 
-        Without ``loaded`` only files that were touched are hashed again. With it, right after something was
-        loaded, all are, for the clocks of file systems are coarse; and a touched file counts as changed even
-        if it holds the same bytes again, because others may have been loaded.
+        Args:
+            loaded: True right after the files were loaded. Every file is then hashed again, because file
+                systems have coarse clocks, and a touched file counts as changed even if its bytes are the
+                same, because other bytes may have been loaded. False: only touched files are hashed again.
         """
         try:
             now = self._listed()
             if now != list(self._files):
                 return str(min(set(now) ^ set(self._files)))
             return next((str(path) for path in now if self._differs(path, loaded)), "")
-        except ConfigError as error:  # a file that is gone, or a link that leads nowhere by now
+        except ConfigError as error:  # a file was deleted, or a link now leads nowhere
             return str(error)
 
     def changed_in_use(self) -> str:
-        """As `changed`, where the first call comes after the loading and every later one after more work."""
+        """Call `changed`, with ``loaded=True`` the first time and ``loaded=False`` from then on."""
         loaded, self._in_use = not self._in_use, True
         return self.changed(loaded=loaded)
 
@@ -92,32 +97,33 @@ class Contents:
         return now.sha256 != before.sha256 or (touched and loaded)
 
     def _listed(self) -> list[Path]:
-        found = [path for place in self.places for path in (files_of(place) if place.is_dir() else [place])]
-        return list(dict.fromkeys(found))
+        paths = [path for place in self.places for path in (files_of(place) if place.is_dir() else [place])]
+        return list(dict.fromkeys(paths))
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Every file below ``folder`` but ``.md``, in order, through links.
+    """Return every file below ``folder`` except ``.md``, sorted, following links.
 
-    Raises `ConfigError`, naming the place, for a folder that holds itself by a link, a link that leads
-    nowhere, and what is neither file nor folder: no digest would cover it, and it might be read all the same.
+    Raises:
+        ConfigError: A folder contains itself through a link, a link leads nowhere, or an entry is neither a
+            file nor a folder. No digest would cover these, yet a library might read them.
     """
     return sorted(_walk(folder, ()))
 
 
 def _walk(folder: Path, above: Sequence[Place]) -> Iterator[Path]:
     try:
-        found = folder.stat()
+        status = folder.stat()
         paths = sorted(folder.iterdir())
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be listed: {error.strerror or error}") from error
-    if (found.st_dev, found.st_ino) in above:
+    if (status.st_dev, status.st_ino) in above:
         raise ConfigError(
             f"{folder}: is a link to a folder that it lies in, so it has no end; remove the link"
         )
     for path in paths:
         if path.is_dir():
-            yield from _walk(path, [*above, (found.st_dev, found.st_ino)])
+            yield from _walk(path, [*above, (status.st_dev, status.st_ino)])
         elif path.suffix != ".md":
             _refuse_no_file(path)
             yield path
@@ -138,12 +144,14 @@ def _hashed(path: Path) -> Hashed:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return Hashed(sha256, before)  # of before: what was written meanwhile shows as a change
+    return Hashed(
+        sha256, before
+    )  # taken before hashing, so that a write in the meantime shows up as a change
 
 
 def _stamp(path: Path) -> Stamp:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

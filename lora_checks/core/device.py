@@ -1,4 +1,4 @@
-"""Which device and number format to use, found out without importing torch where that is possible."""
+"""Choose the device and number format of a run, without importing torch where possible."""
 
 from __future__ import annotations
 
@@ -15,25 +15,30 @@ GPU_NODES = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA, NVIDIA under WSL
 
 
 def choose_device(asked: str) -> str:
-    """``auto`` becomes "cuda", "mps" or "cpu"; another name must be a device that this machine has."""
+    """Resolve ``auto`` to "cuda", "mps" or "cpu"; check that any other device exists on this machine.
+
+    Raises:
+        ConfigError: The name is not a device name.
+        PrerequisiteError: This machine does not have the device.
+    """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", asked):
-        raise ConfigError(f"--lora-device: '{asked}' is no device; use auto, cpu, cuda, cuda:1 or mps")
+        raise ConfigError(f"--lora-device: '{asked}' is not a device; use auto, cpu, cuda, cuda:1 or mps")
     if asked == "cpu":
         return asked
-    found = _devices()
+    available = _devices()
     if asked == "auto":
-        return found[0]
-    if asked not in found:
+        return available[0]
+    if asked not in available:
         raise PrerequisiteError(
-            f"--lora-device: there is no {asked} on this machine; it has {', '.join(found)}"
+            f"--lora-device: there is no {asked} on this machine; it has {', '.join(available)}"
         )
     return asked
 
 
 def _devices() -> list[str]:
-    """The best first."""
+    """List the devices of this machine, fastest first."""
     if sys.platform == "linux" and not any(Path(node).exists() for node in GPU_NODES):
-        return ["cpu"]  # the common case of a laptop or CI must not pay two seconds for this question
+        return ["cpu"]  # without a GPU, as on most laptops and in CI, importing torch would cost two seconds
     import torch
 
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
@@ -42,7 +47,7 @@ def _devices() -> list[str]:
 
 
 def choose_dtype(asked: str, device: str, transformer: Callable[[], bool] = lambda: False) -> str:
-    """``auto`` becomes half precision on a GPU and float32 on a CPU, where half is slow and inexact.
+    """Resolve ``auto`` to half precision on a GPU and to float32 on a CPU, where half is slow and inexact.
 
     A base with a ``transformer`` (SD 3, FLUX) was trained in bfloat16 and its T5 overflows in float16.
     """
@@ -60,7 +65,10 @@ def _has_bfloat16() -> bool:
 
 
 def hardware(device: str) -> str:
-    """The class of the machine, "cpu" or "cuda NVIDIA A10G": values of two classes may differ in rounding."""
+    """Return the hardware class, such as "cpu" or "cuda NVIDIA A10G".
+
+    Values from two classes may differ in rounding.
+    """
     if device == "cpu":
         return device
     if device == "mps":
@@ -71,5 +79,5 @@ def hardware(device: str) -> str:
 
 
 def library_versions() -> tuple[str, ...]:
-    """What changes pixels between two machines that otherwise agree."""
+    """Return the versions of the libraries that affect the pixels of an image."""
     return tuple(f"{name} {version(name)}" for name in ("diffusers", "peft", "torch", "transformers"))

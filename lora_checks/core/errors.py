@@ -1,18 +1,18 @@
-"""What can go wrong, as one tree.
+"""All errors that this package raises on purpose, as one tree.
 
 LoraChecksError
 ├── ConfigError          the policy or an option is wrong: fix the named file and line
 ├── PrerequisiteError    something the policy needs is not on this machine: install or download it
-│   └── SelfTestError    a network that measures is not what it was: put its weights or libraries back
+│   └── SelfTestError    a measuring network gives wrong values: restore its weights or libraries
 ├── LoraFileError        the LoRA file itself is unusable: train or export it again
 ├── GenerationError      the pipeline could not make the images: base, LoRA and device do not fit
 ├── StoreError           the store cannot be read or written: free the disk or choose another folder
-│   └── DamagedError     a file of the store is not what was written there: it is made anew, or delete it
+│   └── DamagedError     a file in the store differs from what was written: it is regenerated; else delete it
 ├── MeasureError         an image or a network gave no usable number
-├── ReportError          there is no report where one was named, or another version wrote it
+├── ReportError          the named report does not exist, or another version wrote it
 ├── ReleaseError         an attestation or a report does not release this LoRA: gate it again
-├── TrackerError         a tracker did not take the report, which is whole on disk: log it again later
-└── CardError            a model card cannot be written: choose another LoRA or file, or mend the one there
+├── TrackerError         a tracker rejected the report, which is complete on disk: log it again later
+└── CardError            a model card cannot be written: choose another LoRA or file, or fix the existing card
 
 Every message is one sentence a person can act on: what is wrong, where, and what to do next.
 """
@@ -29,8 +29,8 @@ LONGEST = 160  # characters of a library's message; peft's may name every layer 
 class LoraChecksError(Exception):
     """Base of every error this package raises on purpose; its text is shown without a traceback.
 
-    Messages quote file names, keys and values from outside, so none of them reaches a terminal or a job's log
-    as anything but one printable line.
+    Messages quote file names, keys and values from untrusted input, so the text is always reduced to one
+    printable line before it reaches a terminal or a CI log.
     """
 
     def __str__(self) -> str:
@@ -38,7 +38,7 @@ class LoraChecksError(Exception):
 
 
 class ConfigError(LoraChecksError):
-    """A policy file or option is wrong. The text starts with ``file:line: key`` where there is one."""
+    """A policy file or option is wrong. The text starts with ``file:line: key`` if the error has a place."""
 
 
 class PrerequisiteError(LoraChecksError):
@@ -46,7 +46,7 @@ class PrerequisiteError(LoraChecksError):
 
 
 class SelfTestError(PrerequisiteError):
-    """A network contradicts itself, or does not say of known pictures what it should."""
+    """A network contradicts itself or gives wrong values for known pictures."""
 
 
 class LoraFileError(LoraChecksError):
@@ -62,7 +62,7 @@ class StoreError(LoraChecksError):
 
 
 class DamagedError(StoreError):
-    """A file of the store is not the one that was written there. Whoever can make it anew does."""
+    """A file in the store differs from what was written; callers that can regenerate it do so."""
 
     def __init__(self, path: Path, why: object) -> None:
         super().__init__(f"damaged file in the store: {path} ({why}); delete it and run again")
@@ -74,23 +74,23 @@ class MeasureError(LoraChecksError):
 
 
 class ReportError(LoraChecksError):
-    """A report cannot be read, or is not one of this version."""
+    """A report cannot be read, or was written by another version."""
 
 
 class ReleaseError(LoraChecksError):
-    """An attestation or a report is not believed, or does not release what it is held against."""
+    """An attestation or report is not valid, or does not release the given LoRA."""
 
 
 class TrackerError(LoraChecksError):
-    """An experiment tracker did not take a report; neither the report nor its verdict depends on that."""
+    """An experiment tracker rejected a report; the report and its verdict are not affected."""
 
 
 class CardError(LoraChecksError):
-    """A model card cannot be written from this report or merged into the file that is there."""
+    """A model card cannot be written from this report or merged into the existing file."""
 
 
 def first_line(error: BaseException) -> str:
-    """What a library's exception says, short enough for a sentence of ours."""
+    """Return the first line of a library's error message, shortened to fit into one of our sentences."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     first = lines[0] if lines else type(error).__name__
     return first if len(first) <= LONGEST else f"{first[:LONGEST].rstrip()} ..."

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and named by their content."""
+"""Write, copy and hash files; every write is atomic."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-PART = ".part"  # ending of a file that is being written
+PART = ".part"  # suffix of a file that is still being written
 FICLONE = 0x40049409  # Linux: the target shares the source's blocks until one of the two is written to
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content``; a crash leaves the old file or the new one, nothing between."""
+    """Replace ``path`` by ``content``; a crash leaves either the old file or the new one."""
     with _staged(path, content) as temporary:
         temporary.replace(path)
 
@@ -26,7 +26,7 @@ def write_if_absent(path: Path, content: bytes) -> bool:
     """Write ``path`` unless it exists, atomically; True if this call wrote it."""
     with _staged(path, content) as temporary:
         try:
-            os.link(temporary, path)  # unlike a rename, it fails if another was first
+            os.link(temporary, path)  # unlike a rename, it fails if another process was first
         except FileExistsError:
             return False
         except OSError:  # a file system without hard links
@@ -37,19 +37,19 @@ def write_if_absent(path: Path, content: bytes) -> bool:
 
 
 def stage(path: Path, content: bytes) -> Path:
-    """Put ``content`` on disk beside ``path``; return the file, which gets its name by a rename.
+    """Write ``content`` to a temporary file beside ``path`` and return it; rename it to publish it.
 
-    Nothing locks it, so `remove_parts` takes it for one that a killed writer left.
+    The file is not locked, so `remove_parts` treats it as left over from a killed writer.
     """
     with _staged(path, content) as temporary:
-        kept = temporary.with_name(f"{temporary.name.removesuffix(PART)}.staged{PART}")
-        return temporary.rename(kept)
+        staged = temporary.with_name(f"{temporary.name.removesuffix(PART)}.staged{PART}")
+        return temporary.rename(staged)
 
 
 def copy(source: Path, target: Path) -> None:
-    """Replace ``target`` by a file of the same content and time that shares no later change with ``source``.
+    """Replace ``target`` with an independent copy of ``source``, including its modification time.
 
-    File systems that can (btrfs, XFS) copy no bytes until one of the two changes.
+    On file systems with copy-on-write (btrfs, XFS) no bytes are copied until one of the two changes.
     """
     with _part(target) as (file, temporary), source.open("rb") as original:
         if not _clone(original, file):
@@ -65,13 +65,13 @@ def _clone(source: IO[bytes], target: IO[bytes]) -> bool:
         import fcntl
 
         fcntl.ioctl(target.fileno(), FICLONE, source.fileno())
-    except (ImportError, OSError):  # another system, another disk, or a file system that cannot
+    except (ImportError, OSError):  # not Linux, two different disks, or a file system without copy-on-write
         return False
     return True
 
 
 def is_of(path: Path, sha256: str) -> bool:
-    """Whether the file is there with the bytes of that digest; any bytes where the digest is ""."""
+    """Return whether the file exists and has this digest; a digest of "" matches any content."""
     try:
         return path.is_file() and (not sha256 or file_sha256(path) == sha256)
     except OSError:
@@ -79,7 +79,7 @@ def is_of(path: Path, sha256: str) -> bool:
 
 
 def remove_parts(folder: Path) -> list[Path]:
-    """Remove, in ``folder`` and below, what writers left who were killed while they wrote; return what."""
+    """Remove the part files of killed writers in ``folder`` and below; return the removed paths."""
     removed = []
     for place, _, names in os.walk(folder):
         for path in (Path(place, name) for name in names if name[0] == "." and name.endswith(PART)):
@@ -92,7 +92,7 @@ def remove_parts(folder: Path) -> list[Path]:
 
 @contextmanager
 def _staged(path: Path, content: bytes) -> Iterator[Path]:
-    """``content`` on disk beside ``path``, gone afterwards unless it was moved."""
+    """Write ``content`` to a temporary file beside ``path``; delete it on exit unless it was renamed."""
     with _part(path) as (file, temporary):
         file.write(content)
         file.flush()
@@ -102,7 +102,7 @@ def _staged(path: Path, content: bytes) -> Iterator[Path]:
 
 @contextmanager
 def _part(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
-    """A new file beside ``path`` to write to, locked as long as its writer lives."""
+    """Open a new temporary file beside ``path``, locked as long as its writer lives."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file, temporary = _opened(path.parent)
     try:
@@ -124,7 +124,7 @@ def _opened(folder: Path) -> tuple[IO[bytes], Path]:
 
 
 def _lock(file: IO[bytes]) -> bool:
-    """Whether this process now holds the file; False too where the file system has no locks."""
+    """Try to lock the file; return False if another process holds it or the file system has no locks."""
     try:
         import fcntl
 
@@ -135,5 +135,6 @@ def _lock(file: IO[bytes]) -> bool:
 
 
 def file_sha256(path: Path) -> str:
+    """Return the SHA-256 (hex) of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What is missing at some addresses of a store, made together with whoever else is at it."""
+"""Make the missing entries of a store, sharing the work with other processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from lora_checks.core.errors import DamagedError, StoreError
 
-POLL_SECONDS = 0.05  # how often a worker looks whether another has finished
+POLL_SECONDS = 0.05  # how often a worker checks whether another has finished
 
 T = TypeVar("T")
 Make = Callable[[Sequence[int]], Iterable[bytes]]
@@ -20,7 +20,7 @@ Progress = Callable[[int], contextlib.AbstractContextManager[Advance]]
 
 
 class Shelf(Protocol):
-    """What is asked of a store."""
+    """The methods of a store that `Filling` needs."""
 
     def put(self, path: Path, content: bytes) -> bool: ...
     def claim(self, path: Path, claims: contextlib.ExitStack) -> bool: ...
@@ -30,13 +30,18 @@ class Shelf(Protocol):
 
 @dataclass
 class Filling(Generic[T]):
-    """``read`` gives what is kept under an index, or raises `FileNotFoundError` or `DamagedError`."""
+    """A set of store entries to read, or to make where they are missing or damaged.
+
+    ``read`` returns the entry of an index, or raises `FileNotFoundError` or `DamagedError`.
+    """
 
     store: Shelf
     paths: Sequence[Path]
     read: Callable[[int], T]
     make: Make
-    kept: Callable[[int], None] = lambda _: None  # told of each that this process made, once it is stored
+    kept: Callable[[int], None] = lambda _: (
+        None
+    )  # called for each entry that this process made, after it was stored
     found: dict[int, T] = field(default_factory=dict)
     made: set[int] = field(default_factory=set)
 
@@ -55,7 +60,7 @@ class Filling(Generic[T]):
     def _work(
         self, missing: Sequence[int], batch: int, blocks: Sequence[Sequence[int]] | None, advance: Advance
     ) -> int:
-        """Claim a batch, or what is missing of a block, and make it; how many that were."""
+        """Claim a batch, or the missing part of a block, and make it; return the number of new entries."""
         with contextlib.ExitStack() as claims:
             chosen, mine = self._claim(missing, batch, blocks, claims)
             for i, content in zip(chosen, self.make(chosen) if mine else (), strict=True):
@@ -73,7 +78,7 @@ class Filling(Generic[T]):
         blocks: Sequence[Sequence[int]] | None,
         claims: contextlib.ExitStack,
     ) -> tuple[Sequence[int], set[int]]:
-        """What to make, and which of it to keep."""
+        """Return the indices to make, and the subset of them to store."""
         if blocks is None:
             mine = self._claimed(missing, batch, claims)
             return mine, set(mine)
@@ -89,7 +94,7 @@ class Filling(Generic[T]):
         for i in wanted:
             if not self.store.claim(self.paths[i], claims):
                 continue
-            try:  # it may have been finished between the look and the claim
+            try:  # another process may have finished it before the claim
                 self.read(i)
             except FileNotFoundError:
                 mine.append(i)
@@ -101,7 +106,7 @@ class Filling(Generic[T]):
         return mine
 
     def _look(self, indices: Iterable[int]) -> list[int]:
-        """What is missing of them or damaged; the rest is in ``found``."""
+        """Return the indices that are missing or damaged; read the others into ``found``."""
         missing, damaged = [], []
         for i in indices:
             try:
@@ -123,14 +128,18 @@ class Filling(Generic[T]):
 
 
 def anew(damaged: Sequence[DamagedError]) -> str:
-    """The sentence about what was found to be damaged."""
+    """Return the log line about damaged files that are being regenerated."""
     first = damaged[0]
     if len(damaged) == 1:
-        return f"{first.path} is damaged ({first.why}) and is made anew"
+        return f"{first.path} is damaged ({first.why}) and is regenerated"
     number = len(damaged)
-    return f"{number} files of the store are damaged and made anew, the first is {first.path} ({first.why})"
+    return (
+        f"{number} files in the store are damaged and are regenerated; the first is {first.path} "
+        f"({first.why})"
+    )
 
 
 @contextlib.contextmanager
 def silent(_total: int) -> Iterator[Advance]:
+    """Report no progress."""
     yield lambda _done: None

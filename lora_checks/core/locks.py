@@ -1,4 +1,4 @@
-"""Who uses a store: OS locks that die with their process, so that a killed run leaves nothing in force."""
+"""Locks on a store. They are OS locks, released when their process dies, so a killed run blocks nobody."""
 
 from __future__ import annotations
 
@@ -13,50 +13,51 @@ from filelock import FileLock, Timeout
 from lora_checks.core.errors import StoreError
 
 WAIT_SECONDS = 10
-DOOR = "gc.lock"  # held by whoever tidies up, and for a moment by a run that starts
+DOOR = "gc.lock"  # held during garbage collection, and briefly by each run that starts
 
 
 class Locks:
-    """The lock files of a store, in a folder of their own. Its methods raise `OSError` and `StoreError`."""
+    """The lock files of a store, in their own folder. Methods raise `OSError` and `StoreError`."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.folder = root, root / "locks"
         self._use: FileLock | None = None
 
     def claim(self, name: str, claims: contextlib.ExitStack) -> bool:
-        """Whether ``name`` is this process's until ``claims`` ends."""
+        """Try to lock ``name`` until ``claims`` closes; return whether that succeeded."""
         lock = self._taken(self._file(f"{name}.lock"))
         if lock is not None:
             claims.callback(_release, lock)
         return lock is not None
 
     def enter(self) -> None:
-        """Say, until `leave`, that this process uses the store, so that nobody tidies it up meanwhile."""
+        """Mark the store as in use until `leave`, which blocks garbage collection."""
         with self._door():
             handle, name = tempfile.mkstemp(dir=self.folder, prefix="run-", suffix=".lock")
             os.close(handle)
             self._use = self._taken(Path(name))
 
     def leave(self) -> None:
+        """End what `enter` began."""
         if self._use is not None:
             _release(self._use)
         self._use = None
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """While no run uses the store. Raises `StoreError` where one does."""
+        """Keep new runs out of the store. Raises `StoreError` if a run is using it."""
         with self._door():
             for path in sorted(self.folder.glob("run-*.lock")):
-                left = self._taken(path)
-                if left is None:
+                lock = self._taken(path)
+                if lock is None:
                     raise StoreError(
                         f"{self.root} is being used by a run ({path.name}); wait until it has ended"
                     )
-                left.release()
+                lock.release()
             yield
 
     def sweep(self) -> list[Path]:
-        """Remove the locks of processes that are gone."""
+        """Remove the lock files of dead processes; return their paths."""
         removed = []
         for path in sorted(self.folder.glob("*.lock")):
             with contextlib.suppress(OSError):
@@ -93,7 +94,7 @@ class Locks:
 
 
 def _release(lock: FileLock) -> None:
-    # Removing the file while still holding it is safe here: whoever locks a leftover inode or a new file
-    # looks again whether the result exists before making it.
+    # Removing the file while still holding it is safe here: a process that locks a leftover inode or a new
+    # file checks again whether the result exists before making it.
     Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()

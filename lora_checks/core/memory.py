@@ -1,4 +1,4 @@
-"""Memory that is free and not given back to the system."""
+"""Return freed memory to the operating system."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from functools import cache
 
 
 def give_back() -> None:
-    """Let the allocator return what lies free between small tensors that stay.
+    """Make glibc return free memory from the middle of its heap; do nothing with another C library.
 
-    glibc returns the end of its heap alone: where many large tensors came and went while small ones were
-    kept, most of its heap is free and none of it returned. Elsewhere this does nothing.
+    By itself glibc returns only the end of its heap. After many large tensors were freed while small ones
+    stay alive, most of the heap is free but none of it is returned.
     """
     trim = _trim()
     if trim is not None:

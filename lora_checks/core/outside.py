@@ -1,4 +1,4 @@
-"""Text from outside, written where it could do something: file names, prompts, what other programs say."""
+"""Make untrusted text (file names, prompts, output of other programs) safe to print, log and export."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TextIO
 
-# What a runner looks for in a job's output: "::error::" where a line begins, "##[error]" anywhere in it.
+# Commands to a CI runner in a job's output: "::error::" at the start of a line, "##[error]" anywhere in it.
 _LINE, _ANYWHERE = re.compile(r"(^|[\r\n])([^\S\r\n]*):(?=:)"), re.compile(r"##(?=\w*\[)")
-# What a spreadsheet takes for a formula where a cell begins; semicolons part cells in half of the world.
+# The start of a cell that a spreadsheet reads as a formula; many locales separate cells by semicolons.
 _FORMULA = re.compile(r"(^|;)(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def printable(text: str) -> str:
-    """One line without control characters, direction marks or lone surrogates.
+    """Return the text as one line without control characters, direction marks or lone surrogates.
 
-    Prompts and file names come from outside: an escape sequence must not colour a terminal, and a
+    Prompts and file names are untrusted: an escape sequence must not colour a terminal, and a
     control character must not break an XML file.
     """
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
 def without_commands(text: str) -> str:
-    """Text, of any number of lines, in which no CI runner finds a command."""
+    """Return the text, of any number of lines, with every CI runner command defused."""
     return _ANYWHERE.sub("# #", _LINE.sub(r"\1\2: ", text))
 
 
 def harmless(text: str) -> str:
-    """Lines for a terminal or a job's log: each printable, and none a command."""
+    """Return lines that are safe for a terminal or a CI log: printable, and none of them a command."""
     return without_commands("\n".join(printable(line) for line in text.split("\n")))
 
 
 def cell(text: str) -> str:
-    """Text for a cell of a CSV file: no spreadsheet runs it, none shows it in another direction.
+    """Return text for a CSV cell that no spreadsheet runs as a formula or shows in another direction.
 
-    The apostrophe is what spreadsheets themselves put before text that would be a formula.
+    The apostrophe is how spreadsheets themselves mark such a text as not a formula.
     """
     return _FORMULA.sub(r"\1'", printable(text))
 
 
 class _Guarded(io.TextIOBase):
-    """A stream of a job's log."""
+    """A text stream that defuses CI runner commands."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -65,7 +65,7 @@ class _Guarded(io.TextIOBase):
 
 @contextmanager
 def job_log() -> Iterator[None]:
-    """Under GitHub Actions, nothing that is written inside is a command to the runner."""
+    """Under GitHub Actions, defuse runner commands in everything that is printed inside the block."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         yield
         return

@@ -1,4 +1,4 @@
-"""What this package needs of others: which packages, and how to bring one that is missing."""
+"""The packages that this one needs, and how to install a missing one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from importlib import metadata
 
 NAME = "lora-checks"
-# What every command but calibrate, selftest and stats is content with; the gate itself needs the whole.
+# Enough for every command except calibrate, selftest and stats; the gate needs all dependencies.
 LIGHT = ("filelock", "jinja2", "numpy", "pillow", "pyyaml")
-# Modules that are not called as their package is.
+# Modules whose name differs from their package's.
 PACKAGES = {
     "PIL": "pillow",
     "cv2": "opencv-python",
@@ -21,7 +21,7 @@ PACKAGES = {
 
 
 def version() -> str:
-    """The installed version, or "unknown" where only the sources are there."""
+    """Return the installed version, or "unknown" if the package is not installed."""
     try:
         return metadata.version(NAME)
     except metadata.PackageNotFoundError:
@@ -29,10 +29,10 @@ def version() -> str:
 
 
 def light_requirements(extra: str = "") -> list[str]:
-    """Return what pip installs for the commands that load no model, as pyproject.toml states it.
+    """Return the requirements of the commands that load no model, as pyproject.toml states them.
 
     Args:
-        extra: One of the package's extras, such as ``release``, to have its packages too.
+        extra: One of the package's extras, such as ``release``, whose packages are included.
 
     Raises:
         KeyError: The package has no such extra, or is not installed.
@@ -51,18 +51,18 @@ def light_requirements(extra: str = "") -> list[str]:
 
 
 def name(requirement: str) -> str:
-    """Return the package that a requirement is of: "numpy" of "numpy>=1.26"."""
+    """Return the package name in a requirement: "numpy" for "numpy>=1.26"."""
     return re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 
 def _extra(entry: str) -> str:
-    """Which extra brings it; "" for what is always installed."""
+    """Return the extra that a requirement belongs to, or "" if it is always installed."""
     match = re.search(r"""extra\s*==\s*['"]([^'"]+)""", entry)
     return match[1] if match else ""
 
 
 def missing(error: ModuleNotFoundError) -> str:
-    """Say which package is missing and which command brings it."""
+    """Return a sentence that names the missing package and the command that installs it."""
     module = (error.name or "").partition(".")[0]
     package = PACKAGES.get(module, module)
     return (

@@ -1,4 +1,4 @@
-"""How far the generation and the measuring are: a bar on a terminal, a line every 10 % in CI."""
+"""Progress of generating and measuring: a bar on a terminal, a line every 10 % in CI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS_BETWEEN_LINES = 1.0
 class Progress:
     """``with Progress(32, "generating overfit", write, interactive=True) as bar: bar.advance(8)``
 
-    ``write`` gets text that carries its own line ends. Nothing is written where there is nothing to do.
+    ``write`` receives text with its line ends. Nothing is written if ``total`` is 0.
     """
 
     def __init__(
@@ -41,11 +41,12 @@ class Progress:
             self._write("\n")  # leave pytest's own line of dots alone
             if self._interactive:
                 self._bar = _bar(self.total, self.what, self.unit, self._write)
-            else:  # said at once: loading a model can take long before the first image is done
+            else:  # write at once: loading a model can take long before the first image is done
                 self._write(f"{self.what}: 0 of {self.total} {self.unit}\n")
         return self
 
     def advance(self, n: int = 1) -> None:
+        """Count ``n`` more as done."""
         before, self._done = self._done, self._done + n
         if self._bar is not None:
             self._bar.update(n)
@@ -56,7 +57,7 @@ class Progress:
                 self._write(self._line(now - self._started) + "\n")
 
     def _worth_a_line(self, before: int, now: float) -> bool:
-        """Every tenth, but not several a second: a log is read by people."""
+        """Return whether a tenth was completed and the last line is a second old: people read the log."""
         tenth = self._done * 10 // self.total > before * 10 // self.total
         return tenth and (self._done >= self.total or now - self._said >= SECONDS_BETWEEN_LINES)
 

@@ -1,4 +1,4 @@
-"""What was measured, in words: "worst prompt's arcface", "share of images with lpips at most 0.200"."""
+"""A measured quantity in words: "worst prompt's arcface", "share of images with lpips at most 0.200"."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from lora_checks.core.words import number
 BASELINE = "baseline"  # the set of images made without the LoRA
 WORST = "worst_prompt"
 SHARES: tuple[str, ...] = ("share_at_least", "share_at_most")
-COUNTED = frozenset({"missing", *SHARES})  # images are counted: their interval is the exact one of `shares`
-# The jackknife is inconsistent for order statistics, the worst prompt among them: those rows are judged by
-# their value.
+COUNTED = frozenset(
+    {"missing", *SHARES}
+)  # counts of images, whose interval is the exact one in `stats.shares`
+# The jackknife is inconsistent for order statistics such as the worst prompt, so rows with these stats
+# are judged by their value.
 STATS_WITH_INTERVAL = frozenset({"mean", *COUNTED})
 
 
 def counts(value: float, stat: str, at: float) -> bool:
-    """Whether a share counts an image of this value; one that equals ``at`` counts on either side."""
+    """Return whether a share counts an image of this value; a value equal to ``at`` always counts."""
     return at_least(value, at) if stat == "share_at_least" else at_most(value, at)
 
 
 def sentence(metric: str, stat: str, at: float | None, gain: bool, on: str, of_set: bool) -> str:
-    """As the subject of a sentence."""
+    """Return the quantity as the subject of a sentence."""
     what = f"gain in {metric}" if gain else metric
     where = f" on {on}" if on else ""
     if stat == "missing":
@@ -34,7 +36,7 @@ def sentence(metric: str, stat: str, at: float | None, gain: bool, on: str, of_s
 
 
 def label(metric: str, stat: str, at: float | None, gain: bool, on: str) -> str:
-    """As a cell of a table."""
+    """Return the quantity as a short label for a table cell."""
     what = f"{metric} gain" if gain else metric
     if stat in SHARES:
         what = f"share {what} {'>=' if stat == 'share_at_least' else '<='} {number(at)}"
@@ -44,4 +46,5 @@ def label(metric: str, stat: str, at: float | None, gain: bool, on: str) -> str:
 
 
 def missing_word(metric: str) -> str:
+    """Return what an image without a value lacks."""
     return "no face" if "face" in metric else "no value"

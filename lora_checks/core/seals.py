@@ -1,7 +1,7 @@
-"""Bytes that carry their own digest: a flipped bit, half a file, or a file under another's name is found.
+"""Seal stored content with its own digest, to detect flipped bits, truncated files and swapped names.
 
-A seal guards against disks and accidents. It is no signature: whoever edits a store with intent can seal it
-again.
+A seal protects against disk faults and accidents. It is not a signature: anyone who edits a store on purpose
+can seal the result again.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ KEY = "sha256"  # of a sealed JSON object
 
 
 def seal(content: bytes, name: str = "") -> bytes:
-    """``content`` as it is kept under ``name``."""
+    """Return ``content`` followed by its seal, ready to be stored under ``name``."""
     return content + _of(name, content)
 
 
 def unseal(kept: bytes, name: str = "") -> bytes | None:
-    """The content; None where the bytes are not those that were sealed under ``name``."""
-    content, found = kept[:-LENGTH], kept[-LENGTH:]
-    return content if len(kept) >= LENGTH and found == _of(name, content) else None
+    """Return the content without its seal; None if the bytes are not those sealed under ``name``."""
+    content, stored_seal = kept[:-LENGTH], kept[-LENGTH:]
+    return content if len(kept) >= LENGTH and stored_seal == _of(name, content) else None
 
 
 def seal_json(record: Mapping[str, Any], name: str = "") -> dict[str, Any]:
-    """``record`` with its digest under `KEY`: of the values, whatever the spaces and the order of keys."""
+    """Return ``record`` with a digest of its values under `KEY`, independent of key order and white space."""
     return {**record, KEY: digest([name, _plain(record)])}
 
 
 def unseal_json(record: object, name: str = "") -> dict[str, Any] | None:
-    """The record without its digest; None where it has another one or none."""
+    """Return the record without its digest; None if the digest is missing or wrong."""
     if not isinstance(record, dict) or KEY not in record:
         return None
     content = {key: value for key, value in record.items() if key != KEY}
@@ -46,5 +46,5 @@ def _of(name: str, content: bytes) -> bytes:
 
 
 def _plain(record: Mapping[str, Any]) -> Any:
-    """As it is read back: with lists for tuples."""
+    """Convert the record to what JSON reads back: lists for tuples."""
     return json.loads(json.dumps(record))

@@ -1,8 +1,8 @@
-"""Everything that was expensive to make, under one folder, at an address given by its content.
+"""A content-addressed folder for everything that is expensive to make.
 
-The one primitive is an atomic put-if-absent. A claim (an OS lock that dies with its process) tells
-workers who makes what, so two of them share a job and a killed run leaves nothing to clean up. Whatever is
-kept carries its digest (`seals`, `png_chunks`): what a disk or a hand has changed is not used but made anew.
+The basic operation is an atomic put-if-absent. Workers divide the work by claims, which are OS locks released
+when their process dies, so a killed run leaves nothing to clean up. Every entry carries its digest (`seals`,
+`png_chunks`): an entry that was changed by a disk fault or by hand is regenerated.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lora_checks.core.records import digest
 
 __all__ = ["Advance", "Make", "Progress", "Store"]
 
-REPORT = "report"  # folder of the store that belongs to the runs' records, which have a lock of their own
+REPORT = "report"  # folder for the records of runs, which have their own lock
 CHANGED = "its bytes are not those that were written"
 MakeArrays = Callable[[Sequence[int]], Iterable[NDArray[np.floating[Any]]]]
 
@@ -36,7 +36,7 @@ MakeArrays = Callable[[Sequence[int]], Iterable[NDArray[np.floating[Any]]]]
 class Store:
     """A folder of images and arrays. Raises `StoreError` if it cannot be created or written.
 
-    ``say`` is told, as sentences, what was found to be damaged.
+    ``say`` receives a sentence about each damaged entry.
     """
 
     def __init__(self, root: Path, say: Callable[[str], None] = lambda _: None) -> None:
@@ -45,21 +45,23 @@ class Store:
         with explained(root):
             root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=root):
-                pass  # a read-only store must be known before an hour of generation, not after
+                pass  # detect a read-only store before an hour of generation, not after
 
     def image(self, recipe: str) -> Path:
+        """Return the path of the image with this recipe digest."""
         return self.root / "images" / recipe[:2] / f"{recipe}.png"
 
     def array(self, network: str, of: str = "text", *more: object) -> Path:
+        """Return the path of an array; see `array_path`."""
         return array_path(self.root, network, of, *more)
 
     def put(self, path: Path, content: bytes) -> bool:
-        """Write atomically unless something is there; True if this call wrote it."""
+        """Write ``path`` atomically unless it exists; return whether this call wrote it."""
         with explained(path):
             return write_if_absent(path, content)
 
     def append(self, path: Path, record: Mapping[str, Any]) -> None:
-        """One JSON line with its digest, durable when this returns."""
+        """Append one sealed JSON line; it is durable when this returns."""
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             line = json.dumps(seals.seal_json(record), sort_keys=True)
@@ -69,11 +71,15 @@ class Store:
                 os.fsync(file.fileno())
 
     def fill(self, paths: Sequence[Path], make: Make, batch: int, progress: Progress | None = None) -> None:
-        """Make what is missing at ``paths``, ``batch`` at a time, together with whoever else is at it.
+        """Make the missing files of ``paths``, sharing the work with other processes.
 
-        ``make`` gets indices into ``paths`` and yields their contents in that order; each is kept as
-        soon as it is yielded. ``progress`` is told how many are missing and then of each one done, by
-        whomever. Returns when every path exists. Errors of ``make`` end the call.
+        Returns when every path exists. An error in ``make`` ends the call.
+
+        Args:
+            make: Gets indices into ``paths`` and yields their contents in that order; each is stored as soon
+                as it is yielded.
+            batch: How many files to make at a time.
+            progress: Gets the number of missing files, and then each file done by any process.
         """
         Filling(self, paths, lambda i: _existing(paths[i]), make).run(batch, None, progress or silent)
 
@@ -86,17 +92,17 @@ class Store:
         kept: Callable[[int], None],
         progress: Progress,
     ) -> list[T]:
-        """What lies at ``paths``, as ``read`` gives it by index; what is missing or damaged is made.
+        """Return what ``read`` gives for each of ``paths``; make missing and damaged files first.
 
-        A block of which anything is missing is made as a whole, and only what was missing is kept: so each is
-        made in the same company, on which the last digits depend, whatever was there before.
+        If any file of a block is missing, the whole block is made and only the missing files are stored. So
+        every file is made in the same batch, which affects its last digits, whatever the store held before.
         """
         return Filling(self, paths, read, make, kept).run(0, blocks, progress)
 
     def arrays(
         self, paths: Sequence[Path], make: MakeArrays, batch: int, progress: Progress | None = None
     ) -> list[NDArray[np.floating[Any]]]:
-        """The arrays at ``paths``; what is missing or damaged is made, ``batch`` at a time."""
+        """Return the arrays at ``paths``; make missing and damaged ones first, ``batch`` at a time."""
 
         def content(indices: Sequence[int]) -> Iterator[bytes]:
             yield from map(to_npy, make(indices))
@@ -105,7 +111,7 @@ class Store:
         return filling.run(batch, None, progress or silent)
 
     def record(self, path: Path, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """The JSON record at ``path``; made where there is none or a damaged one."""
+        """Return the JSON record at ``path``; make it if it is missing or damaged."""
         try:
             return read_record(path)
         except FileNotFoundError:
@@ -118,49 +124,51 @@ class Store:
         return read_record(path)
 
     def first_record(self, path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
-        """The record that was put at ``path`` first: this one, unless there was one before.
+        """Store ``record`` at ``path`` unless there is one already; return the one that is stored.
 
-        Raises `DamagedError`: what it was cannot be known any more, and the present must not take its place.
+        Raises:
+            DamagedError: The stored record is damaged. It is not replaced, because the first record is lost.
         """
         self.put(path, json.dumps(seals.seal_json(record, path.name), sort_keys=True).encode())
         return read_record(path)
 
     def claim(self, path: Path, claims: contextlib.ExitStack) -> bool:
-        """Whether ``path`` is this process's to make until ``claims`` ends."""
+        """Try to claim ``path`` for this process until ``claims`` closes; return whether that succeeded."""
         with explained(path):
             return self.locks.claim(path.name, claims)
 
     def remove_damaged(self, path: Path) -> None:
+        """Delete a damaged file."""
         with explained(path):
             path.unlink(missing_ok=True)
 
     def remove(self, paths: Iterable[Path]) -> None:
-        """Delete files, and the folders that become empty."""
+        """Delete files, and every folder that becomes empty."""
         folders = set()
         for path in paths:
             with explained(path):
                 path.unlink(missing_ok=True)
             folders |= {parent for parent in path.parents if parent.is_relative_to(self.root)}
         for folder in sorted(folders - {self.root}, key=lambda path: len(path.parts), reverse=True):
-            with contextlib.suppress(OSError):  # it holds something else
+            with contextlib.suppress(OSError):  # not empty
                 folder.rmdir()
 
     def sweep(self) -> list[Path]:
-        """Remove locks and half-written files of processes that are gone; return what was removed."""
+        """Remove locks and half-written files of dead processes; return the removed paths."""
         with explained(self.root):
             folders = [path for path in self.root.iterdir() if path.is_dir() and path.name != REPORT]
             return [*(part for folder in folders for part in remove_parts(folder)), *self.locks.sweep()]
 
 
 def array_path(root: Path, network: str, of: str = "text", *more: object) -> Path:
-    """What a network says ``of`` a picture, by its SHA-256, or of a text."""
+    """Return the path of a network's output for a picture (``of`` is its SHA-256) or for a text."""
     owner = of if of.isalnum() else digest(of)
     return root / "arrays" / owner[:2] / owner / f"{digest((network, of, *more))}.npy"
 
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """What the disk refuses inside is a `StoreError` about ``path``."""
+    """Turn an `OSError` inside the block into a `StoreError` about ``path``."""
     try:
         yield
     except OSError as error:
@@ -171,7 +179,12 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Raises `FileNotFoundError`, or `DamagedError` where something is there that cannot be read."""
+    """Read a file of the store.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DamagedError: The file exists but cannot be read.
+    """
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -187,7 +200,7 @@ def _existing(path: Path) -> Path:
 
 
 def _cut_off(file: io.BufferedRandom) -> str:
-    """A line break where the last line was cut off by a crash, else nothing."""
+    """Return a line break if a crash cut off the last line, else ""."""
     if not file.seek(0, os.SEEK_END):
         return ""
     file.seek(-1, os.SEEK_END)
@@ -195,9 +208,9 @@ def _cut_off(file: io.BufferedRandom) -> str:
 
 
 def read_lines(path: Path, start: int = 0) -> list[dict[str, Any]]:
-    """The lines that were appended behind byte ``start``, without those that are cut off or damaged.
+    """Return the lines appended after byte ``start``, skipping those that are cut off or damaged.
 
-    Those of an earlier version have no digest and are believed.
+    Lines of an earlier version have no digest and are accepted.
     """
     try:
         with path.open("rb") as file:
@@ -205,8 +218,8 @@ def read_lines(path: Path, start: int = 0) -> list[dict[str, Any]]:
             lines = file.read().split(b"\n")
     except OSError:
         return []
-    found = (_line(_parsed(line)) for line in lines)
-    return [record for record in found if record is not None]
+    records = (_line(_parsed(line)) for line in lines)
+    return [record for record in records if record is not None]
 
 
 def _line(record: object) -> dict[str, Any] | None:
@@ -223,14 +236,14 @@ def _parsed(text: bytes) -> object:
 
 
 def to_npy(array: NDArray[np.floating[Any]]) -> bytes:
-    """As it is kept, with its digest."""
+    """Return the array as sealed .npy bytes, as the store holds it."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return seals.seal(buffer.getvalue())
 
 
 def from_npy(path: Path) -> NDArray[np.floating[Any]]:
-    """Raises `StoreError` where there is none or a damaged one."""
+    """Read an array of the store. Raises `StoreError` if it is missing or damaged."""
     try:
         return read_array(path)
     except FileNotFoundError as error:
@@ -238,7 +251,7 @@ def from_npy(path: Path) -> NDArray[np.floating[Any]]:
 
 
 def read_array(path: Path) -> NDArray[np.floating[Any]]:
-    """Raises `FileNotFoundError` or `DamagedError`."""
+    """Read an array of the store. Raises `FileNotFoundError` or `DamagedError`."""
     content = seals.unseal(read_bytes(path))
     if content is None:
         raise DamagedError(path, CHANGED)
@@ -250,7 +263,7 @@ def read_array(path: Path) -> NDArray[np.floating[Any]]:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Raises `FileNotFoundError` or `DamagedError`."""
+    """Read a JSON record of the store. Raises `FileNotFoundError` or `DamagedError`."""
     record = seals.unseal_json(_parsed(read_bytes(path)), path.name)
     if record is None:
         raise DamagedError(path, CHANGED)

@@ -1,4 +1,4 @@
-"""JSON in which nothing is read twice: no repeated key, no NaN."""
+"""Parse JSON strictly: no repeated keys, no NaN or infinity."""
 
 from __future__ import annotations
 
@@ -10,21 +10,29 @@ from lora_checks.core.errors import ReleaseError, first_line
 
 
 def strict_json(content: bytes, what: str) -> dict[str, Any]:
-    """One JSON object in which no key stands twice: two readers must not see two statements."""
+    """Parse one JSON object; reject repeated keys, which two readers could understand differently.
+
+    Args:
+        content: The JSON text.
+        what: What is read, as the subject of the error message.
+
+    Raises:
+        ReleaseError: The content is not such an object.
+    """
     try:
-        found = json.loads(content, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
+        value = json.loads(content, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise ReleaseError(f"{what} is no JSON: {first_line(error)}") from error
-    if not isinstance(found, dict):
-        raise ReleaseError(f"{what} is no JSON object")
-    return found
+        raise ReleaseError(f"{what} is not JSON: {first_line(error)}") from error
+    if not isinstance(value, dict):
+        raise ReleaseError(f"{what} is not a JSON object")
+    return value
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise ValueError("a key is repeated in one object")
+    return entries
 
 
 def _finite(text: str) -> float:
@@ -33,4 +41,4 @@ def _finite(text: str) -> float:
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON number")
+    raise ValueError(f"{text} is not a JSON number")

@@ -42,7 +42,7 @@ def test_pictures_of_a_good_lora_do_not_pass_in_the_name_of_a_bad_one(
     assert run.code == 1, run.out
     assert run.row("identity", "wrong-identity")["outcome"] == "FAIL"
     assert values(run, "wrong-identity") == values(first_run, "wrong-identity")
-    assert "8 files of the store are damaged and made anew" in run.err
+    assert "8 files in the store are damaged and are regenerated" in run.err
     assert "it is the picture of another recipe" in run.err
     assert [path.read_bytes() for path in bad] == before
 
@@ -81,7 +81,7 @@ def test_pictures_that_are_not_those_that_were_made_are_made_anew(
     assert values(run, "good") == values(first_run, "good")
     assert {path: path.read_bytes() for path in damaged} == whole
     assert sum(made(store).values()) == sum(made(gate.world.store).values()) + 4
-    assert "3 files of the store are damaged and made anew" in run.err
+    assert "3 files in the store are damaged and are regenerated" in run.err
 
 
 @pytest.mark.parametrize("damage", [flipped, halved, Path.unlink])

@@ -36,7 +36,7 @@ def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch, asked: str)
 
 @pytest.mark.parametrize("asked", ["gpu", "cuda:", "cuda:-1", "CPU", "", "auto "])
 def test_a_name_of_no_device(asked: str) -> None:
-    with pytest.raises(ConfigError, match=f"'{asked}' is no device"):
+    with pytest.raises(ConfigError, match=f"'{asked}' is not a device"):
         device.choose_device(asked)
 
 

@@ -21,7 +21,7 @@ def test_cpu(gate: Gate) -> None:
 def test_a_device_that_is_none(gate: Gate, name: str) -> None:
     run = gate("--lora", gate.world.good, f"--lora-device={name}")
     assert run.code == 4
-    assert f"--lora-device: '{name}' is no device; use auto, cpu, cuda, cuda:1 or mps" in run.err
+    assert f"--lora-device: '{name}' is not a device; use auto, cpu, cuda, cuda:1 or mps" in run.err
 
 
 def test_a_device_that_this_machine_lacks(gate: Gate) -> None:
