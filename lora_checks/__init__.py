@@ -1,4 +1,4 @@
-"""A release gate for diffusion LoRAs: ``pytest --lora FILE``.
+"""A release gate for diffusion LoRAs: ``pytest --lora FILE``, or `run_gate` from Python.
 
 The names below are the public ones. Each is imported when it is first used: pytest imports this package in
 every run of an environment that has it, gating or not.
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from lora_checks.core.records import Prompt as Prompt
     from lora_checks.core.records import Threshold as Threshold
     from lora_checks.core.records import Verdict as Verdict
+    from lora_checks.gate.from_python import Result as Result
+    from lora_checks.gate.from_python import run_gate as run_gate
     from lora_checks.metrics import metric as metric
     from lora_checks.policy.arms import with_tag as with_tag
 
@@ -35,6 +37,7 @@ _HOMES = {
         "PrerequisiteError", "StoreError",
     ),
     "policy.arms": ("with_tag",),
+    "gate.from_python": ("Result", "run_gate"),
     "metrics": ("metric",),
     "core.records": (
         "ImageFile", "ImageSet", "ImageSpec", "Lora", "Measurement", "Metric", "Outcome", "Policy", "Prompt",

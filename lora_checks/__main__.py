@@ -1,4 +1,4 @@
-"""``lora-checks``, or ``python -m lora_checks``: what is done outside a gating run."""
+"""``lora-checks``, or ``python -m lora_checks``: the commands beside a gating run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0, or 1 where the answer is no (a bad file, a row not calibrated), or 2 where the command is wrong."""
+    """Return 0; 1 if the answer is no (a bad file, a row not calibrated); 2 if the command is wrong."""
     try:
         with job_log():
             return _run(_parser().parse_args(arguments))

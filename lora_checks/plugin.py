@@ -1,7 +1,7 @@
-"""The pytest plugin: options, and where the gate lives.
+"""The pytest plugin: the gate's options, and the start of a gating run.
 
-Loaded in every pytest run of an environment that has the package, so it imports nothing but pytest; the
-rest follows only when ``--lora`` or ``--lora-images`` is given.
+It is loaded in every pytest run of an environment that has the package, so it imports little more than
+pytest; the rest is imported only with ``--lora`` or ``--lora-images``.
 """
 
 from __future__ import annotations
@@ -17,15 +17,8 @@ from lora_checks.gate import command_line, options, restart
 
 GATE = Path(__file__).parent / "gate"
 CHECKS = ("test_lora_file.py", "test_lora_applied.py", "test_lora_thresholds.py")
-CHECKS_AGAINST = "test_lora_regression.py"  # with --lora-baseline, where the policy limits a worsening
-CHECKS_OF_IMAGES = ("test_lora_images.py", "test_lora_thresholds.py")  # made elsewhere
-NEEDS_LORA = (
-    *("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds", "scale"),
-    "until_decided",
-    "baseline",
-    "log",
-)
-NEEDS_IMAGES = ("images_from", "images_made_with", "baseline_images")
+CHECKS_AGAINST = "test_lora_regression.py"  # with --lora-baseline, if the policy has `regression:`
+CHECKS_OF_IMAGES = ("test_lora_images.py", "test_lora_thresholds.py")  # for pictures made elsewhere
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -44,13 +37,13 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> Generator[None, None, None]:
-    """Take the bare names that nobody else has; that is certain when each conftest.py is loaded."""
+    """Take the bare names that nobody else defines; that is known when every conftest.py is loaded."""
     asked, given = restart.asked(early_config), tuple(args)
     if restart.needed(early_config, parser, asked):
         args.clear()
         return (yield)
     if bare := command_line.bare_names(parser, given):
-        # pytest takes the folder of `--store DIR` for one of tests, and would load its conftest.py
+        # pytest takes the folder of `--store DIR` for tests, and would load its conftest.py
         known = parser.parse_known_args(command_line.joined(command_line.expanded(given), bare))
         early_config.known_args_namespace.file_or_dir = known.file_or_dir
     yield
@@ -63,7 +56,7 @@ def pytest_load_initial_conftests(
 
 
 def _withdraw_earlier_verdict(pluginmanager: pytest.PytestPluginManager) -> None:
-    """The first moment at which a plugin can act: what is wrong with the command is found only later."""
+    """Remove an earlier run's verdict now: this is the first hook, and the command may prove wrong later."""
     config = pluginmanager.get_plugin("pytestconfig")
     if isinstance(config, pytest.Config):
         from lora_checks.gate import earlier
@@ -73,19 +66,9 @@ def _withdraw_earlier_verdict(pluginmanager: pytest.PytestPluginManager) -> None
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    if config.option.lora_images is None:
-        for name in NEEDS_IMAGES:
-            if getattr(config.option, f"lora_{name}") is not None:
-                raise pytest.UsageError(
-                    f"--lora-{name.replace('_', '-')} is for --lora-images DIR: say which pictures"
-                )
-    if not _gates(config):
-        given = [name for name in NEEDS_LORA if getattr(config.option, f"lora_{name}") is not None]
-        if given:
-            raise pytest.UsageError(
-                f"--lora-{given[0].replace('_', '-')} is for the LoRA gate: say which LoRA with --lora PATH "
-                "or which pictures with --lora-images DIR"
-            )
+    if wrong := options.out_of_place(config.option):
+        raise pytest.UsageError(wrong)
+    if not options.gates(config.option):
         return
     from lora_checks.gate import fixtures, start
 
@@ -102,8 +85,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, int | None]:
-    """No way round the judging ends in status 0, be it `--fixtures` or an exit before the session starts; and
-    what fails after the judging leaves no PASS."""
+    """Return 0 only for a run that judged and passed; a failure after judging leaves no PASS.
+
+    Options such as `--fixtures`, or an exit before the session starts, skip the judging.
+    """
     try:
         status = yield
     except BaseException as error:
@@ -111,7 +96,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, in
         raise
     option = config.option
     if status == pytest.ExitCode.OK:
-        if not _gates(config) or option.help or option.version or _passed(config):
+        if not options.gates(config.option) or option.help or option.version or _passed(config):
             return status
         if not _judged(config):
             sys.stderr.write(
@@ -138,21 +123,17 @@ def _judged(config: pytest.Config) -> bool:
 
 
 def _withdraw(config: pytest.Config, reason: str) -> None:
-    if _gates(config) and _passed(config):
+    if options.gates(config.option) and _passed(config):
         from lora_checks.gate.session import SESSION
 
         config.stash[SESSION].withdraw(reason)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Without ``--lora`` or ``--lora-images`` `pytest lora_checks` collects nothing."""
-    if not _gates(config) and (collection_path == GATE or GATE in collection_path.parents):
+    """Collect none of the gate's checks without ``--lora`` or ``--lora-images``."""
+    if not options.gates(config.option) and (collection_path == GATE or GATE in collection_path.parents):
         return True
     return None
-
-
-def _gates(config: pytest.Config) -> bool:
-    return bool(config.option.lora) or config.option.lora_images is not None
 
 
 def _checks(config: pytest.Config) -> tuple[str, ...]:
@@ -162,6 +143,6 @@ def _checks(config: pytest.Config) -> tuple[str, ...]:
 
 
 def _own_arguments(config: pytest.Config) -> list[str]:
-    """Paths that were asked for by name; `testpaths` are another run's."""
+    """Return the paths on the command line; `testpaths` belong to the project's ordinary runs."""
     asked = config.args_source == pytest.Config.ArgsSource.ARGS
     return [argument for argument in config.args if asked and not argument.startswith(str(GATE))]

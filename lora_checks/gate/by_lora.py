@@ -1,7 +1,7 @@
-"""How pytest-xdist shares several LoRAs among its workers: every test of a LoRA in the same process.
+"""A scheduler for pytest-xdist that runs every test of a LoRA in the same worker.
 
-Its own way (``load``) spreads a LoRA's tests, and each worker then loads, proves and waits for nearly every
-LoRA. Imported where xdist is at work only.
+With xdist's default (``load``) a LoRA's tests are spread over the workers, so that each worker loads, proves
+and waits for nearly every LoRA. This module is imported only if xdist is active.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from xdist.workermanage import parse_tx_spec_config  # type: ignore[import-untyp
 
 
 def wanted(config: pytest.Config, loras: int) -> bool:
-    """Where whole LoRAs keep the workers busy, and nobody asked for another way with ``--dist``.
+    """Tell whether whole LoRAs keep the workers busy, and nobody chose another way with ``--dist``.
 
-    Else the images of a LoRA are made by several processes, through the store.
+    Otherwise several workers share the images of one LoRA, through the store.
     """
-    said = [*config.getini("addopts"), *map(str, config.invocation_params.args)]
-    asked = any(argument.startswith("--dist") or argument == "-d" for argument in said)
+    arguments = [*config.getini("addopts"), *map(str, config.invocation_params.args)]
+    asked = any(argument.startswith("--dist") or argument == "-d" for argument in arguments)
     return not asked and config.getoption("dist") == "load" and even(loras, len(parse_tx_spec_config(config)))
 
 
 def even(loras: int, workers: int) -> bool:
-    """Whether the last LoRAs leave workers idle for an eighth of the time at most."""
+    """Tell whether workers are idle for at most an eighth of the time while the last LoRAs run."""
     rounds = -(-loras // workers)
     return rounds * workers - loras <= loras / 8
 
 
 class ByLora(LoadScopeScheduling):  # type: ignore[misc]
-    """A LoRA's tests are one unit of work."""
+    """Treats the tests of one LoRA as one unit of work."""
 
     def __init__(self, config: pytest.Config, log: Any, loras: Sequence[str]) -> None:
         super().__init__(config, log)
@@ -39,12 +39,12 @@ class ByLora(LoadScopeScheduling):  # type: ignore[misc]
 
     @staticmethod
     def ids(loras: Sequence[str]) -> dict[str, str]:
-        """As pytest shows a name in a test's id -> the name; longest first, so "a-b" before "a"."""
+        """Map pytest's spelling of each name to the name; the longest first, so "a-b" before "a"."""
         names = sorted(loras, key=len, reverse=True)
         return {name.encode("unicode_escape").decode("ascii"): name for name in names}
 
     def _split_scope(self, nodeid: str) -> str:
-        """The LoRA that a test's parameters name; a test without one is a unit of its own."""
+        """Return the LoRA that a test's parameters name; a test without a LoRA is a unit by itself."""
         parameters = nodeid.partition("[")[2].removesuffix("]")
         for shown, name in self.by_id.items():
             if parameters == shown or parameters.startswith(f"{shown}-"):

@@ -1,4 +1,4 @@
-"""``python -m lora_checks calibrate``: measures LoRAs that people labelled, and proposes limits."""
+"""``lora-checks calibrate``: measures LoRAs that people labelled good or bad, and proposes limits."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ RULE = (
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """What the command prints."""
+
     text: str  # YAML
-    sound: bool  # every row could be calibrated or left as it is, and every bad LoRA is stopped
+    sound: bool  # every row was calibrated or left unchanged, and every bad LoRA is stopped
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
-    """One LoRA's images."""
+class Sample:
+    """A LoRA and its images."""
 
     lora: Lora
     images: ImageSet
@@ -47,27 +49,33 @@ class Arm:
 def run(
     folder: Path, good: Sequence[str], bad: Sequence[str], store: Path, device: str, seeds: int | None
 ) -> Report:
-    """Raises `LoraChecksError` where nothing can be measured: a policy, file or LoRA that is wrong."""
+    """Calibrate the policy in ``folder``.
+
+    Raises:
+        LoraChecksError: the policy or a LoRA is wrong, so that nothing can be measured.
+    """
     policy = reading.load_policy(folder, seeds=seeds)
     praised, blamed = labelled(good, bad, Path())
     own_metrics(Path("conftest.py"))
     gate_run = open_generating(policy, store, device, "auto", None, _bar)
     gate_run.preflight()
     gate_run.measurer.test_networks()
-    for lora in (*praised, *blamed):  # all of them before the first image
+    for lora in (*praised, *blamed):  # prove all of them before the first image
         with _blamed(lora in blamed):
             gate_run.source.prove(lora)
     others = reseeded(policy.prompts)
-    again = [Arm(lora, gate_run.candidate(lora, others)) for lora in praised]
-    own, wrong = ([Arm(lora, gate_run.candidate(lora)) for lora in loras] for loras in (praised, blamed))
+    again = [Sample(lora, gate_run.candidate(lora, others)) for lora in praised]
+    own, wrong = ([Sample(lora, gate_run.candidate(lora)) for lora in loras] for loras in (praised, blamed))
     return report(gate_run, own, again, wrong)
 
 
-def report(gate_run: GateRun, good: Sequence[Arm], again: Sequence[Arm], bad: Sequence[Arm]) -> Report:
-    """Every row of the policy, in its order."""
-    arms = (good, again, bad)
+def report(
+    gate_run: GateRun, good: Sequence[Sample], again: Sequence[Sample], bad: Sequence[Sample]
+) -> Report:
+    """Calibrate every row of the policy, in its order."""
+    groups = (good, again, bad)
     measured = [
-        [[_measured(gate_run, row, arm) for arm in group] for group in arms]
+        [[_measured(gate_run, row, sample) for sample in group] for group in groups]
         for row in gate_run.policy.thresholds
     ]
     first = [
@@ -76,7 +84,7 @@ def report(gate_run: GateRun, good: Sequence[Arm], again: Sequence[Arm], bad: Se
     ]
     limited, power = powered(first)
     rows = [
-        calibration_text.Found(keys, found[0], found[1], found[2], outcome)
+        calibration_text.CalibratedRow(keys, found[0], found[1], found[2], outcome)
         for keys, found, outcome in zip(_keys(gate_run.policy), measured, limited, strict=True)
     ]
     passing = unstopped([row.outcome.row for row in rows], [row.bad for row in rows])
@@ -88,14 +96,14 @@ def report(gate_run: GateRun, good: Sequence[Arm], again: Sequence[Arm], bad: Se
 
 
 def labelled(good: Sequence[str], bad: Sequence[str], root: Path) -> tuple[list[Lora], list[Lora]]:
-    """Files, folders or patterns -> LoRAs, each with a name of its own among all of them."""
+    """Find and read the good and the bad LoRAs; each has a unique name among all of them."""
     ours = {os.path.realpath(path) for path in _find("--good", good, root)}
     theirs = {os.path.realpath(path) for path in _find("--bad", bad, root)}
     praised, blamed = list[Lora](), list[Lora]()
-    for one in candidates([*good, *bad], None, root).values():
-        path = os.path.realpath(one.path)
+    for candidate in candidates([*good, *bad], None, root).values():
+        path = os.path.realpath(candidate.path)
         with _blamed(path in theirs):
-            lora = one.read()
+            lora = candidate.read()
         praised += [lora] if path in ours else []
         blamed += [lora] if path in theirs else []
     _refuse_twins([("good", lora) for lora in praised] + [("bad", lora) for lora in blamed])
@@ -103,7 +111,7 @@ def labelled(good: Sequence[str], bad: Sequence[str], root: Path) -> tuple[list[
 
 
 def _refuse_twins(labels: Sequence[tuple[str, Lora]]) -> None:
-    """One LoRA twice tells nothing of how far LoRAs differ, and cannot be good and bad."""
+    """Refuse a LoRA that is named twice: it shows no difference, and cannot be both good and bad."""
     first: dict[str, tuple[str, Lora]] = {}
     for label, lora in labels:
         before, twin = first.setdefault(lora.sha256, (label, lora))
@@ -116,7 +124,7 @@ def _refuse_twins(labels: Sequence[tuple[str, Lora]]) -> None:
 
 @contextmanager
 def _blamed(bad: bool) -> Iterator[None]:
-    """A bad LoRA that cannot even be applied needs no limit to stop it."""
+    """Say in an error which option named the LoRA; a bad one that cannot be applied needs no limit."""
     try:
         yield
     except LoraChecksError as error:
@@ -132,7 +140,7 @@ def _find(option: str, arguments: Sequence[str], root: Path) -> tuple[Path, ...]
 
 
 def own_metrics(path: Path) -> None:
-    """Declares the metrics of the user's conftest.py, which a gating run finds through pytest."""
+    """Declare the metrics of the user's conftest.py, which pytest loads in a gating run."""
     spec = importlib.util.spec_from_file_location("conftest", path.absolute())
     if not path.is_file() or spec is None or spec.loader is None:
         return
@@ -142,26 +150,26 @@ def own_metrics(path: Path) -> None:
         raise ConfigError(f"{path}: {type(error).__name__}: {first_line(error)}") from error
 
 
-def reseeded(said: PromptSet) -> PromptSet:
-    """The same prompts with as many other seeds: what moves then moves by chance."""
-    n = len(said.seeds)
-    return replace(said, seeds=reading.extended(said.seeds, 2 * n)[n:])
+def reseeded(prompts: PromptSet) -> PromptSet:
+    """Return the prompts with as many other seeds: a difference between the two is chance."""
+    n = len(prompts.seeds)
+    return replace(prompts, seeds=reading.extended(prompts.seeds, 2 * n)[n:])
 
 
-def _measured(gate_run: GateRun, row: Threshold, arm: Arm) -> Labelled:
+def _measured(gate_run: GateRun, row: Threshold, sample: Sample) -> Labelled:
     try:
-        return Labelled(arm.lora, gate_run.measurer.measure_row(row, arm.images))
+        return Labelled(sample.lora, gate_run.measurer.measure_row(row, sample.images))
     except LoraChecksError as error:
-        return Labelled(arm.lora, None, str(error))
+        return Labelled(sample.lora, None, str(error))
 
 
 def _keys(policy: Policy) -> list[dict[str, object]]:
-    """Each row as its author wrote it, without the comments."""
+    """Return each row as its author wrote it, without the comments."""
     checks = strict_yaml.load(policy.directory / "thresholds.yaml").mapping()["checks"]
     return [dict(row.plain()) for row in checks.mapping().values()]
 
 
-def _heading(policy: Policy, good: Sequence[Arm], bad: Sequence[Arm]) -> list[str]:
+def _heading(policy: Policy, good: Sequence[Sample], bad: Sequence[Sample]) -> list[str]:
     prompts, seeds = len(policy.prompts.prompts), len(policy.prompts.seeds)
     alone = ["One good LoRA does not tell how far good ones differ: label more."] if len(good) == 1 else []
     return [
@@ -173,7 +181,7 @@ def _heading(policy: Policy, good: Sequence[Arm], bad: Sequence[Arm]) -> list[st
 
 
 def _bar(what: str) -> Callable[[int], AbstractContextManager[Advance]]:
-    """On stderr: stdout is the YAML alone."""
+    """Show progress on stderr: stdout gets nothing but the YAML."""
 
     @contextmanager
     def opened(total: int) -> Iterator[Advance]:

@@ -1,4 +1,4 @@
-"""Calibrated rows -> YAML to paste, with what was measured as comments."""
+"""Calibrated rows -> YAML to paste, with the measurements as comments."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from lora_checks.judge.calibration import Calibrated, Labelled
 from lora_checks.judge.proposal import chance, span
 
 WIDTH = 110
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_ ./-]*")  # the rest is quoted: 1e-4 is a number to some readers
-_LONG = 60  # characters from which on a text is folded
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_ ./-]*")  # quote the rest: some readers take 1e-4 for a number
+_LONG = 60  # characters; longer texts are folded
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A row's own keys as its author wrote them, what was measured, and what came of it."""
+class CalibratedRow:
+    """A row's keys as its author wrote them, its measurements, and the calibration."""
 
     keys: Mapping[str, Any]
     good: Sequence[Labelled]
@@ -31,8 +31,8 @@ class Found:
     outcome: Calibrated
 
 
-def document(heading: Sequence[str], rows: Sequence[Found], ending: Sequence[str]) -> str:
-    """The ``checks:`` of a thresholds.yaml."""
+def document(heading: Sequence[str], rows: Sequence[CalibratedRow], ending: Sequence[str]) -> str:
+    """Return the ``checks:`` of a thresholds.yaml."""
     parts = [*map(_comment, heading), "checks:"]
     for row in rows:
         parts += [textwrap.indent(_comment(line), "  ") for line in (*_measured(row), *row.outcome.sentences)]
@@ -40,8 +40,8 @@ def document(heading: Sequence[str], rows: Sequence[Found], ending: Sequence[str
     return "\n".join([*parts, *map(_comment, ending)])
 
 
-def keys(row: Found) -> dict[str, Any]:
-    """Every key that the row has, with the new limits, and what they were taken from."""
+def keys(row: CalibratedRow) -> dict[str, Any]:
+    """Return the row's keys with the new limits, and what those were calibrated on."""
     changed = row.outcome.row
     merged = dict(row.keys)
     if not row.outcome.refused:
@@ -51,35 +51,35 @@ def keys(row: Found) -> dict[str, Any]:
     return merged
 
 
-def _calibration(said: Calibration) -> dict[str, Any]:
-    found: dict[str, Any] = {"identity": said.identity, "good": list(said.good)}
-    if said.bad:
-        found["bad"] = list(said.bad)
-    if said.margin is not None:
-        found["margin"] = said.margin
-    if said.n is not None:
-        found["n"] = said.n
-    return found
+def _calibration(calibration: Calibration) -> dict[str, Any]:
+    keys: dict[str, Any] = {"identity": calibration.identity, "good": list(calibration.good)}
+    if calibration.bad:
+        keys["bad"] = list(calibration.bad)
+    if calibration.margin is not None:
+        keys["margin"] = calibration.margin
+    if calibration.n is not None:
+        keys["n"] = calibration.n
+    return keys
 
 
-def _measured(row: Found) -> list[str]:
+def _measured(row: CalibratedRow) -> list[str]:
     lines = [
-        f"{label}: {_one(one)}"
-        for label, found in (("good", row.good), ("good, other seeds", row.again), ("bad", row.bad))
-        for one in found
+        f"{label}: {_value(lora)}"
+        for label, loras in (("good", row.good), ("good, other seeds", row.again), ("bad", row.bad))
+        for lora in loras
     ]
-    if all(one.measurement is not None for one in (*row.good, *row.again)):
-        moved = chance([one.seen for one in row.good], [one.seen for one in row.again])
+    if all(lora.measurement is not None for lora in (*row.good, *row.again)):
+        moved = chance([lora.seen for lora in row.good], [lora.seen for lora in row.again])
         lines.append(f"by chance the good move by {number(moved)}")
     return lines
 
 
-def _one(one: Labelled) -> str:
-    if one.measurement is None:
-        return f"{one.lora.name} without a value ({one.error})"
-    m = one.measurement
+def _value(labelled: Labelled) -> str:
+    if labelled.measurement is None:
+        return f"{labelled.lora.name} without a value ({labelled.error})"
+    m = labelled.measurement
     missing = f", {m.missing} of {m.n + m.missing} missing" if m.missing else ""
-    return f"{one.lora.name} {span(one.seen)}{missing}"
+    return f"{labelled.lora.name} {span(labelled.seen)}{missing}"
 
 
 def _comment(text: str) -> str:
@@ -89,7 +89,7 @@ def _comment(text: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what `lora_checks.policy.strict_yaml` reads back as the same."""
+    """Writes YAML that `lora_checks.policy.strict_yaml` reads back as the same values."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  # PyYAML's signature
         return True
@@ -106,6 +106,6 @@ _Dumper.add_representer(str, _text)
 
 
 def dumped(value: Mapping[str, Any]) -> str:
-    """Block style, keys in the order given, no line end at the end."""
+    """Write YAML in block style, keys in their order, without a line end after the last line."""
     text = yaml.dump(dict(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH - 10)
     return text.rstrip("\n")

@@ -1,7 +1,7 @@
-"""Which code judged: the files that a run took functions from, and what stands in the gate's own place.
+"""The code that judged: the files a run took functions from, and functions that replaced the gate's own.
 
-A ``conftest.py`` is Python and can do anything, so nothing here holds back somebody who hides; the digests
-make a change visible to whoever reviews and verifies.
+A ``conftest.py`` is Python and can do anything, so nothing here stops somebody who hides a change; the
+digests show a change to whoever reviews and verifies.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ import ast
 import inspect
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
-
-import pytest
 
 from lora_checks import metrics
 from lora_checks.core.errors import ConfigError
@@ -25,33 +23,49 @@ from lora_checks.core.records import Policy
 from lora_checks.metrics.function import home
 from lora_checks.record.code import PACKAGE, named
 
-WRAPPERS = ("functools", "_pytest", "pluggy")  # whose objects stand for a decorated function
+WRAPPERS = ("functools", "_pytest", "pluggy")  # modules whose objects wrap a decorated function
 MISSING = object()
 
 
-def of_run(config: pytest.Config, policy: Policy) -> list[dict[str, Any]]:
-    """Each file with its digest and what it is for; of the gate's own only those with a row's metric."""
-    found: dict[Path, set[str]] = {}
+def of_run(
+    policy: Policy, plugins: Iterable[object] = (), roots: Sequence[Path] = ()
+) -> list[dict[str, Any]]:
+    """Return each file with its digest and what it is for; of the gate's own only those with a row's metric.
+
+    Args:
+        policy: the policy in force.
+        plugins: pytest's plugins, a conftest.py being one of them.
+        roots: folders of the project; what was imported from them is listed.
+    """
+    reasons = _metrics_of(policy)
+    for path in filter(None, map(_file, list(sys.modules.values()))):
+        if _is_local(path, roots):
+            reasons.setdefault(path, set()).add("module")
+    for path in filter(None, map(_file, plugins)):  # two conftest.py share one name
+        if path.name == "conftest.py" or not _is_installed(path):
+            reasons.setdefault(path, set()).add("conftest" if path.name == "conftest.py" else "plugin")
+    return [
+        {"file": named(path, (*roots, policy.directory)), "sha256": file_sha256(path), "for": sorted(why)}
+        for path, why in sorted(reasons.items())
+        if path.is_file()
+    ]
+
+
+def uses_other_code(policy: Policy) -> bool:
+    """Tell whether a row's metric is declared outside the gate, so that files of the project judge too."""
+    return any(PACKAGE not in path.parents for path in _metrics_of(policy))
+
+
+def _metrics_of(policy: Policy) -> dict[Path, set[str]]:
+    """Return the files of the rows' metrics, and the metrics in each."""
+    reasons: dict[Path, set[str]] = {}
     for row in policy.thresholds:
         try:
             path = Path(home(metrics.get(row.metric).fn))
         except ConfigError:  # known to the workers of pytest-xdist alone
             continue
-        found.setdefault(path, set()).add(f"metric {row.metric}")
-    for file in filter(None, map(_file, list(sys.modules.values()))):
-        if _is_local(file, config):
-            found.setdefault(file, set()).add("module")
-    for file in filter(
-        None, map(_file, config.pluginmanager.get_plugins())
-    ):  # two conftest.py share one name
-        if file.name == "conftest.py" or not _is_installed(file):
-            found.setdefault(file, set()).add("conftest" if file.name == "conftest.py" else "plugin")
-    roots = (config.rootpath, config.invocation_params.dir, policy.directory)
-    return [
-        {"file": named(path, roots), "sha256": file_sha256(path), "for": sorted(why)}
-        for path, why in sorted(found.items())
-        if path.is_file()
-    ]
+        reasons.setdefault(path, set()).add(f"metric {row.metric}")
+    return reasons
 
 
 def _file(module: object) -> Path | None:
@@ -64,10 +78,9 @@ def _resolved(name: str) -> Path:
     return Path(name).resolve()
 
 
-def _is_local(path: Path, config: pytest.Config) -> bool:
-    """A helper that a conftest.py or a test imports from the project."""
-    roots = (config.rootpath.resolve(), config.invocation_params.dir.resolve())
-    return not _is_installed(path) and any(root in path.parents for root in roots)
+def _is_local(path: Path, roots: Iterable[Path]) -> bool:
+    """Tell whether the file is a helper that a conftest.py, a test or a metric imports from the project."""
+    return not _is_installed(path) and any(root.resolve() in path.parents for root in roots)
 
 
 def _is_installed(path: Path) -> bool:
@@ -78,12 +91,12 @@ def _is_installed(path: Path) -> bool:
 
 
 def replaced() -> list[str]:
-    """Functions of the gate that are not those of its files: "lora_checks.metrics.identity.arcface"."""
-    found: list[str] = []
+    """Name the functions of the gate that are not from its files: "lora_checks.metrics.identity.arcface"."""
+    names: list[str] = []
     for name, module in sorted(sys.modules.items()):
         if name.partition(".")[0] == PACKAGE.name and (path := _file(module)) is not None:
-            found += [f"{name}.{what}" for what in _replaced_in(module, path)]
-    return [*found, *(f"metric {name}" for name in _other_metrics())]
+            names += [f"{name}.{what}" for what in _replaced_in(module, path)]
+    return [*names, *(f"metric {name}" for name in _other_metrics())]
 
 
 def _replaced_in(module: ModuleType, path: Path) -> Iterator[str]:
@@ -104,42 +117,43 @@ def _replaced_in(module: ModuleType, path: Path) -> Iterator[str]:
 
 
 def _is_of(value: Any, path: Path) -> bool:
-    """Whether a function or method, decorated or not, is written in ``path``."""
+    """Tell whether a function or method, decorated or not, is defined in ``path``."""
     if isinstance(value, property):
         value = value.fget
     elif isinstance(value, cached_property):
         value = value.func
     elif isinstance(value, staticmethod | classmethod):
         value = value.__func__
-    written = inspect.unwrap(value)
-    if isinstance(written, FunctionType):
-        return _resolved(written.__code__.co_filename) == path
-    return type(written).__module__.partition(".")[0] in WRAPPERS
+    function = inspect.unwrap(value)
+    if isinstance(function, FunctionType):
+        return _resolved(function.__code__.co_filename) == path
+    return type(function).__module__.partition(".")[0] in WRAPPERS
 
 
 def _imported(module: str, name: str, otherwise: Any) -> Any:
-    """What ``from module import name`` means now; ``otherwise`` where that is not known."""
+    """Return what ``from module import name`` gives now; ``otherwise`` if the module is not loaded."""
     submodule = sys.modules.get(f"{module}.{name}", otherwise)
     return vars(sys.modules[module]).get(name, submodule) if module in sys.modules else otherwise
 
 
 @cache
 def _declared(path: Path) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    """Functions, classes with their methods, and names taken from other modules of the gate."""
-    found: list[tuple[str, str, tuple[str, ...]]] = []
+    """List a module's functions, its classes with their methods, and what it imports from the gate."""
+    declared: list[tuple[str, str, tuple[str, ...]]] = []
     for node in ast.parse(path.read_bytes()).body:
         if isinstance(node, ast.FunctionDef):
-            found.append(("function", node.name, ()))
+            declared.append(("function", node.name, ()))
         elif isinstance(node, ast.ClassDef):
             methods = tuple(part.name for part in node.body if isinstance(part, ast.FunctionDef))
-            found.append(("class", node.name, methods))
+            declared.append(("class", node.name, methods))
         elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == PACKAGE.name:
-            found += [(str(node.module), one.asname or one.name, (one.name,)) for one in node.names]
-    return tuple(found)
+            module = str(node.module)
+            declared += [(module, alias.asname or alias.name, (alias.name,)) for alias in node.names]
+    return tuple(declared)
 
 
 def _other_metrics() -> Iterator[str]:
-    """Metrics of the gate under whose name another function is declared."""
+    """Name the gate's metrics whose function was replaced by another declaration."""
     for name, module in metrics.BUILTIN.items():
         if module in sys.modules and inspect.unwrap(metrics.get(name).fn) is not getattr(
             sys.modules[module], name, None

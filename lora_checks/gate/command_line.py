@@ -1,7 +1,7 @@
-"""Pytest's command line, read before pytest's own: which of its names are the gate's.
+"""The gate's options on pytest's command line, read before pytest reads them.
 
-The options had bare names once, such as ``--device``. Registered, each would be taken from every other plugin
-and conftest.py, and pytest would end in an error; so they are replaced here, where nobody else has them.
+The options once had bare names, such as ``--device``. If they were registered, no other plugin or conftest.py
+could define them, and pytest would end in an error. So those that nobody else defines are renamed here.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ GATING = {"--lora", "--lora-images"}
 
 
 def read(parser: pytest.Parser, arguments: Sequence[str], asked: Sequence[str] = ()) -> tuple[list[str], str]:
-    """The arguments with the gate's own names in place of bare ones, as far as the parser knows by now.
+    """Return the arguments with free bare names replaced by the gate's own, and a bare name in doubt, or "".
 
-    The text is the first bare name in ``asked`` that went to somebody else while the gate has no value of its
-    own: it may have been meant for the gate, which would go on by another policy or base than was asked for.
+    The name in doubt is the first in ``asked`` that belongs to somebody else while the gate's option has no
+    value: it may have been meant for the gate, which would use another policy or base than the user wanted.
     """
-    given = expanded(arguments)
-    bare, names = bare_names(parser, given), _names(given)
-    if not _gates(given, bare):
+    texts = expanded(arguments)
+    bare, names = bare_names(parser, texts), _names(texts)
+    if not _gates(texts, bare):
         return list(arguments), ""
     others = (name for name in map(name_of, options_of(asked)) if name in BARE.keys() - bare)
-    return _renamed(given, bare), next((name for name in others if BARE[name] not in names), "")
+    return _renamed(texts, bare), next((name for name in others if BARE[name] not in names), "")
 
 
 def bare_names(parser: pytest.Parser, arguments: Sequence[str]) -> set[str]:
-    """The bare names among these arguments that are the gate's: in a gating run those that are free."""
-    given = expanded(arguments)
-    free = _free_names(parser, given)
-    return free if _gates(given, free) else set()
+    """Return the bare names among the arguments that are the gate's: in a gating run, those that are free."""
+    texts = expanded(arguments)
+    free = _free_names(parser, texts)
+    return free if _gates(texts, free) else set()
 
 
 def expanded(arguments: Sequence[object]) -> list[str]:
-    """As texts, and each @file as the arguments in it, one a line, as argparse reads them."""
-    found: list[str] = []
+    """Return the arguments as texts, each @file replaced by its lines, as argparse does."""
+    texts: list[str] = []
     for argument in map(str, arguments):
         try:
             lines = Path(argument[1:]).read_text().splitlines() if argument.startswith("@") else None
-        except (OSError, ValueError):  # pytest says what is wrong with it
+        except (OSError, ValueError):  # pytest reports what is wrong with it
             lines = None
-        found += [argument] if lines is None else expanded(lines)
-    return found
+        texts += [argument] if lines is None else expanded(lines)
+    return texts
 
 
 def _free_names(parser: pytest.Parser, arguments: Sequence[str]) -> set[str]:
-    """The bare names among the arguments that no plugin and no conftest.py has defined so far."""
+    """Return the bare names among the arguments that no plugin or conftest.py has defined so far."""
     if not BARE.keys() & _names(arguments):
         return set()
     _, unknown = parser.parse_known_and_unknown_args(list(arguments))
@@ -59,31 +59,31 @@ def _free_names(parser: pytest.Parser, arguments: Sequence[str]) -> set[str]:
 
 
 def _gates(arguments: Sequence[str], free: Collection[str]) -> bool:
-    """Whether these arguments ask for the gate."""
+    """Tell whether these arguments ask for the gate."""
     names = _names(arguments)
     return bool(names & GATING) or "--images" in names & set(free)
 
 
 def _renamed(arguments: Sequence[str], free: Collection[str]) -> list[str]:
-    """The arguments with the free bare names replaced by the gate's own."""
+    """Replace the free bare names by the gate's own names."""
     options = options_of(arguments)
     return [*(_spelt(text, free) for text in options), *arguments[len(options) :]]
 
 
 def joined(arguments: Sequence[str], names: Collection[str]) -> list[str]:
-    """``--lora X`` -> ``--lora=X``, for each of ``names``."""
-    found: list[str] = []
+    """Join each of ``names`` with its value: ``--lora X`` becomes ``--lora=X``."""
+    merged: list[str] = []
     values = {i + 1 for i, _ in values_of(arguments, names)}
     for i, argument in enumerate(arguments):
         if i in values:
-            found[-1] += f"={argument}"
+            merged[-1] += f"={argument}"
         else:
-            found.append(argument)
-    return found
+            merged.append(argument)
+    return merged
 
 
 def values_of(arguments: Sequence[str], names: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Where one of the names stands, and the value that follows it."""
+    """Return the index of each of the names that is followed by a value, and the value."""
     options = options_of(arguments)
     for i, (name, value) in enumerate(pairwise(options)):
         if name in names and not value.startswith("-"):
@@ -91,12 +91,12 @@ def values_of(arguments: Sequence[str], names: Collection[str]) -> Iterator[tupl
 
 
 def options_of(arguments: Sequence[str]) -> list[str]:
-    """The arguments up to ``--``, after which pytest reads paths alone."""
+    """Return the arguments before ``--``; pytest takes all that follows for paths."""
     return list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
 
 
 def name_of(argument: str) -> str:
-    """ "--lora=x" and "--lora" -> "--lora"."""
+    """Return the name in "--lora=x" or "--lora"."""
     return argument.partition("=")[0]
 
 

@@ -1,4 +1,4 @@
-"""What a gating run says while it goes on."""
+"""Messages and progress bars of a gating run under pytest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lora_checks.core.store import Advance
 
 
 class Console:
-    """Progress that pytest's capture would hide: written past it."""
+    """Writes to stderr past pytest's capture, which would hide it."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -31,19 +31,17 @@ class Console:
         return opened
 
     def say(self, text: str) -> None:
-        """Of what happens to this process, be it a worker."""
+        """Print a message from this process."""
         self._print(f"{text}\n")
 
     def say_once(self, text: str) -> None:
-        """Of what every process finds out."""
+        """Print a message that every process of the run would print: only the controller does."""
         if not self._worker:
             self.say(text)
 
     def _write(self, text: str) -> None:
-        if self._worker in (
-            "",
-            "gw0",
-        ):  # workers share the work and each counts all of it: one voice is enough
+        # Workers share the work, and each of them counts all of it, so one of them reports.
+        if self._worker in ("", "gw0"):
             self._print(text)
 
     def _print(self, text: str) -> None:

@@ -1,9 +1,9 @@
-"""What an earlier run left at the places this one writes to, removed as soon as those places are known.
+"""Removal of an earlier run's verdict, as soon as it is known where this run writes its own.
 
 A run can end before it has read its policy: an option is misspelt, a conftest.py does not import, the process
-is killed. Whoever reads the files afterwards must not find the PASS of another run there. So the places are
-taken from the raw command line, when pytest loads this plugin. What ends pytest before it loads any plugin
-(such as ``-p`` with a name that does not exist) is out of reach.
+is killed. Whoever reads the files afterwards must not find the PASS of another run there. So the paths are
+read from the raw command line when pytest loads this plugin. If pytest ends before it loads any plugin (for
+example ``-p`` with a name that does not exist), the earlier files stay.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ REPORT = "report"  # in the store: the default of --lora-report
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Where the command line of a gating run says that its verdict goes."""
+class Targets:
+    """The files of a gating run's verdict, as its command line names them."""
 
     report: Path
     junit: Path | None
-    approved: str  # as --lora-baseline names it
-    certain: bool  # False where only a bare `--images` asks for the gate: it may be another plugin's option
-    own: bool = True  # False where a bare `--report` or `--store` says where: it may be another plugin's, too
+    approved: str  # the value of --lora-baseline
+    certain: bool  # False if only a bare `--images` asks for the gate: it may be another plugin's option
+    ours: bool = True  # False if a bare `--report` or `--store` names the folder: it may be another plugin's
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,20 +46,20 @@ class _Parser(argparse.ArgumentParser):
 
 def withdraw(config: pytest.Config) -> None:
     """Remove the earlier verdict before the command line is parsed; print what cannot be removed."""
-    told = _told(config)
-    if told is None or _is_worker():
+    targets = _targets(config)
+    if targets is None or _is_worker():
         return
-    known = _is_report(told.report)
-    if not (told.certain or known):
+    known = _is_report(targets.report)
+    if not (targets.certain or known):
         return
-    mine = (told.own or known) and lock_of(config, told.report).take()
-    stuck = clear(told.report, told.approved, config.invocation_params.dir) if mine else []
-    for sentence in [*stuck, *remove([told.junit] if told.junit else [])]:
+    mine = (targets.ours or known) and lock_of(config, targets.report).take()
+    stuck = clear(targets.report, targets.approved, config.invocation_params.dir) if mine else []
+    for sentence in [*stuck, *remove([targets.junit] if targets.junit else [])]:
         sys.stderr.write(f"{sentence}\n")
 
 
 def lock_of(config: pytest.Config, folder: Path) -> ReportLock:
-    """The lock of this run on its report folder; it ends with the run."""
+    """Return this run's lock on its report folder; it is released when the run ends."""
     from lora_checks.record.lock import ReportLock
 
     lock = config.stash.get(LOCK, None)
@@ -72,7 +72,7 @@ def lock_of(config: pytest.Config, folder: Path) -> ReportLock:
 
 
 def clear(folder: Path, approved: str, here: Path) -> list[str]:
-    """Remove what tells of an earlier verdict; return a sentence for each file that stays as it was."""
+    """Remove the files of an earlier verdict; return a sentence for each file that could not be removed."""
     from lora_checks.report.outputs import VERDICTS
 
     if approved and _is_inside(folder, approved, here):
@@ -81,12 +81,12 @@ def clear(folder: Path, approved: str, here: Path) -> list[str]:
             "was removed, and it is not the verdict of this run; keep the approved report elsewhere, or name "
             "another folder with --lora-report"
         ]
-    unfinished = folder.glob(".*.part")  # of a run that was killed while it wrote
+    unfinished = folder.glob(".*.part")  # left by a run that was killed while it wrote
     return remove([*(folder / name for name in VERDICTS), *unfinished])
 
 
 def _is_inside(folder: Path, approved: str, here: Path) -> bool:
-    """Whether an approved report, a file or a folder and perhaps ``#name``, is that of ``folder``."""
+    """Tell whether the approved report (a file or folder, perhaps with ``#name``) lies in ``folder``."""
     for text in (approved, approved.rpartition("#")[0]):
         path = (here / text).resolve()
         if text and folder.resolve() in (path, path.parent) and path.exists():
@@ -95,12 +95,12 @@ def _is_inside(folder: Path, approved: str, here: Path) -> bool:
 
 
 def junit_path(given: str, here: Path) -> Path:
-    """The file that ``--junitxml`` names, as pytest reads it."""
+    """Return the file that ``--junitxml`` names, as pytest reads it."""
     return here / os.path.expanduser(os.path.expandvars(given))  # noqa: PTH111  # in pytest's own order
 
 
-def read(arguments: Sequence[str], here: Path) -> Told | None:
-    """Read the places from a raw command line; None where it does not ask for the gate."""
+def read(arguments: Sequence[str], here: Path) -> Targets | None:
+    """Read the targets from a raw command line; return None if it does not ask for the gate."""
     parser = _Parser(add_help=False, allow_abbrev=False, fromfile_prefix_chars="@")
     for name in ("lora", "lora-images", "images"):
         parser.add_argument(f"--{name}", dest=name, nargs="?", const="", action="append", default=[])
@@ -113,7 +113,7 @@ def read(arguments: Sequence[str], here: Path) -> Told | None:
         parser.add_argument(*names, dest=dest, nargs="?")
     try:
         options = vars(parser.parse_known_args(list(arguments))[0])
-    except (ValueError, OSError):  # pytest says what is wrong with it
+    except (ValueError, OSError):  # pytest reports what is wrong with it
         return None
     certain = bool(options["lora"] or options["lora-images"])
     if not (certain or options["images"]):
@@ -122,11 +122,11 @@ def read(arguments: Sequence[str], here: Path) -> Told | None:
     report = here / options["report"] if options["report"] else store / REPORT
     junit = junit_path(options["junit"], here) if options["junit"] else None
     bare = {argument.partition("=")[0] for argument in arguments} & {"--report", "--store"}
-    return Told(report, junit, options["approved"] or "", certain, own=not bare)
+    return Targets(report, junit, options["approved"] or "", certain, ours=not bare)
 
 
-def _told(config: pytest.Config) -> Told | None:
-    """None, too, for a run that only lists, and writes no report."""
+def _targets(config: pytest.Config) -> Targets | None:
+    """Return None, too, for a run that only lists, and writes no report."""
     given = getattr(config, "known_args_namespace", None)
     if given is not None and (given.collectonly or given.help or given.version):
         return None
@@ -148,12 +148,12 @@ def _from_file(config: pytest.Config) -> list[str]:
 
 
 def _is_worker() -> bool:
-    """A worker of pytest-xdist, and no run of its own that such a worker has started."""
+    """Tell whether this is a worker of pytest-xdist, and not a run that such a worker has started."""
     return "PYTEST_XDIST_WORKER" in os.environ and sys.argv[:1] == ["-c"]
 
 
 def _is_report(folder: Path) -> bool:
-    """Whether a report of the gate is there, whole or begun."""
+    """Tell whether the folder holds a report of the gate, finished or not."""
     try:
         if (folder / "verdicts.jsonl").is_file():
             return True
@@ -164,7 +164,7 @@ def _is_report(folder: Path) -> bool:
 
 
 def remove(paths: Sequence[Path]) -> list[str]:
-    """Remove files; return a sentence for each that stays as it was."""
+    """Remove files; return a sentence for each that could not be removed."""
     return list(_remove(paths))
 
 
@@ -184,7 +184,7 @@ def _remove(paths: Sequence[Path]) -> Iterator[str]:
 
 
 def _emptied(path: Path) -> bool:
-    """In a folder in which nothing can be deleted a file can often be written."""
+    """Empty a file; where nothing can be deleted, files can often be written."""
     try:
         with path.open("w"):
             return True

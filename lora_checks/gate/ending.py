@@ -1,8 +1,8 @@
-"""What a run leaves behind: its files agree with its exit status, or none of them tells of a PASS.
+"""The files that a run leaves behind: they agree with its exit status, or none of them reports a PASS.
 
 A run that has passed every row can still go wrong: another plugin fails, the disk is full, somebody presses
-Ctrl-C. So the files of a PASS are written without their names, and the JUnit file with an error in it; both
-are made public when everything else has ended well. A run that is killed before leaves nothing that approves.
+Ctrl-C. So the files of a PASS are first written under temporary names, and the JUnit file with an error;
+both are published when everything else has ended well. If the run is killed before, no file reports a PASS.
 """
 
 from __future__ import annotations
@@ -25,15 +25,17 @@ Document = dict[str, Any]
 
 
 class Ending:
+    """Writes, publishes and withdraws the files of one run."""
+
     def __init__(self, folder: Path, junit: JunitFile) -> None:
         self.folder, self.junit = folder, junit
         self.document: Document = {}
         self.trouble = ""  # why the report could not be written
-        self.passed = False  # its files are public
+        self.passed = False  # the files of a PASS are published
         self._held: Held | None = None
 
     def write(self, document: Document) -> None:
-        """Write the outputs of a run that did not pass; keep those of a PASS back."""
+        """Write the outputs of a run; hold back those of a PASS until `publish`."""
         self.document = document
         try:
             if document["outcome"] == "PASS":
@@ -46,21 +48,23 @@ class Ending:
             self.document = documents.spoiled(document, self.trouble)
 
     def publish(self) -> None:
-        """Make the PASS public. Raises `StoreError`; then nothing tells of it."""
+        """Publish the files of a PASS. Raises `StoreError`; then no file reports a PASS."""
         if self._held is None:
             return
         try:
             self.junit.acquit()
             self._held.publish()
         except (OSError, StoreError) as error:
-            path = f"the JUnit file {self.junit.path} could not be written"
-            said = str(error) if isinstance(error, StoreError) else f"{path} ({error.strerror or error})"
-            self.withdraw(said)
-            raise StoreError(said) from error
+            reason = str(error)
+            if not isinstance(error, StoreError):
+                cause = error.strerror or error
+                reason = f"the JUnit file {self.junit.path} could not be written ({cause})"
+            self.withdraw(reason)
+            raise StoreError(reason) from error
         self.passed = True
 
     def withdraw(self, reason: str) -> None:
-        """Nothing of the run tells of a PASS any more; its report says ``reason``, if it can be written."""
+        """Remove every file that reports a PASS, and try to write a report with the reason."""
         if self._held is not None:
             self._held.discard()
         self.passed, self._held = False, None
@@ -75,7 +79,7 @@ class Ending:
             sys.stderr.write(f"{printable(sentence)}\n")
 
     def summarise_for_ci(self) -> None:
-        """The summary of a job of GitHub Actions; that it cannot be written changes no verdict."""
+        """Append to the summary of a GitHub Actions job; a failure to do so changes no verdict."""
         path = os.environ.get("GITHUB_STEP_SUMMARY")
         try:
             if path:

@@ -1,6 +1,6 @@
-"""The fixtures of a gating run, for the gate's own checks and for yours.
+"""The fixtures of a gating run, for the gate's checks and for yours.
 
-A check of your own is an ordinary test; give its folder after the gate's options::
+A check of your own is an ordinary test; name its folder after the gate's options::
 
     pytest --lora person.safetensors my_checks/
 
@@ -18,6 +18,7 @@ import pytest
 from lora_checks.core.records import ImageSet, Lora, Measurement, Policy, Proof, Threshold, Verdict
 from lora_checks.gate.run import GateRun
 from lora_checks.gate.session import SESSION, Session
+from lora_checks.images.source import Evidence
 
 
 @pytest.fixture(scope="session")
@@ -40,22 +41,28 @@ def policy(gate_session: Session) -> Policy:
 def lora(request: pytest.FixtureRequest, gate_session: Session) -> Lora:
     """The LoRA under test, read and checked. Tests that use it run once for each ``--lora``.
 
-    With ``--lora-images`` alone nothing is known but a name: its ``sha256`` is empty.
+    With ``--lora-images`` and no ``--lora``, only the name is known: the ``sha256`` is empty.
     """
     return gate_session.loras[request.param].read()
 
 
 @pytest.fixture(scope="session")
 def proof(lora: Lora, gate_run: GateRun) -> Proof:
-    """What the LoRA was measured to do on the base; an error if a part of it does not arrive there."""
+    """What the LoRA does on the base, as measured; an error if a part of it is not applied."""
     return gate_run.source.prove(lora)
+
+
+@pytest.fixture(scope="session")
+def evidence(lora: Lora, gate_run: GateRun) -> Evidence:
+    """What shows that the images are the LoRA's: the proof, or whose pictures they are."""
+    return gate_run.source.evidence(lora)
 
 
 @pytest.fixture(scope="session")
 def images(lora: Lora, gate_run: GateRun) -> ImageSet:
     """The images made with the LoRA: every prompt of the policy with every seed.
 
-    With ``--lora-until-decided`` as many of them as it took.
+    With ``--lora-until-decided``, as many of them as it took.
     """
     return gate_run.images_of(lora)
 
@@ -76,22 +83,24 @@ def references(gate_run: GateRun) -> ImageSet:
 def measure(gate_run: GateRun) -> Callable[..., Measurement]:
     """``measure(metric, images, stat="mean", pairing="", against="references", network="") -> Measurement``.
 
-    ``pairing`` and ``network`` are the metric's own unless named; ``stat="share_at_least", at=0.5`` counts
-    images, ``gain=True`` takes the value without the LoRA off, ``against="baseline"`` compares with it.
-    Works on any `ImageSet`; nothing is measured twice. Raises `ConfigError` for an unknown metric and
-    `MeasureError` where no finite value can be had.
+    ``pairing`` and ``network`` default to the metric's own; ``stat="share_at_least", at=0.5`` counts images,
+    ``gain=True`` subtracts the value without the LoRA, ``against="baseline"`` compares with the base's images.
+    Any `ImageSet` can be measured; nothing is measured twice. Raises `ConfigError` for an unknown metric and
+    `MeasureError` if there is no finite value.
     """
     return gate_run.measurer.measure
 
 
 @pytest.fixture
 def measurement(threshold: Threshold, lora: Lora, images: ImageSet, gate_run: GateRun) -> Measurement:
-    """What the row asks for; trouble here is a JUnit error, and only the judging can be a failure."""
+    """The row's measurement. Trouble here is a JUnit error; only judging can fail the test."""
     return gate_run.measurement(threshold, lora, images)
 
 
 @pytest.fixture
 def record_verdict(request: pytest.FixtureRequest, gate_session: Session) -> Callable[[Verdict], None]:
+    """``record_verdict(verdict)`` attaches the verdict of a row to its test."""
+
     def record(verdict: Verdict) -> None:
         gate_session.attach(request.node, verdict)
 

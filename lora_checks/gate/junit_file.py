@@ -1,9 +1,10 @@
-"""The JUnit file of a gating run, which pytest writes: it has a failure in it unless the run is a PASS."""
+"""The JUnit file of a gating run. Pytest writes it; it contains a failure unless the run is a PASS."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ PLACE = junit.CLASS.replace(".", "/")
 
 
 class JunitFile:
-    """Of ``--junitxml``; without it nothing here has an effect."""
+    """The file of ``--junitxml``; without that option no method does anything."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
+    def __init__(self, plugins: Callable[[], Iterable[object]]) -> None:
+        self._plugins = plugins  # pytest's, of which the writer of the file is one
         self._name = ""
-        self._unfinished: bytes | None = None  # as it was before the run was known to be a PASS
+        self._unfinished: bytes | None = None  # the content before the run was known to be a PASS
 
     def add_property(self, name: str, value: str) -> None:
         for writer in self._writers:
@@ -38,7 +39,7 @@ class JunitFile:
             self.add_property(f"{prefix}.{name}", value)
 
     def fail(self, reason: str) -> None:
-        """A file without a failure is a PASS to whoever reads it."""
+        """Add a failed test case: whoever reads a file without a failure takes it for a PASS."""
         for writer in self._writers:
             writer.pytest_runtest_logreport(
                 pytest.TestReport(
@@ -52,14 +53,14 @@ class JunitFile:
             )
 
     def acquit(self) -> None:
-        """Take out the error that stood for a run that had not ended. Raises `OSError`."""
+        """Remove the failure that marked the run as unfinished. Raises `OSError`."""
         path = self._path
         if path is not None and path.is_file():
             self._unfinished = path.read_bytes()
             write_atomically(path, junit.acquitted(self._unfinished))
 
     def revoke(self) -> str:
-        """Undo `acquit`, and remove what is only part of a file; return a sentence if that cannot be done."""
+        """Undo `acquit`, and remove a file that was written in part; return a sentence if that fails."""
         path = self._path
         if path is None or not path.is_file():
             return ""
@@ -78,18 +79,18 @@ class JunitFile:
 
     @property
     def path(self) -> str:
-        """As pytest shows it; "" where there is none. The writer is gone before the run has quite ended."""
+        """The path as pytest shows it; "" if there is no file."""
+        # pytest removes the writer before the run has quite ended
         self._name = next((str(writer.logfile) for writer in self._writers), self._name)
         return self._name
 
     @property
     def _path(self) -> Path | None:
-        """Where a link leads: pytest writes there."""
+        """The file that pytest writes: the target, if the path is a link."""
         with contextlib.suppress(OSError, RuntimeError):
             return Path(os.path.realpath(self.path)) if self.path else None
         return None
 
     @property
     def _writers(self) -> list[Any]:
-        plugins = self._config.pluginmanager.get_plugins()
-        return [plugin for plugin in plugins if hasattr(plugin, "add_global_property")]
+        return [plugin for plugin in self._plugins() if hasattr(plugin, "add_global_property")]

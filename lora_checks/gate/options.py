@@ -1,4 +1,4 @@
-"""The gate's options. Each begins with ``--lora``: pytest's other names belong to the projects it runs in."""
+"""The gate's options. Each begins with ``--lora``: other names belong to the projects that pytest runs in."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--lora-images-from": {
         "action": "append",
         "metavar": "SPEC",
-        "help": "their prompts and seeds: a pattern such as {prompt}_{seed}.png, or a CSV "
+        "help": "where their prompts and seeds are: a pattern such as {prompt}_{seed}.png, or a CSV "
         "(default: metadata)",
     },
     "--lora-images-made-with": {
@@ -76,12 +76,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--lora-until-decided": {
         "metavar": "MAX",
         "type": int,
-        "help": "look after every batch, and go on until every row is decided or MAX images of a LoRA "
+        "help": "judge after every batch, and go on until every row is decided or MAX images of a LoRA "
         "are made",
     },
     "--lora-baseline": {
         "metavar": "REPORT",
-        "help": "report.json of the last approved release, to be no worse than; none where there is none yet",
+        "help": "report.json of the last approved release, to be no worse than; none if there is none yet",
     },
     "--lora-device": {
         "default": "auto",
@@ -92,7 +92,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "default": "auto",
         "choices": ("auto", "float32", "float16", "bfloat16"),
         "metavar": "FORMAT",
-        "help": "of the pipeline: float32, float16, bfloat16 or auto (default: auto, half on cuda only)",
+        "help": "number format of the pipeline: float32, float16, bfloat16 or auto (default: auto, "
+        "half on cuda only)",
     },
     "--lora-batch-size": {
         "type": int,
@@ -103,7 +104,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "default": "none",
         "choices": ("none", "model", "sequential"),
         "metavar": "HOW",
-        "help": "keep what does not compute off the accelerator: none, model or sequential (default: none)",
+        "help": "move idle weights off the accelerator: none, model or sequential (default: none)",
     },
     "--lora-save-memory": {
         "metavar": "WAYS",
@@ -111,24 +112,51 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "the last two change pixels a little",
     },
 }
-# The names of version 0.1. They are not registered, so that another plugin or a conftest.py can have them;
-# `lora_checks.gate.command_line` reads those that nobody has.
+# The names of version 0.1. They are not registered, so that another plugin or a conftest.py can define them;
+# `lora_checks.gate.command_line` reads those that nobody defines.
 _BARE = (
     *("images", "images-from", "baseline-images", "policy", "thresholds", "prompts", "references", "base"),
     *("store", "report", "log", "seeds", "until-decided", "baseline", "device", "dtype", "batch-size"),
     *("offload", "save-memory"),
 )
+NEEDS_LORA = (  # options that say nothing unless the gate runs
+    *("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds", "scale"),
+    *("until_decided", "baseline", "log"),
+)
+NEEDS_IMAGES = ("images_from", "images_made_with", "baseline_images")
 BARE = {"--with-lora": "--lora-with", **{f"--{name}": f"--lora-{name}" for name in _BARE}}
 
 
+def out_of_place(option: Any) -> str:
+    """Return what is wrong with options for pictures or LoRAs that no option names; "" if nothing is."""
+    if option.lora_images is None:
+        for name in NEEDS_IMAGES:
+            if getattr(option, f"lora_{name}") is not None:
+                return f"--lora-{name.replace('_', '-')} is for --lora-images DIR: say which pictures"
+    if not gates(option):
+        for name in NEEDS_LORA:
+            if getattr(option, f"lora_{name}") is not None:
+                return (
+                    f"--lora-{name.replace('_', '-')} is for the LoRA gate: say which LoRA with --lora PATH "
+                    "or which pictures with --lora-images DIR"
+                )
+    return ""
+
+
+def gates(option: Any) -> bool:
+    """Tell whether the options ask for the gate."""
+    return bool(option.lora) or option.lora_images is not None
+
+
 def add_options(parser: pytest.Parser) -> None:
+    """Register the gate's options with pytest."""
     group = parser.getgroup("lora_checks", "LoRA release gate (lora_checks)")
     for name, attributes in OPTIONS.items():
         group.addoption(name, dest=destination(name), **attributes)
 
 
 def add_bare(parser: pytest.Parser, names: Collection[str]) -> None:
-    """Register bare names as second names that ``--help`` does not show."""
+    """Register bare names as aliases that ``--help`` does not show."""
     group = parser.getgroup("lora_checks")
     for name in names:
         attributes = {**OPTIONS[BARE[name]], "help": argparse.SUPPRESS}
@@ -136,5 +164,5 @@ def add_bare(parser: pytest.Parser, names: Collection[str]) -> None:
 
 
 def destination(name: str) -> str:
-    """Where pytest keeps an option's value: ``--lora-images`` is ``config.option.lora_images``."""
+    """Return the attribute of an option's value: ``--lora-images`` is ``config.option.lora_images``."""
     return name.removeprefix("--").replace("-", "_")

@@ -31,14 +31,14 @@ GENERATING = {
 
 @dataclass(frozen=True, slots=True)
 class Folder(Candidate):
-    """Pictures of a LoRA whose file is not there."""
+    """Pictures of a LoRA without its file."""
 
     def read(self) -> Lora:
         return Lora(self.path, self.name, "", "pictures", (), (), {}, 0)
 
 
 def provided_candidates(option: Any, here: Path) -> dict[str, Candidate]:
-    """The LoRA file if there is one, and else each folder, by its name. Raises `ConfigError`."""
+    """Return the LoRA file, or each folder if there is no file, by its name. Raises `ConfigError`."""
     folders = _folders(option, here)
     for name, spelling in GENERATING.items():
         if getattr(option, f"lora_{name}", None):
@@ -48,27 +48,30 @@ def provided_candidates(option: Any, here: Path) -> dict[str, Candidate]:
             raise ConfigError(f"{MADE_WITH} says what the pictures call the file of --lora; name the file")
         whole = [Path(f"{folder.resolve()}.folder") for folder in folders]  # a folder's name has no ending
         return {name: Folder(name, path) for name, path in zip(lora_names(whole), folders, strict=True)}
-    found = candidates(option.lora, None, here)
-    if len(found) != 1:
-        raise ConfigError(f"{OPTION} holds the pictures of one LoRA, and --lora names {len(found)} files")
+    files = candidates(option.lora, None, here)
+    if len(files) != 1:
+        raise ConfigError(f"{OPTION} holds the pictures of one LoRA, and --lora names {len(files)} files")
     if len(folders) != 1:
         raise ConfigError(
             f"{OPTION} names {len(folders)} folders, and --lora one file: name the folder of its pictures "
-            "alone, or gate the folders without --lora"
+            "only, or gate the folders without --lora"
         )
-    return found
+    return files
 
 
 def open_provided(
     option: Any, here: Path, policy: Policy, store: Path, progress: Callable[[str], Progress]
 ) -> GateRun:
-    """Raises `ConfigError`; what is wrong inside a folder is a verdict."""
+    """Open a run on pictures made elsewhere.
+
+    Raises `ConfigError` for wrong options; what is wrong inside a folder is a verdict.
+    """
     prompts, folders = policy.prompts, _folders(option, here)
     spec, without = _only(FROM, option.lora_images_from), _only(BASELINE_OPTION, option.lora_baseline_images)
     made_with = _only(MADE_WITH, option.lora_images_made_with)
     names = read_names(spec, here, [prompt.id for prompt in prompts.prompts]) if spec is not None else None
     base = _folder(BASELINE_OPTION, without, here) if without is not None else None
-    given = {
+    provided = {
         folder: GivenImages(
             folder,
             prompts,
@@ -80,28 +83,28 @@ def open_provided(
         for folder in folders
     }
     device = choose_device(option.lora_device)
-    return join(policy, Store(store), ProvidedImages(given), device, progress)
+    return join(policy, Store(store), ProvidedImages(provided), device, progress)
 
 
-def _only(option: str, given: list[str] | None) -> str | None:
-    """Of two the last would be taken, in silence."""
-    if given and len(given) > 1:
-        raise ConfigError(f"{option} is given {len(given)} times; it is for all folders, so give it once")
-    return given[0] if given else None
+def _only(option: str, values: list[str] | None) -> str | None:
+    """Return the only value; refuse several, of which pytest would silently take the last."""
+    if values and len(values) > 1:
+        raise ConfigError(f"{option} is given {len(values)} times; it is for all folders, so give it once")
+    return values[0] if values else None
 
 
 def _folders(option: Any, here: Path) -> list[Path]:
-    found = [_folder(OPTION, each, here) for each in option.lora_images]
-    twice = [folder for i, folder in enumerate(found) if folder.resolve() in map(Path.resolve, found[:i])]
+    folders = [_folder(OPTION, text, here) for text in option.lora_images]
+    twice = [folder for i, folder in enumerate(folders) if folder.resolve() in map(Path.resolve, folders[:i])]
     if twice:
         raise ConfigError(f"{OPTION}: {twice[0]} is given twice")
-    return found
+    return folders
 
 
-def _folder(option: str, given: str, here: Path) -> Path:
-    if not given.strip():
+def _folder(option: str, text: str, here: Path) -> Path:
+    if not text.strip():
         raise ConfigError(f"{option}: the argument is empty (an unset variable?); name a folder")
-    folder = here / given
+    folder = here / text
     if not folder.is_dir():
-        raise ConfigError(f"{option}: {folder} is no folder; name the folder that holds the pictures")
+        raise ConfigError(f"{option}: {folder} is not a folder; name the folder that holds the pictures")
     return folder

@@ -1,8 +1,8 @@
-"""The gate's own paths never decide which project pytest takes its configuration from.
+"""Keeps the gate's paths from deciding which project pytest takes its configuration from.
 
-Pytest looks for its root folder and configuration before it loads plugins. It does not know ``--lora`` then,
-and takes the path in ``--lora /elsewhere/x.safetensors`` for one of tests. Where that could matter, the same
-command is run again with ``--lora=/elsewhere/x.safetensors``, which is no path to pytest.
+Pytest looks for its root folder and configuration before it loads plugins. It does not know ``--lora`` yet,
+and takes the path in ``--lora /elsewhere/x.safetensors`` for a path to tests. If that could matter, the same
+command is run again with ``--lora=/elsewhere/x.safetensors``, which pytest does not take for a path.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DECIDE = (  # the files by which pytest knows a project
 
 
 class Restart:
-    """Takes the place of a run whose configuration a path of the gate's has decided."""
+    """Replaces a run whose configuration was chosen by one of the gate's paths."""
 
     def __init__(self, config: pytest.Config, names: Collection[str]) -> None:
         self.arguments = joined(expanded(config.invocation_params.args), names)
@@ -37,9 +37,9 @@ class Restart:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> int:
-        """Without what the other project's configuration has brought into this process."""
+        """Run the command again, without what the other project's configuration brought into this process."""
         if lock := config.stash.get(earlier.LOCK, None):
-            lock.release()  # the run anew takes it
+            lock.release()  # the second run takes it
         foreign = {str(path) for path in config.getini("pythonpath")}
         sys.path[:] = [path for path in sys.path if path not in foreign]
         addopts = os.environ.get("PYTEST_ADDOPTS")
@@ -53,26 +53,26 @@ class Restart:
 
 
 def asked(config: pytest.Config) -> list[str]:
-    """What stands in PYTEST_ADDOPTS and on the command line, and not in a configuration file."""
+    """Return the arguments of PYTEST_ADDOPTS and the command line, without those of a configuration file."""
     addopts = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
     return expanded([*addopts, *config.invocation_params.args])
 
 
 def needed(config: pytest.Config, parser: pytest.Parser, arguments: Sequence[str]) -> bool:
-    """Whether the configuration may be another project's; the run ends then, and `Restart` runs it anew."""
+    """Tell whether the configuration may be another project's; if so, `Restart` repeats the run."""
     names = OPTIONS.keys() | bare_names(parser, arguments)
     if not misled(arguments, names, config.invocation_params.dir):
         return False
     config.pluginmanager.register(Restart(config, names), "lora_checks.restart")
     config.known_args_namespace.noconftest = True  # nor its conftest.py
-    config.known_args_namespace.capture = "no"  # of the run anew alone
+    config.known_args_namespace.capture = "no"  # the second run captures
     return True
 
 
 def misled(arguments: Sequence[str], names: Collection[str], here: Path) -> bool:
-    """Whether a path after one of ``names`` can change where pytest looks for its configuration.
+    """Tell whether a path after one of ``names`` can change where pytest looks for its configuration.
 
-    It cannot where every path lies in the current folder, without a configuration in between.
+    It cannot if every path lies in the current folder, without a configuration file in between.
     """
     values = [value for _, value in values_of(arguments, names)]
     if not any(map(_exists, values)):
@@ -93,7 +93,7 @@ def _belongs(path: Path, here: Path) -> bool:
 def _exists(text: str) -> bool:
     try:
         return Path(_file(text)).exists()
-    except (OSError, ValueError):  # a text that is no path
+    except (OSError, ValueError):  # the text cannot be a path
         return False
 
 

@@ -38,7 +38,7 @@ class Session:
         self.config, self.run, self.record = config, run, record
         self.loras = record.facts.loras
         self.worker = hasattr(config, "workerinput")
-        self.junit = JunitFile(config)
+        self.junit = JunitFile(config.pluginmanager.get_plugins)
         self.ending = Ending(record.facts.folder, self.junit)
         self.code_of_workers: list[dict[str, Any]] = []
         self.rerun: set[str] = set()  # tests that pytest-rerunfailures runs again
@@ -185,7 +185,8 @@ class Session:
         self._publish(session)
 
     def _code(self) -> list[dict[str, Any]]:
-        return code.of_run(self.config, self.run.policy)
+        roots = (self.config.rootpath, self.config.invocation_params.dir)
+        return code.of_run(self.run.policy, self.config.pluginmanager.get_plugins(), roots)
 
     def _conclude(self, session: pytest.Session) -> None:
         """Decide what the run says, before its files are closed."""

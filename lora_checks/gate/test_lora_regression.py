@@ -1,6 +1,6 @@
 """One test for each LoRA and entry of ``regression:``, with ``--lora-baseline``: no worse than the release.
 
-What is compared is found in the fixture, where trouble is a JUnit error; only worsening fails in the body.
+The comparison is made in a fixture, where trouble is a JUnit error; only a worse value fails in the body.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def against(gate_session: Session) -> Against:
 
 @pytest.fixture
 def limited(allowance: Allowance, gate_session: Session) -> Threshold:
-    """The row of thresholds.yaml that the allowance is about."""
+    """The row of thresholds.yaml that the allowance limits."""
     return next(row for row in gate_session.run.policy.thresholds if row.name == allowance.row)
 
 

@@ -1,6 +1,6 @@
 """One test for each LoRA and row of thresholds.yaml.
 
-Measuring happens in the fixture, where trouble is a JUnit error; only bad quality fails in the body.
+Measuring happens in a fixture, where trouble is a JUnit error; only bad quality fails in the body.
 """
 
 from collections.abc import Callable
@@ -8,10 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from lora_checks.core.records import Lora, Measurement, Outcome, Threshold, Verdict
+from lora_checks.gate import rows
 from lora_checks.gate.fixtures import *  # noqa: F403  # a conftest.py cannot replace them here
 from lora_checks.gate.run import GateRun
-from lora_checks.images.gallery import shown
-from lora_checks.judge.verdict import judge
 
 
 def test_lora_threshold(
@@ -21,7 +20,7 @@ def test_lora_threshold(
     gate_run: GateRun,
     record_verdict: Callable[[Verdict], None],
 ) -> None:
-    verdict = judge(measurement, threshold, lora, images=shown(gate_run.source.folder(lora)))
+    verdict = rows.of_threshold(threshold, measurement, lora, gate_run)
     record_verdict(verdict)
     if verdict.outcome is not Outcome.PASS and verdict.required:
         pytest.fail(verdict.reason, pytrace=False)

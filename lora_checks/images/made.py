@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +19,22 @@ FILE = "made.jsonl"
 RUN = "LORA_CHECKS_RUN"  # of the environment: what the processes of a run have in common
 
 
+_RUN: ContextVar[str] = ContextVar("run", default="")
+
+
 def this_run() -> str:
-    """The same in each process of a run, so that another run's images in the same store are not counted."""
-    return os.environ.setdefault(RUN, uuid.uuid4().hex)
+    """Return the same in each process of a run, so that other runs' images in the store are not counted."""
+    return _RUN.get() or os.environ.setdefault(RUN, uuid.uuid4().hex)
+
+
+@contextmanager
+def another_run() -> Iterator[None]:
+    """Count the images that are made inside as a run's of their own, one of several in this process."""
+    token = _RUN.set(uuid.uuid4().hex)
+    try:
+        yield
+    finally:
+        _RUN.reset(token)
 
 
 def note(store: Store, spec: ImageSpec, how: Mapping[str, Any], before: Sequence[str] = ()) -> None:

@@ -59,6 +59,17 @@ def rows(text: str) -> list[str]:
     return re.findall(r"^  ((?:PASS|FAIL|ERROR) +[a-z-]+) ", text, re.M)
 
 
+def test_the_example_from_python(store: Path, tmp_path: Path) -> None:
+    (code,) = re.findall(r"^```python\n(from lora_checks import run_gate\n.*?)^```", README, re.M | re.S)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / ".lora_checks").symlink_to(store)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=900
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["PASS", str(tmp_path / ".lora_checks" / "report" / "report.json")]
+
+
 def test_commands_on_a_report(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows a run: the card, the trackers, the signature; in the order of the page."""
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)

@@ -175,7 +175,7 @@ def test_places_are_read_from_the_raw_command_line(
     assert told.report == Path("/work") / report
     assert told.junit == (None if junit is None else Path(junit))
     assert told.certain == ("--images" not in arguments)
-    assert told.own == (not {"--report", "--store"} & set(arguments))
+    assert told.ours == (not {"--report", "--store"} & set(arguments))
 
 
 @pytest.mark.parametrize("arguments", [[], ["--report", "b"], ["--", "--lora", "a"], ["--lora-seeds", "1"]])

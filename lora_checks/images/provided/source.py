@@ -50,10 +50,11 @@ class ProvidedImages:
     def evidence(self, lora: Lora) -> Evidence:
         """Decode each picture, and say whose word its prompt, seed and LoRA are."""
         folder = self._of(lora)
+        images = folder.candidate(lora).images  # first: it refuses a folder that is not complete
         sentence, words = folder.described(lora), folder.words(lora)
         pictures = {
             image.name: {"file": image.path.name, "sha256": image.sha256, **words[image.name]}
-            for image in folder.candidate(lora).images
+            for image in images
         }
         return Evidence(sentence, {"pictures": pictures})
 

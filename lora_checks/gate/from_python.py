@@ -1,0 +1,274 @@
+"""A gating run as a function: for notebooks, a trainer's hooks and schedulers.
+
+It judges what ``pytest --lora`` judges, and writes the same report. Pytest is the face for CI; here nothing
+reads a command line, a configuration file or a conftest.py, nothing exits, and the process is left as it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lora_checks.core.errors import ConfigError, StoreError
+from lora_checks.core.progress import Progress as Bar
+from lora_checks.core.records import Outcome, Verdict
+from lora_checks.core.store import Advance, Progress
+from lora_checks.gate import code, opening, options
+from lora_checks.gate.ending import Ending
+from lora_checks.gate.judging import Judging
+from lora_checks.gate.junit_file import JunitFile
+from lora_checks.gate.run_record import RunRecord
+from lora_checks.images import made
+from lora_checks.judge.verdict import RunOutcome
+from lora_checks.record import document as documents
+from lora_checks.record.lock import ReportLock
+
+PathLike = str | os.PathLike[str]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a gating run came to."""
+
+    outcome: RunOutcome
+    verdicts: tuple[Verdict, ...]
+    report: Path  # report.json; report.html, report.md and others lie beside it
+    document: dict[str, Any]  # the content of report.json
+
+    @property
+    def passed(self) -> bool:
+        """Whether the LoRAs may be released: every required row of each was judged and has passed."""
+        return self.outcome == "PASS"
+
+    @property
+    def not_passed(self) -> tuple[Verdict, ...]:
+        """The rows that did not pass, whether they are required or not."""
+        return tuple(verdict for verdict in self.verdicts if verdict.outcome is not Outcome.PASS)
+
+
+def run_gate(
+    lora: PathLike | Iterable[PathLike] = (),
+    *,
+    policy: PathLike | None = None,
+    store: PathLike | None = None,
+    report: PathLike | None = None,
+    images: PathLike | Iterable[PathLike] = (),
+    images_from: PathLike | None = None,
+    images_made_with: str | None = None,
+    baseline_images: PathLike | None = None,
+    thresholds: PathLike | None = None,
+    prompts: PathLike | None = None,
+    references: PathLike | None = None,
+    base: PathLike | None = None,
+    scale: float | Iterable[float] | None = None,
+    with_loras: PathLike | Iterable[PathLike] = (),
+    seeds: int | None = None,
+    until_decided: int | None = None,
+    baseline: PathLike | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    batch_size: int | None = None,
+    offload: str = "none",
+    save_memory: str | Iterable[str] = (),
+    say: Say | None = None,
+) -> Result:
+    """Gate LoRAs: generate their images, measure them, judge them, and write the report.
+
+    Each argument is the option of ``pytest --lora`` of the same name; README lists them. Relative paths
+    start at the current folder.
+
+    Args:
+        lora: LoRA files, folders of them, or patterns.
+        policy: folder with thresholds.yaml and prompts.yaml; the current folder if left out.
+        store: where images and measurements are kept; ".lora_checks" if left out.
+        report: folder of the report; "report" in the store if left out.
+        images: folders of pictures made elsewhere; nothing is generated then.
+        images_from: their prompts and seeds: a pattern such as "{prompt}_{seed}.png", or a CSV file.
+        images_made_with: what the pictures call the LoRA.
+        baseline_images: pictures of the same prompts and seeds without the LoRA.
+        thresholds: thresholds instead of the policy's.
+        prompts: prompts instead of the policy's.
+        references: pictures of the subject instead of the policy's.
+        base: base model instead of the policy's.
+        scale: strengths to gate each LoRA at; 1.0 if left out.
+        with_loras: LoRAs that every image is made with, the base's too: PATH or "PATH:0.7".
+        seeds: images per prompt instead of the policy's.
+        until_decided: most images of a LoRA; generate until every row is decided.
+        baseline: report.json of the last approved release, or "none".
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        dtype: number format of the pipeline: "auto", "float32", "float16" or "bfloat16".
+        batch_size: images generated at a time.
+        offload: "none", "model" or "sequential".
+        save_memory: one or more of "vae-slicing", "vae-tiling", "attention-slicing".
+        say: called with each line of progress and each warning; silent if left out.
+
+    Returns:
+        The result. Bad quality, a damaged LoRA and trouble in measuring are verdicts, not exceptions.
+
+    Raises:
+        ConfigError: the arguments or the policy are wrong. Nothing was judged.
+        PrerequisiteError: this machine lacks a device or a package.
+        StoreError: the store or the report cannot be written, or another run is writing this report.
+        LoraChecksError: anything else that ends a run before or after its verdicts; the base of all of these.
+
+    Example:
+        >>> from lora_checks import run_gate
+        >>> result = run_gate("person.safetensors", policy="policy")  # doctest: +SKIP
+        >>> result.outcome  # doctest: +SKIP
+        'PASS'
+    """
+    arguments = _arguments(
+        lora=lora,
+        lora_policy=policy,
+        lora_store=store,
+        lora_report=report,
+        lora_images=images,
+        lora_images_from=images_from,
+        lora_images_made_with=images_made_with,
+        lora_baseline_images=baseline_images,
+        lora_thresholds=thresholds,
+        lora_prompts=prompts,
+        lora_references=references,
+        lora_base=base,
+        lora_scale=_joined(scale),
+        lora_with=with_loras,
+        lora_seeds=seeds,
+        lora_until_decided=until_decided,
+        lora_baseline=baseline,
+        lora_device=device,
+        lora_dtype=dtype,
+        lora_batch_size=batch_size,
+        lora_offload=offload,
+        lora_save_memory=_joined(save_memory),
+    )
+    option = _parsed(arguments)
+    with ExitStack() as at_end:
+        at_end.enter_context(made.another_run())
+        at_end.enter_context(_libraries_as_they_were())
+        return _gated(option, Path.cwd(), shlex.join(["pytest", *arguments]), _Voice(say), at_end)
+
+
+def _gated(option: Any, here: Path, command: str, voice: _Voice, at_end: ExitStack) -> Result:
+    folder = opening.report_folder(option, here)
+    lock = ReportLock(folder, command)
+    at_end.callback(lock.release)
+    lock.require(opening.WAY_OUT)
+    opening.clear(folder, option, here)
+    opened = opening.open_run(option, here, here / (option.lora_policy or ""), voice)
+    opening.prepare(folder)
+    lock.require(opening.WAY_OUT)  # the folder exists now
+    opening.enter_store(opened.run, at_end.callback)
+    opening.check(opened, voice)
+    record = opened.record(folder, command, files=bool(option.lora))
+    opening.warn_of_another_setting(record, voice)
+    for candidate in opened.loras.values():
+        for verdict in Judging(record, candidate).verdicts():
+            record.enter(verdict)
+    return _ended(record, here)
+
+
+def _ended(record: RunRecord, here: Path) -> Result:
+    for verdict in list(record.changed_files()):
+        record.enter(verdict)
+    policy, folder = record.facts.run.policy, record.facts.folder
+    files = code.of_run(policy, roots=(here,) if code.uses_other_code(policy) else ())
+    ending = Ending(folder, JunitFile(tuple))
+    ending.write(record.document(files))
+    if ending.trouble:
+        raise StoreError(ending.trouble)
+    if ending.document["outcome"] == "PASS":
+        ending.publish()
+    verdicts = tuple(record.ledger.verdicts.values())
+    return Result(ending.document["outcome"], verdicts, folder / documents.NAME, ending.document)
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the gate's options without pytest. Raises `ConfigError`."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    for name, attributes in options.OPTIONS.items():
+        parser.add_argument(name, dest=options.destination(name), **attributes)
+    option = parser.parse_args(list(arguments))
+    if not options.gates(option):
+        raise ConfigError("run_gate: nothing to gate; name LoRA files, or folders of pictures with images=")
+    if wrong := options.out_of_place(option):
+        raise ConfigError(wrong)
+    return option
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message)
+
+
+@contextmanager
+def _libraries_as_they_were() -> Iterator[None]:
+    """Let diffusers and transformers log again as they did: a pipeline of the gate silences them."""
+    names = ("diffusers.utils.logging", "transformers.utils.logging")
+    before = {name: _loudness(sys.modules[name]) for name in names if name in sys.modules}
+    try:
+        yield
+    finally:
+        for name in names:
+            if name in sys.modules:
+                _set_loudness(sys.modules[name], *before.get(name, (logging.WARNING, True)))  # or as imported
+
+
+def _loudness(library: Any) -> tuple[int, bool]:
+    return library.get_verbosity(), library.is_progress_bar_enabled()
+
+
+def _set_loudness(library: Any, verbosity: int, progress: bool) -> None:
+    library.set_verbosity(verbosity)
+    (library.enable_progress_bar if progress else library.disable_progress_bar)()
+
+
+class _Voice:
+    """Hands progress and warnings to the caller, a line at a time."""
+
+    def __init__(self, say: Say | None) -> None:
+        self._say = say
+
+    def bar(self, what: str) -> Progress:
+        @contextmanager
+        def opened(total: int) -> Iterator[Advance]:
+            with Bar(total, what, self.say, interactive=False) as bar:
+                yield bar.advance
+
+        return opened
+
+    def say(self, text: str) -> None:
+        for line in text.splitlines() if self._say else ():
+            if line and self._say:
+                self._say(line)
+
+    say_once = say
+
+
+def _arguments(**options_: object) -> list[str]:
+    """Write the options as a command line; what is left out or empty is not written."""
+    arguments: list[str] = []
+    for destination, value in options_.items():
+        name = f"--{destination.replace('_', '-')}"
+        if value is None:
+            continue
+        values = [value] if isinstance(value, str | os.PathLike | int | float) else value
+        assert isinstance(values, Iterable)
+        arguments += [f"{name}={os.fspath(v) if isinstance(v, os.PathLike) else v}" for v in values]
+    return arguments
+
+
+def _joined(value: object) -> str | None:
+    """Return several values as the command line takes them: "0.6,0.8"; None if there are none."""
+    if value is None or isinstance(value, str):
+        return value or None
+    values = value if isinstance(value, Iterable) else [value]
+    return ",".join(map(str, values)) or None
