@@ -84,7 +84,7 @@ def measure(gate_run: GateRun) -> Callable[..., Measurement]:
     """``measure(metric, images, stat="mean", pairing="", against="references", network="") -> Measurement``.
 
     ``pairing`` and ``network`` default to the metric's own; ``stat="share_at_least", at=0.5`` counts images,
-    ``gain=True`` subtracts the value without the LoRA, ``against="baseline"`` compares with the base's images.
+    ``gain=True`` subtracts the value without the LoRA, ``against="baseline"`` compares with the base.
     Any `ImageSet` can be measured; nothing is measured twice. Raises `ConfigError` for an unknown metric and
     `MeasureError` if there is no finite value.
     """
