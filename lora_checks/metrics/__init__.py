@@ -1,6 +1,6 @@
 """Metrics by name: short pure functions of arrays, declared with `metric`.
 
-A function gets what its declaration asks for:
+The declaration decides which arguments a function gets and what it returns, for each image or for the set:
 
 =============  ======================================================  =========================
 against        arguments                                               per image -> / per set ->
@@ -13,16 +13,18 @@ against        arguments                                               per image
 ``siblings``   ``x`` (N, D)                                            (N, N): only images of one prompt count
 =============  ======================================================  =========================
 
-``extractor`` names the network: a slot of the policy's ``networks:``, "*" for whichever the row names, or
+``extractor`` names the network: a slot of the policy's ``networks:``, "*" for the one that the row names, or
 "" for none (the function gets pixels). An (N, M) result is reduced by the row's ``pairing`` (nearest, mean,
-named, sorted); ``closer`` says which values are near, where that is not the better direction.
+named, sorted); ``closer`` says which values mean nearer, where that is not the better direction.
 
-A metric that ``takes`` "distances" gets those of a network of pairs (LPIPS), (N, M) or row-paired (N,), as
-its only argument; "picture" and "pair" get one or two pictures, (H, W, 3) uint8, and return a number.
-A metric that says yes or no of each image is ``two_valued``: its values are the two ends of ``range``, and
-the interval of its mean is the exact one of a share of images. Missing values are NaN, never zero. What a
-function says of pictures is stored until its source changes, or that of what it names in its own file; raise
-``version`` where something else changed.
+A metric that ``takes`` "distances" gets the distances from a network of pairs (LPIPS), (N, M) or for paired
+rows (N,), as its only argument. One that takes a "picture" or a "pair" gets one or two pictures, (H, W, 3)
+uint8, and returns a number. A metric that answers yes or no for each image is ``two_valued``: its values are
+the two ends of ``range``, and its mean has the exact interval of a share of images. Missing values are NaN,
+never zero.
+
+Results for pictures are stored until the source of the function changes, or of what it uses in the same file;
+raise ``version`` when anything else changes.
 """
 
 from __future__ import annotations
@@ -75,10 +77,26 @@ def metric(
     unbiased: bool = False,
     two_valued: bool = False,
 ) -> Callable[[F], F]:
-    """Declare a metric under the function's own name.
+    """Declare the decorated function as a metric under its name.
 
-    Raises `ConfigError` if another file declared a metric of that name, and for ``two_valued`` without two
-    numbers in ``range``.
+    Args:
+        extractor: Slot of the network, "*" for the one that the row names, "" for none.
+        against: What each image is compared with; see the table above.
+        per: Whether the metric has a value for each image or one for the set.
+        better: Which values are better.
+        range: The least and the largest value.
+        takes: What the function gets; see above.
+        version: Part of the identity of stored results.
+        text: Template of the prompt for a network of texts.
+        pairing: How (N, M) becomes (N,), where the row does not say.
+        closer: Which values mean nearer to the other picture; by default ``better``.
+        moments: Whether it can compare with mean and covariance in place of pictures.
+        unbiased: For a set: whether few images give no larger value than many.
+        two_valued: Whether each value is one of the two ends of ``range``.
+
+    Raises:
+        ConfigError: Another file declared a metric of that name, or a two-valued metric has no two finite
+            numbers in ``range``.
     """
 
     def declare(fn: F) -> F:
@@ -90,7 +108,7 @@ def metric(
         if two_valued and (per == "set" or not all(map(math.isfinite, range))):
             raise ConfigError(
                 f"metric '{fn.__name__}' is declared two_valued, so each image has one of the two numbers "
-                "of `range`: give it two finite ones, and per='image'"
+                "of `range`: give two finite numbers, and per='image'"
             )
         settings = (extractor, against, per, better, range, takes, version, text, pairing)
         _declared[fn.__name__] = Metric(
@@ -102,7 +120,7 @@ def metric(
 
 
 def get(name: str) -> Metric:
-    """The declared metric; `ConfigError` with the nearest name where there is none."""
+    """Return the declared metric; raise `ConfigError` with the nearest name if there is none."""
     if name in BUILTIN:
         import_module(BUILTIN[name])
     if name not in _declared:

@@ -13,11 +13,11 @@ from lora_checks.metrics.vectors import Array, cosines, unit
 def clip_score(x: Array, y: Array) -> NDArray[np.float64]:
     """(N, D), (N, D) -> (N,) raw cosine in [-1, 1] of each image and its own prompt; higher is closer.
 
-    Its scale belongs to the model: 0.26 is a match for ViT-B/32 and means nothing for another. Other tools
+    The scale depends on the model: 0.26 is a match for ViT-B/32 and means nothing for another. Other tools
     print 100 times this number.
     """
-    own: NDArray[np.float64] = (unit(x) * unit(y)).sum(axis=1)
-    return own
+    products: NDArray[np.float64] = (unit(x) * unit(y)).sum(axis=1)
+    return products
 
 
 @metric(
@@ -40,9 +40,10 @@ def clip_s(x: Array, y: Array) -> NDArray[np.float64]:
 def clip_choice(x: Array, y: Array) -> NDArray[np.float64]:
     """(N, D), (T, D) -> (N,) 1 where an image is more like the row's first text than like any other, else 0.
 
-    CLIP's own way of classifying (Radford et al. 2021): texts "a person wearing glasses" and "a person
-    without glasses" on the images of prompts with glasses; the mean is the share that shows them, higher is
-    better. Chance is 1/T. CLIP reads "without" and counts badly: try the texts on real pictures first.
+    This is how CLIP classifies (Radford et al. 2021). With the texts "a person wearing glasses" and "a person
+    without glasses" on the images of prompts with glasses, the mean is the share of images that show glasses;
+    higher is better. Chance is 1/T. CLIP is bad at "without" and at counting: try the texts on real pictures
+    first.
     """
     likeness = cosines(x, y)
     chosen = likeness[:, 0] > likeness[:, 1:].max(axis=1)

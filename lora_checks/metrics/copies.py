@@ -1,8 +1,9 @@
 """Has it learned the subject, or the training pictures?
 
-Near is relative: two real photos of one person may be alike, too. So the distance of an image to the training
-picture next to it is held against the distance of that picture to the next of its own kind, which is how
-authenticity is defined (Alaa et al. 2022). Distances are Euclidean between directions of embeddings.
+Near is relative: two real photos of one person may be alike, too. So the distance from an image to the
+nearest training picture is compared with the distance from that picture to its nearest other training
+picture, as in the definition of authenticity (Alaa et al. 2022). Distances are Euclidean, between embeddings
+of length one.
 """
 
 from __future__ import annotations
@@ -21,22 +22,24 @@ INFINITY = float("inf")
 def copy_ratio(x: Array, y: Array) -> NDArray[np.float64]:
     """(N, D), (M, D) -> (N,) d(image, nearest training picture) / d(that picture, its nearest other one).
 
-    0 is a copy, below 1 the image is closer to a training picture than any other training picture is;
-    higher is further from copying. NaN where the image has no embedding.
+    0 is a copy. Below 1, the image is closer to a training picture than any other training picture is.
+    Higher is further from copying. NaN where the image has no embedding.
     """
     x, y = unit(x), unit(y)
     if len(y) < 2:
-        raise MeasureError(f"the nearest training picture needs another to compare with; there are {len(y)}")
+        raise MeasureError(
+            f"this metric compares training pictures with each other, so it needs 2 or more, not {len(y)}"
+        )
     among = distances(y, y)
     np.fill_diagonal(among, INFINITY)
-    there = np.isfinite(x).all(axis=1)
-    to_training = distances(x[there], y)
+    usable = np.isfinite(x).all(axis=1)
+    to_training = distances(x[usable], y)
     nearest = to_training.argmin(axis=1)
-    of_its_own = among[nearest].min(axis=1)
-    if (of_its_own == 0).any():
-        raise MeasureError("two training pictures are the same picture; remove one of them")
+    to_other_training = among[nearest].min(axis=1)
+    if (to_other_training == 0).any():
+        raise MeasureError("two training pictures are equal; remove one of them")
     ratio = np.full(len(x), np.nan)
-    ratio[there] = to_training.min(axis=1) / of_its_own
+    ratio[usable] = to_training.min(axis=1) / to_other_training
     return ratio
 
 

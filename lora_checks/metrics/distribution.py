@@ -21,29 +21,32 @@ INFINITY = float("inf")
 def fid(x: Array, y: Array | Moments) -> float:
     """(N, 2048), (M, 2048) -> Frechet Inception distance (Heusel et al. 2017); lower is closer, 0 is equal.
 
-    Biased upwards for few images: two halves of one set of 100 are 16 to 52 apart. Compare equal N only.
+    It is too high for few images: two halves of one set of 100 are 16 to 52 apart. Compare at equal N only.
     """
     return frechet(x, y)
 
 
 @metric(extractor="trunk", against="reference", per="set", better="lower", range=(0, INFINITY), moments=True)
 def trunk_frechet(x: Array, y: Array | Moments) -> float:
-    """(N, D), (M, D) -> Frechet distance on a trunk of one's own, lower is closer; it is no FID."""
+    """(N, D), (M, D) -> Frechet distance on the policy's trunk; lower is closer. It is not FID."""
     return frechet(x, y)
 
 
 @metric(extractor=ANY, against="reference", per="set", better="lower", range=(0, INFINITY), moments=True)
 def frechet_distance(x: Array, y: Array | Moments) -> float:
-    """(N, D), (M, D) -> FID's formula under the network that the row names, lower is closer; no FID."""
+    """(N, D), (M, D) -> FID's formula on the network that the row names; lower is closer."""
     return frechet(x, y)
 
 
 def frechet(x: Array, y: Array | Moments) -> float:
-    """|mu_x - mu_y|^2 + Tr(S_x + S_y - 2 (S_x S_y)^(1/2)), covariances with ddof 1.
+    """Return |mu_x - mu_y|^2 + Tr(S_x + S_y - 2 (S_x S_y)^(1/2)), covariances with ddof 1.
 
     The last trace is the sum of the singular values of ``R_x R_y^T`` for any roots ``S = R^T R``. Centred
-    features are such a root, so with fewer images than dimensions nothing of size D x D is decomposed:
-    exact, and a thousand times faster than a matrix square root.
+    features are such a root, so with fewer images than dimensions no matrix of D x D is decomposed: exact,
+    and a thousand times faster than a matrix square root.
+
+    Raises:
+        MeasureError: Features are not finite, too few, or of different dimensions.
     """
     x = usable(x)
     if not isinstance(y, Moments):
@@ -61,18 +64,18 @@ def frechet(x: Array, y: Array | Moments) -> float:
 
 
 def _distance(difference: NDArray[np.float64], x_trace: Any, y_trace: Any, overlap: Any) -> float:
-    # Rounding may put the distance of equal sets a little below zero.
+    # By rounding, the distance of equal sets may be a little below zero.
     return max(0.0, float(difference @ difference + x_trace + y_trace - 2 * overlap))
 
 
 def _root(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, D) with R^T R the covariance of x."""
+    """Return R, (N, D), with R^T R the covariance of x."""
     root: NDArray[np.float64] = (x - x.mean(axis=0)) / np.sqrt(len(x) - 1)
     return root
 
 
 def _symmetric_root(sigma: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(D, D) with R^T R = sigma."""
+    """Return R, (D, D), with R^T R = sigma."""
     values, vectors = np.linalg.eigh(sigma)
     root: NDArray[np.float64] = (vectors * np.sqrt(values.clip(min=0))).T
     return root
@@ -81,5 +84,5 @@ def _symmetric_root(sigma: NDArray[np.float64]) -> NDArray[np.float64]:
 def _same_dimension(x: int, y: int) -> None:
     if x != y:
         raise MeasureError(
-            f"the features have {x} dimensions and the reference statistics {y}: another network"
+            f"the features have {x} dimensions and the references {y}; they come from different networks"
         )

@@ -1,4 +1,4 @@
-"""Do the images differ from one another, or has it collapsed to a few?"""
+"""Do the images differ from one another, or has the LoRA collapsed to a few?"""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ INFINITY = float("inf")
 
 @metric(extractor=ANY, against="nothing", per="set", better="higher", range=(1, INFINITY))
 def vendi(x: Array) -> float:
-    """(N, D) -> Vendi score (Friedman & Dieng 2023): how many different images N images amount to.
+    """(N, D) -> Vendi score (Friedman & Dieng 2023): to how many different images N images amount.
 
-    The exponential of the entropy of the eigenvalues of K/N, K the cosines: 1 for copies of one image, N for
-    orthogonal ones; higher is more various. It grows with N, so compare it at equal numbers.
+    It is the exponential of the entropy of the eigenvalues of K/N, where K are the cosines: 1 for copies of
+    one image, N for orthogonal ones; higher is more diverse. It grows with N, so compare it at equal numbers.
     """
     rows = unit(two_sets(x, x, least=1)[0])
     values = np.linalg.eigvalsh(rows @ rows.T / len(rows))
@@ -36,16 +36,16 @@ def vendi(x: Array) -> float:
 def nearest_sibling(x: Array) -> NDArray[np.float64]:
     """(N, D) -> (N, N) cosine in [-1, 1] of each image to the other seeds of its prompt.
 
-    The nearest is what counts; lower is more various. Missing for a prompt with one seed.
+    The nearest one counts; lower is more diverse. Missing for a prompt with one seed.
     """
     return cosines(x, x)
 
 
 @metric(extractor=ANY, against="nothing", per="image", better="lower", range=(-1, 1), closer="higher")
 def nearest_other(x: Array) -> NDArray[np.float64]:
-    """(N, D) -> (N, N) cosine in [-1, 1] of each image to the others; lower is more various.
+    """(N, D) -> (N, N) cosine in [-1, 1] of each image to the others; lower is more diverse.
 
-    The nearest is what counts. Near 1 is a near-duplicate, so with `stat: {share_at_least: 0.98}` it is the
+    The nearest one counts. Near 1 is a near-duplicate, so with `stat: {share_at_least: 0.98}` it is the
     share of near-duplicates.
     """
     return cosines(x, x)

@@ -1,4 +1,4 @@
-"""A metric's function as its author wrote it: where it is, what it depends on, and what it must not do."""
+"""A metric's function as its author wrote it: its file, the code it depends on, and its errors."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ CONSTANTS = (bool, int, float, str, tuple)
 
 
 def home(fn: Callable[..., Any]) -> str:
-    """The file that it is written in; every conftest.py is the module "conftest"."""
+    """Return the file that a function is written in; "" where there is none.
+
+    The module would not tell: every conftest.py is the module "conftest".
+    """
     written = inspect.unwrap(fn)
     return os.path.realpath(written.__code__.co_filename) if isinstance(written, FunctionType) else ""
 
 
 def guarded(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function; what it raises becomes a `MeasureError` with the line."""
+    """Wrap a function so that its exceptions become a `MeasureError` that names the line."""
 
     @functools.wraps(fn)
     def called(*arguments: Any) -> Any:
@@ -40,38 +43,38 @@ def guarded(fn: Callable[..., Any]) -> Callable[..., Any]:
                 frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__
             ]
             where = f" ({Path(lines[-1].filename).name}:{lines[-1].lineno})" if lines else ""
-            said = f"{type(error).__name__}: {first_line(error)}"
-            raise MeasureError(f"{fn.__name__} raised {said}{where}") from error
+            message = f"{type(error).__name__}: {first_line(error)}"
+            raise MeasureError(f"{fn.__name__} raised {message}{where}") from error
 
     return called
 
 
-def one_number(name: str, found: Any) -> float:
-    """`MeasureError` where a metric's function returned something else."""
+def one_number(name: str, result: Any) -> float:
+    """Return what a metric's function returned as a float; raise `MeasureError` if it is not a number."""
     try:
-        values = np.asarray(found)
+        values = np.asarray(result)
         narrow = values.shape == () and values.dtype.kind == "f"
-        return float(shortest(values[None])[0]) if narrow else float(found)
+        return float(shortest(values[None])[0]) if narrow else float(result)
     except (TypeError, ValueError) as error:
-        raise MeasureError(f"{name} returned {type(found).__name__}, and no number") from error
+        raise MeasureError(f"{name} returned {type(result).__name__} instead of a number") from error
 
 
 def code(fn: Callable[..., Any]) -> str:
-    """Digest of its source and of the functions and constants of its own file that it names.
+    """Return a digest of a function's source and of the functions and constants of its file that it uses.
 
-    What it takes from other files is not looked at: raise the metric's ``version`` where that changes.
+    What it uses from other files is not part of it: raise the metric's ``version`` when that changes.
     """
     parts: list[str] = []
     waiting, seen = [inspect.unwrap(fn)], set[Any]()
     while waiting:
-        one = waiting.pop()
-        if one in seen or not isinstance(one, FunctionType):
+        function = waiting.pop()
+        if function in seen or not isinstance(function, FunctionType):
             continue
-        seen.add(one)
-        parts.append(_source(one))
-        for name in sorted(set(_names(one.__code__))):
-            value = one.__globals__.get(name)
-            if isinstance(value, FunctionType) and value.__module__ == one.__module__:
+        seen.add(function)
+        parts.append(_source(function))
+        for name in sorted(set(_names(function.__code__))):
+            value = function.__globals__.get(name)
+            if isinstance(value, FunctionType) and value.__module__ == function.__module__:
                 waiting.append(value)
             elif isinstance(value, CONSTANTS):
                 parts.append(f"{name} = {value!r}")
@@ -81,12 +84,12 @@ def code(fn: Callable[..., Any]) -> str:
 def _source(fn: FunctionType) -> str:
     try:
         return inspect.getsource(fn)
-    except (OSError, TypeError):  # typed in, and in no file
+    except (OSError, TypeError):  # typed at a prompt, so not in a file
         return fn.__code__.co_code.hex() + repr(fn.__code__.co_consts)
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """With those of the comprehensions and functions inside."""
+    """Yield the names that the code uses, including those of comprehensions and functions inside it."""
     yield from code.co_names
     for inner in code.co_consts:
         if isinstance(inner, CodeType):

@@ -1,4 +1,4 @@
-"""Is it the same person, and is there one?"""
+"""Is it the same person, and is there a person at all?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INFINITY = float("inf")
 
 @metric(extractor="arcface", against="reference", per="image", better="higher", range=(-1, 1))
 def arcface(x: Array, y: Array) -> NDArray[np.float64]:
-    """(N, D), (M, D) -> (N, M) cosine in [-1, 1] of every face to every reference face; higher is closer.
+    """(N, D), (M, D) -> (N, M) cosine in [-1, 1] of each face to each reference face; higher is closer.
 
     NaN wherever either picture has no face. Embeddings: ArcFace (Deng et al. 2019).
     """
@@ -24,8 +24,8 @@ def arcface(x: Array, y: Array) -> NDArray[np.float64]:
 def arcface_centroid(x: Array, y: Array) -> NDArray[np.float64]:
     """(N, D), (M, D) -> (N,) cosine in [-1, 1] of each face to the mean direction of the reference faces.
 
-    Higher is closer. The mean of unit vectors is the usual template of verification (IJB); a
-    copied photo is no nearer to it than that photo is. NaN without a face.
+    Higher is closer. The mean of unit vectors is the usual template in face verification (IJB). A copied
+    photo is no nearer to it than the photo itself. NaN without a face.
     """
     return cosines(x, unit(y).mean(axis=0, keepdims=True))[:, 0]
 
@@ -36,6 +36,7 @@ def arcface_centroid(x: Array, y: Array) -> NDArray[np.float64]:
 def faces(x: Array) -> NDArray[np.float64]:
     """(N, 1) -> (N,) faces that the detector found in each image, 0 included.
 
-    Where a prompt asks for one person, bound it on both sides: min 1 and max 1 of `stat: min` and `max`.
+    Where a prompt asks for one person, limit it on both sides: `stat: min` with min 1, and `stat: max` with
+    max 1.
     """
     return np.asarray(x[:, 0], np.float64)

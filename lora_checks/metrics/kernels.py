@@ -1,7 +1,7 @@
-"""Distances of distributions by a kernel (MMD): unbiased, so that few images give no larger value.
+"""Distances of distributions by a kernel (MMD); unbiased, so that few images give no larger value than many.
 
 The squared maximum mean discrepancy of Gretton et al. 2012, eq. 3: E k(x, x') + E k(y, y') - 2 E k(x, y) over
-pairs of different images. It can be a little below zero where the distributions are equal.
+pairs of different images. It can be slightly below zero where the distributions are equal.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ RANGE = (-INFINITY, INFINITY)
 def kid(x: Array, y: Array) -> float:
     """(N, D), (M, D) -> kernel Inception distance (Binkowski et al. 2018), about 0 for equal ones.
 
-    Lower is closer. One estimate from all images. Packages average over subsets of 1,000 (or 100) drawn from
-    them, which for small sets is the same set over and over; some print 1,000 times this.
+    Lower is closer. This is one estimate from all images. Packages average over subsets of 1,000 (or 100)
+    images, which for small sets is the same set over and over; some print 1,000 times this number.
     """
     return polynomial(x, y)
 
 
 @metric(extractor=ANY, against="reference", per="set", better="lower", range=RANGE, unbiased=True)
 def polynomial_mmd(x: Array, y: Array) -> float:
-    """(N, D), (M, D) -> KID's formula under the network that the row names; lower is closer, 0 for equal."""
+    """(N, D), (M, D) -> KID's formula on the network that the row names; lower is closer, 0 for equal."""
     return polynomial(x, y)
 
 
@@ -38,22 +38,22 @@ def polynomial_mmd(x: Array, y: Array) -> float:
 def cmmd(x: Array, y: Array) -> float:
     """(N, D), (M, D) -> CMMD (Jayasumana et al. 2024), about 0 for equal distributions; lower is closer.
 
-    1,000 times the MMD of CLIP embeddings of length one under a Gaussian kernel of sigma 10. Theirs is the
-    biased estimate on CLIP ViT-L/14 at 336 pixels; this one is unbiased (see `cmmd_as_published`).
+    It is 1,000 times the squared MMD of CLIP embeddings of length one under a Gaussian kernel of sigma 10.
+    The published one is the biased estimate on CLIP ViT-L/14 at 336 pixels; see `cmmd_as_published`.
     """
     return gaussian(x, y)
 
 
 @metric(extractor=ANY, against="reference", per="set", better="lower", range=RANGE, unbiased=True)
 def rbf_mmd(x: Array, y: Array) -> float:
-    """(N, D), (M, D) -> CMMD's formula, unbiased, under the network that the row names; lower is closer."""
+    """(N, D), (M, D) -> CMMD's formula, unbiased, on the network that the row names; lower is closer."""
     return gaussian(x, y)
 
 
 def cmmd_as_published(x: Array, y: Array) -> float:
-    """CMMD with each image also compared with itself, as Google's code has it.
+    """Return CMMD with each image also compared with itself, as in Google's code.
 
-    That raises it by about 1,000 (1 - E k) (1/N + 1/M): compare it at equal numbers only.
+    That adds about 1,000 (1 - E k) (1/N + 1/M), so compare it at equal numbers only.
     """
     x, y = (unit(rows) for rows in two_sets(x, y, least=1))
     within = [_gaussian(rows, rows).mean() for rows in (x, y)]
@@ -61,7 +61,7 @@ def cmmd_as_published(x: Array, y: Array) -> float:
 
 
 def polynomial(x: Array, y: Array) -> float:
-    """Unbiased MMD^2 of the kernel (x.y / D + 1)^3."""
+    """Return the unbiased MMD^2 of the kernel (x.y / D + 1)^3."""
     x, y = two_sets(x, y, least=2)
 
     def kernel(a: Array, b: Array) -> NDArray[np.float64]:
@@ -72,18 +72,18 @@ def polynomial(x: Array, y: Array) -> float:
 
 
 def gaussian(x: Array, y: Array) -> float:
-    """1,000 times the unbiased MMD^2 of directions under a Gaussian kernel of sigma 10."""
+    """Return 1,000 times the unbiased MMD^2 of directions under a Gaussian kernel of sigma 10."""
     x, y = (unit(rows) for rows in two_sets(x, y, least=2))
     return SCALE * _unbiased(_gaussian(x, x), _gaussian(y, y), _gaussian(x, y))
 
 
 def _gaussian(x: Array, y: Array) -> NDArray[np.float64]:
-    # Of unit vectors |a - b|^2 is 2 - 2ab.
+    # For unit vectors, |a - b|^2 is 2 - 2ab.
     values: NDArray[np.float64] = np.exp((x @ y.T - 1) / SIGMA**2)
     return values
 
 
 def _unbiased(xx: Array, yy: Array, xy: Array) -> float:
-    """From the three kernel matrices; an image is not compared with itself."""
+    """Return MMD^2 from the three kernel matrices; no image is compared with itself."""
     within = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in (xx, yy)]
     return float(sum(within) - 2 * xy.mean())

@@ -1,10 +1,10 @@
-"""Fidelity and variety apart: how many images lie among the references, how many references are reached.
+"""Fidelity and variety apart: how many images lie among the references, how many references they reach.
 
-Both sets are balls of a radius around each picture: its distance to the k-th nearest of its own set. k is 3
-for precision and recall (Kynkäänniemi et al. 2019) and 5 for density and coverage (Naeem et al. 2020). A
-point counts as inside where its distance is less than the radius, as in Naeem's ``prdc``; Kynkäänniemi's code
-has "not more than", which differs only where distances are equal, such as a set of copies of one picture
-(radius 0: nothing is inside).
+Each picture is the centre of a ball whose radius is its distance to the k-th nearest picture of the same set:
+k is 3 for precision and recall (Kynkäänniemi et al. 2019), and 5 for density and coverage (Naeem et al.
+2020). A point is inside where its distance is less than the radius, as in Naeem's ``prdc``; Kynkäänniemi's
+code has "not more than", which differs only where distances are equal, as among copies of one picture (radius
+0: nothing is inside).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ INFINITY = float("inf")
 
 @metric(extractor=ANY, against="reference", per="set", better="higher", range=(0, 1))
 def precision(x: Array, y: Array) -> float:
-    """(N, D), (M, D) -> share of images inside a reference's ball, k = 3: are they real? Higher is better."""
+    """(N, D), (M, D) -> share of images inside a reference's ball, k = 3; higher is better."""
     return float((_from_references(x, y) < radii(y, 3)[:, None]).any(axis=0).mean())
 
 
 @metric(extractor=ANY, against="reference", per="set", better="higher", range=(0, 1))
 def recall(x: Array, y: Array) -> float:
-    """(N, D), (M, D) -> share of references inside some image's ball, k = 3: is all of it covered?
+    """(N, D), (M, D) -> share of references inside some image's ball, k = 3.
 
     Higher is better. With unequal numbers it favours the larger set of images.
     """
@@ -38,8 +38,8 @@ def recall(x: Array, y: Array) -> float:
 def density(x: Array, y: Array) -> float:
     """(N, D), (M, D) -> reference balls (k = 5) that an image lies in, over k; 1 for equal distributions.
 
-    Higher is better. Precision that one outlying reference cannot raise. Above 1 the images crowd where
-    references are dense.
+    Higher is better. Unlike precision, it is not raised by a single outlying reference. Above 1, the images
+    crowd where references are dense.
     """
     return float((_from_references(x, y) < radii(y, 5)[:, None]).sum(axis=0).mean() / 5)
 
@@ -48,21 +48,21 @@ def density(x: Array, y: Array) -> float:
 def coverage(x: Array, y: Array) -> float:
     """(N, D), (M, D) -> share of references with an image in their own ball, k = 5; higher is better.
 
-    Recall that an outlying image cannot raise. For equal distributions and numbers it is near 0.97.
+    Unlike recall, it is not raised by an outlying image. For equal distributions and numbers it is near 0.97.
     """
     return float((_from_references(x, y).min(axis=1) < radii(y, 5)).mean())
 
 
 def _from_references(x: Array, y: Array) -> NDArray[np.float64]:
-    """(N, D), (M, D) -> (M, N)."""
+    """(N, D), (M, D) -> (M, N) distances of the references to the images."""
     images, references = two_sets(x, y, least=1)
     return distances(references, images)
 
 
 def radii(x: Array, k: int) -> NDArray[np.float64]:
-    """(N, D) -> (N,) distance of each row to the k-th nearest of the others."""
+    """(N, D) -> (N,) distance of each row to the k-th nearest other row."""
     x = two_sets(x, x, least=1)[0]
     if len(x) <= k:
-        raise MeasureError(f"the {k} nearest neighbours take more than {k} images, not {len(x)}")
+        raise MeasureError(f"{k} nearest neighbours need more than {k} images, and there are {len(x)}")
     nearest: NDArray[np.float64] = np.partition(distances(x, x), k, axis=1)[:, k]
     return nearest

@@ -1,4 +1,4 @@
-"""A metric of pixels in the place of a network: what it says of each picture or pair is stored likewise."""
+"""A metric of pixels in the place of a network, so that its results for pictures are stored the same way."""
 
 from __future__ import annotations
 
@@ -16,31 +16,34 @@ from lora_checks.networks.resize import resized
 
 
 class OfPixels:
-    """``takes="picture"``: one number a picture. ``takes="pair"``: one of two, the second scaled to the
-    first's size (PIL bicubic) where they differ. A user's function is part of the identity: what is stored
-    must not outlive it."""
+    """A network that calls a metric's function.
+
+    With ``takes="picture"`` it gives a number for each picture, with ``takes="pair"`` one for two pictures,
+    the second scaled to the size of the first (PIL bicubic). The code of a user's function is part of the
+    identity, so that stored results do not outlive it.
+    """
 
     label = "pixels"
 
     def __init__(self, metric: Metric) -> None:
         self._fn = metric.fn
         self._name = metric.name
-        own = "" if metric.name in BUILTIN else f" code={code(metric.fn)}"
-        self.id = f"pixels {metric.name}/{metric.version} decoder={DECODER}{own}"
+        source = "" if metric.name in BUILTIN else f" code={code(metric.fn)}"
+        self.id = f"pixels {metric.name}/{metric.version} decoder={DECODER}{source}"
 
     def _number(self, *pictures: Pixels) -> float:
         return one_number(self._name, self._fn(*pictures))
 
     def images(self, pixels: Sequence[Pixels]) -> NDArray[np.float64]:
-        """(N, 1) float64, as the function said it."""
+        """Return the function's number for each picture, (N, 1)."""
         return np.array([[self._number(image)] for image in pixels], np.float64)
 
     def distances(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> NDArray[np.float64]:
-        """(N, M); x is decoded once, y once for each x."""
+        """Return a number for each pair, (N, M); x is decoded once, y once for each x."""
         return np.array([[self._number(a, resized(b, a.shape[:2])) for b in y] for a in x], np.float64)
 
     def paired(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> NDArray[np.float64]:
-        """(N,)."""
+        """Return a number for each x[i] and y[i], (N,)."""
         if len(x) != len(y):
             raise MeasureError(f"pairs need equally many images on both sides, not {len(x)} and {len(y)}")
         pairs = zip(x, y, strict=True)

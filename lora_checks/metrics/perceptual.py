@@ -30,7 +30,7 @@ def lpips(d: Array) -> Array:
     range=(0, INFINITY),
 )
 def trunk_distance(d: Array) -> Array:
-    """(N, M) or (N,) distances by LPIPS' formula on a trunk of one's own -> the same; lower is nearer."""
+    """(N, M) or (N,) distances by LPIPS' formula on the policy's trunk -> the same; lower is nearer."""
     return d
 
 
@@ -45,9 +45,9 @@ def trunk_distance(d: Array) -> Array:
     closer="lower",
 )
 def lpips_diversity(d: Array) -> Array:
-    """(N, N) LPIPS distances -> the same; the mean to the other seeds of one prompt is what counts.
+    """(N, N) LPIPS distances -> the same; the mean to the other seeds of the prompt counts.
 
-    Higher is more various, 0 is one picture whatever the seed (as in BicycleGAN, Zhu et al. 2017). Missing
-    for a prompt with one seed.
+    Higher is more diverse; 0 is one picture for all seeds (as in BicycleGAN, Zhu et al. 2017). Missing for a
+    prompt with one seed.
     """
     return d

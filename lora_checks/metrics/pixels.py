@@ -1,4 +1,4 @@
-"""How much do two pictures differ, pixel by pixel? For pairs that show the same thing."""
+"""How much do two pictures of the same thing differ, pixel by pixel?"""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ SIDE, SIGMA = 11, 1.5  # of the window
 LEVELS = 255.0
 C1, C2 = (0.01 * LEVELS) ** 2, (0.03 * LEVELS) ** 2
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # exponents, finest first
-ROUNDING = 1 / 12  # mean square of what 8 bits cut off
+ROUNDING = 1 / 12  # mean square error of rounding to 8 bits
 
 
 @metric(extractor="", against="reference", per="image", better="higher", range=(-1, 1), takes="pair")
 def ssim(a: Pixels, b: Pixels) -> float:
     """(H, W, 3), (H, W, 3) uint8 -> structural similarity in [-1, 1] (Wang et al. 2004).
 
-    Higher is nearer, 1 is equal. Gaussian window of 11 x 11, sigma 1.5, population covariances, the mean over
-    windows wholly inside and over the three channels.
+    Higher is nearer, 1 is equal. It uses a Gaussian window of 11 x 11 with sigma 1.5 and population
+    covariances, and is the mean over all windows inside the picture and over the three channels.
     """
     return float(np.mean([_maps(x, y)[0].mean() for x, y in _channels(a, b, SIDE)]))
 
@@ -31,8 +31,9 @@ def ssim(a: Pixels, b: Pixels) -> float:
 def ms_ssim(a: Pixels, b: Pixels) -> float:
     """(H, W, 3), (H, W, 3) uint8 -> SSIM over five scales in [0, 1] (Wang et al. 2003).
 
-    Higher is nearer, 1 is equal. Contrast and structure of every scale, luminance of the coarsest; negative
-    ones count as 0. Each step averages 2 x 2 pixels. Pictures of at least 176 pixels.
+    Higher is nearer, 1 is equal. It combines contrast and structure of every scale with the luminance of the
+    coarsest; negative factors count as 0. Each scale averages 2 x 2 pixels of the last. Pictures need 176
+    pixels a side.
     """
     return float(np.mean([_over_scales(x, y) for x, y in _channels(a, b, SIDE * 2 ** (len(SCALES) - 1))]))
 
@@ -41,8 +42,8 @@ def ms_ssim(a: Pixels, b: Pixels) -> float:
 def psnr(a: Pixels, b: Pixels) -> float:
     """(H, W, 3), (H, W, 3) uint8 -> peak signal-to-noise ratio of one pair in dB; higher is nearer.
 
-    The mean square error is at least that of rounding to 8 bits, so equal pictures have 58.9 dB and not
-    infinity: left out they would hide a copy, and infinite they would drown every other picture.
+    The mean square error is taken to be at least that of rounding to 8 bits, so that equal pictures have 58.9
+    dB and not infinity. Leaving them out would hide a copy; an infinite value would hide all other pictures.
     """
     error = np.square(a.astype(np.float64) - b).mean()
     return float(10 * np.log10(LEVELS**2 / max(error, ROUNDING)))
@@ -51,7 +52,7 @@ def psnr(a: Pixels, b: Pixels) -> float:
 def _channels(a: Pixels, b: Pixels, least: int) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     if min(a.shape[:2]) < least:
         raise MeasureError(
-            f"a picture of {a.shape[1]} x {a.shape[0]} pixels is too small; {least} is the least"
+            f"a picture of {a.shape[1]} x {a.shape[0]} pixels is too small; each side needs at least {least}"
         )
     x, y = a.astype(np.float64), b.astype(np.float64)
     return [(x[:, :, i], y[:, :, i]) for i in range(3)]
@@ -68,14 +69,14 @@ def _over_scales(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 
 def _maps(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """SSIM and its part without luminance, (H - 10, W - 10) each."""
+    """Return the maps of SSIM and of its part without luminance, (H - 10, W - 10) each."""
     mx, my, xx, yy, xy = (_blurred(values) for values in (x, y, x * x, y * y, x * y))
     structure = (2 * (xy - mx * my) + C2) / (xx - mx**2 + yy - my**2 + C2)
     return structure * (2 * mx * my + C1) / (mx**2 + my**2 + C1), structure
 
 
 def _blurred(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """By the Gaussian window, where it lies wholly inside."""
+    """Blur by the Gaussian window, where it lies wholly inside."""
     window = np.exp(-((np.arange(SIDE) - SIDE // 2) ** 2) / (2 * SIGMA**2))
     window /= window.sum()
     for axis in (0, 1):

@@ -1,7 +1,7 @@
-"""Is it a sound picture at all? Plain statistics of the pixels, and a learned score of beauty.
+"""Is it a sound picture at all? Plain statistics of the pixels, and a learned aesthetic score.
 
-Luma is ITU-R 601's 0.299 R + 0.587 G + 0.114 B in grey levels, 0 to 255. All of these depend on what is shown
-and on the picture's size: limits hold for one set of prompts at one size.
+Luma is ITU-R 601's 0.299 R + 0.587 G + 0.114 B in grey levels, 0 to 255. All of these metrics depend on the
+content and on the size of the picture, so limits hold for one set of prompts at one size.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lora_checks.metrics import metric
 INFINITY = float("inf")
 WEIGHTS = np.array([0.299, 0.587, 0.114])
 DARK, BRIGHT = 2, 253  # grey levels at which nothing is left to see
-FLAT = 3.0  # grey levels of deviation; a plain wall with noise has more
+FLAT = 3.0  # grey levels of deviation; even a plain wall with noise has more
 
 
 @metric(extractor="", against="nothing", per="image", better="higher", range=(0, INFINITY), takes="picture")
@@ -23,7 +23,7 @@ def sharpness(picture: Pixels) -> float:
     """(H, W, 3) uint8 -> variance of the luma's Laplacian at full size; higher is sharper, or noisier.
 
     The kernel is [0 1 0; 1 -4 1; 0 1 0], inside the border (Pech-Pacheco et al. 2000). 0 for a flat picture;
-    noise of deviation s adds 20 s^2, so give it a maximum, too.
+    noise of deviation s adds 20 s^2, so set a maximum, too.
     """
     x = luma(picture)
     around = x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:]
@@ -32,17 +32,17 @@ def sharpness(picture: Pixels) -> float:
 
 @metric(extractor="aesthetic", against="nothing", per="image", better="higher", range=(-INFINITY, INFINITY))
 def aesthetic(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, 1) -> (N,): how people would rate each picture, about 1 to 10, as LAION-Aesthetics V1 has it.
+    """(N, 1) -> (N,): how people would rate each picture, about 1 to 10, by LAION-Aesthetics V1.
 
-    Higher is better. It knows photos and art of the web, and nothing of a subject: gate its `gain` over the
-    base, not its height.
+    Higher is better. It knows photos and art from the web, and nothing about a subject: set a limit on its
+    `gain` over the base, not on the score.
     """
     return x[:, 0]
 
 
 @metric(extractor="", against="nothing", per="image", better="higher", range=(0, 255), takes="picture")
 def brightness(picture: Pixels) -> float:
-    """(H, W, 3) uint8 -> mean luma, 0 (black) to 255 (white); give it two limits, neither end is good."""
+    """(H, W, 3) uint8 -> mean luma, 0 (black) to 255 (white); set two limits, as neither end is good."""
     return float(luma(picture).mean())
 
 

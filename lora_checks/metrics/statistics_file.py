@@ -1,7 +1,7 @@
 """Mean and covariance of a set of features in a file: pytorch-fid's ``.npz`` with ``mu`` and ``sigma``.
 
-Files of either program are read by the other. Ours also say how many images they are of and which network
-made the features, so that they are never compared with another network's.
+Either program reads the files of the other. Files from here also hold the number of images and the network
+that made the features, so that they are never compared with features of another network.
 """
 
 from __future__ import annotations
@@ -25,38 +25,53 @@ from lora_checks.networks import Floats, ImageExtractor, refuse_changed
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
+    """Mean and covariance of a set of features."""
+
     mu: NDArray[np.float64]  # (D,)
     sigma: NDArray[np.float64]  # (D, D), ddof 1
-    n: int | None = None  # images it is of, where the file says so
-    network: str = ""  # id of the extractor, "" where the file does not say
+    n: int | None = None  # number of images, where the file has it
+    network: str = ""  # id of the network, "" where the file does not have it
 
 
 def moments(features: NDArray[np.floating[Any]], network: str = "") -> Moments:
-    """Of (N, D) features; `MeasureError` for fewer than two images or for features that are not finite."""
+    """Return mean and covariance of (N, D) features; raise `MeasureError` as `usable` does."""
     x = usable(features)
     return Moments(x.mean(axis=0), np.cov(x, rowvar=False), len(x), network)
 
 
 def usable(features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """(N, D) as float64; `MeasureError` where a covariance would be undefined or NaN."""
+    """Return (N, D) as float64; raise `MeasureError` where the covariance would be undefined or NaN."""
     x = np.asarray(features, np.float64)
     bad = int((~np.isfinite(x)).any(axis=1).sum())
     if bad:
         raise MeasureError(f"{bad} of {len(x)} images have no usable features (NaN or infinite)")
     if len(x) < 2:
-        raise MeasureError(f"a distance of distributions needs at least 2 images on each side, not {len(x)}")
+        raise MeasureError(
+            f"a distance of distributions needs at least 2 images on each side, and there are {len(x)}"
+        )
     return x
 
 
 def write_statistics(folder: Path, out: Path, extractor: ImageExtractor, batch: int = 16) -> None:
-    """Measure the pictures of ``folder`` and write their mean and covariance to ``out``."""
+    """Measure the pictures of a folder and write their mean and covariance.
+
+    Args:
+        folder: The pictures.
+        out: The file, ending in .npz.
+        extractor: The network.
+        batch: Pictures that are decoded at a time.
+
+    Raises:
+        ConfigError: ``out`` has another ending, or the folder cannot be read.
+        StoreError: ``out`` cannot be written.
+    """
     if out.suffix != ".npz":
         raise ConfigError(f"{out}: name a file that ends in .npz")
     decoded = Decoded([image_file(path) for path in list_images(folder)])
-    found = moments(_features(decoded, extractor, batch), extractor.id)
+    stats = moments(_features(decoded, extractor, batch), extractor.id)
     refuse_changed(extractor)
     buffer = io.BytesIO()
-    np.savez(buffer, mu=found.mu, sigma=found.sigma, n=np.int64(found.n or 0), network=np.str_(found.network))
+    np.savez(buffer, mu=stats.mu, sigma=stats.sigma, n=np.int64(stats.n or 0), network=np.str_(stats.network))
     try:
         write_atomically(out, buffer.getvalue())
     except OSError as error:
@@ -69,10 +84,15 @@ def _features(images: Sequence[Pixels], extractor: ImageExtractor, batch: int) -
 
 
 def read_statistics(path: Path, network: str = "", content: bytes | None = None) -> Moments:
-    """Read ``mu`` and ``sigma``; `ConfigError` names what is wrong with the file.
+    """Read mean and covariance from a file.
 
-    ``network`` is the id of the extractor they will be compared under, where that is known; ``content`` is
-    what the file held when it was hashed.
+    Args:
+        path: The file.
+        network: The id of the network whose features they will be compared with; "" if that is unknown.
+        content: What the file held when it was hashed; None to read it now.
+
+    Raises:
+        ConfigError: The file cannot be read, is malformed, or was made with another network.
     """
     try:
         with np.load(path if content is None else io.BytesIO(content), allow_pickle=False) as file:
@@ -81,19 +101,19 @@ def read_statistics(path: Path, network: str = "", content: bytes | None = None)
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ConfigError(
-            f"{path}: is no .npz of statistics; make one with `stats FOLDER OUT.npz`"
+            f"{path}: is not an .npz of statistics; make one with `stats FOLDER OUT.npz`"
         ) from error
     absent = {"mu", "sigma"} - arrays.keys()
     if absent:
         raise ConfigError(
             f"{path}: lacks {' and '.join(sorted(absent))}; it holds {', '.join(arrays) or 'nothing'}"
         )
-    found = _checked(path, arrays)
-    if network and found.network and network != found.network:
+    stats = _checked(path, arrays)
+    if network and stats.network and network != stats.network:
         raise ConfigError(
-            f"{path}: was made with {found.network}, and the policy names {network}; make it again"
+            f"{path}: was made with {stats.network}, and the policy names {network}; make it again"
         )
-    return found
+    return stats
 
 
 def _checked(path: Path, arrays: dict[str, NDArray[Any]]) -> Moments:
@@ -105,7 +125,7 @@ def _checked(path: Path, arrays: dict[str, NDArray[Any]]) -> Moments:
     if not (np.isfinite(mu).all() and np.isfinite(sigma).all()):
         raise ConfigError(f"{path}: holds NaN or infinite numbers; make it again")
     if not np.allclose(sigma, sigma.T, atol=1e-6 * np.abs(sigma).max()):
-        raise ConfigError(f"{path}: sigma is not symmetric, so it is no covariance")
+        raise ConfigError(f"{path}: sigma is not symmetric, so it is not a covariance")
     n = int(arrays["n"]) if "n" in arrays else None
     network = str(arrays["network"]) if "network" in arrays else ""
     return Moments(mu.astype(np.float64), sigma.astype(np.float64), n, network)

@@ -13,8 +13,8 @@ from lora_checks.metrics.vectors import Array, cosines
 def clip_i(x: Array, y: Array) -> NDArray[np.float64]:
     """(N, D), (M, D) -> (N, M) cosine in [-1, 1] of CLIP embeddings; higher is closer.
 
-    CLIP-I of DreamBooth (Ruiz et al. 2023) is their mean over all pairs, which is the default pairing. It
-    hardly tells two subjects of one class apart; `dino` does.
+    CLIP-I of DreamBooth (Ruiz et al. 2023) is the mean over all pairs, which is the default pairing. It
+    hardly distinguishes two subjects of one class; `dino` does.
     """
     return cosines(x, y)
 
@@ -23,13 +23,13 @@ def clip_i(x: Array, y: Array) -> NDArray[np.float64]:
 def dino(x: Array, y: Array) -> NDArray[np.float64]:
     """(N, D), (M, D) -> (N, M) cosine in [-1, 1] of DINO's class tokens; higher is closer.
 
-    DreamBooth's (Ruiz et al. 2023) is the mean over all pairs with DINO ViT-S/16; another DINO has another
-    scale.
+    DreamBooth's DINO score (Ruiz et al. 2023) is the mean over all pairs with DINO ViT-S/16; another DINO has
+    another scale.
     """
     return cosines(x, y)
 
 
 @metric(extractor=ANY, against="reference", per="image", better="higher", range=(-1, 1))
 def similarity(x: Array, y: Array) -> NDArray[np.float64]:
-    """(N, D), (M, D) -> (N, M) cosine in [-1, 1] under the network that the row names; higher is closer."""
+    """(N, D), (M, D) -> (N, M) cosine in [-1, 1] on the network that the row names; higher is closer."""
     return cosines(x, y)

@@ -1,1 +1,1 @@
-"""Intervals and what follows from them, in NumPy alone."""
+"""Intervals and what follows from them, with NumPy alone."""

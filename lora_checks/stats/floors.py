@@ -1,7 +1,6 @@
-"""What a value cannot fall below: sets of the same distribution measured against each other.
+"""Measure sets of one distribution against each other, to find what a distance cannot fall below.
 
-A Frechet distance of few images is far above 0 even where nothing differs, so that a limit may ask for
-what no LoRA can reach.
+A Frechet distance of few images is far above 0 even where nothing differs, so that no LoRA may reach a limit.
 """
 
 from __future__ import annotations
@@ -17,71 +16,106 @@ from lora_checks.core.words import count, number
 Floats = NDArray[np.floating]
 LEAST = 8  # pictures in a half
 SPLITS = 8
-MOST_PICTURES = 64  # that are held against the others
-LARGE = 512  # pictures from which on one split says as much, and more would take seconds
+MOST_PICTURES = 64  # that are compared with the others
+LARGE = 512  # pictures; from here on one split says as much, and more would take seconds
 
 
 def floor(fn: Callable[[Floats, Floats], float], references: Floats, images: int) -> float | None:
-    """What ``images`` perfect images would measure against ``references`` (M, D), at the least.
+    """Return the least that perfect images would measure against the references.
 
-    The references are split at random into as many as there are images, or a half, and the rest; what the
-    parts measure against each other is scaled from their sizes to the real ones by (1/N + 1/M). The bias of
-    a Frechet distance falls no faster than that (concave in 1/N, and 0 at 0), so the result is on the safe
-    side. None where a part would have fewer than `LEAST` pictures.
+    The references are split at random into a part, as large as the set of images but half of them at most,
+    and the rest. What the two measure against each other is scaled from their sizes to the real ones by (1/N
+    + 1/M). The bias of a Frechet distance falls no faster than that (it is concave in 1/N, and 0 at 0), so
+    the result is on the safe side.
+
+    Args:
+        fn: The metric's function.
+        references: Features, (M, D).
+        images: The number of images.
+
+    Returns:
+        The value, or None where a part would have fewer than `LEAST` pictures.
     """
-    found, whole = split(fn, references, images), len(references)
-    if not found:
+    parts, whole = split(fn, references, images), len(references)
+    if not parts:
         return None
     part = min(images, whole // 2)
     sizes = (1 / images + 1 / whole) / (1 / part + 1 / (whole - part))
-    return float(np.mean(found)) * sizes
+    return float(np.mean(parts)) * sizes
 
 
 def unreachable(metric: str, limit: float, floor: float, images: int, against: str) -> str:
-    """The sentence about a limit below its floor."""
+    """Say that a limit is below its floor."""
+    least = number(floor, (limit,))
     return (
         f"{metric} {number(limit, (floor,))} cannot be reached with {count(images, 'image')}: {against} "
-        f"against themselves give {number(floor, (limit,))} at least; use kid, or more images on both sides"
+        f"measured against themselves give at least {least}; use kid, or more images on both sides"
     )
 
 
 def split(fn: Callable[[Floats, Floats], float], x: Floats, most: int | None = None) -> list[float]:
-    """Random parts of (N, D), a half or ``most`` rows, each against the rest; none of fewer than `LEAST`."""
+    """Measure random parts of a set against the rest of it.
+
+    Args:
+        fn: The metric's function.
+        x: The set, (N, D).
+        most: Rows of a part; a part has at most half of the rows.
+
+    Returns:
+        A value for each of several splits; none where a part would have fewer than `LEAST` rows.
+    """
     whole = len(x)
     part = min(most or whole, whole // 2)
     if part < LEAST:
         return []
-    rng, found = np.random.default_rng(0), list[float]()
+    rng, values = np.random.default_rng(0), list[float]()
     for _ in range(SPLITS if whole < LARGE else 1):
         order = rng.permutation(whole)
-        found.append(float(fn(x[order[:part]], x[order[part:]])))
-    return found
+        values.append(float(fn(x[order[:part]], x[order[part:]])))
+    return values
 
 
 def each_to_the_others(of_one: Callable[[Floats, Floats], Floats], pictures: Floats) -> Floats:
-    """(M, D) -> up to `MOST_PICTURES` rows: what each picture gives against all of the others."""
+    """Measure each picture against all of the others.
+
+    Args:
+        of_one: The metric's function for one picture, (1, D), and the others.
+        pictures: Features, (M, D).
+
+    Returns:
+        Up to `MOST_PICTURES` rows, for pictures that are evenly spread over the set.
+    """
     picked = chosen(len(pictures))
     return np.stack([of_one(pictures[i : i + 1], np.delete(pictures, i, axis=0)) for i in picked])
 
 
 def chosen(pictures: int, most: int = MOST_PICTURES) -> NDArray[np.int_]:
-    """Indices of up to ``most`` of the pictures, evenly spread."""
+    """Return the indices of up to ``most`` of the pictures, evenly spread."""
     return np.linspace(0, pictures - 1, min(pictures, most, MOST_PICTURES)).astype(int)
 
 
 def again(
     fn: Callable[[Floats, Floats], float], x: Floats, groups: Sequence[str]
 ) -> tuple[Literal["seeds", "halves", ""], list[float]]:
-    """The LoRA against itself: its other seeds, or halves of its images where a prompt has one; and which."""
+    """Measure the images against each other: by seeds or, where a prompt has only one image, by halves.
+
+    Args:
+        fn: The metric's function.
+        x: Features of the images, (N, D).
+        groups: The prompt of each image.
+
+    Returns:
+        How the images were divided ("" where they are too few), and the lowest and the highest value.
+    """
     other_seeds = reseeded(fn, x, groups)
     if other_seeds is not None:
         return "seeds", [other_seeds]
-    found = split(fn, x)
-    return ("halves", [min(found), max(found)]) if found else ("", [])
+    halves = split(fn, x)
+    return ("halves", [min(halves), max(halves)]) if halves else ("", [])
 
 
 def reseeded(fn: Callable[[Floats, Floats], float], x: Floats, groups: Sequence[str]) -> float | None:
-    """What the images (N, D) measure against other seeds of the same prompts; None without two a prompt."""
+    """Measure the images (N, D) against other seeds of the same prompts; None unless each prompt has two."""
     seen: dict[str, int] = {}
     turn = np.empty(len(groups), dtype=np.int64)
     for i, group in enumerate(groups):

@@ -1,16 +1,17 @@
 """Intervals with prompts as the sampling unit.
 
-Images of one prompt resemble each other, so 16 prompts x 4 seeds are 16 observations, not 64. Each
-prompt is left out in turn; the pseudo-values that result give a bias-corrected estimate and, through
-Student's t, an interval (Tukey 1958; Miller, "The jackknife - a review", 1974). For the mean of a
-balanced set the pseudo-values are the prompts' means; unlike those, they also serve values that exist
-only for a set, such as a Frechet distance.
+Images of one prompt resemble each other, so 16 prompts x 4 seeds are 16 observations, not 64. Each prompt is
+left out in turn; the resulting pseudo-values give a bias-corrected estimate and, through Student's t, an
+interval (Tukey 1958; Miller, "The jackknife - a review", 1974). For the mean of a balanced set the
+pseudo-values are the prompts' means; but they also exist for values of whole sets, such as a Frechet
+distance.
 
 A few bad prompts among good ones skew the values, and Student's t then errs on one side: with 16 values of
-skewness 1 its bounds at 95 % are wrong in 2.8 and 7.9 % of draws. Hall's transformation of t ("On the
-removal of skewness by transformation", 1992) takes the skewness out: 4.0 and 5.9 %, and 5.0 % on normal
-values as before. It is capped at `LEAN`: where a single prompt makes all of the skewness, the transform would
-put the bound four times as far away as Student's t does (docs/decisions/0029, which also has the coverage).
+skewness 1, its bounds at 95 % are wrong in 2.8 and 7.9 % of draws. Hall's transformation of t ("On the
+removal of skewness by transformation", 1992) corrects for the skewness: 4.0 and 5.9 %, and still 5.0 % for
+normal values. The correction is capped at `LEAN`: where a single prompt causes all of the skewness, the
+transform would put the bound four times as far away as Student's t does (docs/decisions/0029, which also has
+the coverage).
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ from numpy.typing import NDArray
 
 MIN_PROMPTS = 8  # below this, simulated coverage is visibly short of nominal for skewed values
 CONFIDENCE = 0.95
-# The most of skewness / sqrt(K) x t that is taken out. Near 1 the transform is vertical: a small change of a
-# value would move the bound without limit. At 0.78 no bound is further away than 1.7 times Student's.
+# The most of skewness / sqrt(K) x t that is corrected for. Near 1 the transform is vertical, so that a small
+# change of a value would move the bound without limit. At 0.78 no bound is more than 1.7 times as far away as
+# Student's.
 LEAN = 0.78
 
 
 class Interval(NamedTuple):
-    estimate: float  # bias-corrected; equals the plain value for a mean over equally many images a prompt
+    """An estimate and its bounds."""
+
+    estimate: float  # bias-corrected; the plain value for a mean over equally many images per prompt
     low: float
     high: float
 
@@ -43,16 +47,21 @@ def jackknife(
     confidence: float = CONFIDENCE,
     sides: Literal[1, 2] = 2,
 ) -> Interval | None:
-    """Interval of ``value_of(keep)``, where ``keep`` (N,) marks the rows that take part.
+    """Return the jackknife interval of a value.
 
-    ``groups`` (N,) names the prompt of each row and holds only rows that have a value: a prompt of
-    missing images would count as an observation that never varies. ``sides=2`` covers the truth with
-    probability ``confidence``; ``sides=1`` makes ``low`` and ``high`` each a bound that holds with
-    ``confidence`` on its own, which is what a row with one limit asks. None where fewer than
-    `MIN_PROMPTS` prompts have a value, or where a value without one of them does not exist.
+    The correction removes bias of order 1/N. A Frechet distance over fewer images than dimensions is biased
+    otherwise: there only the width of the interval has a meaning, around the plain value.
 
-    The correction removes bias of order 1/N. A Frechet distance over fewer images than dimensions has
-    another kind: there only the interval's width means something, laid around the plain value.
+    Args:
+        value_of: Computes the value of the rows that ``keep`` (N,) marks. groups: The prompt of each row,
+        (N,). All rows need a value: a prompt whose images have none would count
+            as an observation that never varies.
+        confidence: How probably the interval holds. sides: With 2, both ends hold together; with 1, each end
+        holds by itself, as a row with one limit needs.
+
+    Returns:
+        The interval, or None where fewer than `MIN_PROMPTS` prompts have a value, or where there is no value
+        without one of them.
     """
     pseudo = pseudo_values(value_of, groups)
     if pseudo is None:
@@ -63,9 +72,14 @@ def jackknife(
 def pseudo_values(
     value_of: Callable[[NDArray[np.bool_]], float], groups: Sequence[str]
 ) -> dict[str, float] | None:
-    """Prompt -> what it contributes to ``value_of``, as in `jackknife`, which takes their mean and spread.
+    """Return what each prompt contributes to a value: its pseudo-value, by prompt.
 
-    Of two runs on the same prompts they are joined by prompt: the differences are as good as independent.
+    `jackknife` takes their mean and spread. Two runs on the same prompts are compared prompt by prompt: the
+    differences are nearly independent.
+
+    Args:
+        value_of: As in `jackknife`.
+        groups: As in `jackknife`.
     """
     names, index = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
     k = len(names)
@@ -80,17 +94,17 @@ def pseudo_values(
 
 
 def mean_interval(values: NDArray[np.float64], tail: float) -> Interval:
-    """Of the mean behind (K,) independent values; each end is wrong with probability ``tail``."""
-    mean, low, high = (float(found) for found in mean_bounds(values, tail))
+    """Return the interval of the mean of (K,) independent values; each end is wrong with chance ``tail``."""
+    mean, low, high = (float(number) for number in mean_bounds(values, tail))
     return Interval(mean, low, high)
 
 
 def mean_bounds(
     values: NDArray[np.float64], tail: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Mean, lower and upper end of the interval of each row of (..., K) values, as `mean_interval`."""
+    """Return mean, lower end and upper end of each row of (..., K) values; see `mean_interval`."""
     k, mean, spread = values.shape[-1], values.mean(axis=-1), values.std(axis=-1, ddof=1)
-    alike = spread <= 1e-12 * abs(mean)  # the same number K times, but for rounding
+    alike = spread <= 1e-12 * abs(mean)  # the same number K times, up to rounding
     scaled = (values - mean[..., None]) / np.where(alike, 1.0, spread)[..., None]
     a = np.where(alike, 0.0, k / ((k - 1) * (k - 2)) * (scaled**3).sum(axis=-1)) / math.sqrt(k)
     t, error = t_quantile(1 - tail, k - 1), np.where(alike, 0.0, spread) / math.sqrt(k)
@@ -98,7 +112,7 @@ def mean_bounds(
 
 
 def _skewed(t: float, a: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The value of the t statistic whose Hall transform is ``t``; ``a`` is skewness / sqrt(K)."""
+    """Return the t statistic whose Hall transform is ``t``; ``a`` is skewness / sqrt(K)."""
     a = np.clip(a, -LEAN / abs(t), LEAN / abs(t))
     straight = abs(a) < 1e-6
     safe = np.where(straight, 1.0, a)
@@ -107,10 +121,10 @@ def _skewed(t: float, a: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=256)
 def t_quantile(p: float, df: int) -> float:
-    """The t with P(T <= t) = p, for whole degrees of freedom.
+    """Return the t with P(T <= t) = p, for whole degrees of freedom.
 
-    Bisection on the finite sums of Abramowitz & Stegun 26.7.3-4: scipy.special would cost a third of a
-    second of import in runs that otherwise take two.
+    It is a bisection on the finite sums of Abramowitz & Stegun 26.7.3-4: importing scipy.special would take a
+    third of a second in runs that otherwise take two.
     """
     if not (0 < p < 1 and df >= 1):
         raise ValueError(f"no t quantile at p={p}, df={df}")
@@ -123,7 +137,7 @@ def t_quantile(p: float, df: int) -> float:
 
 
 def _within(theta: float, df: int) -> float:
-    """P(|T| <= sqrt(df) tan(theta))."""
+    """Return P(|T| <= sqrt(df) tan(theta))."""
     cos2, odd = math.cos(theta) ** 2, df % 2
     term, total = (math.cos(theta) if odd else 1.0), 0.0
     for k in range(2 + odd, df + 1, 2):  # cos + 2/3 cos^3 + ... or 1 + 1/2 cos^2 + ...
@@ -136,11 +150,20 @@ def _within(theta: float, df: int) -> float:
 def more_prompts(
     low: float, high: float, prompts: int, limit: float, *, tail: float = 0.025, most: int = 1000
 ) -> int | None:
-    """How many more prompts would probably put the whole interval on one side of ``limit``.
+    """Return how many more prompts would probably put the whole interval on one side of ``limit``.
 
-    Probably: with power 80 % if the truth is the interval's centre and prompts vary as they did. ``tail``
-    is the chance that an end is wrong. None where that takes more than ``most``: then the value is as good
-    as at the limit.
+    "Probably" is with a power of 80 %, if the truth is the interval's centre and prompts vary as they did.
+
+    Args:
+        low: The lower end of the interval.
+        high: The upper end of the interval.
+        prompts: The number of prompts so far.
+        limit: The limit.
+        tail: The chance that an end of the interval is wrong.
+        most: The largest answer.
+
+    Returns:
+        The number, or None where it is more than ``most``: the value is as good as at the limit.
     """
     distance = abs((low + high) / 2 - limit)
     spread = (high - low) / 2 / t_quantile(1 - tail, prompts - 1) * math.sqrt(prompts)  # sd of a prompt
@@ -160,10 +183,19 @@ def more_prompts(
 def more_seeds(
     prompts: Sequence[Sequence[float]], limit: float, *, tail: float = 0.025, most: int = 100
 ) -> int | None:
-    """How many more seeds of the same prompts would probably decide, as `more_prompts` says it of prompts.
+    """Return how many more seeds of the same prompts would probably decide; see `more_prompts`.
 
-    ``prompts`` holds each prompt's values. Seeds only average what differs within a prompt; None where the
-    prompts differ too much among themselves for that, or where each has one image, which does not tell.
+    More seeds only average out what differs within a prompt.
+
+    Args:
+        prompts: The values of each prompt.
+        limit: The limit.
+        tail: The chance that an end of the interval is wrong.
+        most: The largest answer.
+
+    Returns:
+        The number, or None where the prompts differ too much from each other, or where each has one image, so
+        that nothing is known of differences within a prompt.
     """
     k, n = len(prompts), sum(len(values) for values in prompts)
     if k < 2 or n == k:
@@ -171,7 +203,7 @@ def more_seeds(
     means = np.array([np.mean(values) for values in prompts])
     within = sum(float(np.var(values)) * len(values) for values in prompts) / (n - k)
     seeds = n / k
-    between = max(0.0, float(means.var(ddof=1)) - within / seeds)  # of prompts, seeds taken out
+    between = max(0.0, float(means.var(ddof=1)) - within / seeds)  # of the prompts, without that of the seeds
     error = abs(float(means.mean()) - limit) / (t_quantile(1 - tail, k - 1) + 0.8416)
     room = k * error**2 - between
     if room <= 0 or within / room > seeds + most:

@@ -1,17 +1,20 @@
-"""How much better than its limits a LoRA has to be, so that it passes a row, and all rows, nearly always.
+"""How much better than its limits a LoRA has to be to pass a row, and all rows, in nearly every run.
 
-`rule: bound` passes a LoRA whose truth is at the limit in 5 % of runs: one that is to pass in 90 or 99 % has
-to be better than the limit by what the interval takes. By how much follows from what was found:
+`rule: bound` passes a LoRA whose true value is at the limit in 5 % of runs. To pass in 90 or 99 % of them, a
+LoRA has to be better than the limit by about the width of the interval. By how much follows from the
+measurement:
 
-- Of a mean, and of a set's value by its pseudo-values, runs on other prompts are drawn from the values of
-  the prompts with replacement, their spread corrected for the mean that was taken from them, and each run is
-  judged by the gate's own interval (`stats.mean_bounds`). A LoRA of another truth is taken to have the same
+- For a mean, and for a set's value through its pseudo-values, runs on other prompts are drawn with
+replacement from
+  the values of the prompts. Their spread is corrected for their estimated mean, and each run is judged by the
+  gate's interval (`intervals.mean_bounds`). A LoRA with another true value is assumed to have the same
   values, all moved by the same amount, so that its bounds move by that amount.
-- Of a share, a run has a binomial number of hits among as many images as those found are worth (`shares`).
-  This is exact.
+- For a share, a run has a binomial number of hits among the effective number of images (`shares.worth`). This
+is
+  exact.
 
-Rows with the same prompts get the same draws, so that rows which fall together do so here; shares are drawn
-independently. What these prompts did not show, nothing here sees either.
+Rows with the same prompts get the same draws, so that rows that fail together do so here; shares are drawn
+independently. What these prompts did not show cannot be seen here either.
 """
 
 from __future__ import annotations
@@ -39,16 +42,17 @@ Row = tuple[Measurement, Threshold]
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """The true value of a LoRA that passes a row in a share of runs; None where the row has no such limit."""
+    """The true value that passes a row often enough; None where the row has no such limit."""
 
     least: float | None = None
     most: float | None = None
 
 
 def need(m: Measurement, t: Threshold, chance: float) -> Need | None:
-    """What it takes to pass a row of bounds in ``chance`` of runs at this number of prompts.
+    """Return the true value that passes a row with `rule: bound` in ``chance`` of the runs.
 
-    None for a row without an interval, and for one that no LoRA passes so often.
+    None for a row without an interval, and for a row that no LoRA passes so often with this number of
+    prompts.
     """
     if t.rule != "bound" or m.waiting:
         return None
@@ -59,10 +63,15 @@ def need(m: Measurement, t: Threshold, chance: float) -> Need | None:
 
 
 def passes(rows: Sequence[Row], chance: float | None = None) -> float | None:
-    """In which share of runs a LoRA passes all ``rows``.
+    """Return the share of runs in which a LoRA passes all rows.
 
-    It is the LoRA as it was found or, with ``chance``, one that just passes each row of bounds in that share
-    of runs. None where a row cannot be told of, because it was not measured, not whole, or has one prompt.
+    Args:
+        rows: What was measured, and the rows. chance: None for the LoRA as it was measured; else for a LoRA
+        that passes each row with `rule: bound` in
+            just this share of runs.
+
+    Returns:
+        The share, or None where a row tells nothing: it waited, or has too few prompts with a value.
     """
     together = np.ones(DRAWS)
     for m, t in rows:
@@ -74,7 +83,7 @@ def passes(rows: Sequence[Row], chance: float | None = None) -> float | None:
 
 
 def _passed(m: Measurement, t: Threshold, chance: float | None) -> Floats | None:
-    """Of each draw, whether the row passes (0 or 1), or with which probability."""
+    """Return the probability that each simulated run passes the row: 0 or 1, except for counted images."""
     if m.waiting:
         return None
     if chance is not None and t.rule == "bound":
@@ -99,7 +108,7 @@ def _passed_at(m: Measurement, t: Threshold, chance: float) -> Floats | None:
 
 
 def _nearest(value: float, wanted: Need) -> float:
-    """Of two limits, the value found where that is good enough."""
+    """Return the true value to assume: between two limits, the measured value where that is good enough."""
     if wanted.least is None or wanted.most is None:
         return float(wanted.most if wanted.least is None else wanted.least)  # type: ignore[arg-type]
     return min(max(value, wanted.least), wanted.most)
@@ -110,18 +119,18 @@ def _nearest(value: float, wanted: Need) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Value and interval of a LoRA as it was found, on other prompts."""
+    """Simulated runs on other prompts: the value and interval of each."""
 
     value: Floats  # (DRAWS,)
     low: Floats
     high: Floats
 
     def inside(self, t: Threshold, moved: float = 0.0) -> Floats:
-        """Whether each run passes, if the LoRA is better or worse by ``moved``."""
+        """Return whether each run passes if the LoRA's true value is moved by ``moved``: 0 or 1, (DRAWS,)."""
         low, high = (self.low, self.high) if t.rule == "bound" else (self.value, self.value)
         over = -np.inf if t.min is None else t.min
         under = np.inf if t.max is None else t.max
-        slack = 1e-9 * (1 + abs(moved))  # `moved` is made so that some run is exactly at the limit
+        slack = 1e-9 * (1 + abs(moved))  # `moved` is chosen so that some run is exactly at the limit
         return ((low + moved >= over - slack) & (high + moved <= under + slack)).astype(np.float64)
 
 
@@ -138,7 +147,7 @@ def quantile(values: Floats, share: float) -> float:
 
 
 def runs_of(m: Measurement) -> Runs | None:
-    """None where too little is known of each prompt."""
+    """Simulate runs of the LoRA as it was measured; None where too few prompts have a value."""
     per_prompt = by_prompt(m)
     if len(per_prompt) < intervals.MIN_PROMPTS or _two_valued(m):
         return None
@@ -158,35 +167,35 @@ _REDUCED: dict[str, Callable[[Floats], Floats]] = {
 
 @lru_cache(maxsize=128)
 def _drawn(names: tuple[str, ...], values: tuple[float, ...], value: float, stat: str, tail: float) -> Runs:
-    k, found = len(names), np.array(values)
-    draws = found[draws_of(names)]
+    k, contributions = len(names), np.array(values)
+    draws = contributions[draws_of(names)]
     if stat != "mean":
         reduced = _REDUCED[stat](draws)
         return Runs(reduced, reduced, reduced)
-    centre = found.mean()
-    # of K values around their own mean the spread is too small by this
+    centre = contributions.mean()
+    # the spread of K values around their own mean is too small by this factor
     draws = centre + (draws - centre) * math.sqrt(k / (k - 1))
     mean, low, high = intervals.mean_bounds(draws, tail)
-    off = value - centre  # of a set's value that is no mean of its pseudo-values
+    off = value - centre  # a set's value is not the mean of its pseudo-values
     return Runs(mean + off, low + off, high + off)
 
 
 @lru_cache(maxsize=16)
 def draws_of(names: tuple[str, ...], turn: int = 0) -> NDArray[np.int_]:
-    """(DRAWS, K) prompts of as many runs, the same for the same prompts; others at each ``turn``."""
+    """Draw K prompts for each of `DRAWS` runs: the same for the same prompts, different for each ``turn``."""
     seed = int.from_bytes(hashlib.sha256("\n".join(names).encode(errors="replace")).digest()[:8], "big")
     return np.random.default_rng([seed, turn]).integers(0, len(names), (DRAWS, len(names)))
 
 
 def by_prompt(m: Measurement) -> dict[str, float]:
-    """What each prompt contributes to the value; {} where that is not known."""
+    """Return what each prompt contributes to the value; {} where that is unknown."""
     if m.by_prompt:
         return dict(m.by_prompt)
-    found: dict[str, list[float]] = {}
+    of_prompt: dict[str, list[float]] = {}
     for name, value in m.per_image:
         if value is not None:
-            found.setdefault(name.rpartition("/")[0] or name, []).append(value)
-    return {prompt: _of_prompt(m.stat, values) for prompt, values in sorted(found.items())}
+            of_prompt.setdefault(name.rpartition("/")[0] or name, []).append(value)
+    return {prompt: _of_prompt(m.stat, values) for prompt, values in sorted(of_prompt.items())}
 
 
 def _of_prompt(stat: str, values: Sequence[float]) -> float:
@@ -197,9 +206,9 @@ def _of_prompt(stat: str, values: Sequence[float]) -> float:
 
 
 def counted(m: Measurement) -> bool:
-    """Whether images are counted, so that a run has a binomial number of hits.
+    """Return whether images are counted, so that a run has a binomial number of hits.
 
-    The mean of two-valued images is such a share; the gain of such a mean is a difference of two.
+    The mean of two-valued images is a share, too; the gain of such a mean is a difference of two shares.
     """
     return m.stat in quantity.COUNTED or (_two_valued(m) and not m.gain)
 
@@ -209,7 +218,7 @@ def _two_valued(m: Measurement) -> bool:
 
 
 def _scale(m: Measurement) -> tuple[float, float]:
-    """What a share of 0 and a share of 1 are in the row's own unit."""
+    """Return what a share of 0 and a share of 1 are in the row's unit."""
     return m.points if m.points is not None and m.stat == "mean" else (0.0, 1.0)
 
 
@@ -224,7 +233,7 @@ def as_value(m: Measurement, share: float | None) -> float | None:
 
 
 def accepted(m: Measurement, t: Threshold) -> tuple[int, int] | None:
-    """The fewest and the most hits with which the row passes; None where no number of them does."""
+    """Return the fewest and the most hits with which the row passes; None where no number passes."""
     least, most = (None if limit is None else as_share(m, limit) for limit in (t.min, t.max))
     return _accepted(worth(m), (1 - m.confidence) / m.sides, t.rule, least, most)
 
@@ -258,7 +267,7 @@ def _need_of_share(m: Measurement, t: Threshold, chance: float) -> Need | None:
 
 
 def binomial(fewest: int, most: int, n: int, share: float) -> float:
-    """P(fewest <= hits <= most)."""
+    """Return P(fewest <= hits <= most) for a binomial number of hits."""
     if share <= 0 or share >= 1:
         return float(fewest <= (0 if share <= 0 else n) <= most)
     at_most = 1.0 if most >= n else 1 - shares.beta_cdf(share, most + 1, n - most)
@@ -266,7 +275,7 @@ def binomial(fewest: int, most: int, n: int, share: float) -> float:
 
 
 def worth(m: Measurement) -> int:
-    """Independent images among those found; prompts, where each has one."""
+    """Return how many independent images the images count as; the prompts, where each has one image."""
     return _worth_of(_hits(m), (1 - m.confidence) / m.sides)
 
 
@@ -277,7 +286,7 @@ def _worth_of(hits: tuple[tuple[str, bool], ...], level: float) -> int:
 
 
 def _hits(m: Measurement) -> tuple[tuple[str, bool], ...]:
-    """The prompt of each image that counts, and whether it is a hit."""
+    """Return the prompt of each image that takes part, and whether it is a hit."""
     return tuple(
         (name.rpartition("/")[0] or name, _hit(m, value))
         for name, value in m.per_image

@@ -1,4 +1,4 @@
-"""The values of images -> what they amount to: a mean, a share, the worst prompt, and its interval."""
+"""Summarise the values of images as a mean, a share or the worst prompt, with its interval."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ REDUCE: dict[Stat, Callable[[Floats], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """How values are summed up, and how sure the interval is."""
+    """How to summarise values, and how sure the interval has to be."""
 
     stat: Stat = "mean"
-    at: float | None = None  # of a share
+    at: float | None = None  # the limit of a share
     lowest: bool = True  # the worst prompt is the one with the lowest mean
     sides: Literal[1, 2] = 2
-    confidence: float = intervals.CONFIDENCE  # of the interval's level; stricter at a look among several
+    confidence: float = intervals.CONFIDENCE  # of one interval; stricter where it is one of several looks
 
     @property
     def tail(self) -> float:
-        """The chance that an end of the interval is wrong."""
+        """Return the chance that an end of the interval is wrong."""
         return (1 - self.confidence) / self.sides
 
 
@@ -46,22 +46,27 @@ def of_images(
     points: two_valued.Points | None = None,
     gain: bool = False,
 ) -> dict[str, Any]:
-    """``values`` (N,) without missing ones, ``groups`` (N,) their prompts -> fields of a Measurement.
+    """Summarise the values of images as fields of a Measurement.
 
-    ``points`` are the two numbers that each value is one of or, of a ``gain``, a difference of.
+    Args:
+        ask: How to summarise them.
+        values: (N,), without missing ones.
+        groups: The prompt of each value, (N,).
+        points: The two numbers that each value is one of; for a gain, that each value is the difference of.
+        gain: Whether the values are gains over the base.
     """
     worst = _worst(ask, values, groups)
-    found = {"worst": worst, "extremes": (float(values.min()), float(values.max()))}
+    fields = {"worst": worst, "extremes": (float(values.min()), float(values.max()))}
     if ask.stat == "worst_prompt":
-        return {"value": worst[1], **found}
+        return {"value": worst[1], **fields}
     if ask.at is not None:
         hits = np.array([quantity.counts(value, ask.stat, ask.at) for value in values.tolist()], dtype=bool)
-        return {**of_hits(ask, hits, groups), **found}
+        return {**of_hits(ask, hits, groups), **fields}
     value = REDUCE[ask.stat](values)
     if ask.stat != "mean":
-        return {"value": value, "low": None, "high": None, **found}
+        return {"value": value, "low": None, "high": None, **fields}
     low, high = of_mean(ask, values, groups, points, gain=gain)
-    return {"value": value, "low": low, "high": high, "points": points, **found}
+    return {"value": value, "low": low, "high": high, "points": points, **fields}
 
 
 def of_mean(
@@ -73,9 +78,15 @@ def of_mean(
     gain: bool,
     most: int = 1,
 ) -> Bounds:
-    """The interval of a mean: by the prompts' spread or, where the values are two numbers, the exact one.
+    """Return the ends of a mean's interval: by the prompts' spread or, for two-valued images, exactly.
 
-    ``most`` is as in `two_valued.gain_interval`.
+    Args:
+        ask: How sure the interval has to be.
+        values: (N,).
+        groups: The prompt of each value, (N,).
+        points: The two numbers that each value is one of.
+        gain: Whether the values are gains over the base.
+        most: As in `two_valued.gain_interval`.
     """
     if points is None:
         return around(ask, lambda keep: float(values[keep].mean()), groups, float(values.mean()))
@@ -88,34 +99,34 @@ def of_mean(
 
 
 def of_hits(ask: Ask, hits: NDArray[np.bool_], groups: Sequence[str]) -> dict[str, Any]:
-    """The share of images that are hits, and its interval."""
-    found = shares.interval(hits, groups, confidence=ask.confidence, sides=ask.sides)
-    low, high = (found.low, found.high) if found else (None, None)
+    """Summarise the share of images that are hits as fields of a Measurement."""
+    interval = shares.interval(hits, groups, confidence=ask.confidence, sides=ask.sides)
+    low, high = (interval.low, interval.high) if interval else (None, None)
     return {"value": float(np.mean(hits)), "low": low, "high": high}
 
 
 def around(
     ask: Ask, value_of: Callable[[NDArray[np.bool_]], float], groups: Sequence[str], value: float
 ) -> Bounds:
-    """The interval around the plain value, not the bias-corrected one.
+    """Return the ends of the jackknife's interval, moved from its bias-corrected estimate to the plain value.
 
-    A Frechet distance of few images is far above that of many, and thresholds are set on the plain value
-    at the policy's own number of images; what the interval tells is how far another draw would lie.
+    A Frechet distance of few images is far above that of many, and thresholds are set on the plain value at
+    the policy's number of images. The interval says how far away another draw of prompts would be.
     """
     return shifted(intervals.jackknife(value_of, groups, confidence=ask.confidence, sides=ask.sides), value)
 
 
-def shifted(found: intervals.Interval | None, value: float) -> Bounds:
-    """The interval's ends where it stands around ``value`` instead."""
-    if found is None:
+def shifted(interval: intervals.Interval | None, value: float) -> Bounds:
+    """Return the ends of the interval, moved from its estimate to ``value``."""
+    if interval is None:
         return None, None
-    return found.low - found.estimate + value, found.high - found.estimate + value
+    return interval.low - interval.estimate + value, interval.high - interval.estimate + value
 
 
 def _worst(ask: Ask, values: Floats, groups: Sequence[str]) -> tuple[str, float]:
     of_prompt: dict[str, list[float]] = {}
     for group, value in zip(groups, values, strict=True):
         of_prompt.setdefault(group, []).append(float(value))
-    means = {group: float(np.mean(found)) for group, found in of_prompt.items()}
+    means = {group: float(np.mean(of_group)) for group, of_group in of_prompt.items()}
     name = (min if ask.lowest else max)(means, key=means.__getitem__)
     return name, means[name]

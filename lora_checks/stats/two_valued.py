@@ -1,12 +1,13 @@
-"""Means of values that are one of two numbers: such a mean is a share of images, and has a share's interval.
+"""Intervals of means of two-valued images: such a mean is a share of images, and has a share's interval.
 
-A metric that says 1 or 0 of each image has no spread where all images are alike, and a jackknife would call
-their mean certain: with 5 % of images bad, 28 % of draws of 25 hold none. Its mean is the share of images at
-the upper number, whose exact interval is that of `shares`.
+A metric that gives each image 1 or 0 has no spread where all images are alike, and a jackknife would call
+their mean certain; yet with 5 % of images bad, 28 % of draws of 25 contain none. Its mean is the share of
+images with the upper number, whose exact interval comes from `shares`.
 
-The gain of such a metric is -1, 0 or 1 for each image, in units of the distance of its two numbers: the share
-of images that came up less the share of those that went down. Each of the two has an exact interval at half
-the error, and the two ends that are furthest apart hold together, so that the interval is never too narrow.
+The gain of such a metric is -1, 0 or 1 for each image, in units of the distance between its two numbers. Its
+mean is the share of images that went up minus the share that went down. Each share has an exact interval at
+half the error, and the two ends that are farthest apart hold together, so that the interval is never too
+narrow.
 """
 
 from __future__ import annotations
@@ -25,19 +26,22 @@ UNIT: Points = (0.0, 1.0)
 
 
 def points(values: Floats, span: Points = UNIT) -> Points | None:
-    """The two numbers that every value is one of, the lower one first; None where there are no two.
+    """Return the two numbers that every value is one of, the lower one first; None where there are no two.
 
-    ``span`` is the range of the metric. Values that are all alike tell one number only: at an end of the
-    range the other end is the second, and 0 and 1 are taken for each other. Alike anywhere else they are a
-    constant.
+    Values that are all alike show one number only. If it is an end of the metric's range, the other end is
+    the second number; if it is 0 or 1, the second is 1 or 0. Any other single number is a constant.
+
+    Args:
+        values: (N,), with the LoRA and without.
+        span: The metric's range.
     """
-    seen = np.unique(values)
-    if not 0 < len(seen) <= 2:
+    distinct = np.unique(values)
+    if not 0 < len(distinct) <= 2:
         return None
     for pair in (span, UNIT):
-        if all(map(math.isfinite, pair)) and np.isin(seen, pair).all():
+        if all(map(math.isfinite, pair)) and np.isin(distinct, pair).all():
             return pair
-    return (float(seen[0]), float(seen[1])) if len(seen) == 2 else None
+    return (float(distinct[0]), float(distinct[1])) if len(distinct) == 2 else None
 
 
 def interval(
@@ -47,10 +51,10 @@ def interval(
     confidence: float = intervals.CONFIDENCE,
     sides: int = 2,
 ) -> intervals.Interval | None:
-    """Of the mean of ``values`` (N,), each of them one of ``pair``; the rest is as in `shares.interval`."""
+    """Return the interval of the mean of ``values`` (N,), each one of ``pair``; see `shares.interval`."""
     low, high = pair
-    found = shares.interval(values == high, groups, confidence=confidence, sides=sides)
-    return None if found is None else intervals.Interval(*(low + (high - low) * share for share in found))
+    share = shares.interval(values == high, groups, confidence=confidence, sides=sides)
+    return None if share is None else intervals.Interval(*(low + (high - low) * end for end in share))
 
 
 def gain_interval(
@@ -62,10 +66,18 @@ def gain_interval(
     *,
     most: int = 1,
 ) -> intervals.Interval | None:
-    """Of the mean of ``moves`` (N,), each of them 0 or up to ``most`` steps up or down.
+    """Return the interval of the mean of ``moves``.
 
-    A move of unknown length is taken for the longest where that makes the interval wider, and for one step
-    where that does.
+    The length of a single move is unknown where ``most`` is above 1; each end takes the length that makes the
+    interval wider.
+
+    Args:
+        moves: (N,), each 0 or up to ``most`` steps up or down.
+        step: The distance between the metric's two numbers.
+        groups: The prompt of each move, (N,).
+        confidence: See `shares.interval`.
+        sides: See `shares.interval`.
+        most: The largest number of steps of a move.
     """
     level = 1 - (1 - confidence) / 2
     came = shares.interval(moves > 0, groups, confidence=level, sides=sides)
@@ -79,9 +91,16 @@ def gain_interval(
 def more_prompts_for_gain(
     moves: Floats, prompts: int, limit: float, *, tail: float = 0.025, most: int = 1000
 ) -> int | None:
-    """How many more prompts would put the interval of `gain_interval` on one side of ``limit``, in steps.
+    """Return how many more prompts would put the interval of `gain_interval` on one side of ``limit``.
 
-    Where as large a share of images goes up and down as in ``moves``, and each prompt counts as one of them.
+    It is assumed that the shares of images that go up and down stay as in ``moves``, with one image a prompt.
+
+    Args:
+        moves: (N,), each 0 or a step up or down.
+        prompts: The number of prompts so far.
+        limit: The limit, in steps.
+        tail: The chance that an end of the interval is wrong.
+        most: The largest answer; None where it takes more.
     """
     up, down = float((moves > 0).mean()), float((moves < 0).mean())
 

@@ -65,5 +65,5 @@ def test_a_limit_that_the_references_themselves_miss_is_an_error(gate: Gate) -> 
     rows = "  mine: {metric: trunk_frechet, max: 1.0, why: for this test}\n"
     run = gate("--lora", gate.world.good, "--lora-policy", gate.world.write(gate.folder / "policy", rows))
     assert run.code == 4
-    assert "cannot be reached with 8 images: references (24) against themselves give" in run.err
+    assert "cannot be reached with 8 images: references (24) measured against themselves give" in run.err
     assert not (run.report_folder / "report.json").exists()

@@ -150,8 +150,8 @@ def test_a_limit_below_the_floor_is_an_error_and_one_at_it_is_not() -> None:
     fid = measured(metric="fid", value=70.0, n=48, better="lower", floor=61.0, against="references (48)")
     assert judge(fid, row(metric="fid", max=30.0)) == (
         "ERROR",
-        "fid 30.00 cannot be reached with 48 images: references (48) against themselves give 61.00 at least; "
-        "use kid, or more images on both sides",
+        "fid 30.00 cannot be reached with 48 images: references (48) measured against themselves give at "
+        "least 61.00; use kid, or more images on both sides",
     )
     assert judge(fid, row(metric="fid", max=61.0))[0] == "FAIL"
     assert judge(fid, row(metric="fid", min=30.0))[0] == "PASS"

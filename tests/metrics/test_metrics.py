@@ -133,7 +133,7 @@ def test_frechet_needs_two_images_on_each_side() -> None:
 
 def test_frechet_refuses_features_of_two_networks() -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(MeasureError, match="8 dimensions and the reference statistics 6"):
+    with pytest.raises(MeasureError, match=r"8 dimensions and the references 6"):
         frechet(rng.normal(size=(5, 8)), rng.normal(size=(5, 6)))
     with pytest.raises(MeasureError, match="8 dimensions"):
         frechet(rng.normal(size=(5, 8)), Moments(np.zeros(6), np.eye(6)))

@@ -49,12 +49,12 @@ def test_two_plain_pictures() -> None:
 
 
 def test_too_small_is_an_error() -> None:
-    with pytest.raises(MeasureError, match="10 x 10 pixels is too small; 11 is the least"):
+    with pytest.raises(MeasureError, match=r"10 x 10 pixels is too small; .*11"):
         ssim(plain(1, 10), plain(1, 10))
     with pytest.raises(MeasureError, match="200 x 10 pixels is too small"):
         ssim(plain(1)[:10], plain(1)[:10])
     assert ssim(plain(1, 11), plain(1, 11)) == ms_ssim(plain(1, 176), plain(1, 176)) == pytest.approx(1)
-    with pytest.raises(MeasureError, match="176 is the least"):
+    with pytest.raises(MeasureError, match=r"175 x 175 .* 176"):
         ms_ssim(plain(1, 175), plain(1, 175))
 
 

@@ -131,9 +131,9 @@ def test_a_distance_equal_to_the_radius_is_outside() -> None:
 
 
 def test_neighbours_need_more_images_than_k() -> None:
-    with pytest.raises(MeasureError, match="the 3 nearest neighbours take more than 3 images, not 3"):
+    with pytest.raises(MeasureError, match=r"3 nearest neighbours .* more than 3 images.* 3$"):
         precision(normal(9, 0), normal(3, 1))
-    with pytest.raises(MeasureError, match="more than 3 images, not 3"):
+    with pytest.raises(MeasureError, match=r"more than 3 images.* 3$"):
         recall(normal(3, 0), normal(9, 1))
 
 
@@ -152,9 +152,9 @@ def test_too_few_images_for_a_set_are_an_error() -> None:
     x = normal(5, 0)
     for fn in (polynomial, gaussian):
         for pair in ((x[:1], x), (x, x[:1])):
-            with pytest.raises(MeasureError, match="at least 2 images on each side, not 1"):
+            with pytest.raises(MeasureError, match=r"at least 2 images on each side.* 1$"):
                 fn(*pair)
-    with pytest.raises(MeasureError, match="at least 1 images on each side, not 0"):
+    with pytest.raises(MeasureError, match=r"at least 1 image on each side.* 0$"):
         vendi(x[:0])
     assert vendi(x[:1]) == pytest.approx(1)
     expected = each_pair(lambda a, b: (a @ b / 16 + 1) ** 3, x[:2], x[3:])
@@ -201,9 +201,9 @@ def test_the_copy_ratio_has_no_value_without_an_embedding() -> None:
 
 
 def test_training_pictures_that_are_one_picture_are_an_error() -> None:
-    with pytest.raises(MeasureError, match="two training pictures are the same picture"):
+    with pytest.raises(MeasureError, match="two training pictures are equal"):
         copy_ratio(angles(1, 89), angles(0, 0, 90, 91))
-    with pytest.raises(MeasureError, match="needs another to compare with; there are 1"):
+    with pytest.raises(MeasureError, match="needs 2 or more, not 1"):
         copy_ratio(angles(1), angles(0))
 
 

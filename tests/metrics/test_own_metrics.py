@@ -108,10 +108,10 @@ WRONG: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
         SET,
         "mine raised LinAlgError: Singular",
     ),
-    "many for a set": (lambda x, y: np.zeros(3), SET, "mine returned ndarray, and no number"),
-    "nothing for a set": (lambda x, y: None, SET, "mine returned NoneType, and no number"),
-    "channels": (lambda p: p.mean(axis=(0, 1)), PICTURE, "mine returned ndarray, and no number"),
-    "nothing for a picture": (lambda p: None, PICTURE, "mine returned NoneType, and no number"),
+    "many for a set": (lambda x, y: np.zeros(3), SET, "mine returned ndarray"),
+    "nothing for a set": (lambda x, y: None, SET, "mine returned NoneType"),
+    "channels": (lambda p: p.mean(axis=(0, 1)), PICTURE, "mine returned ndarray"),
+    "nothing for a picture": (lambda p: None, PICTURE, "mine returned NoneType"),
     "a picture's exception": (lambda p: 1 / 0, PICTURE, "mine raised ZeroDivisionError"),
 }
 

@@ -103,18 +103,18 @@ def test_a_file_that_is_no_archive_is_named(content: bytes | None, tmp_path: Pat
     path = tmp_path / "s.npz"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"s\.npz: (is no \.npz|cannot be read)"):
+    with pytest.raises(ConfigError, match=r"s\.npz: (is not an \.npz|cannot be read)"):
         read_statistics(path)
 
 
 def test_a_single_array_is_no_archive(tmp_path: Path) -> None:
     with (tmp_path / "s.npz").open("wb") as file:
         np.save(file, np.zeros(3))
-    with pytest.raises(ConfigError, match=r"is no \.npz"):
+    with pytest.raises(ConfigError, match=r"is not an \.npz"):
         read_statistics(tmp_path / "s.npz")
 
 
 def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", mu=np.array([Path("x")], dtype=object), sigma=np.eye(1))
-    with pytest.raises(ConfigError, match=r"is no \.npz"):
+    with pytest.raises(ConfigError, match=r"is not an \.npz"):
         read_statistics(tmp_path / "s.npz")
