@@ -29,7 +29,17 @@ if TYPE_CHECKING:
     from lora_checks.gate.from_python import Result as Result
     from lora_checks.gate.from_python import run_gate as run_gate
     from lora_checks.metrics import metric as metric
+    from lora_checks.networks import Extractor as Extractor
+    from lora_checks.networks import FaceExtractor as FaceExtractor
+    from lora_checks.networks import FromFiles as FromFiles
+    from lora_checks.networks import ImageExtractor as ImageExtractor
+    from lora_checks.networks import ManyParts as ManyParts
+    from lora_checks.networks import PairExtractor as PairExtractor
+    from lora_checks.networks import TextExtractor as TextExtractor
+    from lora_checks.networks import network as network
     from lora_checks.policy.arms import with_tag as with_tag
+    from lora_checks.publish.trackers import tracker as tracker
+    from lora_checks.report.custom import output as output
 
 _HOMES = {
     "core.errors": (
@@ -39,6 +49,12 @@ _HOMES = {
     "policy.arms": ("with_tag",),
     "gate.from_python": ("Result", "run_gate"),
     "metrics": ("metric",),
+    "networks": (
+        "Extractor", "FaceExtractor", "FromFiles", "ImageExtractor", "ManyParts", "PairExtractor",
+        "TextExtractor", "network",
+    ),
+    "publish.trackers": ("tracker",),
+    "report.custom": ("output",),
     "core.records": (
         "ImageFile", "ImageSet", "ImageSpec", "Lora", "Measurement", "Metric", "Outcome", "Policy", "Prompt",
         "Threshold", "Verdict",

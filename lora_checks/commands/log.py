@@ -18,14 +18,26 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="TRACKERS",
         help="such as wandb,mlflow or wandb:PROJECT, mlflow:EXPERIMENT, tensorboard:FOLDER, trackio:PROJECT",
     )
+    parser.add_argument(
+        "--from",
+        dest="declared_in",
+        action="append",
+        default=[],
+        metavar="FILE",
+        type=Path,
+        help="Python file that declares a tracker of TRACKERS, such as conftest.py; repeatable",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """1 if a tracker did not take it, which is said as a line of its own like every other."""
     from lora_checks.core.errors import TrackerError
+    from lora_checks.core.extensions import load_file
     from lora_checks.publish import trackers
     from lora_checks.record import document as report
 
+    for path in options.declared_in:
+        load_file(path)
     targets = trackers.chosen(options.to, "--to")
     document = report.read(options.directory)
     refused = 0

@@ -23,10 +23,14 @@ def run(options: argparse.Namespace) -> int:
     lock = ReportLock(folder, "python -m lora_checks report")
     lock.require("write elsewhere with --out DIR")
     try:
-        written = outputs.write(document.read(options.directory), folder, again=True)
+        said = document.read(options.directory)
+        written = outputs.write(said, folder, again=True)
+        custom = outputs.write_custom(said, folder)
     finally:
         lock.release()
-    print("\n".join(map(str, written)))
+    print("\n".join(map(str, [*written, *custom.paths])))
+    for sentence in custom.troubles:
+        print(sentence, file=sys.stderr)
     if folder / html.NAME not in written:
         print(
             f"{folder / html.NAME}: left as it was, since it shows what is no longer on this machine; "

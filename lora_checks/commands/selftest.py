@@ -27,9 +27,12 @@ def run(options: argparse.Namespace) -> int:
     """1 where a network is not what the policy or the package's table says."""
     from lora_checks import networks as extractors
     from lora_checks.core.device import choose_device
+    from lora_checks.core.extensions import load_file
     from lora_checks.networks.self_test.scores import examine
     from lora_checks.policy import reading
 
+    if (conftest := Path("conftest.py")).is_file():  # it may declare a network
+        load_file(conftest)
     networks, device = reading.load_policy(options.policy).networks, choose_device(options.device)
     found = {
         slot: (settings, network.id, examine(network))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lora_checks.core.errors import ConfigError, LoraChecksError, first_line
+from lora_checks.core.errors import ConfigError, LoraChecksError
+from lora_checks.core.extensions import load_file
 from lora_checks.core.progress import Progress
 from lora_checks.core.records import ImageSet, Lora, Policy, PromptSet, Threshold
 from lora_checks.core.store import Advance
@@ -56,7 +56,8 @@ def run(
     """
     policy = reading.load_policy(folder, seeds=seeds)
     praised, blamed = labelled(good, bad, Path())
-    own_metrics(Path("conftest.py"))
+    if (conftest := Path("conftest.py")).is_file():  # a gating run finds its metrics through pytest
+        load_file(conftest)
     gate_run = open_generating(policy, store, device, "auto", None, _bar)
     gate_run.preflight()
     gate_run.measurer.test_networks()
@@ -137,17 +138,6 @@ def _find(option: str, arguments: Sequence[str], root: Path) -> tuple[Path, ...]
         return find_loras(arguments, root)
     except ConfigError as error:
         raise ConfigError(f"{option}: {str(error).removeprefix('--lora: ')}") from None
-
-
-def own_metrics(path: Path) -> None:
-    """Declare the metrics of the user's conftest.py, which pytest loads in a gating run."""
-    spec = importlib.util.spec_from_file_location("conftest", path.absolute())
-    if not path.is_file() or spec is None or spec.loader is None:
-        return
-    try:
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
-    except Exception as error:
-        raise ConfigError(f"{path}: {type(error).__name__}: {first_line(error)}") from error
 
 
 def reseeded(prompts: PromptSet) -> PromptSet:

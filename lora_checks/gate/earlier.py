@@ -73,7 +73,7 @@ def lock_of(config: pytest.Config, folder: Path) -> ReportLock:
 
 def clear(folder: Path, approved: str, here: Path) -> list[str]:
     """Remove the files of an earlier verdict; return a sentence for each file that could not be removed."""
-    from lora_checks.report.outputs import VERDICTS
+    from lora_checks.report.outputs import verdicts
 
     if approved and _is_inside(folder, approved, here):
         return [
@@ -82,7 +82,7 @@ def clear(folder: Path, approved: str, here: Path) -> list[str]:
             "another folder with --lora-report"
         ]
     unfinished = folder.glob(".*.part")  # left by a run that was killed while it wrote
-    return remove([*(folder / name for name in VERDICTS), *unfinished])
+    return remove([*verdicts(folder), *unfinished])
 
 
 def _is_inside(folder: Path, approved: str, here: Path) -> bool:

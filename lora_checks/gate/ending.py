@@ -33,6 +33,7 @@ class Ending:
         self.trouble = ""  # why the report could not be written
         self.passed = False  # the files of a PASS are published
         self._held: Held | None = None
+        self._extended = False  # the custom outputs are written
 
     def write(self, document: Document) -> None:
         """Write the outputs of a run; hold back those of a PASS until `publish`."""
@@ -68,14 +69,21 @@ class Ending:
         if self._held is not None:
             self._held.discard()
         self.passed, self._held = False, None
-        files = [self.folder / name for name in outputs.VERDICTS if name != journal.NAME]
+        files = [path for path in outputs.verdicts(self.folder) if path.name != journal.NAME]
         stuck = [*earlier.remove(files), self.junit.revoke()]
         self.document = documents.spoiled(self.document, printable(reason))
         try:
             outputs.write(self.document, self.folder)
+            stuck += outputs.write_custom(self.document, self.folder).troubles if self._extended else []
         except LoraChecksError as error:
             stuck.append(str(error))
         for sentence in filter(None, [f"this run is not a PASS: {reason}", *stuck]):
+            sys.stderr.write(f"{printable(sentence)}\n")
+
+    def extend(self) -> None:
+        """Write the custom outputs, last: code of others must not show a PASS before there is one."""
+        self._extended = True
+        for sentence in outputs.write_custom(self.document, self.folder).troubles:
             sys.stderr.write(f"{printable(sentence)}\n")
 
     def summarise_for_ci(self) -> None:

@@ -226,6 +226,7 @@ class Session:
             else:
                 self.withdraw(f"pytest ended with status {int(session.exitstatus)}")
         if not self.config.option.collectonly:
+            self.ending.extend()
             self.ending.summarise_for_ci()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -29,13 +29,16 @@ raise ``version`` when anything else changes.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, TypeVar
 
 from lora_checks.core.errors import ConfigError
+from lora_checks.core.extensions import Extension, ExtensionPoint
 from lora_checks.core.records import Against, Better, Metric, Pairing, Per, Takes
 from lora_checks.metrics.function import guarded, home
 
@@ -58,6 +61,7 @@ _MODULES = {
 BUILTIN = {  # name -> module that declares it
     name: f"lora_checks.metrics.{module}" for module, names in _MODULES.items() for name in names
 }
+EXTENSIONS = ExtensionPoint("lora_checks.metrics", "metric", BUILTIN)
 _declared: dict[str, Metric] = {}
 
 
@@ -120,12 +124,32 @@ def metric(
 
 
 def get(name: str) -> Metric:
-    """Return the declared metric; raise `ConfigError` with the nearest name if there is none."""
+    """Return the metric of that name: the gate's, a declared one, or one that an installed package adds.
+
+    The version of a package's metric names the package and its version, and so does every identity that is
+    made of it.
+
+    Raises:
+        ConfigError: Nobody declares it (the message has the nearest name), or two packages do.
+    """
+    extension = EXTENSIONS.get(name)
+    if extension is not None:
+        return _of_package(extension)
     if name in BUILTIN:
         import_module(BUILTIN[name])
     if name not in _declared:
-        known = sorted({*BUILTIN, *_declared})
+        known = sorted({*BUILTIN, *_declared, *EXTENSIONS.names()})
         close = get_close_matches(name, known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
         raise ConfigError(f"unknown metric '{name}'; {hint}")
     return _declared[name]
+
+
+def _of_package(extension: Extension) -> Metric:
+    target, declared = extension.load(), _declared.get(extension.name)
+    if declared is None or inspect.unwrap(declared.fn) is not inspect.unwrap(target):
+        raise ConfigError(
+            f"the entry point '{extension.name}' of {extension.source} is not a function of that name "
+            "that is declared with @metric"
+        )
+    return replace(declared, version=f"{declared.version}@{extension.version}")

@@ -7,22 +7,25 @@ loaded by the first call that needs it, so a run whose features are all stored n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.core.contents import Contents
-from lora_checks.core.errors import ConfigError, PrerequisiteError
+from lora_checks.core.errors import ConfigError, LoraChecksError, PrerequisiteError, first_line
+from lora_checks.core.extensions import Extension, ExtensionPoint, code_of
 from lora_checks.core.records import Metric
 from lora_checks.images.decoding import Pixels
 
 Floats = NDArray[np.float32]
+T = TypeVar("T")
 
 
+@runtime_checkable
 class Extractor(Protocol):
     """What every network offers: an identity, and a name for people."""
 
@@ -102,6 +105,21 @@ KINDS = {
     "lpips": "lora_checks.networks.lpips:Lpips",
     "trunk": "lora_checks.networks.trunk:Trunk",
 }
+EXTENSIONS = ExtensionPoint("lora_checks.networks", "network", KINDS)
+
+
+def network(kind: str) -> Callable[[T], T]:
+    """Declare a network for ``kind: KIND`` in a policy's ``networks:``.
+
+    The decorated class or function is called with ``(settings, device, cache=folder)`` and returns an
+    `Extractor` that is also an `ImageExtractor`, a `TextExtractor` or a `PairExtractor`. Its ``id`` has to
+    change with everything that changes its numbers: settings, preprocessing, weights. The gate adds the
+    digest of the declaring file, and for a package its name and version.
+
+    Raises:
+        ConfigError: The kind is the gate's own, or another file declares it.
+    """
+    return EXTENSIONS.declare(kind, depth=2)
 
 
 def kind_of(slot: str, settings: Mapping[str, Any]) -> str:
@@ -130,14 +148,59 @@ def slot_of(metric: Metric, asked: str, networks: Mapping[str, Mapping[str, Any]
 
 
 def build(slot: str, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> Extractor:
-    """The extractor for a slot of the policy's ``networks:``; ``kind:`` defaults to the slot's own name.
+    """Construct the extractor for a slot of the policy's ``networks:``.
 
-    ``cache`` is a folder for what a network can keep of its own making, such as a faster form of itself.
+    Args:
+        slot: Its name, which is also its kind unless ``settings`` has ``kind``.
+        settings: What the policy says under that name.
+        device: Where it computes, such as "cpu" or "cuda:1".
+        cache: A folder for files that the network makes for itself, such as a faster form of its weights.
+
+    Raises:
+        ConfigError: The kind or a setting is unknown.
+        PrerequisiteError: Weights or a package are missing on this machine.
     """
     kind = kind_of(slot, settings)
     settings = {key: value for key, value in settings.items() if key not in ("kind", "self_test")}
+    extension = EXTENSIONS.get(kind)
+    if extension is not None:
+        return _custom(slot, extension, settings, device, cache)
     if kind not in KINDS:
-        raise ConfigError(f"networks: {slot}: unknown kind '{kind}'; known: {', '.join(sorted(KINDS))}")
+        known = ", ".join(sorted({*KINDS, *EXTENSIONS.names()}))
+        raise ConfigError(f"networks: {slot}: unknown kind '{kind}'; known: {known}")
     module, _, name = KINDS[kind].partition(":")
     extractor: Extractor = getattr(import_module(module), name)(settings, device, cache=cache)
     return extractor
+
+
+def _custom(
+    slot: str, extension: Extension, settings: Mapping[str, Any], device: str, cache: Path | None
+) -> Extractor:
+    """Construct a network of a package or a file, and add that origin to its ``id``."""
+    make = extension.load()
+    where = f"networks: {slot}: the network of {extension.source}"
+    try:
+        extractor = make(settings, device, cache=cache)
+    except LoraChecksError:
+        raise
+    except Exception as error:
+        raise PrerequisiteError(
+            f"{where} cannot be set up: {type(error).__name__}: {first_line(error)}"
+        ) from error
+    _refuse_unfit(where, extractor)
+    origin = f" from={extension.version}" if extension.version else ""
+    try:
+        extractor.id = f"{extractor.id}{origin} code={code_of(extension, make)}"
+    except AttributeError as error:
+        raise ConfigError(f"{where} does not let its `id` be set; make it an ordinary attribute") from error
+    checked: Extractor = extractor
+    return checked
+
+
+def _refuse_unfit(where: str, extractor: object) -> None:
+    for name in ("id", "label"):
+        text = getattr(extractor, name, None)
+        if not isinstance(text, str) or not text:
+            raise ConfigError(f"{where} has no `{name}`; set it to a text that is not empty")
+    if not isinstance(extractor, ImageExtractor | TextExtractor | PairExtractor):
+        raise ConfigError(f"{where} has none of the methods `images`, `texts`, `distances` with `paired`")

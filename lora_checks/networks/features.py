@@ -1,4 +1,4 @@
-"""What a network says of each image, from the store where it said so before."""
+"""Read what a network computes for each image from the store; compute and store what is missing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lora_checks.core.errors import MeasureError
 from lora_checks.core.records import ImageFile
 from lora_checks.core.store import Progress, Store
 from lora_checks.images.decoding import Decoded
@@ -20,14 +21,8 @@ from lora_checks.networks import (
     refuse_changed,
 )
 
-Floats = NDArray[np.floating[Any]]  # float32 of a network, float64 of a metric of pixels
+Floats = NDArray[np.floating[Any]]  # float32 from a network, float64 from a metric of pixels
 BATCH = 8  # images decoded at a time: peak memory does not grow with their number
-
-
-def _kept(network: Extractor, rows: Floats) -> list[Floats]:
-    """What the store gets: an array a row, unless the network is not the one that its id names."""
-    refuse_changed(network)
-    return list(rows)
 
 
 def image_features(
@@ -37,27 +32,35 @@ def image_features(
     progress: Progress | None = None,
     part: str = "features",
 ) -> Floats:
-    """(N, D), one row an image; ``part`` of the row where the network says several things."""
+    """Return the features of each image, (N, D).
+
+    Args:
+        images: N pictures.
+        network: What computes the rows that the store lacks.
+        store: Where rows are read and written.
+        progress: Called with the number of missing rows, then with each row that is done.
+        part: Which part of a row to return, for a network of `ManyParts`.
+    """
     paths = [store.array(network.id, image.sha256) for image in images]
-    describe = network.rows if isinstance(network, ManyParts) else network.images
+    compute = network.rows if isinstance(network, ManyParts) else network.images
 
     def make(indices: Sequence[int]) -> list[Floats]:
-        return _kept(network, describe(Decoded([images[i] for i in indices])))
+        return _rows(network, compute(Decoded([images[i] for i in indices])), len(indices))
 
     rows = np.stack(store.arrays(paths, make, BATCH, progress))
     return rows[:, network.parts[part]] if isinstance(network, ManyParts) else rows
 
 
 def text_features(texts: Sequence[str], network: TextExtractor, store: Store) -> Floats:
-    """(N, D) float32, one row a text; equal texts are encoded once."""
+    """Return the features of each text, (N, D) float32; encode equal texts once."""
     unique = list(dict.fromkeys(texts))
 
     def make(indices: Sequence[int]) -> list[Floats]:
-        return _kept(network, network.texts([unique[i] for i in indices]))
+        return _rows(network, network.texts([unique[i] for i in indices]), len(indices))
 
     rows = store.arrays([store.array(network.id, "text", text) for text in unique], make, BATCH)
-    of_text = dict(zip(unique, rows, strict=True))
-    return np.stack([of_text[text] for text in texts])
+    by_text = dict(zip(unique, rows, strict=True))
+    return np.stack([by_text[text] for text in texts])
 
 
 def all_distances(
@@ -67,12 +70,12 @@ def all_distances(
     store: Store,
     progress: Progress | None = None,
 ) -> Floats:
-    """(N, M): every x against every y."""
+    """Return the distance of every x to every y, (N, M)."""
     others = [image.sha256 for image in y]
     paths = [store.array(network.id, image.sha256, others) for image in x]
 
     def make(indices: Sequence[int]) -> list[Floats]:
-        return _kept(network, network.distances(Decoded([x[i] for i in indices]), Decoded(y)))
+        return _rows(network, network.distances(Decoded([x[i] for i in indices]), Decoded(y)), len(indices))
 
     return np.stack(store.arrays(paths, make, BATCH, progress))
 
@@ -84,11 +87,27 @@ def paired_distances(
     store: Store,
     progress: Progress | None = None,
 ) -> Floats:
-    """(N,): x[i] against y[i]."""
+    """Return the distance of x[i] to y[i], (N,)."""
     paths = [store.array(network.id, a.sha256, b.sha256) for a, b in zip(x, y, strict=True)]
 
     def make(indices: Sequence[int]) -> list[Floats]:
-        pairs = network.paired(Decoded([x[i] for i in indices]), Decoded([y[i] for i in indices]))
-        return _kept(network, pairs.reshape(-1, 1))
+        distances = network.paired(Decoded([x[i] for i in indices]), Decoded([y[i] for i in indices]))
+        return _rows(network, distances.reshape(-1, 1), len(indices))
 
     return np.concatenate(store.arrays(paths, make, BATCH, progress))
+
+
+def _rows(network: Extractor, array: Floats, count: int) -> list[Floats]:
+    """Split what a network returned into one array for each of ``count`` inputs.
+
+    Raises:
+        MeasureError: It returned something else than ``count`` rows of floats.
+        PrerequisiteError: A file of the network changed while it worked; the rows must not be stored.
+    """
+    refuse_changed(network)
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim != 2 or len(array) != count:
+        got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise MeasureError(
+            f"{network.label} returned {got} for {count} inputs; it must be float ({count}, D)"
+        )
+    return list(array)

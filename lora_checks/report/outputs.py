@@ -1,4 +1,4 @@
-"""Everything that is made of a report, from its document and the store alone: no model, no GPU, no torch."""
+"""Write everything that is made of a report, from its document and the store alone, without torch."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ from typing import Any
 from lora_checks.record import document as report
 from lora_checks.record import journal
 from lora_checks.record.files import write_text
-from lora_checks.report import gitlab, html, markdown, tables
+from lora_checks.report import custom, gitlab, html, markdown, tables
 
-# Every file that tells of a verdict
+# Every file of the gate that tells of a verdict
 VERDICTS = (report.NAME, "report.md", html.NAME, tables.CSV, tables.PARQUET, gitlab.FILE, journal.NAME)
 
 
 def write(document: Mapping[str, Any], directory: Path, *, again: bool = False) -> list[Path]:
-    """What was written: report.json first, since the others can be made of it again. Raises `StoreError`.
+    """Write the gate's outputs and return their paths.
 
-    ``again``: a page of this run that shows what is no longer on this machine is left as it is.
+    report.json is first, because the others can be made from it again. Custom outputs are written by
+    `write_custom`, after the run has ended well.
+
+    Args:
+        again: Leave a page of this run alone if it shows pictures that are no longer on this machine.
+
+    Raises:
+        StoreError: A file cannot be written.
     """
     written = [
         report.write(document, directory),
@@ -28,3 +35,13 @@ def write(document: Mapping[str, Any], directory: Path, *, again: bool = False) 
         gitlab.write(document, directory),
     ]
     return [path for path in written if path is not None]
+
+
+def write_custom(document: Mapping[str, Any], directory: Path) -> custom.Written:
+    """Write the outputs that packages and ``conftest.py`` add; they cannot change the gate's own files."""
+    return custom.write(document, directory, VERDICTS)
+
+
+def verdicts(directory: Path) -> list[Path]:
+    """Return every file in the folder that may tell of a verdict, the gate's and the custom ones."""
+    return [*(directory / name for name in VERDICTS), *custom.earlier(directory)]

@@ -12,7 +12,7 @@ import pytest
 from world import IDENTITY, Gate, Run, World, environment, row
 
 from lora_checks.core.errors import ConfigError
-from lora_checks.gate.calibrate import labelled, own_metrics, reseeded
+from lora_checks.gate.calibrate import labelled, reseeded
 from lora_checks.policy import reading
 
 ROWS = (
@@ -134,11 +134,3 @@ def test_other_seeds_share_none_with_the_policy_s(world: World) -> None:
     assert len(other.seeds) == 3
     assert not set(other.seeds) & set(said.seeds)
     assert other.prompts == said.prompts
-
-
-def test_metrics_of_the_user_s_conftest_are_known(tmp_path: Path) -> None:
-    path = tmp_path / "conftest.py"
-    own_metrics(path)  # none is none
-    path.write_text("raise RuntimeError('not today')\n")
-    with pytest.raises(ConfigError, match=r"conftest.py: RuntimeError: not today"):
-        own_metrics(path)

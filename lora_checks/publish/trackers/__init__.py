@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lora_checks.core.errors import ConfigError, LoraChecksError, TrackerError, first_line
+from lora_checks.core.extensions import ExtensionPoint
 from lora_checks.core.words import printable
+
+F = TypeVar("F", bound=Callable[..., str])
 
 TRACKERS = {  # name -> (package of its client, who logs)
     "wandb": ("wandb", "lora_checks.publish.trackers.to_wandb:log"),
@@ -26,6 +29,26 @@ TRACKERS = {  # name -> (package of its client, who logs)
     "tensorboard": ("tensorboard", "lora_checks.publish.trackers.to_tensorboard:log"),
     "trackio": ("trackio", "lora_checks.publish.trackers.to_trackio:log"),
 }
+EXTENSIONS = ExtensionPoint("lora_checks.trackers", "tracker", TRACKERS)
+
+
+def tracker(name: str) -> Callable[[F], F]:
+    """Declare a tracker for ``--lora-log NAME``: a function ``(document, directory, where) -> sentence``.
+
+    It runs after the report is written, in a process of its own that imports the declaring file again.
+
+    Args:
+        name: What ``--lora-log`` calls it.
+
+    Raises:
+        ConfigError: The name is one of the gate's own trackers, or another file declares it.
+
+    Example:
+        >>> @tracker("chat")
+        ... def chat(document, directory, where):
+        ...     return f"posted {document['outcome']} to {where}"
+    """
+    return EXTENSIONS.declare(name, depth=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +57,7 @@ class Target:
 
     tracker: str
     where: str = ""  # project (wandb, trackio), experiment (mlflow) or folder (tensorboard)
+    file: str = ""  # the Python file that declares the tracker; "" if the gate or a package does
 
     def __str__(self) -> str:
         return f"{self.tracker}:{self.where}" if self.where else self.tracker
@@ -52,10 +76,8 @@ def chosen(text: str | None, option: str = "--lora-log") -> tuple[Target, ...]:
         for name, _, where in (part.partition(":") for part in text.split(",") if part.strip())
     ]
     if not targets:
-        raise ConfigError(f"{option} names no tracker; it takes one or more of {', '.join(TRACKERS)}")
-    for target in targets:
-        _check(target.tracker, option)
-    return tuple(dict.fromkeys(targets))
+        raise ConfigError(f"{option} names no tracker; it takes one or more of {_known()}")
+    return tuple(dict.fromkeys(_checked(target, option) for target in targets))
 
 
 def log(target: Target, document: Mapping[str, Any], directory: Path) -> str:
@@ -63,12 +85,11 @@ def log(target: Target, document: Mapping[str, Any], directory: Path) -> str:
 
     Raises `TrackerError`, whatever the client raises: the report is whole on disk and its verdict stands.
     """
-    module, _, function = TRACKERS[target.tracker][1].partition(":")
     try:
-        return str(getattr(import_module(module), function)(document, directory, target.where))
+        return printable(str(_logger(target.tracker)(document, directory, target.where)))
     except LoraChecksError:
         raise
-    except Exception as trouble:
+    except (Exception, SystemExit) as trouble:
         said = without_password(f"{type(trouble).__name__}: {first_line(trouble)}")
         raise TrackerError(printable(said)) from trouble
 
@@ -78,7 +99,13 @@ def refusal(target: Target, why: str, folder: Path) -> str:
 
 
 def again(target: Target, folder: Path) -> str:
-    return shlex.join(["lora-checks", "log", str(folder), "--to", str(target)])
+    return shlex.join(["lora-checks", *command(target, folder)])
+
+
+def command(target: Target, folder: Path) -> list[str]:
+    """Return the arguments of ``lora-checks`` that log a finished report."""
+    declared = ["--from", target.file] if target.file else []
+    return ["log", str(folder), "--to", str(target), *declared]
 
 
 def without_password(text: str) -> str:
@@ -86,12 +113,29 @@ def without_password(text: str) -> str:
     return re.sub(r"(?<=://)[^/@\s]+@", "", text)
 
 
-def _check(name: str, option: str) -> None:
+def _known() -> str:
+    return ", ".join([*TRACKERS, *EXTENSIONS.names()])
+
+
+def _logger(name: str) -> Any:
+    extension = EXTENSIONS.get(name)
+    if extension is not None:
+        return extension.load()
+    module, _, function = TRACKERS[name][1].partition(":")
+    return getattr(import_module(module), function)
+
+
+def _checked(target: Target, option: str) -> Target:
+    name, extension = target.tracker, EXTENSIONS.get(target.tracker)
+    if extension is not None:
+        extension.load()
+        return replace(target, file=extension.file)
     if name not in TRACKERS:
-        raise ConfigError(f"{option} knows no tracker '{name}', only {', '.join(TRACKERS)}")
+        raise ConfigError(f"{option} knows no tracker '{name}', only {_known()}")
     found = find_spec(TRACKERS[name][0])
     if found is None or found.origin is None:  # without an origin it is a folder, such as wandb's own ./wandb
         raise ConfigError(
             f"{option} {name} needs the package '{TRACKERS[name][0]}', which is not installed; "
             f"install it with: pip install 'lora-checks[{name}]'"
         )
+    return target

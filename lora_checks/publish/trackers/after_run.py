@@ -18,7 +18,7 @@ import pytest
 
 from lora_checks.core.outside import harmless
 from lora_checks.core.words import printable
-from lora_checks.publish.trackers import Target, refusal
+from lora_checks.publish.trackers import Target, command, refusal
 
 PATIENCE = 600.0  # seconds for one tracker
 
@@ -54,19 +54,21 @@ def log_apart(
 ) -> Generator[str, None, None]:
     """A line for each target: where to look, or why it was not logged and how to do it later."""
     for target in targets:
-        command = [sys.executable, "-m", "lora_checks", "log", str(folder), "--to", str(target)]
         try:
-            yield from _run(target, command, folder, patience)
+            arguments = [sys.executable, "-m", "lora_checks", *command(target, folder)]
+            yield from _run(target, arguments, folder, patience)
         except KeyboardInterrupt:
             yield refusal(target, "interrupted", folder)
         except OSError as trouble:
             yield refusal(target, str(trouble), folder)
 
 
-def _run(target: Target, command: Sequence[str], folder: Path, patience: float) -> Generator[str, None, None]:
+def _run(
+    target: Target, arguments: Sequence[str], folder: Path, patience: float
+) -> Generator[str, None, None]:
     # A session of its own: the children that a client leaves behind end with it.
     with subprocess.Popen(
-        command,
+        arguments,
         stdin=subprocess.DEVNULL,  # nothing can ask for a password in the middle of CI
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
