@@ -70,7 +70,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--lora-log": {
         "metavar": "TRACKERS",
-        "help": "log the report to wandb,mlflow,tensorboard,trackio or another tracker; NAME:PROJECT says where",
+        "help": "log to wandb,mlflow,tensorboard,trackio or another tracker; NAME:PROJECT says where",
     },
     "--lora-seeds": {"metavar": "N", "type": int, "help": "images per prompt (default: the policy's)"},
     "--lora-until-decided": {
