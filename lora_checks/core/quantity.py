@@ -48,3 +48,8 @@ def label(metric: str, stat: str, at: float | None, gain: bool, on: str) -> str:
 def missing_word(metric: str) -> str:
     """Return what an image without a value lacks."""
     return "no face" if "face" in metric else "no value"
+
+
+def prompt_of(image: str) -> str:
+    """Return the prompt's id from an image's name, "smiling/2"; the name itself where there is no prompt."""
+    return image.rpartition("/")[0] or image

@@ -6,7 +6,7 @@ import numpy as np
 
 from lora_checks.core import quantity
 from lora_checks.core.records import Measurement
-from lora_checks.stats import intervals, shares, two_valued
+from lora_checks.stats import intervals, power, shares, two_valued
 
 
 def more(m: Measurement, low: float, high: float, limit: float) -> tuple[int | None, int | None]:
@@ -38,32 +38,20 @@ def _for_share(m: Measurement, limit: float, tail: float) -> int | None:
     low, high = m.points or (0.0, 1.0)
     if not images:
         return shares.more_prompts(m.value, m.prompts, limit, tail=tail)
-    groups = [_prompt_of(name) for name, _ in images]
+    groups = [quantity.prompt_of(name) for name, _ in images]
     if m.gain and m.points is not None:
         moves = np.array([value for _, value in images], dtype=np.float64)
         step = high - low
         return two_valued.more_prompts_for_gain(moves, len(set(groups)), limit / step, tail=tail)
-    hits = np.array([_is_hit(m, value) for _, value in images])
+    hits = np.array([power.is_hit(m, value) for _, value in images])
     prompts, wanted = len(set(groups)), (limit - low) / (high - low)
     of_a_prompt = shares.worth(hits, groups, tail) / prompts
     return shares.more_prompts(float(hits.mean()), prompts, wanted, of_a_prompt=of_a_prompt, tail=tail)
-
-
-def _is_hit(m: Measurement, value: float | None) -> bool:
-    if value is None or m.stat == "missing":
-        return value is None
-    if m.at is not None:
-        return quantity.counts(value, m.stat, m.at)
-    return m.points is not None and value == m.points[1]
 
 
 def _by_prompt(m: Measurement) -> dict[str, list[float]]:
     values: dict[str, list[float]] = {}
     for name, value in m.per_image:
         if value is not None:
-            values.setdefault(_prompt_of(name), []).append(value)
+            values.setdefault(quantity.prompt_of(name), []).append(value)
     return values
-
-
-def _prompt_of(image: str) -> str:
-    return image.rpartition("/")[0] or image

@@ -194,7 +194,7 @@ def by_prompt(m: Measurement) -> dict[str, float]:
     of_prompt: dict[str, list[float]] = {}
     for name, value in m.per_image:
         if value is not None:
-            of_prompt.setdefault(name.rpartition("/")[0] or name, []).append(value)
+            of_prompt.setdefault(quantity.prompt_of(name), []).append(value)
     return {prompt: _of_prompt(m.stat, values) for prompt, values in sorted(of_prompt.items())}
 
 
@@ -288,15 +288,16 @@ def _worth_of(hits: tuple[tuple[str, bool], ...], level: float) -> int:
 def _hits(m: Measurement) -> tuple[tuple[str, bool], ...]:
     """Return the prompt of each image that takes part, and whether it is a hit."""
     return tuple(
-        (name.rpartition("/")[0] or name, _hit(m, value))
+        (quantity.prompt_of(name), is_hit(m, value))
         for name, value in m.per_image
         if value is not None or m.stat == "missing"
     )
 
 
-def _hit(m: Measurement, value: float | None) -> bool:
+def is_hit(m: Measurement, value: float | None) -> bool:
+    """Return whether an image is counted in the measured share."""
     if m.stat == "missing" or value is None:
         return value is None
     if m.at is None:
         return value == _scale(m)[1]
-    return value >= m.at if m.stat == "share_at_least" else value <= m.at
+    return quantity.counts(value, m.stat, m.at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import comb
 from pathlib import Path
 
@@ -186,3 +187,10 @@ def test_with_a_row_that_was_not_measured_nothing_is_said_of_all_rows() -> None:
     verdicts = [good, error("a", "", "tail", TAIL, "broken")]
     document = report.build({"loras": [], "required": [("a", "identity"), ("a", "tail")]}, verdicts)
     assert document["loras"][0]["power"] is None
+
+
+def test_an_image_at_the_limit_of_a_share_counts_in_its_power_as_in_its_value() -> None:
+    """Three times 0.1 is above 0.3 by its last digit, and equals it all the same."""
+    measured = share_of(1, 16)
+    assert power.is_hit(replace(measured, at=0.3), 0.1 * 3)
+    assert not power.is_hit(replace(measured, at=0.3), 0.31)

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from lora_checks.core.quantity import prompt_of
 from lora_checks.record.ranking.entry import Entry
-from lora_checks.record.ranking.values import halvable, prompt_of
+from lora_checks.record.ranking.values import halvable
 
 LEAST = 8  # prompts; a half of fewer than 4 says nothing
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lora_checks.core import direction
-from lora_checks.core.quantity import STATS_WITH_INTERVAL, counts
+from lora_checks.core.quantity import STATS_WITH_INTERVAL, counts, prompt_of
 from lora_checks.record.ranking.entry import Row
 from lora_checks.stats import summary
 
@@ -81,10 +81,6 @@ def _part(m: Row, value: float | None) -> float | None:
     if value is None or m["at"] is None:
         return value
     return float(counts(value, m["stat"], m["at"]))
-
-
-def prompt_of(image: str) -> str:
-    return image.rpartition("/")[0] or image
 
 
 def better(row: Row) -> Any:

@@ -92,16 +92,12 @@ class Pairs:
 
     @property
     def groups(self) -> list[str]:
-        return [prompt_of(name) for name in self.names]
+        return [quantity.prompt_of(name) for name in self.names]
 
 
 def paired(before: Measurement, now: Measurement) -> Pairs:
     """Joined by the image's name, "prompt/seed". An image without a value is in no pair, and is counted."""
     return _paired(_values(before, now), _values(now, now))
-
-
-def prompt_of(image: str) -> str:
-    return image.rpartition("/")[0] or image
 
 
 def _values(m: Measurement, row: Measurement) -> dict[str, float | None]:
