@@ -2,100 +2,132 @@
 
 from __future__ import annotations
 
-import copy
 import json
+import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from world import Gate, Run, World, row
+from whole_world import whole_report
+from world import World
 
 from lora_checks.__main__ import main
-from lora_checks.core.errors import ReportError
+from lora_checks.core.errors import ConfigError, ReportError
 from lora_checks.record import schema
 from lora_checks.record.document import parse, read
-from lora_checks.report.html.server import Live
+from lora_checks.record.regression.approved import read_approved
+from lora_checks.report.html.server import Live, _own_bytes
 
 SCHEMA = json.loads(resources.files("lora_checks.report").joinpath("schema.json").read_text())
 DELETED = object()
 WRONG = (DELETED, None, True, -1, 10**400, "", "x\u202e\ud800", [], {}, [None], {"a": None}, 0.5)
+PAGES = ("report", "log")
+SAMPLE = 100  # damages that the schema lets through, held against jsonschema, too
 Place = tuple[str | int, ...]
 
 
 @pytest.fixture(scope="module")
-def real(world: World, first_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report with a ranking, a comparison with an approved release, shares, bounds and gains."""
-    folder = tmp_path_factory.mktemp("real")
-    assert first_run.code == 1
-    gate = Gate(folder, world)
-    base = gate("--lora", world.good, "--lora-report", folder / "approved")
-    assert base.code == 0, base.out + base.err
-    rows = (
-        row("identity", "arcface", "max_missing: 0.5, min: 0.45")
-        + row("bounded", "arcface", "max_missing: 0.5, min: 0.3, rule: bound, bands: {fine: 0.35}")
-        + row("share", "arcface", "max_missing: 0.5, stat: {share_at_least: 0.3}, min: 0.2")
-        + "regression: {identity: 0.2}\nranking: {identity: {from: 0.2, to: 0.8}}\n"
-    )
-    policy = world.write(folder / "policy", rows)
-    loras = ("--lora", world.good, "--lora", world.bad)
-    run = gate(*loras, "--lora-policy", policy, "--lora-baseline", folder / "approved")
-    assert run.code == 1, run.out + run.err
-    assert run.report["baseline"]
-    assert run.report["ranking"]
-    return run.report_folder
+def real(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a report that has every part the schema knows."""
+    return whole_report(tmp_path_factory.mktemp("real"), world.good, world.policy)
 
 
-def places(value: Any, at: Place = ()) -> Iterator[Place]:
-    """Every key, and of every list the first two items."""
-    items = (
-        value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
-    )
-    for key, item in items:
+def places(value: Any, at: Place = (), most: int = 2) -> Iterator[Place]:
+    """Yield the place of every key, and of the first ``most`` items of every list."""
+    items: Any = value.items() if isinstance(value, dict) else ()
+    for key, item in enumerate(value[:most]) if isinstance(value, list) else items:
         yield (*at, key)
-        yield from places(item, (*at, key))
+        yield from places(item, (*at, key), most)
 
 
 def kinds(document: Any) -> list[Place]:
-    """One place of each kind: of many rows alike the first."""
-    found: dict[tuple[str, ...], Place] = {}
-    for at in places(document):
-        found.setdefault(tuple("*" if isinstance(key, int) else key for key in at), at)
-    return list(found.values())
+    """Return the first place of each kind: of many rows alike only one."""
+    first: dict[tuple[str, ...], Place] = {}
+    for at in places(document, most=1000):
+        first.setdefault(pattern(at), at)
+    return list(first.values())
 
 
-def damaged(document: Any, at: Place, wrong: object) -> Any:
-    made = copy.deepcopy(document)
-    inside = made
+def trimmed(value: Any, key: str = "") -> Any:
+    """Cut every list but the rows, which differ in kind, to its first two items."""
+    if isinstance(value, dict):
+        return {name: trimmed(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        most = len(value) if key in ("rows", "prompts", "worsened", "") else 2
+        return [trimmed(item) for item in value[:most]]
+    return value
+
+
+def pattern(at: Place) -> tuple[str, ...]:
+    return tuple("*" if isinstance(key, int) else key for key in at)
+
+
+@contextmanager
+def damaged(document: Any, at: Place, wrong: object) -> Iterator[Any]:
+    """Yield the document with one part replaced; put the part back afterwards."""
+    inside = document
     for key in at[:-1]:
         inside = inside[key]
+    before = list(inside.items()) if isinstance(inside, dict) else list(inside)
     if wrong is DELETED:
         del inside[at[-1]]
     else:
         inside[at[-1]] = wrong
-    return made
+    try:
+        yield document
+    finally:
+        inside.clear()
+        inside.update(before) if isinstance(inside, dict) else inside.extend(before)
+
+
+def parts_of(schema: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every property that the schema declares, as `pattern` writes its place in a report."""
+    if "$ref" in schema:
+        yield from parts_of(SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]], at)
+    for alternative in [*schema.get("oneOf", ()), *schema.get("anyOf", ())]:
+        yield from parts_of(alternative, at)
+    for key, inner in schema.get("properties", {}).items():
+        yield (*at, key)
+        yield from parts_of(inner, (*at, key))
+    if isinstance(schema.get("items"), dict):
+        yield from parts_of(schema["items"], (*at, "*"))
+
+
+def test_the_report_has_every_part_that_the_schema_declares(real: Path) -> None:
+    """Otherwise the damages below would leave a part of the schema out."""
+    document = json.loads((real / "report.json").read_text())
+    assert [error.message for error in jsonschema.Draft202012Validator(SCHEMA).iter_errors(document)] == []
+    there = {pattern(at) for at in places(document, most=1000)}
+    elsewhere = {part for part in parts_of(SCHEMA) if part[:2] == ("run", "elsewhere")}  # has no base
+    assert set(parts_of(SCHEMA)) - there - elsewhere == set()
 
 
 def test_every_part_that_is_missing_or_mistyped_is_named(real: Path) -> None:
-    """As jsonschema finds it, and with a pointer to it or to what holds it."""
-    document = json.loads((real / "report.json").read_text())
+    """Agree with jsonschema, and point to the part or to what holds it."""
+    document = trimmed(json.loads((real / "report.json").read_text()))
     assert schema.problem(document) == ""
-    whole = jsonschema.Draft202012Validator(SCHEMA)
-    refused = 0
+    refused, accepted, draw = 0, [], random.Random(0)
     for at in kinds(document):
-        for wrong in WRONG:
-            made = damaged(document, at, wrong)
-            found = schema.problem(made)
-            pointer = "".join(f"/{str(key).replace('~', '~0').replace('/', '~1')}" for key in at)
-            if found:
-                refused += 1
-                assert "\n" not in found
-                assert found.split(" ")[0].startswith(pointer.rpartition("/")[0]), (at, wrong, found)
-            else:
-                assert whole.is_valid(made), (at, wrong)
+        pointer = "".join(f"/{str(key).replace('~', '~0').replace('/', '~1')}" for key in at)
+        for wrong in draw.sample(WRONG, 5):
+            with damaged(document, at, wrong):
+                problem = schema.problem(document)
+            if not problem:
+                accepted.append((at, wrong))
+                continue
+            refused += 1
+            assert "\n" not in problem
+            assert problem.split(" ")[0].startswith(pointer.rpartition("/")[0]), (at, wrong, problem)
     assert refused > 1000
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    for at, wrong in draw.sample(accepted, SAMPLE):
+        with damaged(document, at, wrong):
+            assert validator.is_valid(document), (at, wrong)
+    assert schema.problem(document) == ""
 
 
 def test_what_is_no_report_is_a_sentence() -> None:
@@ -118,7 +150,7 @@ def test_what_is_no_report_is_a_sentence() -> None:
 
 @pytest.fixture
 def commands(real: Path, tmp_path: Path, world: World) -> dict[str, list[str]]:
-    policy, folder = str(real.parent / "policy"), str(tmp_path / "w")
+    policy, folder = str(world.policy), str(tmp_path / "w")
     main(["attest", "--new-key", str(tmp_path / "key")])
     return {
         "report": ["report", folder, "--out", str(tmp_path / "out")],
@@ -134,30 +166,42 @@ def commands(real: Path, tmp_path: Path, world: World) -> dict[str, list[str]]:
 def test_whatever_reads_a_damaged_report_ends_in_a_sentence(
     real: Path, commands: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of every kind of part, one that is wrong; those that the schema lets through are read by all."""
+    """Damage a part of every kind; what the schema refuses is refused by whichever command reads it."""
     document = json.loads((real / "report.json").read_text())
     del document["sha256"]  # or every reader would stop there
     folder = tmp_path / "w"
     folder.mkdir()
+    draw = random.Random(1)
     for i, at in enumerate(kinds(document)):
-        made = damaged(document, at, WRONG[i % len(WRONG)])
-        (folder / "report.json").write_text(json.dumps(made))
-        refused = schema.problem(made)
-        for number, (name, arguments) in enumerate(commands.items()):
-            if refused and (i + number) % 3:
-                continue  # one sentence for all: they take turns
-            if not refused and name in ("report", "log") and i % 8:
+        wrong = WRONG[i % len(WRONG)]
+        with damaged(document, at, wrong):
+            (folder / "report.json").write_text(json.dumps(document))
+            refused = schema.problem(document)
+        several = draw.sample(sorted(commands), 1 if refused else 2)
+        for name in several:
+            if not refused and name in PAGES and i % 4:
                 continue  # these write pages and pictures, so they take part in some
             capsys.readouterr()
-            code = main(arguments)
-            said = capsys.readouterr()
-            assert code in (0, 1, 2), (name, at)
-            assert "Traceback" not in said.err + said.out, (name, at)
+            code = main(commands[name])
+            printed = "".join(capsys.readouterr())
+            assert code in (0, 1, 2), (name, at, wrong)
+            assert "Traceback" not in printed, (name, at, wrong)
             if refused and at != ("schema",):  # another version is another sentence
-                assert code != 0, (name, at)
-                assert refused.split(" ")[0] in said.err + said.out, (name, at, said)
-        if refused and i % 8 == 0:
+                assert code != 0, (name, at, wrong)
+                assert refused.split(" ")[0] in printed, (name, at, wrong, printed)
+        if refused and i % 16 == 0:
             assert "report.json" in Live(folder).page()
+
+
+def test_whatever_reads_the_whole_report_reads_it(
+    real: Path, commands: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "w").symlink_to(real)
+    for name, arguments in commands.items():
+        code = main(arguments)
+        printed = "".join(capsys.readouterr())
+        assert code in (0, 1), (name, printed)
+        assert "was the file edited" not in printed, (name, printed)
 
 
 def test_a_damaged_line_of_the_journal_is_named(real: Path, tmp_path: Path) -> None:
@@ -178,20 +222,12 @@ def test_a_damaged_line_of_the_journal_is_named(real: Path, tmp_path: Path) -> N
             read(tmp_path)
 
 
-def test_the_baseline_of_a_run_is_read_through_the_schema(real: Path, gate: Gate, tmp_path: Path) -> None:
-    found = json.loads((real.parent / "approved" / "report.json").read_text())
-    del found["loras"][0]["rows"][0]["measurement"]
-    (tmp_path / "approved.json").write_text(json.dumps(found))
-    run = gate(
-        "--lora",
-        gate.world.good,
-        "--lora-policy",
-        real.parent / "policy",
-        "--lora-baseline",
-        tmp_path / "approved.json",
-    )
-    assert run.code == 4
-    assert "approved.json: /loras/0/rows/0/measurement is missing" in run.err.replace("\n", " ")
+def test_the_baseline_of_a_run_is_read_through_the_schema(real: Path, tmp_path: Path) -> None:
+    document = json.loads((real / "report.json").read_text())
+    del document["loras"][0]["rows"][0]["measurement"]
+    (tmp_path / "approved.json").write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match=r"approved\.json: /loras/0/rows/0/measurement is missing"):
+        read_approved("approved.json#good", tmp_path)
 
 
 @pytest.mark.parametrize("what", ["report.json", "verdicts.jsonl", "images"])
@@ -201,11 +237,11 @@ def test_serve_follows_no_link_out_of_its_folder(real: Path, tmp_path: Path, wha
     for path in real.iterdir():
         if path.name in ("report.json", "verdicts.jsonl") and path.name != what:
             (folder / path.name).write_bytes(path.read_bytes())
+    (real / "images").mkdir(exist_ok=True)
     (folder / what).symlink_to(real / what)
     if what == "images":
-        from lora_checks.report.html.server import _own_bytes
-
-        inside = next((real / "images").iterdir())
+        inside = real / "images" / "inside.png"
+        inside.write_bytes((real.parent / "made" / "good" / "0.png").read_bytes())
         assert _own_bytes(inside) == inside.read_bytes()
         assert _own_bytes(folder / "images" / inside.name) is None
         link = tmp_path / "link.png"
