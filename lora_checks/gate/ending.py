@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from lora_checks.core.errors import LoraChecksError, StoreError
 from lora_checks.core.words import printable
@@ -19,9 +19,8 @@ from lora_checks.gate.junit_file import JunitFile
 from lora_checks.record import document as documents
 from lora_checks.record import journal
 from lora_checks.record.files import Held, hold
+from lora_checks.record.shapes import Document
 from lora_checks.report import github, outputs
-
-Document = dict[str, Any]
 
 
 class Ending:
@@ -29,7 +28,7 @@ class Ending:
 
     def __init__(self, folder: Path, junit: JunitFile) -> None:
         self.folder, self.junit = folder, junit
-        self.document: Document = {}
+        self.document = cast(Document, {})  # empty until the run has ended
         self.trouble = ""  # why the report could not be written
         self.passed = False  # the files of a PASS are published
         self._held: Held | None = None

@@ -1,4 +1,4 @@
-"""Files of code as a record names them: without the machine's folders, so that they are found on another."""
+"""Name files of code without the machine's folders, so that another machine finds them by the same name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdict <-> JSON. One line of ASCII, so that it crosses xdist and a journal whatever the names hold."""
+"""Convert a `Verdict` to JSON and back, and to a row of the document."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from lora_checks.core import direction
 from lora_checks.core.records import Calibration, Measurement, Outcome, Threshold, Verdict
 from lora_checks.judge.verdict import band, margin
+from lora_checks.record.shapes.rows import Need, Row
 from lora_checks.stats import power
 
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 
 def verdict_to_json(verdict: Verdict) -> str:
-    """Loses nothing but the kind of a non-finite number: JSON has none, so each becomes null."""
+    """Return the verdict as one line of ASCII, which pytest-xdist and the journal pass on unchanged.
+
+    A number that is not finite becomes null, since JSON has no such number; nothing else is lost.
+    """
     return json.dumps(plain(dataclasses.asdict(verdict)), allow_nan=False, sort_keys=True)
 
 
 def verdict_from_json(text: str) -> Verdict:
+    """Return the verdict that `verdict_to_json` wrote, in this version or an earlier one."""
     data = json.loads(text)
     data.setdefault("change_of", _change_of(data))
     threshold, measurement = data.pop("threshold"), data.pop("measurement")
@@ -33,19 +38,19 @@ def verdict_from_json(text: str) -> Verdict:
 
 
 def _change_of(data: Mapping[str, Any]) -> str:
-    """Return `Verdict.change_of` of a row that was written before there was such a field."""
+    """Return `Verdict.change_of` for a row that was written before the field existed."""
     judges_change = "before" in data["details"] and data["check"].startswith("regression-")
     return str(data["check"]).removeprefix("regression-") if judges_change else ""
 
 
 def row(verdict: Verdict) -> Row:
-    """The verdict as every report reads it: its fields, plus what follows from them.
+    """Return the verdict as reports read it: its fields, and four values derived from them.
 
-    ``band`` is the policy's word for the value, ``direction`` which way is better, ``margin`` the
-    distance to the nearest limit in the metric's unit (negative is outside), ``power`` what it takes to pass
-    the row nearly always (`power.need`).
+    ``band`` is the policy's word for the value, ``direction`` says which way is better, ``margin`` is the
+    distance to the nearest limit in the metric's unit (negative outside the limits), and ``power`` holds the
+    true values at which the row passes nearly always (`power.need`).
     """
-    derived: Row = {"band": "", "direction": "", "margin": None, "power": None}
+    derived: Json = {"band": "", "direction": "", "margin": None, "power": None}
     if verdict.threshold is not None and verdict.measurement is not None:
         derived = {
             "band": band(verdict.threshold, verdict.measurement),
@@ -53,19 +58,20 @@ def row(verdict: Verdict) -> Row:
             "margin": margin(verdict.measurement, verdict.threshold),
             "power": _power(verdict.measurement, verdict.threshold),
         }
-    found: Row = plain(dataclasses.asdict(verdict) | derived)
-    return found
+    return cast(Row, plain(dataclasses.asdict(verdict) | derived))
 
 
-def _power(measurement: Measurement, threshold: Threshold) -> list[Row] | None:
+def _power(measurement: Measurement, threshold: Threshold) -> list[Need] | None:
     needs = {chance: power.need(measurement, threshold, chance) for chance in power.CHANCES}
-    found = [{"chance": c, "least": one.least, "most": one.most} for c, one in needs.items() if one]
-    return found or None
+    known: list[Need] = [
+        {"chance": chance, "least": need.least, "most": need.most} for chance, need in needs.items() if need
+    ]
+    return known or None
 
 
 def _threshold(data: Mapping[str, Any]) -> Threshold:
     calibrated = data.get("calibrated_on")
-    changed: Row = {"bands": _pairs(data["bands"])}
+    changed: Json = {"bands": _pairs(data["bands"])}
     changed |= {name: tuple(data[name]) for name in ("texts",) if name in data}
     if calibrated is not None:
         lists = {name: tuple(calibrated[name]) for name in ("good", "bad")}
@@ -92,7 +98,7 @@ def _tuple(data: list[Any] | None) -> tuple[Any, ...] | None:
 
 
 def plain(value: Any) -> Any:
-    """JSON's own types only; a number that is not finite is null."""
+    """Return the value in JSON's types alone; a number that is not finite becomes null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

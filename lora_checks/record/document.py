@@ -1,6 +1,7 @@
-"""Verdicts -> one JSON document -> everything else. Each renderer reads the document and nothing more.
+"""Build the document of a run from its verdicts, write it as report.json, and read it back.
 
-The document is described by ``report/schema.json`` (JSON Schema 2020-12), version 2, and read through it.
+Whatever shows a run reads the document and nothing else. ``report/schema.json`` (JSON Schema 2020-12)
+describes its version 2; `lora_checks.record.shapes` has the same parts as types.
 """
 
 from __future__ import annotations
@@ -8,122 +9,126 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lora_checks.core import seals
 from lora_checks.core.errors import ReleaseError, ReportError
 from lora_checks.core.records import Verdict
 from lora_checks.core.strict_json import strict_json
 from lora_checks.core.words import printable
-from lora_checks.judge.verdict import passed
+from lora_checks.judge.verdict import RunOutcome, passed
 from lora_checks.lora.steps import step_of
 from lora_checks.record import journal
-from lora_checks.record.codec import Row, plain, row, verdict_from_json, verdict_to_json
+from lora_checks.record.codec import plain, row, verdict_from_json, verdict_to_json
 from lora_checks.record.files import write_text
 from lora_checks.record.ranking import rank
 from lora_checks.record.rows import urgency
 from lora_checks.record.schema import problem
+from lora_checks.record.shapes import Candidate, Document, Lora, Question
+from lora_checks.record.shapes.rows import Passes, Power
 from lora_checks.stats import power
 
-__all__ = ["build", "plain", "read", "row", "verdict_from_json", "verdict_to_json", "write"]
+__all__ = ["Document", "build", "plain", "read", "row", "verdict_from_json", "verdict_to_json", "write"]
 
 SCHEMA = 2
 NAME = "report.json"
-Document = dict[str, Any]
 Pairs = Sequence[tuple[str, str]]
 
 
 def build(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Document:
-    """The document of a run.
+    """Return the document of a run.
 
-    ``run`` is recorded as it is, but for three keys: ``loras``, a list of {"name", "path", "sha256"} in
-    the order to report them; ``required``, the (LoRA name, check) pairs without which nothing passes; and
-    ``baseline``, of a run with that option.
+    Args:
+        run: what the run began with and found out about itself, as `shapes.Question` types it. Its LoRAs are
+            reported in their order; without a verdict for each pair in ``required`` nothing passes; and
+            ``baseline`` is there for a run that is compared with an earlier one. All other keys become the
+            document's ``run``.
+        verdicts: every verdict of the run.
     """
-    facts = dict(run)
-    compared = {"baseline": facts.pop("baseline")} if "baseline" in facts else {}
-    required: Pairs = [(lora, check) for lora, check in facts.pop("required")]
-    known = {lora["name"]: dict(lora) for lora in facts.pop("loras")}
+    question = cast(Question, run)
+    facts = {key: value for key, value in run.items() if key not in ("loras", "required", "baseline")}
+    required: Pairs = [(lora, check) for lora, check in question["required"]]
+    known = {lora["name"]: cast(Candidate, lora) for lora in question["loras"]}
     for name, sha256 in [(v.lora, v.lora_sha256) for v in verdicts] + [(name, "") for name, _ in required]:
         known.setdefault(name, {"name": name, "path": "", "sha256": sha256})
-    document: Document = plain(
-        {
-            "schema": SCHEMA,
-            "outcome": passed(verdicts, required).outcome,
-            "run": facts,
-            "loras": [_lora(lora, verdicts, required, facts) for lora in known.values()],
-            **compared,
-        }
-    )
-    document = _agreeing(document)
+    until_decided = facts.get("until_decided") is not None
+    parts = {
+        "schema": SCHEMA,
+        "outcome": passed(verdicts, required).outcome,
+        "run": facts,
+        "loras": [_lora(lora, verdicts, required, until_decided) for lora in known.values()],
+    }
+    compared = {"baseline": run["baseline"]} if "baseline" in run else {}
+    document = _demoted(cast(Document, plain(parts | compared)))
     document["ranking"] = rank(document)
     return document
 
 
-def spoiled(document: Mapping[str, Any], reason: str) -> Document:
-    """The document of a run that went wrong outside its rows: whatever those say, nothing of it is a PASS."""
-    run = dict(document["run"])
-    run["other_failures"] = [*(run.get("other_failures") or ()), reason]
-    made = _agreeing({**document, "run": run})
-    return {**made, "ranking": rank(made)}
+def spoiled(document: Document, reason: str) -> Document:
+    """Return the document of a run that went wrong outside its rows, so that nothing in it is a PASS."""
+    failures = [*(document["run"].get("other_failures") or ()), reason]
+    demoted = _demoted({**document, "run": {**document["run"], "other_failures": failures}})
+    return {**demoted, "ranking": rank(demoted)}
 
 
-def _agreeing(document: Document) -> Document:
-    """A run in which something else failed ends in a status other than 0, and its report agrees."""
+def _demoted(document: Document) -> Document:
+    """Turn each PASS into an ERROR where something other than a row failed, as the run's exit status says."""
     if not document["run"].get("other_failures"):
         return document
-    loras = [{**lora, "outcome": _no_pass(lora["outcome"])} for lora in document["loras"]]
+    loras: list[Lora] = [{**lora, "outcome": _no_pass(lora["outcome"])} for lora in document["loras"]]
     return {**document, "outcome": _no_pass(document["outcome"]), "loras": loras}
 
 
-def _no_pass(outcome: str) -> str:
+def _no_pass(outcome: RunOutcome) -> RunOutcome:
     return "ERROR" if outcome == "PASS" else outcome
 
 
-def _lora(
-    lora: Mapping[str, Any], verdicts: Sequence[Verdict], required: Pairs, run: Mapping[str, Any]
-) -> Document:
-    own = [v for v in verdicts if v.lora == lora["name"]]
-    result = passed(own, [pair for pair in required if pair[0] == lora["name"]])
-    rows: list[Row] = sorted((row(v) for v in own), key=urgency)
+def _lora(lora: Candidate, verdicts: Sequence[Verdict], required: Pairs, until_decided: bool) -> Lora:
+    judged = [v for v in verdicts if v.lora == lora["name"]]
+    result = passed(judged, [pair for pair in required if pair[0] == lora["name"]])
     return {
         **lora,
         "step": step_of(Path(lora["path"]), lora.get("facts", {})),
         "outcome": result.outcome,
-        "images": list(dict.fromkeys(v.images for v in own if v.images)),
+        "images": list(dict.fromkeys(v.images for v in judged if v.images)),
         "missing": [check for _, check in result.missing],
-        "rows": rows,
-        "power": None if run.get("until_decided") is not None else _power(own),
+        "rows": sorted((row(v) for v in judged), key=urgency),
+        "power": None if until_decided else _power(judged),
     }
 
 
-def _power(verdicts: Sequence[Verdict]) -> Document | None:
-    """In which share of runs of a fixed number of images a LoRA passes every required row; see `power`.
+def _power(verdicts: Sequence[Verdict]) -> Power | None:
+    """Return the share of runs in which a LoRA passes every required row together.
 
-    ``as_found`` is of this LoRA, ``at`` of those that just pass each row in a share of runs. None where a row
-    cannot be told of, or none is judged by a bound.
+    ``as_found`` is the share for this LoRA, ``at`` the share for a LoRA that passes each single row in a
+    given share of runs. None where some row allows no such statement, or where no row is judged by a bound.
     """
     judged = [(v.measurement, v.threshold) for v in verdicts if v.required and v.threshold is not None]
     rows = [(m, t) for m, t in judged if m is not None]
     if len(rows) < len(judged) or not any(t.rule == "bound" for _, t in rows):
         return None
     as_found = power.passes(rows)
-    at = [{"chance": chance, "passes": power.passes(rows, chance)} for chance in power.CHANCES]
-    return None if as_found is None else {"as_found": as_found, "at": at}
+    shares = {chance: power.passes(rows, chance) for chance in power.CHANCES}
+    at: list[Passes] = [{"chance": c, "passes": share} for c, share in shares.items() if share is not None]
+    if as_found is None or len(at) < len(shares):
+        return None
+    return {"as_found": as_found, "at": at}
 
 
 def read(directory: Path) -> Document:
-    """The report of a folder, or, while its run has not finished, what the journal tells of it.
+    """Return the report in a folder or, while its run has not finished, what its journal tells so far.
 
-    Raises `ReportError`.
+    Raises:
+        ReportError: there is no such report, or it cannot be read.
     """
     path, unfinished = directory / NAME, directory / journal.NAME
     if unfinished.is_file() and not (path.is_file() and _is_of_last_run(path, unfinished)):
-        run, found = journal.read(unfinished)
+        run, verdicts = journal.read(unfinished)
         if run:
-            document = _checked(build(run, found), f"what {unfinished} tells")
-            # What comes after the last verdict can fail yet: a check of one's own, or writing the report.
-            return document | ({"outcome": "INCOMPLETE"} if document["outcome"] == "PASS" else {})
+            document = _checked(build(run, verdicts), f"what {unfinished} tells")
+            if document["outcome"] == "PASS":  # a user's own test, or writing the report, can still fail
+                document["outcome"] = "INCOMPLETE"
+            return document
     return read_file(path)
 
 
@@ -133,7 +138,11 @@ def _is_of_last_run(path: Path, unfinished: Path) -> bool:
 
 
 def read_file(path: Path) -> Document:
-    """Raises `ReportError` unless it is a whole report of this version."""
+    """Return the report in a file.
+
+    Raises:
+        ReportError: the file cannot be read, or is not a complete report of this version.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -144,14 +153,22 @@ def read_file(path: Path) -> Document:
 
 
 def parse(content: bytes, where: str) -> Document:
-    """The report that ``content`` is. Raises `ReportError`: ``where`` it is, and which part is wrong."""
+    """Return the report in ``content``.
+
+    Args:
+        content: the bytes of a report.json.
+        where: the file's name for messages.
+
+    Raises:
+        ReportError: with the first part that is wrong.
+    """
     try:
         document = strict_json(content, where)
     except ReleaseError as error:
         raise ReportError(f"{error}; name the {NAME} of a run of the gate") from error
     schema = document.get("schema")
     if schema is None:
-        raise ReportError(f"{where} is no report of the gate; name the {NAME} of a run")
+        raise ReportError(f"{where} is not a report of the gate; name the {NAME} of a run")
     if schema != SCHEMA:
         raise ReportError(
             f"{where} is a report of schema {schema!r}, and this version reads {SCHEMA}; run the gate again"
@@ -171,29 +188,34 @@ def _unsealed(document: Document, where: str) -> Document:
     return document if content is None else content
 
 
-def _checked(document: Document, where: str) -> Document:
-    """What every reader relies on, asked once, so that none of them ends in the middle of an output."""
+def _checked(document: Any, where: str) -> Document:
+    """Check everything that readers rely on, so that none of them breaks off halfway."""
     if wrong := problem(document) or _contradiction(document):
         raise ReportError(
             f"{where}: {wrong}; was the file edited, or written by another version of lora_checks?"
         )
-    return document
+    return cast(Document, document)
 
 
 def _contradiction(document: Document) -> str:
-    """What no schema can say: a name that belongs to nothing, or to two."""
+    """Return what a schema cannot express: a name that two LoRAs have, or that no LoRA has."""
     names = [lora["name"] for lora in document["loras"]]
     for i, name in enumerate(names):
         if name in names[:i]:
             return printable(f"/loras/{i}/name {name!r} is the name of two LoRAs")
-    for i, entry in enumerate((document.get("ranking") or {}).get("leaderboard", ())):
+    ranking = document.get("ranking")
+    for i, entry in enumerate(ranking["leaderboard"] if ranking else ()):
         if entry["lora"] not in names:
-            return printable(f"/ranking/leaderboard/{i}/lora {entry['lora']!r} is no LoRA of the report")
+            return printable(f"/ranking/leaderboard/{i}/lora {entry['lora']!r} is not a LoRA of the report")
     return ""
 
 
 def write(document: Mapping[str, Any], directory: Path) -> Path:
-    """Write report.json with its digest; a reader never sees half a file."""
+    """Write report.json with its digest, so that no reader sees half of it, and return its path.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
     sealed = seals.seal_json(document)
     text = json.dumps(sealed, indent=1, allow_nan=False)  # ASCII: lone surrogates stay escaped
     return write_text(directory / NAME, text + "\n")

@@ -1,4 +1,4 @@
-"""Files of a report: whole or not at all."""
+"""Write the files of a report, each completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from lora_checks.core.files import stage, write_atomically
 
 
 def write_text(path: Path, text: str) -> Path:
+    """Write a text as UTF-8; what UTF-8 cannot encode is written as an escape. Raises `StoreError`."""
     return write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
-    """Raises `StoreError`."""
+    """Write a file, or add it to the files that `hold` holds back. Raises `StoreError`."""
     held = _HELD.get()
     with writing(path):
         if held is None:
@@ -27,7 +28,7 @@ def write_bytes(path: Path, content: bytes) -> Path:
 
 
 class Held:
-    """Files that are on disk without their names, which they get together or never."""
+    """Files that lie on disk under temporary names, and get their own names together or not at all."""
 
     def __init__(self) -> None:
         self._files: list[tuple[Path, Path]] = []
@@ -36,12 +37,13 @@ class Held:
         self._files.append((stage(path, content), path))
 
     def publish(self) -> None:
-        """Raises `StoreError`."""
+        """Give every file its name. Raises `StoreError`."""
         for temporary, path in self._files:
             with writing(path):
                 temporary.replace(path)
 
     def discard(self) -> None:
+        """Remove the files that have no name yet."""
         for temporary, _ in self._files:
             temporary.unlink(missing_ok=True)
 
@@ -51,7 +53,7 @@ _HELD: ContextVar[Held | None] = ContextVar("held", default=None)
 
 @contextmanager
 def hold() -> Iterator[Held]:
-    """Keep back what is written inside; if an exception ends the block, nothing of it stays."""
+    """Hold back the files that are written inside the block, and remove them if an exception ends it."""
     held = Held()
     token = _HELD.set(held)
     try:
@@ -65,7 +67,7 @@ def hold() -> Iterator[Held]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """What the disk refuses inside is a `StoreError` about ``path``."""
+    """Turn an error of the disk inside the block into a `StoreError` about ``path``."""
     try:
         yield
     except OSError as trouble:

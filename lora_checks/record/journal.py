@@ -1,8 +1,8 @@
-"""``verdicts.jsonl``: a run as it goes on, a line at a time; a killed one has lost nothing it reported.
+"""Read ``verdicts.jsonl``, to which a run appends a line at a time, so that a killed run loses no verdict.
 
-Each line is durable before the next thing is done: first ``{"run": ...}``, what was asked; then
-``{"verdict": ...}`` as each falls, and ``{"lora": ...}``, the pictures of a LoRA, once it is measured. Later
-runs are appended; the last one counts.
+Each line is on disk before the run goes on. A run begins with ``{"run": ...}``, what was asked; then comes a
+``{"verdict": ...}`` for each verdict, and a ``{"lora": ...}`` with a LoRA's pictures once it is measured.
+Later runs are appended, and the last one counts.
 """
 
 from __future__ import annotations
@@ -24,37 +24,40 @@ JUDGED = ("images", "missing", "outcome", "power", "rows", "step")  # of a LoRA:
 
 
 def read(path: Path) -> tuple[dict[str, Any], list[Verdict]]:
-    """The last run of the file: its facts, as `report.build` takes them, and its verdicts so far.
+    """Return the file's last run: its facts, as `document.build` takes them, and its verdicts so far.
 
-    A line cut off by a crash is left out, and so are those of another run that writes into the same file at
-    the same time. The facts are empty where no run has begun.
+    A line that a crash cut off is left out, and so are the lines of another run that writes to the same file
+    at the same time. The facts are empty if no run has begun.
+
+    Raises:
+        ReportError: the file cannot be read, or one of its lines is damaged.
     """
     run: dict[str, Any] = {}
     process: int | None = None
-    found: dict[tuple[str, str], Verdict] = {}
+    verdicts: dict[tuple[str, str], Verdict] = {}
     loras: dict[str, Any] = {}
     for line in lines(path):
         if "run" in line:
-            run, found, loras, process = line["run"], {}, {}, line.get("process")
+            run, verdicts, loras, process = line["run"], {}, {}, line.get("process")
         elif line.get("process") != process:
             continue
         elif "verdict" in line:
-            one = verdict_from_json(line["verdict"])
-            found[one.lora, one.check] = one
+            verdict = verdict_from_json(line["verdict"])
+            verdicts[verdict.lora, verdict.check] = verdict
         elif "lora" in line:
             loras[line["lora"]["name"]] = line["lora"]
     if run:
         run = run | {"loras": [loras.get(lora["name"], lora) for lora in run["loras"]]}
-    return run, list(found.values())
+    return run, list(verdicts.values())
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Each whole line, checked. Raises `ReportError` with the number of one that is not as it was written."""
+    """Yield every complete line, checked. Raises `ReportError` with the number of a damaged line."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ReportError(f"{path}: cannot be read ({error.strerror or error})") from error
-    for i, line in enumerate(content.split(b"\n")[:-1], start=1):  # behind the last is what a crash cut off
+    for i, line in enumerate(content.split(b"\n")[:-1], start=1):  # the last part is what a crash cut off
         try:
             entry = strict_json(line, "it")
         except ReleaseError as error:

@@ -1,4 +1,4 @@
-"""One run at a time writes into a report folder."""
+"""Let only one run at a time write to a report folder."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from filelock import FileLock, Timeout
 from lora_checks.core.errors import StoreError
 from lora_checks.core.words import printable
 
-FOLDER, NAME = ".lock", "run"  # in a folder of its own, since a report's files are what a run has to tell
-ATTEMPTS = 3  # the run that ends removes the folder just when this one opens the file in it
+FOLDER, NAME = (
+    ".lock",
+    "run",
+)  # in a folder of its own, since every file of the report folder is a part of the report
+ATTEMPTS = 3  # a run that ends can remove the folder just as this one opens the file in it
 
 
 class ReportLock:
-    """A lock of the operating system, which ends with its process: what a killed run leaves blocks nobody.
+    """A lock of the operating system, which ends with its process, so that a killed run blocks nobody.
 
-    The file says who holds it, for the sentence that a second run ends with.
+    The locked file names the process that holds it, for the message of a second run.
     """
 
     def __init__(self, folder: Path, command: str) -> None:
@@ -30,7 +33,7 @@ class ReportLock:
         self._lock = FileLock(self._file)
 
     def take(self) -> bool:
-        """Whether no other process holds it; a folder that does not exist has no other run in it."""
+        """Take the lock; return False if another process holds it. A folder that does not exist is free."""
         if self._lock.is_locked or not self.folder.is_dir():
             return True
         for _ in range(ATTEMPTS):
@@ -43,11 +46,8 @@ class ReportLock:
                 return False
             except FileNotFoundError:
                 continue
-            except (
-                OSError,
-                NotImplementedError,
-            ):  # a folder that cannot be written is refused when it is used
-                return True
+            except (OSError, NotImplementedError):
+                return True  # a folder that cannot be written to is refused when it is used
         return False
 
     def _sign(self) -> None:
@@ -56,7 +56,11 @@ class ReportLock:
             self._file.write_text(json.dumps(about | {"started": _now()}), encoding="utf-8")
 
     def require(self, way_out: str) -> None:
-        """Take it; raises `StoreError`, which names the other process and then ``way_out``."""
+        """Take the lock.
+
+        Raises:
+            StoreError: another process holds it; the message names that process and then ``way_out``.
+        """
         if not self.take():
             raise StoreError(
                 f"another run ({self._holder()}) is writing its report to {self.folder}: "
@@ -64,8 +68,9 @@ class ReportLock:
             )
 
     def release(self) -> None:
+        """Release the lock and remove its file."""
         if self._lock.is_locked:
-            # While it is held: whoever locks the removed file notices that it has no name any more.
+            # Remove it while it is locked: a process that locks the removed file notices that it has no name.
             with contextlib.suppress(OSError):
                 self._file.unlink()
             self._lock.release()

@@ -1,17 +1,17 @@
-"""Pictures as the record has them: by name and digest."""
+"""Describe pictures as the record has them: by name and digest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from lora_checks.core.records import ImageFile, ImageSet, digest
+from lora_checks.record.shapes.rows import File, Picture
+from lora_checks.record.shapes.run import Folder
 
-Facts = dict[str, Any]
 
+def folder(pictures: ImageSet) -> Folder:
+    """Return a folder's pictures and one digest of them all.
 
-def folder(pictures: ImageSet) -> Facts:
-    """``digest`` is of the pictures' names and bytes, or of the file of statistics."""
+    The digest is that of their names and bytes, or of the file of statistics that stands for them.
+    """
     if pictures.statistics is not None:
         return {"digest": pictures.statistics.sha256, "images": []}
     return {
@@ -20,7 +20,14 @@ def folder(pictures: ImageSet) -> Facts:
     }
 
 
-def picture(image: ImageFile, base: ImageFile | None) -> Facts:
+def picture(image: ImageFile, base: ImageFile | None, recipe: str) -> Picture:
+    """Return a picture made with a LoRA, beside the same one made without it.
+
+    Args:
+        image: the picture.
+        base: the picture of the same prompt and seed without the LoRA, if there is one.
+        recipe: the digest of what the picture was made from; "" where that is not known.
+    """
     prompt, _, seed = image.name.rpartition("/")
     return {
         "name": image.name,
@@ -28,8 +35,9 @@ def picture(image: ImageFile, base: ImageFile | None) -> Facts:
         "seed": int(seed) if seed.isdecimal() else image.seed,
         **_file(image),
         "base": None if base is None else _file(base),
+        "recipe": recipe,
     }
 
 
-def _file(image: ImageFile) -> Mapping[str, str]:
+def _file(image: ImageFile) -> File:
     return {"sha256": image.sha256, "file": str(image.path.resolve())}

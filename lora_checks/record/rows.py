@@ -1,24 +1,24 @@
-"""What the renderers share: a row of the document put into columns of words."""
+"""Put the document's rows, LoRAs and run into the words that all reports share."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Any
 
 from lora_checks.core import quantity
 from lora_checks.core.quantity import missing_word
 from lora_checks.core.words import count, number
 from lora_checks.judge.verdict import limits, nearest_words
+from lora_checks.record.shapes import Document, Lora, Row, Run
+from lora_checks.record.shapes.rows import Calibration, Details, Measurement
 
 ORDER = ("ERROR", "FAIL", "INCONCLUSIVE", "PASS")
 HEADINGS = ("verdict", "check", "metric", "value", "95 % interval", "limits", "note", "90 %, 99 % pass at")
-Row = Mapping[str, Any]
 
 
 def urgency(row: Row) -> tuple[int, bool, float]:
-    """Sort key: worst verdict, required before optional, then distance in terms of the limit's size."""
+    """Return a sort key: the worst verdict first, required before optional, then the nearest to its limit."""
     threshold, margin = row["threshold"], row["margin"]
     distance = float("-inf")
     if threshold is not None and margin is not None:
@@ -27,28 +27,23 @@ def urgency(row: Row) -> tuple[int, bool, float]:
     return ORDER.index(row["outcome"]), not row["required"], distance
 
 
-def columns(row: Row) -> tuple[str, str, str, str, str, str, str, str]:
-    """Verdict, check, metric, value, interval, limits, note and power, as text."""
-    threshold, measurement = row["threshold"] or {}, row["measurement"]
+Columns = tuple[str, str, str, str, str, str, str, str]  # as `HEADINGS`
+
+
+def columns(row: Row) -> Columns:
+    """Return verdict, check, metric, value, interval, limits, note and power, as text."""
+    threshold, measurement = row["threshold"], row["measurement"]
     check = row["check"] if row["required"] else f"{row['check']} (optional)"
-    lowest, highest = threshold.get("min"), threshold.get("max")
+    lowest, highest = (threshold["min"], threshold["max"]) if threshold else (None, None)
     if measurement is None:
-        found = reason(row) if row["outcome"] == "PASS" else ""  # the file's own row: what it is
-        return (
-            row["outcome"],
-            check,
-            threshold.get("metric", ""),
-            "",
-            "",
-            limits(lowest, highest),
-            found,
-            "",
-        )
+        described = reason(row) if row["outcome"] == "PASS" else ""  # the row "file": what the file is
+        metric = threshold["metric"] if threshold else ""
+        return (row["outcome"], check, metric, "", "", limits(lowest, highest), described, "")
     value = measurement["value"]
     return (
         row["outcome"],
         check,
-        quantity.label(*(measurement[key] for key in ("metric", "stat", "at", "gain", "on"))),
+        label(measurement),
         number(value, (lowest, highest)),
         interval(row),
         limits(lowest, highest, value),
@@ -57,34 +52,44 @@ def columns(row: Row) -> tuple[str, str, str, str, str, str, str, str]:
     )
 
 
+def label(m: Measurement) -> str:
+    """Return what was measured, as a cell of a table."""
+    return quantity.label(m["metric"], m["stat"], m["at"], m["gain"], m["on"])
+
+
 def power(row: Row) -> list[str]:
-    """The true values at which 90 and 99 % of runs pass the row; [] of one that is not judged by a bound."""
-    limits = [(row["threshold"] or {}).get(side) for side in ("min", "max")]
-    return [_at(one["least"], one["most"], limits) for one in row.get("power") or ()]
+    """Return the true values at which 90 and 99 % of runs pass the row; [] if no bound judges the row."""
+    threshold = row["threshold"]
+    limits = [threshold["min"], threshold["max"]] if threshold else []
+    return [_at(need["least"], need["most"], limits) for need in row.get("power") or ()]
 
 
-def _at(least: float | None, most: float | None, limits: list[float | None]) -> str:
-    """ "0.508", or "0.210 to 0.290" between two limits."""
+def _at(least: float | None, most: float | None, limits: Sequence[float | None]) -> str:
+    """Return "0.508", or "0.210 to 0.290" between two limits."""
     return " to ".join(number(value, limits) for value in (least, most) if value is not None)
 
 
-def power_sentences(lora: Row) -> list[str]:
-    """What a LoRA needs to pass each row nearly always, and how often it then passes all rows."""
-    named: dict[str, list[str]] = {}  # many shares need the same
+def power_sentences(lora: Lora) -> list[str]:
+    """Say what a LoRA needs to pass each row nearly always, and how often it then passes all rows."""
+    checks: dict[str, list[str]] = {}  # by what they need, since many shares need the same
     for row in lora["rows"]:
         at = power(row)
         if row["required"] and len(at) == 2:
-            named.setdefault(f"{at[0]} ({at[1]})", []).append(row["check"])
-    told = [f"{' and '.join(filter(None, (', '.join(c[:-1]), c[-1])))} {at}" for at, c in named.items()]
-    found = lora.get("power")
-    needs = f"power: 90 % (99 %) of runs on other prompts pass with a true {'; '.join(told)}" if told else ""
-    if not found:
+            checks.setdefault(f"{at[0]} ({at[1]})", []).append(row["check"])
+    needs = "; ".join(f"{_listed(names)} {at}" for at, names in checks.items())
+    needs = f"power: 90 % (99 %) of runs on other prompts pass with a true {needs}" if needs else ""
+    together = lora.get("power")
+    if not together:
         return [needs] if needs else []
     just = [
-        f"one with the {_percent(one['chance'])} values in {_percent(one['passes'])}" for one in found["at"]
+        f"one with the {_percent(at['chance'])} values in {_percent(at['passes'])}" for at in together["at"]
     ]
-    like = f"a LoRA as it was found passes in {_percent(found['as_found'])} of runs"
+    like = f"a LoRA as it was found passes in {_percent(together['as_found'])} of runs"
     return [needs, f"all rows together: {', '.join([like, *just])}"]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _percent(share: float) -> str:
@@ -92,11 +97,11 @@ def _percent(share: float) -> str:
 
 
 def interval(row: Row) -> str:
-    """What the row was judged by: of a one-sided pair of bounds, the one that decided."""
-    m, lowest, highest = row["measurement"], row["threshold"]["min"], row["threshold"]["max"]
-    low, high = m["low"], m["high"]
-    if low is None or high is None:
+    """Return what the row was judged by: the interval, or the one bound that decided."""
+    m, threshold = row["measurement"], row["threshold"]
+    if m is None or threshold is None or m["low"] is None or m["high"] is None:
         return ""
+    low, high, lowest, highest = m["low"], m["high"], threshold["min"], threshold["max"]
     if m["sides"] == 1 and row["outcome"] != "INCONCLUSIVE":
         if (lowest is not None and low >= lowest) or (highest is not None and low > highest):
             return f">= {number(low, (lowest, highest))}"
@@ -106,11 +111,13 @@ def interval(row: Row) -> str:
 
 
 def note(row: Row) -> str:
-    """What a person looks for next: the worst prompt where it failed, the spread where it passed."""
-    m, before = row["measurement"], row["details"].get("before")
-    if before is not None and row["outcome"] == "PASS":  # a change, whose own spread says little
-        return _was_and_is(row["details"])
-    parts = [row["band"], "" if before is None else _was_and_is(row["details"])]
+    """Return what a person looks for next: the worst prompt if the row failed, the spread if it passed."""
+    m, threshold, details = row["measurement"], row["threshold"], row["details"]
+    assert m is not None, "columns() asks only about rows with a measurement"
+    moved = _was_and_is(details) if details.get("before") is not None else ""
+    if moved and row["outcome"] == "PASS":  # the spread of a change says little
+        return moved
+    parts = [row["band"], moved]
     if row["outcome"] != "PASS":
         copied = nearest_words(m["nearest"], m["n"]) if m["stat"] != "missing" else ""
         parts += [f"worst: {m['worst'][0]} {number(m['worst'][1])}" if m["worst"] else "", copied]
@@ -118,13 +125,13 @@ def note(row: Row) -> str:
         parts.append(f"images {number(m['extremes'][0])} to {number(m['extremes'][1])}")
     if m["stat"] != "missing" and (m["missing"] or missing_word(m["metric"]) == "no face"):
         parts.append(f"{missing_word(m['metric'])} in {m['missing']}")
-    parts += _of_themselves(m)
-    parts.append(calibration(row["threshold"]["calibrated_on"]))
+    parts += _floors(m)
+    parts.append(calibration(threshold["calibrated_on"] if threshold else None))
     return ", ".join(part for part in parts if part)
 
 
-def _of_themselves(m: Row) -> list[str]:
-    """What the same metric says where nothing differs: of the pictures compared with, and of the images."""
+def _floors(m: Measurement) -> list[str]:
+    """Return the metric where nothing differs: of the pictures, and of the images, against themselves."""
     parts = [f"floor {number(m['floor'])}"] if m["floor"] is not None else []
     if m["floor"] is None and m.get("themselves") is not None:
         parts.append(f"{m['against'].partition(' ')[0]} {number(m['themselves'])}")
@@ -132,47 +139,48 @@ def _of_themselves(m: Row) -> list[str]:
     return parts + ([f"{m['reseeded_by']} {' to '.join(again)}"] if again else [])
 
 
-def _was_and_is(details: Row) -> str:
-    """ "0.619 -> 0.588", of a row that judges a change."""
+def _was_and_is(details: Details) -> str:
+    """Return "0.619 -> 0.588" for a row that judges a change."""
     before, value = details["before"], details["value"]
     return f"{number(before, (value,))} -> {number(value, (before,))}"
 
 
-def calibration(found: Row | None) -> str:
-    """ "calibrated on 3 good, 4 bad (margin 0.120, 32 images)"."""
-    if found is None:
+def calibration(limits: Calibration | None) -> str:
+    """Return "calibrated on 3 good, 4 bad (margin 0.120, 32 images)"; "" for limits that a person set."""
+    if limits is None:
         return ""
-    sets = [f"{len(found['good'])} good"] + ([f"{len(found['bad'])} bad"] if found["bad"] else [])
-    more = [f"margin {number(found['margin'])}"] if found["margin"] is not None else []
-    more += [count(found["n"], "image")] if found["n"] is not None else []
+    sets = [f"{len(limits['good'])} good"] + ([f"{len(limits['bad'])} bad"] if limits["bad"] else [])
+    more = [f"margin {number(limits['margin'])}"] if limits["margin"] is not None else []
+    more += [count(limits["n"], "image")] if limits["n"] is not None else []
     return f"calibrated on {', '.join(sets)}" + (f" ({', '.join(more)})" if more else "")
 
 
-def not_run(check: str) -> tuple[str, str, str, str, str, str, str, str]:
-    """The columns of a required check that has no verdict."""
+def not_run(check: str) -> Columns:
+    """Return the columns of a required check that has no verdict."""
     return ("NOT RUN", check, "", "", "", "", "", "")
 
 
 def words(row: Row) -> str:
+    """Return the check and its reason."""
     return f"{row['check']}: {reason(row)}"
 
 
 def reason(row: Row) -> str:
-    """Without the folder, which is named once for all rows."""
+    """Return the row's reason without the folder of images, which reports name once for all rows."""
     text = str(row["reason"])
     return text.removesuffix(f"; images in {row['images']}")
 
 
-def title(lora: Row) -> str:
-    """The file, and its strength where the run has more than one."""
+def title(lora: Lora) -> str:
+    """Return the file's name, with the strength if the run judges several strengths."""
     file = PurePath(lora["path"]).name or str(lora["name"])
     swept = "scale" in lora and str(lora["name"]).endswith(f":{lora['scale']:g}")
     return f"{file} at {lora['scale']:g}" if swept else file
 
 
-def tally(lora: Row) -> str:
-    """ "2 of 5 rows", counting required rows that ended as the LoRA did, then the other trouble."""
-    counts = Counter(row["outcome"] for row in lora["rows"] if row["required"])
+def tally(lora: Lora) -> str:
+    """Return "2 of 5 rows", the required rows that ended as the LoRA did, then what else went wrong."""
+    counts: Counter[str] = Counter(row["outcome"] for row in lora["rows"] if row["required"])
     counts["INCOMPLETE"] = len(lora["missing"])
     outcome = lora["outcome"]
     others = [f"{counts[word]} {word}" for word in ORDER[:3] if word != outcome and counts[word]]
@@ -185,35 +193,36 @@ def tally(lora: Row) -> str:
     return ", ".join([f"{main} not run" if outcome == "INCOMPLETE" else main, *others])
 
 
-def setting(run: Row) -> str:
-    """ "base miniature-sd 3f2a91  16 prompts x 2 seeds", as far as the run says so."""
-    base, seeds = run.get("base") or {}, run.get("seeds")
-    parts = [f"base {base['label']}"] if base.get("label") else []
-    if run.get("prompts") is not None and seeds is not None:
-        number_of_seeds = seeds if isinstance(seeds, int) else len(seeds)
-        parts.append(f"{count(len(run['prompts']), 'prompt')} x {count(number_of_seeds, 'seed')}")
-    if run.get("until_decided") is not None:
-        parts.append(f"up to {count(run['until_decided'], 'image')}")
+def setting(run: Run) -> str:
+    """Return "base miniature-sd 3f2a91  16 prompts x 2 seeds", as far as the run is known."""
+    base, prompts, seeds = run.get("base"), run.get("prompts"), run.get("seeds")
+    parts = [f"base {base['label']}"] if base and base["label"] else []
+    if prompts is not None and seeds is not None:
+        parts.append(f"{count(len(prompts), 'prompt')} x {count(len(seeds), 'seed')}")
+    most = run.get("until_decided")
+    if most is not None:
+        parts.append(f"up to {count(most, 'image')}")
     parts += [f"with {lora['name']}:{lora['scale']:g}" for lora in run.get("companions", ())]
     return "  ".join(parts)
 
 
-def caveat(run: Row) -> str:
-    """What a verdict on pictures made elsewhere does not say; "" where the gate made them."""
-    return str((run.get("elsewhere") or {}).get("caveat", ""))
+def caveat(run: Run) -> str:
+    """Return what a verdict on pictures made elsewhere leaves open; "" if the gate made the pictures."""
+    elsewhere = run.get("elsewhere")
+    return elsewhere["caveat"] if elsewhere else ""
 
 
-def errors(rows: list[Row]) -> list[tuple[str, list[str]]]:
-    """Each reason of an ERROR once, with the checks it stopped: a refused file stops them all."""
-    found: dict[str, list[str]] = {}
+def errors(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
+    """Return each reason of an ERROR once, with the checks it stopped: a refused file stops them all."""
+    checks: dict[str, list[str]] = {}
     for row in rows:
         if row["outcome"] == "ERROR":
-            found.setdefault(reason(row), []).append(columns(row)[1])
-    return list(found.items())
+            checks.setdefault(reason(row), []).append(columns(row)[1])
+    return list(checks.items())
 
 
-def spoiled_by(document: Row) -> str:
-    """Why a run in which every required row passed is not a PASS; "" where the rows say it themselves."""
+def spoiled_by(document: Document) -> str:
+    """Say why a run in which every required row passed is not a PASS; "" if a row says so itself."""
     failures = document["run"].get("other_failures") or []
     if not failures or not all(map(_is_spoiled, document["loras"])):
         return ""
@@ -221,14 +230,14 @@ def spoiled_by(document: Row) -> str:
     return f"every required row passed, but this went wrong: {failures[0]}{more}"
 
 
-def _is_spoiled(lora: Row) -> bool:
+def _is_spoiled(lora: Lora) -> bool:
     required = [row for row in lora["rows"] if row["required"]]
     passed = not lora["missing"] and all(row["outcome"] == "PASS" for row in required)
     return passed and lora["outcome"] != "PASS"
 
 
-def headline(document: Row) -> str:
-    """ "PASS: good.safetensors, 5 of 5 rows" or "FAIL: 3 of 6 LoRAs did not pass"."""
+def headline(document: Document) -> str:
+    """Return "PASS: good.safetensors, 5 of 5 rows" or "FAIL: 3 of 6 LoRAs did not pass"."""
     loras = document["loras"]
     if not loras:
         return f"{document['outcome']}: no LoRA was judged"

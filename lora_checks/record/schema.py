@@ -1,7 +1,7 @@
-"""A document held against ``report/schema.json``: the first part that is not as it says, and where.
+"""Check a document against ``report/schema.json``, and name the first part that is wrong.
 
-The file is JSON Schema 2020-12, and the tests read it with jsonschema. A run reads it with this page, which
-knows the keywords that the file uses and says one sentence about one place.
+The file is JSON Schema 2020-12, and the tests validate with jsonschema. A run validates with this module
+instead, which knows the keywords that the file uses and describes a fault in one sentence about one place.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from lora_checks.core.words import printable
 
 SCHEMA = Path(__file__).parent.parent / "report" / "schema.json"
 Schema = Mapping[str, Any]
-LARGEST = 2**64  # of an integer: seeds have 64 bits
-Problems = Iterator[str]  # "/run/seeds/0: must be an integer, not a text"
+LARGEST = 2**64  # the largest integer, since seeds have 64 bits
+Problems = Iterator[str]  # "/run/seeds/0: must be an integer, not a string"
 
 _NAMES = {
     "object": "an object",
     "array": "a list",
-    "string": "a text",
+    "string": "a string",
     "boolean": "true or false",
     "integer": "an integer",
     "number": "a number",
@@ -33,23 +33,25 @@ _NAMES = {
 
 
 def problem(document: Any, part: str = "", without: Collection[str] = ()) -> str:
-    """The first part of ``document`` that is not as the schema says; "" where all is.
+    """Return a sentence about the first part that does not match the schema; "" if all parts do.
 
-    ``part`` is the name of a definition of the schema, for a document that is a part of a report; this one is
-    held against it ``without`` some of its keys.
+    Args:
+        document: a report, or a part of one.
+        part: the name of the part's definition in the schema; "" for a whole report.
+        without: keys of the part that the document does not have yet.
     """
     schema = _schema()["$defs"][part] if part else _schema()
     if without:
-        kept = {key: value for key, value in schema["properties"].items() if key not in without}
+        properties = {key: value for key, value in schema["properties"].items() if key not in without}
         required = [key for key in schema["required"] if key not in without]
-        schema = {**schema, "properties": kept, "required": required}
+        schema = {**schema, "properties": properties, "required": required}
     return printable(next(_problems(document, schema, ""), ""))
 
 
 @cache
 def _schema() -> Schema:
-    found: Schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    return found
+    schema: Schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    return schema
 
 
 def _problems(value: Any, schema: Schema, at: str) -> Problems:
@@ -79,7 +81,7 @@ def _is(value: Any, kind: str) -> bool:
 
 
 def _finite(value: float) -> bool:
-    """Whether a float holds it: an integer of 400 digits is a number to JSON and to nothing that computes."""
+    """Whether a float can hold the number: JSON allows 400 digits, with which nothing computes."""
     try:
         return math.isfinite(value)
     except OverflowError:
@@ -102,7 +104,7 @@ def _additional(value: Any, wanted: Any, schema: Schema, at: str) -> Problems:
         return
     for key in [key for key in value if key not in schema.get("properties", {})]:
         if wanted is False:
-            yield f"{_place(f'{at}/{_escaped(key)}')} is no part of a report"
+            yield f"{_place(f'{at}/{_escaped(key)}')} is not a part of a report"
         elif wanted is not True:
             yield from _problems(value[key], wanted, f"{at}/{_escaped(key)}")
 
@@ -128,16 +130,16 @@ def _prefix(value: Any, wanted: Any, _schema: Schema, at: str) -> Problems:
 
 def _least_items(value: Any, wanted: Any, _schema: Schema, at: str) -> Problems:
     if isinstance(value, list) and len(value) < wanted:
-        yield f"{_place(at)} must hold {wanted} parts, not {len(value)}"
+        yield f"{_place(at)} must hold {wanted} items, not {len(value)}"
 
 
 def _most_items(value: Any, wanted: Any, _schema: Schema, at: str) -> Problems:
     if isinstance(value, list) and len(value) > wanted:
-        yield f"{_place(at)} must hold {wanted} parts, not {len(value)}"
+        yield f"{_place(at)} must hold {wanted} items, not {len(value)}"
 
 
 def _one_of_these(value: Any, wanted: Any, _schema: Schema, at: str) -> Problems:
-    if not any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in wanted):
+    if not any(value == word and isinstance(value, bool) == isinstance(word, bool) for word in wanted):
         yield f"{_place(at)} must be one of {', '.join(map(repr, wanted))}, not {_shown(value)}"
 
 
@@ -147,7 +149,7 @@ def _constant(value: Any, wanted: Any, schema: Schema, at: str) -> Problems:
 
 def _pattern(value: Any, wanted: Any, _schema: Schema, at: str) -> Problems:
     if isinstance(value, str) and not re.search(wanted.replace("$", r"\Z"), value):
-        yield f"{_place(at)} must be as {wanted}, not {_shown(value)}"
+        yield f"{_place(at)} must match {wanted}, not {_shown(value)}"
 
 
 def _minimum(value: Any, wanted: Any, _schema: Schema, at: str) -> Problems:
@@ -171,15 +173,15 @@ def _reference(value: Any, wanted: Any, schema: Schema, at: str) -> Problems:
 
 
 def _alternatives(value: Any, wanted: Any, _schema: Schema, at: str) -> Problems:
-    """Of several that fail, the one of the value's own type says best what is wrong."""
-    found = [list(_problems(value, one, at)) for one in wanted]
-    if all(found):
-        yield max(found, key=lambda problems: problems[0].count("/"))[0]
+    """If all alternatives fail, report the fault deepest inside: that alternative has the value's type."""
+    faults = [list(_problems(value, alternative, at)) for alternative in wanted]
+    if all(faults):
+        yield max(faults, key=lambda problems: problems[0].count("/"))[0]
 
 
 def _all(value: Any, wanted: Any, _schema: Schema, at: str) -> Problems:
-    for one in wanted:
-        yield from _problems(value, one, at)
+    for part in wanted:
+        yield from _problems(value, part, at)
 
 
 def _if(value: Any, wanted: Any, schema: Schema, at: str) -> Problems:
@@ -188,7 +190,7 @@ def _if(value: Any, wanted: Any, schema: Schema, at: str) -> Problems:
 
 
 def _nothing(value: Any, wanted: Any, schema: Schema, at: str) -> Problems:
-    """A keyword that is for people, or that another one reads."""
+    """Accept a keyword that is for people, or that another keyword reads."""
     del value, wanted, schema, at
     yield from ()
 
@@ -219,12 +221,12 @@ _KEYWORDS: Mapping[str, Callable[[Any, Any, Schema, str], Problems]] = {
 
 
 def _escaped(key: object) -> str:
-    """As RFC 6901 writes a key into a pointer."""
+    """Escape a key for a JSON pointer (RFC 6901)."""
     return str(key).replace("~", "~0").replace("/", "~1")
 
 
 def _place(at: str) -> str:
-    return at or "the whole of it"
+    return at or "the whole document"
 
 
 def _shown(value: object) -> str:

@@ -1,12 +1,14 @@
 """What GitHub Actions shows of a report: the job's summary, and annotations on lines of thresholds.yaml."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from lora_checks.core.words import count, printable
-from lora_checks.record.rows import Row, errors, headline, reason, tally, title
+from lora_checks.record.rows import errors, headline, reason, tally, title
+from lora_checks.record.shapes import Document, Lora, Row
+from lora_checks.record.shapes.rows import Threshold
 from lora_checks.report import markdown
 from lora_checks.report.places import place
 
@@ -15,7 +17,7 @@ ROOM = 4096  # of them left to others
 AT_ONCE = 10  # annotations of a kind that GitHub shows of a step
 
 
-def summary(document: Mapping[str, Any], room: int = MOST - ROOM) -> str:
+def summary(document: Document, room: int = MOST - ROOM) -> str:
     """Markdown, the verdict first, of at most ``room`` bytes.
 
     What is cut is said: the rows of LoRAs that passed go first, then their names, then LoRAs that did not.
@@ -55,54 +57,66 @@ def _size(*texts: str) -> int:
     return sum(len(text.encode()) for text in texts)
 
 
-def annotations(document: Mapping[str, Any], root: Path | None = None) -> list[str]:
+def annotations(document: Document, root: Path | None = None) -> list[str]:
     """Workflow commands: an error for what stops the release, a warning for the rest, most urgent first.
 
     ``root`` is the checkout: a place outside it is not named, since GitHub could not show it.
     """
     loras = document["loras"]
-    stops = [(lora, row) for lora in loras for row in _stops(lora)]
-    optional = [(lora, row) for lora in loras for row in lora["rows"] if not row["required"]]
+    stops = [stop for lora in loras for stop in _stops(lora)]
+    optional = [_of_row(lora, row) for lora in loras for row in lora["rows"] if not row["required"]]
     warned = [_command("warning", "", "LoRA gate", text) for text in document["run"].get("warnings") or ()]
     if document["outcome"] != "PASS" and not stops:
-        stops = [({"path": "", "name": ""}, _unjudged(document["outcome"], "the gate", headline(document)))]
+        stops = [Finding("", document["outcome"], "the gate", headline(document))]
     return [
-        *_at_most("error", _of_rows("error", stops, root, len(loras) > 1)),
-        *_at_most("warning", _of_rows("warning", optional, root, len(loras) > 1) + warned),
+        *_at_most("error", _commands("error", stops, root, len(loras) > 1)),
+        *_at_most("warning", _commands("warning", optional, root, len(loras) > 1) + warned),
     ]
 
 
-def _stops(lora: Row) -> list[Row]:
-    """The required rows that did not pass, but one for each reason of an ERROR: a refused file stops all."""
+class Finding(NamedTuple):
+    """What an annotation says of a row."""
+
+    lora: str
+    outcome: str
+    check: str
+    reason: str
+    threshold: Threshold | None = None
+
+
+def _of_row(lora: Lora, row: Row, rows: str = "") -> Finding:
+    return Finding(title(lora), row["outcome"], rows or row["check"], reason(row), row["threshold"])
+
+
+def _stops(lora: Lora) -> list[Finding]:
+    """Return the required rows that did not pass, those that one reason stopped as one finding."""
     required = [row for row in lora["rows"] if row["required"]]
     first = {reason(row): row for row in reversed(required) if row["outcome"] == "ERROR"}
-    found = [row for row in required if row["outcome"] != "ERROR"]
+    stops = [_of_row(lora, row) for row in required if row["outcome"] not in ("ERROR", "PASS")]
     for text, checks in errors(required):
-        found.append(first[text] if len(checks) == 1 else {**first[text], "check": f"{len(checks)} rows"})
+        stops.append(_of_row(lora, first[text], f"{len(checks)} rows" if len(checks) > 1 else ""))
     if lora["missing"]:
-        found.append(_unjudged("NOT RUN", ", ".join(lora["missing"]), "a required row has no verdict"))
-    return found
+        names = ", ".join(lora["missing"])
+        stops.append(Finding(title(lora), "NOT RUN", names, "a required row has no verdict"))
+    return stops
 
 
-def _unjudged(outcome: str, check: str, words: str) -> Row:
-    return {"outcome": outcome, "check": check, "reason": words, "threshold": None, "images": ""}
+def _commands(level: str, findings: Sequence[Finding], root: Path | None, named: bool) -> list[str]:
+    """Return a command for each finding that is not a PASS, the worst first, else in the report's order."""
+    stopping = sorted((one for one in findings if one.outcome != "PASS"), key=_order)
+    return [_annotation(level, one, root, named) for one in stopping]
 
 
-def _of_rows(level: str, found: Sequence[tuple[Row, Row]], root: Path | None, named: bool) -> list[str]:
-    """Worst verdict first; within it the order of the report, which is by distance from the limit."""
-    open_ = sorted((one for one in found if one[1]["outcome"] != "PASS"), key=lambda one: _order(one[1]))
-    return [_of_row(level, f"{title(lora)}: " if named else "", row, root) for lora, row in open_]
-
-
-def _order(row: Row) -> int:
+def _order(finding: Finding) -> int:
     words = ("ERROR", "FAIL", "NOT RUN", "INCONCLUSIVE")
-    return words.index(row["outcome"]) if row["outcome"] in words else len(words)
+    return words.index(finding.outcome) if finding.outcome in words else len(words)
 
 
-def _of_row(level: str, name: str, row: Row, root: Path | None) -> str:
-    file, line = place(row["threshold"], root)
+def _annotation(level: str, finding: Finding, root: Path | None, named: bool) -> str:
+    file, line = place(finding.threshold, root)
     where = f"file={_property(printable(file))},line={line}," if file else ""
-    return _command(level, where, f"{row['outcome']} {row['check']}", f"{name}{reason(row)}")
+    name = f"{finding.lora}: " if named and finding.lora else ""
+    return _command(level, where, f"{finding.outcome} {finding.check}", f"{name}{finding.reason}")
 
 
 def _at_most(level: str, commands: Sequence[str]) -> list[str]:
@@ -132,7 +146,7 @@ def guarded(lines: Sequence[str]) -> list[str]:
     return [f"::stop-commands::{token}", *lines, f"::{token}::"]
 
 
-def append_summary(document: Mapping[str, Any], path: Path) -> None:
+def append_summary(document: Document, path: Path) -> None:
     """Add the summary to the step's file, in what is left of its 1 MiB. Raises `OSError`."""
     taken = path.stat().st_size if path.exists() else 0
     with path.open("a", encoding="utf-8", errors="backslashreplace") as file:

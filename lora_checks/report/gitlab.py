@@ -8,20 +8,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lora_checks.core.words import printable
 from lora_checks.record.files import write_text
-from lora_checks.record.rows import Row, errors, reason, title
+from lora_checks.record.rows import errors, reason, title
+from lora_checks.record.shapes import Document, Lora, Row
 from lora_checks.report.places import place, relative
 
 FILE = "gl-code-quality.json"
 SEVERITY = {"ERROR": "blocker", "FAIL": "critical", "INCONCLUSIVE": "major", "NOT RUN": "blocker"}
 
 
-def write(document: Mapping[str, Any], directory: Path) -> Path | None:
+def write(document: Document, directory: Path) -> Path | None:
     """In a job of GitLab CI, where GITLAB_CI is true; else None. Raises `StoreError`."""
     if os.environ.get("GITLAB_CI") != "true":
         return None
@@ -30,7 +30,7 @@ def write(document: Mapping[str, Any], directory: Path) -> Path | None:
     return write_text(directory / FILE, json.dumps(found, indent=1) + "\n")
 
 
-def issues(document: Mapping[str, Any], root: Path | None = None) -> list[dict[str, Any]]:
+def issues(document: Document, root: Path | None = None) -> list[dict[str, Any]]:
     """An issue for each row that did not pass, and one for a reason that stopped several, as a refused file.
 
     GitLab matches fingerprints between two branches.
@@ -44,19 +44,31 @@ def issues(document: Mapping[str, Any], root: Path | None = None) -> list[dict[s
             if row["outcome"] not in ("ERROR", "PASS"):
                 found.append(_issue(lora, row, root))
         for check in lora["missing"]:
-            unrun = {"outcome": "NOT RUN", "check": check, "required": True, "threshold": None, "images": ""}
-            found.append(_issue(lora, {**unrun, "reason": "the row has no verdict"}, root))
+            found.append(_unrun(lora, check, root))
     return found
 
 
-def _issue(lora: Row, row: Row, root: Path | None, rows: str = "") -> dict[str, Any]:
-    path, line = place(row["threshold"], root)
-    identity = json.dumps([lora["name"], row["check"]])
+def _issue(lora: Lora, row: Row, root: Path | None, rows: str = "") -> dict[str, Any]:
+    words = f"{row['outcome']} {rows or row['check']}: {reason(row)}"
+    severity = SEVERITY[row["outcome"]] if row["required"] else "minor"
+    return _described(lora, row["check"], words, severity, place(row["threshold"], root), root)
+
+
+def _unrun(lora: Lora, check: str, root: Path | None) -> dict[str, Any]:
+    words = f"NOT RUN {check}: the row has no verdict"
+    return _described(lora, check, words, SEVERITY["NOT RUN"], ("", 1), root)
+
+
+def _described(
+    lora: Lora, check: str, words: str, severity: str, at: tuple[str, int], root: Path | None
+) -> dict[str, Any]:
+    path, line = at
+    identity = json.dumps([lora["name"], check])
     return {
-        "description": printable(f"{title(lora)} {row['outcome']} {rows or row['check']}: {reason(row)}"),
-        "check_name": printable(f"lora_checks.{row['check']}"),
+        "description": printable(f"{title(lora)} {words}"),
+        "check_name": printable(f"lora_checks.{check}"),
         "fingerprint": hashlib.sha256(identity.encode()).hexdigest(),
-        "severity": SEVERITY[row["outcome"]] if row["required"] else "minor",
+        "severity": severity,
         "location": {
             "path": printable(path or relative(lora["path"], root) or title(lora)),
             "lines": {"begin": line},

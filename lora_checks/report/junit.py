@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from xml.etree import ElementTree
 
 from lora_checks.core.words import printable
-from lora_checks.record.rows import Row
+from lora_checks.record.shapes import Row
 
 CLASS, CASE = "lora_checks.gate", "verdict"  # of an error that no row of the policy explains
 OUTCOME = "lora_checks.outcome"  # property of the suite
@@ -17,7 +19,8 @@ def properties(row: Row) -> list[tuple[str, str]]:
     Numbers are written so that ``float()`` gives them back exactly. A number that does not exist has no
     property: an absent value is not zero and not "None".
     """
-    threshold, measurement = row["threshold"] or {}, row["measurement"] or {}
+    threshold: Mapping[str, Any] = row["threshold"] or {}
+    measurement: Mapping[str, Any] = row["measurement"] or {}
     worst = measurement.get("worst") or (None, None)
     found = {
         "lora": row["lora"],

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import get_args
 
 from lora_checks.core.words import number
-from lora_checks.record.rows import Row, title
+from lora_checks.record.rows import title
+from lora_checks.record.shapes import Lora, Ranking
+from lora_checks.record.shapes.ranking import Axis, BestRow, Place
 
-AXES = ("step", "epoch", "scale", "rank")
+AXES: tuple[Axis, ...] = get_args(Axis)
 
 
-def headings(ranking: Row) -> list[str]:
+def headings(ranking: Ranking) -> list[str]:
     """ "LoRA", then what the LoRAs differ in, "utility", "judged" where there are halves, and "verdict"."""
     judged = ["judged"] if ranking["split"] else []
     return ["LoRA", *(word(axis) for axis in axes(ranking)), "utility", *judged, "verdict"]
 
 
-def cells(ranking: Row, loras: Sequence[Row]) -> list[list[str]]:
+def cells(ranking: Ranking, loras: Sequence[Lora]) -> list[list[str]]:
     """A line for each LoRA, the best first: its cells under `headings`, but for the verdict."""
     files = {lora["name"]: title(lora) for lora in loras}
     return [
@@ -31,19 +33,19 @@ def cells(ranking: Row, loras: Sequence[Row]) -> list[list[str]]:
     ]
 
 
-def in_order(ranking: Row, loras: Sequence[Row]) -> list[Row]:
+def in_order(ranking: Ranking, loras: Sequence[Lora]) -> list[Lora]:
     """The LoRAs of the document as the leaderboard has them."""
     by_name = {lora["name"]: lora for lora in loras}
     return [by_name[one["lora"]] for one in ranking["leaderboard"]]
 
 
-def sentences(ranking: Mapping[str, Any]) -> list[str]:
+def sentences(ranking: Ranking) -> list[str]:
     """The best, its values on the halves of the prompts, and what the run did to it."""
     said = [ranking["sentence"]]
-    best = ranking["best"]
-    if best and ranking["split"]:
-        sizes = [len(ranking["split"][half]) for half in ("choose", "judge")]
-        values = ", ".join(_both(row) for row in best["rows"] if row["judge"] and row["choose"])
+    best, split = ranking["best"], ranking["split"]
+    if best and split:
+        sizes = len(split["choose"]), len(split["judge"])
+        values = ", ".join(filter(None, map(_both, best["rows"])))
         said.append(
             f"{best['lora']} on the {sizes[0]} prompts it was chosen by | {sizes[1]} others: {values}"
         )
@@ -53,11 +55,12 @@ def sentences(ranking: Mapping[str, Any]) -> list[str]:
     return [*said, *ranking["notes"]]
 
 
-def _both(row: Row) -> str:
-    return f"{row['check']} {number(row['choose']['value'])} | {number(row['judge']['value'])}"
+def _both(row: BestRow) -> str:
+    choose, judge = row["choose"], row["judge"]
+    return f"{row['check']} {number(choose['value'])} | {number(judge['value'])}" if choose and judge else ""
 
 
-def axes(ranking: Row) -> list[str]:
+def axes(ranking: Ranking) -> list[Axis]:
     """What the LoRAs differ in; not in what is unknown of a file that was refused."""
     board = ranking["leaderboard"]
     return [
@@ -70,5 +73,5 @@ def word(axis: str) -> str:
     return "strength" if axis == "scale" else axis
 
 
-def _known(one: Row) -> bool:
+def _known(one: Place) -> bool:
     return any(value is not None for value in one["values"].values())

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 from lora_checks.core.words import printable
 from lora_checks.record.rows import (
     HEADINGS,
-    Row,
     columns,
     errors,
     headline,
@@ -21,6 +19,7 @@ from lora_checks.record.rows import (
     title,
     words,
 )
+from lora_checks.record.shapes import Baseline, Document, Lora, Run
 from lora_checks.report import leaderboard
 from lora_checks.report import regression_words as regression
 
@@ -29,7 +28,7 @@ MOST = 1024 * 1024 - 4096  # GitHub drops a job summary above 1 MiB whole; leave
 MOST_RANKED = 200  # lines of the leaderboard
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(document: Document) -> str:
     blocks = [head(document)]
     size = sum(len(block.encode()) for block in blocks)
     loras = sorted(document["loras"], key=lambda lora: lora["outcome"] == "PASS")
@@ -43,13 +42,13 @@ def render(document: Mapping[str, Any]) -> str:
     return "".join(blocks)
 
 
-def head(document: Mapping[str, Any]) -> str:
+def head(document: Document) -> str:
     """The verdict, then what is true of the run as a whole."""
     parts = [f"# {escape(headline(document))}\n", _about(document["run"]), _odds(document["loras"])]
     return "".join([*parts, _ranked(document), _compared(document.get("baseline"))])
 
 
-def _about(run: Row) -> str:
+def _about(run: Run) -> str:
     policy = run.get("policy") or {}
     facts = [setting(run).replace("  ", ", ")]
     if policy.get("digest"):
@@ -58,7 +57,7 @@ def _about(run: Row) -> str:
     return f"\n{escape(', '.join(fact for fact in facts if fact))}\n"
 
 
-def _odds(loras: Sequence[Row]) -> str:
+def _odds(loras: Sequence[Lora]) -> str:
     """What rows of bounds promise together; see docs/decisions/0013."""
     rules = {row["threshold"]["rule"] for lora in loras for row in lora["rows"] if row["threshold"]}
     if "bound" not in rules:
@@ -69,7 +68,7 @@ def _odds(loras: Sequence[Row]) -> str:
     )
 
 
-def _ranked(document: Mapping[str, Any]) -> str:
+def _ranked(document: Document) -> str:
     """Several LoRAs beside each other, the best first."""
     ranking, loras = document.get("ranking"), document["loras"]
     if not ranking:
@@ -84,7 +83,7 @@ def _ranked(document: Mapping[str, Any]) -> str:
     return "\n".join([*parts, "", *(f"- {escape(text)}" for text in said)]) + "\n"
 
 
-def _compared(section: Row | None) -> str:
+def _compared(section: Baseline | None) -> str:
     """With the last approved release: what differs beside the LoRA, and every row's difference."""
     said = regression.lines(section)
     if section is None or not said:
@@ -97,7 +96,7 @@ def _compared(section: Row | None) -> str:
     return "\n".join(parts) + "\n"
 
 
-def block(lora: Row) -> str:
+def block(lora: Lora) -> str:
     """One LoRA: its verdict, its rows, its failures in words."""
     measured = [row for row in lora["rows"] if row["outcome"] != "ERROR"]
     parts = [f"\n## {escape(title(lora))}: {lora['outcome']}, {escape(tally(lora))}\n"]

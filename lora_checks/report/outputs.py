@@ -9,13 +9,14 @@ from typing import Any
 from lora_checks.record import document as report
 from lora_checks.record import journal
 from lora_checks.record.files import write_text
+from lora_checks.record.shapes import Document
 from lora_checks.report import custom, gitlab, html, markdown, tables
 
 # Every file of the gate that tells of a verdict
 VERDICTS = (report.NAME, "report.md", html.NAME, tables.CSV, tables.PARQUET, gitlab.FILE, journal.NAME)
 
 
-def write(document: Mapping[str, Any], directory: Path, *, again: bool = False) -> list[Path]:
+def write(document: Document, directory: Path, *, again: bool = False) -> list[Path]:
     """Write the gate's outputs and return their paths.
 
     report.json is first, because the others can be made from it again. Custom outputs are written by
@@ -37,7 +38,7 @@ def write(document: Mapping[str, Any], directory: Path, *, again: bool = False) 
     return [path for path in written if path is not None]
 
 
-def write_custom(document: Mapping[str, Any], directory: Path) -> custom.Written:
+def write_custom(document: Document, directory: Path) -> custom.Written:
     """Write the outputs that packages and ``conftest.py`` add; they cannot change the gate's own files."""
     return custom.write(document, directory, VERDICTS)
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from lora_checks.core.words import printable
 from lora_checks.record.rows import (
-    Row,
     caveat,
     columns,
     errors,
@@ -21,6 +19,7 @@ from lora_checks.record.rows import (
     title,
     words,
 )
+from lora_checks.record.shapes import Document, Lora, Row
 from lora_checks.report import leaderboard
 from lora_checks.report import regression_words as regression
 
@@ -41,7 +40,7 @@ GLUE = "\u00a0"  # which printable() leaves in no text
 NUMBER = re.compile(r"(?<!\S)([^\s,;:|]{1,12}) (?=-?\d|of \d)")
 
 
-def lines(document: Mapping[str, Any], width: int, markup: Markup | None = None) -> list[str]:
+def lines(document: Document, width: int, markup: Markup | None = None) -> list[str]:
     """The table, worst rows first, then each failure in words, then where the images are.
 
     ``markup`` colours the verdicts as `TerminalWriter.markup` does.
@@ -71,7 +70,7 @@ def lines(document: Mapping[str, Any], width: int, markup: Markup | None = None)
     ]
 
 
-def _board(document: Mapping[str, Any], width: int, paint: Markup) -> list[str]:
+def _board(document: Document, width: int, paint: Markup) -> list[str]:
     """A line for each LoRA, the best first; as the document has them where it does not rank them."""
     loras, ranking = document["loras"], document.get("ranking")
     if not ranking:
@@ -90,7 +89,7 @@ def _board(document: Mapping[str, Any], width: int, paint: Markup) -> list[str]:
     return [f"{starts[0]}  verdict", *lines]
 
 
-def _ended(start: str, lora: Row, width: int, paint: Markup) -> list[str]:
+def _ended(start: str, lora: Lora, width: int, paint: Markup) -> list[str]:
     """A line of the board with its verdict; what stopped the LoRA goes below where it has no room beside."""
     line, stopped = f"{start}  {_painted(lora, paint)}  {tally(lora)}", _stoppers(lora)
     used = len(start) + len(lora["outcome"]) + len(tally(lora)) + 4
@@ -99,19 +98,19 @@ def _ended(start: str, lora: Row, width: int, paint: Markup) -> list[str]:
     return [line, *_folded(stopped.removeprefix(": "), width, 6)]
 
 
-def _best(document: Mapping[str, Any], width: int) -> list[str]:
+def _best(document: Document, width: int) -> list[str]:
     """Which LoRA is best, and what a training run did, where there are several."""
     ranking = document.get("ranking")
     said = leaderboard.sentences(ranking) if ranking else []
     return [line for text in said for line in _wrapped(text, width)]
 
 
-def _compared(document: Mapping[str, Any], width: int) -> list[str]:
+def _compared(document: Document, width: int) -> list[str]:
     """What a comparison with the last approved release has to say beside its rows."""
     return [line for text in regression.lines(document.get("baseline")) for line in _wrapped(text, width)]
 
 
-def _block(lora: Row, rows: Sequence[Row], about: str, width: int, paint: Markup) -> list[str]:
+def _block(lora: Lora, rows: Sequence[Row], about: str, width: int, paint: Markup) -> list[str]:
     head = _head(lora, paint)
     if about:
         gap = width - len(_head(lora, _bare)) - len(printable(about))
@@ -134,15 +133,15 @@ def _block(lora: Row, rows: Sequence[Row], about: str, width: int, paint: Markup
     ]
 
 
-def _head(lora: Row, paint: Markup) -> str:
+def _head(lora: Lora, paint: Markup) -> str:
     return f"{printable(title(lora))}  {_painted(lora, paint)}  {tally(lora)}"
 
 
-def _painted(lora: Row, paint: Markup) -> str:
+def _painted(lora: Lora, paint: Markup) -> str:
     return paint(lora["outcome"], bold=True, **{COLOURS[lora["outcome"]]: True})
 
 
-def _stoppers(lora: Row) -> str:
+def _stoppers(lora: Lora) -> str:
     """The checks that did not pass, by name; none for a file that was refused as a whole."""
     stopped = [row["check"] for row in lora["rows"] if row["required"] and row["outcome"] != "PASS"]
     as_a_whole = any(len(checks) > 1 for _, checks in errors(lora["rows"]))
@@ -210,7 +209,7 @@ def _folded(text: str, width: int, first: int, rest: int | None = None) -> list[
     return [line.replace(GLUE, " ") for line in found]
 
 
-def _last(document: Mapping[str, Any], paint: Markup) -> str:
+def _last(document: Document, paint: Markup) -> str:
     text, outcome = printable(headline(document)), document["outcome"]
     return paint(outcome, bold=True, **{COLOURS[outcome]: True}) + text.removeprefix(outcome)
 

@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from world import MINIATURE, ROWS, Gate, Run, World
 
+import lora_checks.record.document
 import lora_checks.report
 from lora_checks.__main__ import main
 
@@ -299,7 +300,7 @@ def test_a_run_that_was_killed_says_with_what_it_was_compared(
     assert run.code == 4
     assert "its run has not finished, so it did not pass" in run.err
     first = gate("--lora", gate.world.good, "--lora-policy", policy, "--lora-baseline", "none")
-    none = lora_checks.report.read(killed(first, gate.folder / "b"))
+    none = lora_checks.record.document.read(killed(first, gate.folder / "b"))
     assert none["baseline"]["note"] == "not compared with an earlier release: --lora-baseline none"
 
 

@@ -59,7 +59,7 @@ def test_zero_is_a_value() -> None:
 
 CHECK = """
 import json, pathlib
-from lora_checks import report
+from lora_checks.record import document as report
 from lora_checks.report.junit import properties
 
 def test_row(request):

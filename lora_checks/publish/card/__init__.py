@@ -7,7 +7,6 @@ the metadata that are set already, other tags, other examples and other results.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,16 @@ from lora_checks.core.files import write_atomically
 from lora_checks.publish.card.metadata import merge
 from lora_checks.publish.card.pictures import PREFIX, Sample, samples, save
 from lora_checks.publish.card.section import put, section
+from lora_checks.record.shapes import Document, Lora
 from lora_checks.report.markdown import escape
 
-Row = Mapping[str, Any]
 _YAML = re.compile(r"^\s*---(\r\n|\r|\n)(.*?)(\r\n|\r|\n)---", re.DOTALL)  # as the hub finds it
 _EMPTY = "---\n\n---\n"
 
 
-def chosen(document: Row, name: str | None) -> Row:
+def chosen(document: Document, name: str | None) -> Lora:
     """The LoRA of that name, or the only one. Raises `CardError`."""
-    loras: dict[str, Row] = {lora["name"]: lora for lora in document["loras"]}
+    loras: dict[str, Lora] = {lora["name"]: lora for lora in document["loras"]}
     if name is None and len(loras) == 1:
         return next(iter(loras.values()))
     if name in loras:
@@ -35,7 +34,9 @@ def chosen(document: Row, name: str | None) -> Row:
     raise CardError(f"the report {said}; choose one with --lora: {', '.join(loras) or '(none)'}")
 
 
-def write(document: Row, lora: Row, readme: Path, *, most: int = 8, lossless: bool = False) -> list[str]:
+def write(
+    document: Document, lora: Lora, readme: Path, *, most: int = 8, lossless: bool = False
+) -> list[str]:
     """Write ``readme`` and the folder ``images`` beside it; sentences that its owner should read come back.
 
     ``most`` pictures are shown: the first seed of each prompt in the policy's order, never by their values.
@@ -53,7 +54,7 @@ def write(document: Row, lora: Row, readme: Path, *, most: int = 8, lossless: bo
 
 
 def render(
-    document: Row, lora: Row, found: list[Sample], before: str, *, lossless: bool = False
+    document: Document, lora: Lora, found: list[Sample], before: str, *, lossless: bool = False
 ) -> tuple[str, list[str]]:
     """The card's new text, and what its owner should know of it."""
     from huggingface_hub import ModelCard, RepoCard
@@ -81,7 +82,7 @@ def render(
     return text, warnings
 
 
-def _heading(lora: Row) -> str:
+def _heading(lora: Lora) -> str:
     return f"\n# {escape(str(lora['name']))}\n"
 
 
@@ -119,7 +120,7 @@ def _comments(before: str) -> list[str]:
     return []
 
 
-def _missing(lora: Row, found: list[Sample]) -> list[str]:
+def _missing(lora: Lora, found: list[Sample]) -> list[str]:
     if found:
         return []
     listed = "its store no longer has them" if lora.get("pictures") else "the report lists none"

@@ -12,6 +12,7 @@ from lora_checks.core.words import count, number
 from lora_checks.publish.card.pictures import Sample
 from lora_checks.publish.card.reproduction import command, placeless
 from lora_checks.record.rows import HEADINGS, caveat, columns, errors, not_run, setting, tally, title, words
+from lora_checks.record.shapes import Document, Lora, Run
 from lora_checks.report.markdown import escape
 
 BEGIN = "<!-- lora_checks: begin; `python -m lora_checks card` writes what follows anew -->"
@@ -45,7 +46,7 @@ def put(text: str, ours: str, end: str = "\n") -> str:
     return f"{text.rstrip()}{end}{end}{ours}{end}" if text.strip() else f"{end}{ours}{end}"
 
 
-def section(document: Row, lora: Row, found: Sequence[Sample], *, lossless: bool, gallery: bool) -> str:
+def section(document: Document, lora: Lora, found: Sequence[Sample], *, lossless: bool, gallery: bool) -> str:
     run = document["run"]
     parts = [
         BEGIN,
@@ -110,14 +111,18 @@ def _values(sample: Sample) -> str:
     return ", ".join(f"{check} {number(value)}" for check, value in sample.picture.values.items())
 
 
-def _facts(run: Row, lora: Row) -> str:
-    base, policy, sampler = (run.get(key) or {} for key in ("base", "policy", "sampler"))
+def _facts(run: Run, lora: Lora) -> str:
+    base: Mapping[str, Any] = run.get("base") or {}
+    policy: Mapping[str, Any] = run.get("policy") or {}
+    sampler: Mapping[str, Any] = run.get("sampler") or {}
+    other = run.copy()
+    other.pop("base", None)
     policy_name = PurePath(str(policy.get("directory", ""))).name
     facts = {
         "LoRA": f"SHA-256 {lora['sha256']}" if lora["sha256"] else "",
         "strength": f"{lora['scale']:g}" if "scale" in lora else "",
         "training step": "" if lora.get("step") is None else str(lora["step"]),
-        "images": setting({**run, "base": None}),
+        "images": setting(other),
         "base": _joined([base.get("label"), base.get("digest")]),
         "trigger": run.get("trigger"),
         "sampler": _joined([f"{key} {value}" for key, value in sampler.items() if value], ", "),

@@ -8,6 +8,7 @@ from typing import Any
 
 from lora_checks.core.words import clean, printable
 from lora_checks.record.rows import title
+from lora_checks.record.shapes import Lora
 from lora_checks.report import tables
 
 COLUMNS = tables.COLUMNS
@@ -78,7 +79,7 @@ def outcome(loras: Sequence[Row]) -> str:
     return str(found.pop()) if len(found) == 1 else "FAIL"
 
 
-def headlines(loras: Sequence[Row]) -> str:
+def headlines(loras: Sequence[Lora]) -> str:
     return printable("; ".join(f"{title(lora)}: {lora['outcome']}" for lora in loras))
 
 

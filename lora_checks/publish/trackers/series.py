@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
 
 from lora_checks.core.words import printable
 from lora_checks.lora.steps import run_of
 from lora_checks.publish.trackers.contents import outcome
-
-Row = Mapping[str, Any]
+from lora_checks.record.shapes import Document, Lora
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +16,7 @@ class Series:
     """The checkpoints of one training run in the order of their steps, or one LoRA."""
 
     name: str
-    loras: tuple[Row, ...]
+    loras: tuple[Lora, ...]
 
     @property
     def stepped(self) -> bool:
@@ -29,19 +26,21 @@ class Series:
     def outcome(self) -> str:
         return outcome(self.loras)
 
-    def step(self, lora: Row) -> int:
+    def step(self, lora: Lora) -> int:
         """The x axis: the LoRA's training step, 0 where it is not known."""
         return int(lora.get("step") or 0)
 
 
-def series(document: Row) -> list[Series]:
+def series(document: Document) -> list[Series]:
     """In the order of the report; checkpoints of one training run at one strength belong together."""
-    groups: dict[tuple[str, float], list[Row]] = {}
+    groups: dict[tuple[str, float], list[Lora]] = {}
     for lora in document["loras"]:
         groups.setdefault(_run(lora), []).append(lora)
     found: list[Series] = []
     for (run, scale), loras in groups.items():
-        known = sorted((lora for lora in loras if lora.get("step") is not None), key=lambda one: one["step"])
+        known = sorted(
+            (lora for lora in loras if lora["step"] is not None), key=lambda lora: lora["step"] or 0
+        )
         if len(known) > 1 and len({lora["step"] for lora in known}) == len(known):
             strength = "" if scale == 1.0 else f":{scale:g}"
             found.append(Series(printable(PurePath(run).name + strength), tuple(known)))
@@ -50,5 +49,5 @@ def series(document: Row) -> list[Series]:
     return found
 
 
-def _run(lora: Row) -> tuple[str, float]:
+def _run(lora: Lora) -> tuple[str, float]:
     return run_of(lora.get("path") or lora["name"]), float(lora.get("scale", 1.0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from lora_checks.core.words import printable
 from lora_checks.publish.trackers import without_password
 from lora_checks.publish.trackers.contents import COLUMNS, config, files, flat, headlines, scalars, values
 from lora_checks.publish.trackers.series import Series, series
+from lora_checks.record.shapes import Document, Lora
 from lora_checks.report.pictures import Picture, pictures
 
 LONGEST_VALUE = 5000  # of a parameter or tag, in characters: what every backend of MLflow 2 and 3 takes
@@ -21,7 +21,7 @@ LONGEST_NAME = 250
 BATCH = 100  # parameters MLflow takes at a time; it takes 1,000 metrics
 
 
-def log(document: Mapping[str, Any], directory: Path, where: str = "") -> str:
+def log(document: Document, directory: Path, where: str = "") -> str:
     """An MLflow run for each LoRA, or for the checkpoints of a training run; ``where`` is the experiment."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nobody asked to tell MLflow's makers
     from mlflow import MlflowClient, get_tracking_uri
@@ -47,7 +47,7 @@ def log(document: Mapping[str, Any], directory: Path, where: str = "") -> str:
     return f"{runs} at {without_password(get_tracking_uri())}"
 
 
-def _fill(client: Any, run: str, one: Series, document: Mapping[str, Any], directory: Path) -> None:
+def _fill(client: Any, run: str, one: Series, document: Document, directory: Path) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
     now = int(time.time() * 1000)
@@ -75,7 +75,7 @@ def _fill(client: Any, run: str, one: Series, document: Mapping[str, Any], direc
         client.log_artifact(run, str(file), "report")
 
 
-def _pictures(client: Any, run: str, shown: list[tuple[Mapping[str, Any], Picture]], one: Series) -> None:
+def _pictures(client: Any, run: str, shown: list[tuple[Lora, Picture]], one: Series) -> None:
     """Each picture under a key of its own, so that the page can step through the checkpoints; MLflow keeps no
     captions, which therefore are a table."""
     from PIL import Image

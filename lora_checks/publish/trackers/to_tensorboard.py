@@ -14,13 +14,14 @@ from lora_checks.judge.verdict import limits
 from lora_checks.publish.trackers import tensorboard_messages as messages
 from lora_checks.publish.trackers.contents import COLUMNS, config, files, flat, headlines, scalars, values
 from lora_checks.publish.trackers.series import Series, series
+from lora_checks.record.shapes import Document
 from lora_checks.report.markdown import escape
 from lora_checks.report.pictures import pictures
 
 OURS = ".lora_checks"  # how the events of an earlier log of the same report are recognised
 
 
-def log(document: Mapping[str, Any], directory: Path, where: str = "") -> str:
+def log(document: Document, directory: Path, where: str = "") -> str:
     """A folder of events for each LoRA, or for the checkpoints of a training run, in the folder ``where``.
 
     What an earlier log of the same LoRA wrote there is replaced; TensorBoard would show both.
@@ -48,7 +49,7 @@ def _write(folder: Path, summaries: Iterator[tuple[Any, int]]) -> None:
         writer.close()
 
 
-def _summaries(one: Series, document: Mapping[str, Any], directory: Path) -> Iterator[tuple[Any, int]]:
+def _summaries(one: Series, document: Document, directory: Path) -> Iterator[tuple[Any, int]]:
     """Each message and its step: the LoRA's training step, so that the pictures have a slider."""
     facts = list(flat(config(document, one.loras)))
     yield messages.text("lora_checks/outcome", escape(headlines(one.loras))), 0

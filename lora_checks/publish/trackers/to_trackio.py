@@ -9,10 +9,11 @@ from typing import Any
 from lora_checks.core.words import clean
 from lora_checks.publish.trackers.contents import COLUMNS, config, files, headlines, scalars, values
 from lora_checks.publish.trackers.series import Series, series
+from lora_checks.record.shapes import Document
 from lora_checks.report.pictures import pictures
 
 
-def log(document: Mapping[str, Any], directory: Path, where: str = "") -> str:
+def log(document: Document, directory: Path, where: str = "") -> str:
     """A trackio run for each LoRA, or for the checkpoints of a training run; ``where`` is the project."""
     project = where or "lora-checks"
     for one in series(document):
@@ -20,7 +21,7 @@ def log(document: Mapping[str, Any], directory: Path, where: str = "") -> str:
     return f"trackio show --project {project}"
 
 
-def _log(one: Series, document: Mapping[str, Any], directory: Path, project: str) -> None:
+def _log(one: Series, document: Document, directory: Path, project: str) -> None:
     import trackio
 
     finish: Any = trackio.finish  # untyped

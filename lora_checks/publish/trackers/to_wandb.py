@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,13 @@ from lora_checks.core.errors import TrackerError
 from lora_checks.core.words import printable
 from lora_checks.publish.trackers.contents import COLUMNS, config, files, headlines, scalars, values
 from lora_checks.publish.trackers.series import Series, series
+from lora_checks.record.shapes import Document
 from lora_checks.report.pictures import pictures
 
 STEP = "lora_checks/step"
 
 
-def log(document: Mapping[str, Any], directory: Path, where: str = "") -> str:
+def log(document: Document, directory: Path, where: str = "") -> str:
     """A wandb run for each LoRA, or for the checkpoints of a training run; ``where`` is [entity/]project."""
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # offline means offline
     found = series(document)
@@ -28,7 +28,7 @@ def log(document: Mapping[str, Any], directory: Path, where: str = "") -> str:
     return ", ".join(_log(one, document, directory, where) for one in found)
 
 
-def _log(one: Series, document: Mapping[str, Any], directory: Path, where: str) -> str:
+def _log(one: Series, document: Document, directory: Path, where: str) -> str:
     import wandb
 
     entity, _, project = where.rpartition("/")
@@ -51,7 +51,7 @@ def _log(one: Series, document: Mapping[str, Any], directory: Path, where: str) 
     return str(run.url) if run.url and not run.offline else f"{place} (wandb sync {place})"
 
 
-def _fill(run: Any, one: Series, document: Mapping[str, Any], directory: Path) -> None:
+def _fill(run: Any, one: Series, document: Document, directory: Path) -> None:
     import wandb
 
     if one.stepped:  # an axis of its own: wandb's own step must never go back, training's may be past it

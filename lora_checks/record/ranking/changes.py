@@ -1,4 +1,4 @@
-"""Whether a row changed between two LoRAs by more than the prompts make it vary. Paired by prompt."""
+"""Decide whether a row changed between two LoRAs by more than it varies from prompt to prompt."""
 
 from __future__ import annotations
 
@@ -15,19 +15,29 @@ from lora_checks.stats import intervals
 
 
 class Change(NamedTuple):
+    """A row's value at an earlier and at a later LoRA."""
+
     check: str
     before: float
     after: float
-    sign: int  # 1: better, surely; -1: worse, surely; 0: neither
+    sign: int  # 1: surely better; -1: surely worse; 0: not sure
 
 
 def change(
     check: str, before: Entry, after: Entry, tail: float, prompts: Collection[str] | None
 ) -> Change | None:
-    """None where either lacks a value, or fewer than `stats.MIN_PROMPTS` prompts have one in both.
+    """Compare a row of two LoRAs, paired by prompt.
 
-    ``tail`` is the chance of a wrong "worse", and of a wrong "better". ``prompts`` are those to look at: of
-    LoRAs that were chosen by some, the others are unbiased.
+    Args:
+        check: the name of the row.
+        before: the earlier LoRA.
+        after: the later LoRA.
+        tail: the chance of a wrong "worse", and of a wrong "better".
+        prompts: the prompts to use, None for all. After a choice by some, only the others are unbiased.
+
+    Returns:
+        The change; None if either LoRA lacks a value, or if both have values for fewer than
+        `intervals.MIN_PROMPTS` prompts.
     """
     rows = before.rows.get(check), after.rows.get(check)
     wholes, parts = [whole(row) for row in rows], [by_prompt(row) for row in rows]
@@ -40,10 +50,11 @@ def change(
 
 
 def _sign(differences: NDArray[np.float64], tail: float) -> int:
-    """Of the mean, where it is surely not 0.
+    """Return the sign of the mean if it is surely not 0, else 0.
 
-    By Student's t: differences of two LoRAs that are alike scatter evenly about 0, so there is no skewness to
-    take out as in `stats.mean_interval`, whose ends lie far out at the small ``tail`` of many comparisons.
+    Use Student's t: the differences of two LoRAs that are alike scatter evenly about 0, so that there is no
+    skewness to correct. `intervals.mean_interval` corrects it, and its ends lie far out at the small ``tail``
+    of many comparisons.
     """
     k, mean, spread = len(differences), float(differences.mean()), float(differences.std(ddof=1))
     if abs(mean) <= intervals.t_quantile(1 - tail, k - 1) * spread / math.sqrt(k):

@@ -1,44 +1,48 @@
-"""One LoRA of the document as ranking sees it: where it stands in its run, and its rows by check."""
+"""A LoRA of the document as ranking sees it: where it stands in its run, and its rows by check."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from lora_checks.judge.verdict import RunOutcome
 from lora_checks.lora.steps import epoch_of, run_of, step_of
-
-Row = Mapping[str, Any]
+from lora_checks.record.shapes import Lora, Row
+from lora_checks.record.shapes.ranking import Axis
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
+    """A LoRA in a ranking."""
+
     name: str
     step: int | None
     epoch: int | None
-    scale: float | None  # None where pictures were made elsewhere
-    rank: int | None  # the largest, where layers differ
+    scale: float | None  # None for pictures that were made elsewhere
+    rank: int | None  # the largest of its layers' ranks
     run: str  # what the checkpoints of one training run have in common
-    outcome: str
-    stopped_by: tuple[str, ...]  # required checks that did not pass, or have no verdict
+    outcome: RunOutcome
+    stopped_by: tuple[str, ...]  # the required checks that did not pass or have no verdict
     rows: Mapping[str, Row]
 
     @property
     def passed(self) -> bool:
+        """Whether every required check passed."""
         return self.outcome == "PASS"
 
-    def along(self, axis: str) -> float | None:
-        """Its place on an axis of `curves`: "step", "epoch", "scale" or "rank"."""
+    def along(self, axis: Axis) -> float | None:
+        """Return the LoRA's place on an axis of `curves`."""
         return {"step": self.step, "epoch": self.epoch, "scale": self.scale, "rank": self.rank}[axis]
 
 
-def entry(lora: Row) -> Entry:
+def entry(lora: Lora) -> Entry:
+    """Return a LoRA of the document as ranking sees it."""
     path, facts = str(lora["path"] or lora["name"]), lora.get("facts") or {}
-    step = lora["step"] if lora.get("step") is not None else step_of(path, facts)
+    step = lora.get("step")
     failed = [row["check"] for row in lora["rows"] if row["required"] and row["outcome"] != "PASS"]
     return Entry(
         name=lora["name"],
-        step=step,
+        step=step_of(path, facts) if step is None else step,
         epoch=epoch_of(path, facts),
         scale=lora.get("scale"),
         rank=max(lora.get("ranks") or (), default=None),

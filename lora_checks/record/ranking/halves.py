@@ -1,4 +1,4 @@
-"""Half of the prompts to choose the best by, the other half to judge it by."""
+"""Split the prompts into one half to choose the best LoRA by and one half to judge it by."""
 
 from __future__ import annotations
 
@@ -8,28 +8,30 @@ from typing import NamedTuple
 
 from lora_checks.core.quantity import prompt_of
 from lora_checks.record.ranking.entry import Entry
-from lora_checks.record.ranking.values import halvable
+from lora_checks.record.ranking.values import by_image
 
-LEAST = 8  # prompts; a half of fewer than 4 says nothing
+LEAST = 8  # prompts; a half of fewer than 4 says too little
 
 
 class Split(NamedTuple):
+    """The ids of the prompts of either half."""
+
     choose: tuple[str, ...]
     judge: tuple[str, ...]
 
 
 def split(entries: Sequence[Entry]) -> Split | None:
-    """Prompts in the order of their ids' SHA-256, alternately to either half; None where they are too few.
+    """Return the two halves of the prompts; None if there are too few.
 
-    The halves depend on the ids alone: not on values, on the order of the prompts, nor on which LoRAs are in
-    the run. Prompts that the same rows are about are halved among themselves, so that a row of few prompts
-    (`tagged:`) is in both halves.
+    Prompts go to the halves in turn, in the order of their ids' SHA-256. So the halves depend on the ids
+    alone, not on the values, the order of the prompts or the LoRAs of the run. Prompts that the same rows
+    measure are split among themselves, so that a row about few prompts (`tagged:`) is in both halves.
     """
     rows_of: dict[str, set[str]] = {}
-    for one in entries:
-        for check, row in one.rows.items():
-            if halvable(row):
-                for name, _ in row["measurement"]["per_image"]:
+    for entry in entries:
+        for check, row in entry.rows.items():
+            if m := by_image(row):
+                for name, _ in m["per_image"]:
                     rows_of.setdefault(prompt_of(name), set()).add(check)
     if len(rows_of) < LEAST:
         return None

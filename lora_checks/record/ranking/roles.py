@@ -1,12 +1,10 @@
-"""What a row tells about a training run: how like the subject it has become, or how free it still is."""
+"""Say what a row tells about training: how like its subject a LoRA became, or how free it still is."""
 
 from __future__ import annotations
 
-from typing import Literal
+from lora_checks.record.shapes import Row
+from lora_checks.record.shapes.ranking import Role
 
-from lora_checks.record.ranking.entry import Row
-
-Role = Literal["likeness", "freedom", ""]
 LIKENESS = ("arcface", "arcface_centroid", "clip_i", "dino", "similarity", "lpips", "trunk_distance")
 FREEDOM = (
     *("clip_score", "clip_s", "clip_choice"),
@@ -16,12 +14,13 @@ FREEDOM = (
 
 
 def role(row: Row) -> Role:
-    """ "likeness" to the references; "freedom" to do as the prompt says, to vary, and not to copy pictures.
+    """Return the role of a row.
 
-    Whatever is compared with the training pictures tells of copying. "" is neither: quality, distance of
-    distributions, missing faces, rows about prompts of one tag, and metrics of your own.
+    "likeness" is likeness to the references. "freedom" is freedom to follow the prompt, to vary, and not to
+    copy: each comparison with the training pictures measures copying. "" is neither: quality, distances
+    between distributions, missing faces, rows about the prompts of one tag, and users' metrics.
     """
-    m = row.get("measurement")
+    m = row["measurement"]
     if m is None or m["stat"] == "missing" or m["on"]:
         return ""
     against = m["against"].partition(" (")[0]

@@ -1,16 +1,18 @@
-"""What a LoRA is worth where several pass: from 0 to 1, as the policy declares or from its limits."""
+"""Compute what a LoRA is worth where several pass: from 0 to 1, as the policy declares or from its limits."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from lora_checks.record.ranking.entry import Entry, Row
-from lora_checks.record.ranking.values import Found, better, halvable, on, whole
+from lora_checks.record.ranking.entry import Entry
+from lora_checks.record.ranking.values import Value, better, by_image, limits_of, on, whole
+from lora_checks.record.shapes import Row
+from lora_checks.record.shapes.run import Weight
 
 
 class Worth(NamedTuple):
-    """``start`` is worth 0 and ``end`` is worth 1, in the row's own unit; beyond them nothing is added."""
+    """What the values of a row are worth: 0 up to ``start``, 1 from ``end`` on, in the row's unit."""
 
     check: str
     weight: float
@@ -19,67 +21,74 @@ class Worth(NamedTuple):
     peak: bool = False  # values beyond ``end`` are worth less again, as between two limits
 
     def of(self, value: float) -> float:
+        """Return what a value is worth, from 0 to 1."""
         share = (value - self.start) / (self.end - self.start)
         return min(1.0, max(0.0, 1 - abs(1 - share) if self.peak else share))
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> Weight:
+        """Return the row's part in utility as the document has it."""
         return {"check": self.check, "weight": self.weight, "from": self.start, "to": self.end}
 
 
-def declared(said: Sequence[Row], entries: Sequence[Entry]) -> tuple[Worth, ...]:
-    """The policy's `ranking:`, as far as its rows have a value for each image."""
-    found = [Worth(one["check"], one["weight"], one["from"], one["to"]) for one in said]
-    return tuple(worth for worth in found if _rows(entries, worth.check))
+def declared(weights: Sequence[Weight], entries: Sequence[Entry]) -> tuple[Worth, ...]:
+    """Return what the policy's `ranking:` declares for the rows that have a value for each image."""
+    worths = [Worth(row["check"], row["weight"], row["from"], row["to"]) for row in weights]
+    return tuple(worth for worth in worths if _rows(entries, worth.check))
 
 
 def from_limits(entries: Sequence[Entry], prompts: Collection[str] | None) -> tuple[Worth, ...]:
-    """Every required row alike: its limit is worth 0, the best value of this run (on ``prompts``) is worth 1.
+    """Give every required row the same weight: its limit is worth 0, this run's best value is worth 1.
 
-    Of a row with two limits each is worth 0, and the middle 1. What compares a row with the last approved
-    release is about the same value again, and is left out.
+    Between two limits the middle is worth 1. A row that judges a change since the last approved release is
+    left out, because the row whose change it judges counts already.
+
+    Args:
+        entries: the LoRAs of the run.
+        prompts: the prompts by which the best value is chosen; None for all.
     """
-    found = []
-    checks = dict.fromkeys(check for one in entries for check in one.rows)
-    for check in checks:
+    worths = []
+    for check in dict.fromkeys(check for entry in entries for check in entry.rows):
         rows = _rows(entries, check)
         if rows and rows[0]["required"] and rows[0]["threshold"] and not rows[0].get("change_of"):
             values = [value(row, prompts) for row in rows]
-            found.append(_from_limits(check, rows[0], [one.value for one in values if one is not None]))
-    return tuple(found)
+            worths.append(_from_limits(check, rows[0], [one.value for one in values if one is not None]))
+    return tuple(worths)
 
 
 def _from_limits(check: str, row: Row, values: Sequence[float]) -> Worth:
-    low, high = row["threshold"]["min"], row["threshold"]["max"]
+    low, high = limits_of(row)
     if low is not None and high is not None:
         return Worth(check, 1.0, low, (low + high) / 2 if high > low else low + 1.0, peak=True)
     upwards = better(row) == "higher"
     limit = low if upwards else high
+    assert limit is not None, "a row has a limit, and it points the way that is better"
     best = (max if upwards else min)(values, default=limit)
     if (best > limit) if upwards else (best < limit):
         return Worth(check, 1.0, limit, best)
-    return Worth(check, 1.0, limit, limit + (1.0 if upwards else -1.0))  # none is inside: all are worth 0
+    return Worth(check, 1.0, limit, limit + (1.0 if upwards else -1.0))  # no value is inside: all are worth 0
 
 
-def utility(one: Entry, worths: Sequence[Worth], prompts: Collection[str] | None) -> float | None:
-    """Weighted mean over the rows; None where one of them has no value, or there is no row."""
-    found = [value(one.rows.get(worth.check), prompts) for worth in worths]
-    if not worths or any(this is None for this in found):
+def utility(entry: Entry, worths: Sequence[Worth], prompts: Collection[str] | None) -> float | None:
+    """Return the weighted mean over the rows; None if one of them has no value, or if there is no row."""
+    values = [value(entry.rows.get(worth.check), prompts) for worth in worths]
+    if not worths or any(one is None for one in values):
         return None
-    pairs = [(worth, this.value) for worth, this in zip(worths, found, strict=True) if this is not None]
-    return sum(worth.weight * worth.of(this) for worth, this in pairs) / sum(worth.weight for worth in worths)
+    pairs = [(worth, one.value) for worth, one in zip(worths, values, strict=True) if one is not None]
+    return sum(worth.weight * worth.of(x) for worth, x in pairs) / sum(worth.weight for worth in worths)
 
 
-def value(row: Row | None, prompts: Collection[str] | None) -> Found | None:
+def value(row: Row | None, prompts: Collection[str] | None) -> Value | None:
+    """Return the row's value on some prompts, or on all if ``prompts`` is None."""
     return whole(row) if prompts is None else on(row, prompts)
 
 
 def distance(row: Row, value: float) -> float:
-    """How far inside the limits, in the row's own unit; negative outside."""
-    low, high = row["threshold"]["min"], row["threshold"]["max"]
+    """Return how far inside the row's limits a value is, in the row's unit; negative outside."""
+    low, high = limits_of(row)
     sides = [value - low] if low is not None else []
-    return float(min([*sides, high - value] if high is not None else sides))
+    return min([*sides, high - value] if high is not None else sides)
 
 
 def _rows(entries: Sequence[Entry], check: str) -> list[Row]:
-    rows = (one.rows.get(check) for one in entries)
-    return [row for row in rows if row is not None and halvable(row)]
+    rows = (entry.rows.get(check) for entry in entries)
+    return [row for row in rows if row is not None and by_image(row)]

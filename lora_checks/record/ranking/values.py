@@ -1,81 +1,91 @@
-"""A row's value on some of the prompts, from the values of its images, and each prompt's part in it."""
+"""Compute a row's value on some of the prompts, and each prompt's part in it, from its images' values."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from lora_checks.core import direction
 from lora_checks.core.quantity import STATS_WITH_INTERVAL, counts, prompt_of
-from lora_checks.record.ranking.entry import Row
+from lora_checks.core.records import Better
+from lora_checks.record.shapes import Row
+from lora_checks.record.shapes.rows import Direction, Measurement
 from lora_checks.stats import summary
 
 
-class Found(NamedTuple):
+class Value(NamedTuple):
+    """A row's value with its interval, and the number of prompts behind it."""
+
     value: float
     low: float | None
     high: float | None
     prompts: int
 
 
-def whole(row: Row | None) -> Found | None:
-    """As it was measured. None where the row has no value."""
-    m = (row or {}).get("measurement")
+def whole(row: Row | None) -> Value | None:
+    """Return the value as it was measured; None for a row without a value."""
+    m = row["measurement"] if row else None
     if m is None or m["value"] is None:
         return None
-    return Found(m["value"], m["low"], m["high"], m["prompts"])
+    return Value(m["value"], m["low"], m["high"], m["prompts"])
 
 
-def halvable(row: Row | None) -> bool:
-    """Whether the document has a value for each image; a set's value cannot be made for half of the set."""
-    m = (row or {}).get("measurement")
-    return m is not None and bool(m["per_image"])
+def by_image(row: Row | None) -> Measurement | None:
+    """Return the row's measurement if it has a value for each image.
 
-
-def on(row: Row | None, prompts: Collection[str]) -> Found | None:
-    """The row's own statistic over the images of ``prompts`` alone, made as `measure` makes it.
-
-    None where no image of theirs has a value.
+    A set has only one value, which cannot be computed for half of the set.
     """
-    if row is None or not halvable(row):
+    m = row["measurement"] if row else None
+    return m if m is not None and m["per_image"] else None
+
+
+def on(row: Row | None, prompts: Collection[str]) -> Value | None:
+    """Return the row's statistic over the images of ``prompts`` alone, computed as `measure` does it.
+
+    None if none of these images has a value.
+    """
+    m = by_image(row)
+    if row is None or m is None:
         return None
-    m = row["measurement"]
-    kept = [(prompt_of(name), value) for name, value in m["per_image"] if prompt_of(name) in prompts]
-    valued = [(prompt, value) for prompt, value in kept if value is not None]
-    ask = summary.Ask(m["stat"], m["at"], lowest=_wanted_of_images(row) == "higher")
-    if m["stat"] == "missing" and kept:
-        hits = np.array([value is None for _, value in kept])
-        found = summary.of_hits(ask, hits, [prompt for prompt, _ in kept])
+    images = [(prompt_of(name), value) for name, value in m["per_image"] if prompt_of(name) in prompts]
+    valued = [(prompt, value) for prompt, value in images if value is not None]
+    ask = summary.Ask(m["stat"], m["at"], lowest=_wanted_of_images(row, m) == "higher")
+    if m["stat"] == "missing" and images:
+        hits = np.array([value is None for _, value in images])
+        summed = summary.of_hits(ask, hits, [prompt for prompt, _ in images])
     elif valued:
         groups, values = zip(*valued, strict=True)
-        points = tuple(m["points"]) if m.get("points") else None
-        found = summary.of_images(ask, np.array(values, dtype=np.float64), groups, points, m["gain"])
+        points = m.get("points")
+        two = None if points is None else (points[0], points[1])
+        summed = summary.of_images(ask, np.array(values, dtype=np.float64), groups, two, m["gain"])
     else:
         return None
-    return Found(found["value"], found.get("low"), found.get("high"), len({prompt for prompt, _ in kept}))
+    return Value(
+        summed["value"], summed.get("low"), summed.get("high"), len({prompt for prompt, _ in images})
+    )
 
 
 def by_prompt(row: Row | None) -> dict[str, float]:
-    """Prompt -> its part in the row's value, whose mean is the value; {} where the row is no mean.
+    """Return each prompt's part in the row's value, which is the mean of the parts.
 
-    Of a set these are the jackknife's pseudo-values.
+    The parts of a set are the jackknife's pseudo-values. A row whose value is not a mean has no parts.
     """
-    m = (row or {}).get("measurement")
+    m = row["measurement"] if row else None
     if m is None or m["stat"] not in STATS_WITH_INTERVAL:
         return {}
     if not m["per_image"]:
-        return {prompt: value for prompt, value in m.get("by_prompt") or () if value is not None}
-    found: dict[str, list[float]] = {}
+        return dict(m["by_prompt"])
+    parts: dict[str, list[float]] = {}
     for name, value in m["per_image"]:
         part = _part(m, value)
         if part is not None:
-            found.setdefault(prompt_of(name), []).append(part)
-    return {prompt: float(np.mean(parts)) for prompt, parts in found.items()}
+            parts.setdefault(prompt_of(name), []).append(part)
+    return {prompt: float(np.mean(values)) for prompt, values in parts.items()}
 
 
-def _part(m: Row, value: float | None) -> float | None:
+def _part(m: Measurement, value: float | None) -> float | None:
     if m["stat"] == "missing":
         return float(value is None)
     if value is None or m["at"] is None:
@@ -83,17 +93,20 @@ def _part(m: Row, value: float | None) -> float | None:
     return float(counts(value, m["stat"], m["at"]))
 
 
-def better(row: Row) -> Any:
+def better(row: Row) -> Direction:
     """Return which way the row wants its value, "higher" or "lower"; "" where it has two limits."""
-    limits: Row = row.get("threshold") or {}
-    low, high = limits.get("min"), limits.get("max")
+    low, high = limits_of(row)
     if low is not None and high is not None:
         return ""
-    return direction.by_limits(low, high) or row.get("direction", "")
+    return direction.by_limits(low, high) or row["direction"]
 
 
-def _wanted_of_images(row: Row) -> Any:
+def limits_of(row: Row) -> tuple[float | None, float | None]:
+    """Return the lower and the upper limit of a row."""
+    threshold = row["threshold"]
+    return (threshold["min"], threshold["max"]) if threshold else (None, None)
+
+
+def _wanted_of_images(row: Row, m: Measurement) -> Better:
     """Return which way the row wants the values of images, as `judge.task` has it."""
-    limits: Row = row.get("threshold") or {}
-    m = row["measurement"]
-    return direction.of_images(limits.get("min"), limits.get("max"), m["stat"], m["better"])
+    return direction.of_images(*limits_of(row), m["stat"], m["better"])

@@ -1,11 +1,11 @@
-"""``--lora-baseline`` in a gating run: the approved LoRA, what the policy allows, and the verdict on it."""
+"""Compare the LoRAs of a gating run with the approved one, as ``--lora-baseline`` asks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lora_checks.core import direction
 from lora_checks.core.errors import ConfigError, MeasureError
@@ -14,76 +14,87 @@ from lora_checks.record.regression import comparable, judging
 from lora_checks.record.regression.approved import NONE, OPTION, Judged, read_approved
 from lora_checks.record.regression.changes import Change, Sides, change
 from lora_checks.record.regression.comparison import NO_PAIRS, compare, row_obstacles, same_lora
+from lora_checks.record.shapes import Baseline, Document, Run
 
-Run = Mapping[str, Any]
 NOT_YET = "not compared with an earlier release: --lora-baseline none"
 
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """What the LoRAs of this run are compared with; ``approved`` is None for ``--lora-baseline none``."""
+    """The approved LoRA, None for ``--lora-baseline none``, and how much worse each row may be."""
 
     approved: Judged | None
     allowances: tuple[Allowance, ...] = ()
 
     @property
     def checks(self) -> tuple[Allowance, ...]:
-        """One test for each LoRA and each of these."""
+        """What each LoRA has a test for."""
         return self.allowances if self.approved is not None else ()
 
-    def obstacles(self, run: Run) -> list[str]:
-        """Why nothing of ``run`` can be compared."""
-        return [] if self.approved is None else comparable.of_runs(self.approved.run, run)
+    def obstacles(self, facts: Mapping[str, Any]) -> list[str]:
+        """Say why nothing of a run can be compared, from what the run records of itself."""
+        return [] if self.approved is None else comparable.of_runs(self.approved.run, cast(Run, facts))
 
-    def change(self, allowance: Allowance, row: Threshold, now: Measurement, lora: Lora, run: Run) -> Change:
-        """The row's difference. Raises `MeasureError` where the two are not comparable."""
+    def change(
+        self, allowance: Allowance, row: Threshold, now: Measurement, lora: Lora, facts: Mapping[str, Any]
+    ) -> Change:
+        """Return how a row differs from the approved LoRA's.
+
+        Args:
+            allowance: how much worse the row may be.
+            row: the row of the policy.
+            now: what was measured for it.
+            lora: the LoRA of this run.
+            facts: what the run records of itself.
+
+        Raises:
+            MeasureError: the two cannot be compared.
+        """
         approved = self._approved
-        scale = lora.scale if "scale" in approved.lora else None  # of pictures made elsewhere none is known
-        found = Verdict(lora.name, lora.sha256, row.name, Outcome.PASS, "", threshold=row, measurement=now)
-        obstacles = self.obstacles(run) + comparable.of_strengths(approved.lora, {"scale": scale})
-        obstacles = obstacles or row_obstacles(approved, row.name, found, run)
-        made = None
+        scale = lora.scale if "scale" in approved.lora else None  # not known for pictures made elsewhere
+        verdict = Verdict(lora.name, lora.sha256, row.name, Outcome.PASS, "", threshold=row, measurement=now)
+        strengths = comparable.of_strengths(approved.lora.get("scale"), scale)
+        obstacles = self.obstacles(facts) + strengths
+        obstacles = obstacles or row_obstacles(approved, row.name, verdict, cast(Run, facts))
+        moved = None
         if not obstacles:
             sides: Sides = 1 if allowance.rule == "bound" else 2
-            same = same_lora(approved.lora, lora.sha256, scale)
-            made = change(
-                _measured(approved, row), now, better=direction.of_row(row, now), sides=sides, same=same
-            )
-        if made is None:
+            same, better = same_lora(approved.lora, lora.sha256, scale), direction.of_row(row, now)
+            moved = change(_measured(approved, row), now, better=better, sides=sides, same=same)
+        if moved is None:
             raise MeasureError(
                 f"{row.name} cannot be compared with the approved {approved.label}: "
                 f"{'; '.join(obstacles) or NO_PAIRS}"
             )
-        return made
+        return moved
 
     def judge(
-        self, found: Change, allowance: Allowance, row: Threshold, now: Measurement, lora: Lora, images: str
+        self, moved: Change, allowance: Allowance, row: Threshold, now: Measurement, lora: Lora, images: str
     ) -> Verdict:
-        return judging.judge(found, allowance, row, now, lora, self._approved.label, images)
+        """Return the verdict on a change; see `judging.judge`."""
+        return judging.judge(moved, allowance, row, now, lora, self._approved.label, images)
 
-    def begun(self) -> dict[str, Any]:
-        """The ``baseline`` of a run that has not finished, or was killed."""
+    def begun(self) -> Baseline:
+        """Return the ``baseline`` of a run that has not finished, or was killed."""
         if self.approved is None:
             return {**_EMPTY, "note": NOT_YET}
-        policy = (self.approved.run.get("policy") or {}).get("digest") or ""
+        policy = self.approved.run["policy"]["digest"]
         return {**_EMPTY, **self.approved.about, "policy": policy, "note": UNFINISHED}
 
-    def section(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """The ``baseline`` of a document whose other parts are done; see `lora_checks.record.regression`."""
+    def section(self, document: Document) -> Baseline:
+        """Return the ``baseline`` of a document whose other parts are done."""
         if self.approved is None:
             return self.begun()
-        approved, run = self.approved, document["run"]
-        loras = [Judged(approved.path, "", run, lora) for lora in document["loras"]]
-        found = [compare(approved, lora, self.allowances) for lora in loras]
+        approved = self.approved
+        loras = [Judged(approved.path, "", document["run"], lora) for lora in document["loras"]]
+        compared = [compare(approved, lora, self.allowances) for lora in loras]
         return {
             **self.begun(),
             "note": "" if self.allowances else NOTHING_LIMITED,
-            "policy_differences": list(
-                dict.fromkeys(text for one in found for text in one["policy_differences"])
-            ),
-            "notes": list(dict.fromkeys(text for one in found for text in one["notes"])),
+            "policy_differences": _once(text for one in compared for text in one["policy_differences"]),
+            "notes": _once(text for one in compared for text in one["notes"]),
             "pictures": list(approved.lora.get("pictures") or ()),
-            "rows": [row for one in found for row in one["rows"]],
+            "rows": [row for one in compared for row in one["rows"]],
         }
 
     @property
@@ -94,27 +105,48 @@ class Against:
 
 UNFINISHED = "the run has not finished, so only what `regression:` limits was compared, in rows of its own"
 NOTHING_LIMITED = "the policy has no 'regression:', so no difference is limited"
-_EMPTY: dict[str, Any] = {
-    **dict.fromkeys(("path", "sha256", "lora", "lora_sha256"), ""),
+_EMPTY: Baseline = {
+    "path": "",
+    "sha256": "",
+    "lora": "",
+    "lora_sha256": "",
     "scale": None,
-    **dict.fromkeys(("finished", "policy", "note"), ""),
-    **{name: [] for name in ("policy_differences", "notes", "pictures", "rows")},
+    "finished": "",
+    "policy": "",
+    "note": "",
+    "policy_differences": [],
+    "notes": [],
+    "pictures": [],
+    "rows": [],
 }
 
 
+def _once(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
 def _measured(approved: Judged, row: Threshold) -> Measurement:
-    found = approved.rows[row.name].measurement
-    assert found is not None  # or there would be an obstacle
-    return found
+    measurement = approved.rows[row.name].measurement
+    assert measurement is not None, "row_obstacles() names a row without a measurement"
+    return measurement
 
 
 def open_against(
     argument: str | None, here: Path, policy: Policy, until_decided: int | None
 ) -> Against | None:
-    """Of ``--lora-baseline``; None without it. Raises `ConfigError`.
+    """Return what ``--lora-baseline`` names; None without the option.
 
-    A policy with ``regression:`` must be told what to compare with, be it `none`: a run that compares with
-    nothing must not look like one that found nothing worse.
+    A policy with ``regression:`` needs the option, even if it is `none`: a run that compared with nothing
+    must not look like a run that found nothing worse.
+
+    Args:
+        argument: the value of the option; None without it.
+        here: the folder that relative paths start from.
+        policy: the policy of the run.
+        until_decided: the most images of a run that stops once it is decided; else None.
+
+    Raises:
+        ConfigError: the option is missing, names no approved LoRA, or cannot be used in this run.
     """
     if argument is None:
         if policy.regression:

@@ -1,20 +1,21 @@
-"""``report.json#name`` -> one LoRA of a report, read and checked. Raises `ConfigError`."""
+"""Read one LoRA of a report, as ``report.json#name`` names it."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from lora_checks.core.errors import ConfigError, ReportError
 from lora_checks.core.records import Verdict
 from lora_checks.core.words import printable
 from lora_checks.record import document as report
+from lora_checks.record.shapes import Document, Lora, Row, Run
+from lora_checks.record.shapes.comparison import Approved
 
 NONE = "none"  # `--lora-baseline none`: there is no approved release yet
 OPTION = "--lora-baseline"
@@ -23,25 +24,26 @@ REPORT = "report.json"
 
 @dataclass(frozen=True)
 class Judged:
-    """One LoRA of a report: what was measured, and in which run."""
+    """A LoRA of a report: what was measured, and in which run."""
 
     path: Path
     sha256: str  # of the report file
-    run: Mapping[str, Any]
-    lora: Mapping[str, Any]
+    run: Run
+    lora: Lora
 
     @property
     def name(self) -> str:
+        """The name of the LoRA."""
         return str(self.lora["name"])
 
     @property
     def label(self) -> str:
-        """ "good 0518e9", or the name alone where no file was known."""
+        """The name and the start of the file's digest, "good 0518e9"; the name alone without a file."""
         return " ".join(part for part in (self.name, str(self.lora["sha256"])[:6]) if part)
 
     @property
-    def about(self) -> dict[str, Any]:
-        """Which LoRA it is, of which file and run, as a document says it."""
+    def about(self) -> Approved:
+        """The LoRA, its report and its run, as a document names them."""
         return {
             "path": str(self.path),
             "sha256": self.sha256,
@@ -53,51 +55,66 @@ class Judged:
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
-        """By the name of the check."""
-        found = (verdict_of(row) for row in self.lora["rows"])
-        return {one.check: one for one in found}
+        """Every verdict by the name of its check."""
+        verdicts = (verdict_of(row) for row in self.lora["rows"])
+        return {verdict.check: verdict for verdict in verdicts}
 
     @property
     def rows(self) -> dict[str, Verdict]:
-        """Those that have a value of their own, not one compared with an earlier release."""
+        """The verdicts on values, without those on a change since an earlier release."""
         return {check: verdict for check, verdict in self.verdicts.items() if not verdict.change_of}
 
 
-def verdict_of(row: Mapping[str, Any]) -> Verdict:
-    """A row of a report as the verdict that it was made from."""
-    fields = {field.name: row[field.name] for field in dataclasses.fields(Verdict) if field.name in row}
+def verdict_of(row: Row) -> Verdict:
+    """Return the verdict that a row of a report was made from."""
+    items: Mapping[str, object] = row
+    fields = {field.name: items[field.name] for field in dataclasses.fields(Verdict) if field.name in items}
     return report.verdict_from_json(json.dumps(fields))
 
 
 def read_approved(argument: str, here: Path) -> Judged | None:
-    """The LoRA that was approved last, or None for ``--lora-baseline none``.
+    """Return the LoRA that was approved last; None for ``--lora-baseline none``.
 
-    Raises `ConfigError` where there is no such report, or where it did not pass: then nobody approved it.
+    Args:
+        argument: the value of ``--lora-baseline``.
+        here: the folder that relative paths start from.
+
+    Raises:
+        ConfigError: there is no such report, or the LoRA did not pass, so that nobody can have approved it.
     """
     if argument == NONE:
         return None
-    found = read(argument, here, OPTION)
-    if found.lora["outcome"] != "PASS":
+    judged = read(argument, here, OPTION)
+    if judged.lora["outcome"] != "PASS":
         raise ConfigError(
-            f"{OPTION}: {found.path}: {printable(found.name)} ended in {found.lora['outcome']}, and only "
+            f"{OPTION}: {judged.path}: {printable(judged.name)} ended in {judged.lora['outcome']}, and only "
             "what passed can have been approved; `python -m lora_checks compare` compares any two reports"
         )
-    if not found.run.get("finished") or found.run.get("other_failures"):
-        failed = ", ".join(map(printable, found.run.get("other_failures") or ()))
+    if not judged.run.get("finished") or judged.run.get("other_failures"):
+        failed = ", ".join(map(printable, judged.run.get("other_failures") or ()))
         reason = f"failed in {failed}" if failed else "has not finished"
         raise ConfigError(
-            f"{OPTION}: {found.path}: its run {reason}, so it did not pass; gate the approved LoRA again"
+            f"{OPTION}: {judged.path}: its run {reason}, so it did not pass; gate the approved LoRA again"
         )
-    if found.run.get("until_decided") is not None:
+    if judged.run.get("until_decided") is not None:
         raise ConfigError(
-            f"{OPTION}: {found.path} was made with --lora-until-decided, so its images stop where they "
+            f"{OPTION}: {judged.path} was made with --lora-until-decided, so its images stop where they "
             "decided; gate the approved LoRA again without it"
         )
-    return found
+    return judged
 
 
 def read(argument: str, here: Path, option: str) -> Judged:
-    """One LoRA of a report: a folder or a report.json, with ``#name`` where it holds several."""
+    """Return one LoRA of a report.
+
+    Args:
+        argument: a report folder or report.json; with ``#name`` if it holds several LoRAs.
+        here: the folder that relative paths start from.
+        option: the option or command, which begins each message.
+
+    Raises:
+        ConfigError: there is no such report or LoRA, or the report is damaged.
+    """
     path, name = _split(argument, here, option)
     content = _content(path, option)
     document = document_of(content, f"{option}: {path}")
@@ -106,7 +123,7 @@ def read(argument: str, here: Path, option: str) -> Judged:
 
 
 def _split(argument: str, here: Path, option: str) -> tuple[Path, str]:
-    """A file may have a # in its name."""
+    """Return the report's path and the name after "#"; a file's own name may contain "#", too."""
     if not argument.strip():
         raise ConfigError(f"{option}: the argument is empty (an unset variable?); name a {REPORT}")
     path, name = here / argument, ""
@@ -116,7 +133,7 @@ def _split(argument: str, here: Path, option: str) -> tuple[Path, str]:
     if path.is_dir():
         path = path / REPORT
     if not path.is_file():
-        raise ConfigError(f"{option}: {path} is no file; name the {REPORT} of a run of the gate")
+        raise ConfigError(f"{option}: {path} is not a file; name the {REPORT} of a run of the gate")
     return path, name
 
 
@@ -127,23 +144,23 @@ def _content(path: Path, option: str) -> bytes:
         raise ConfigError(f"{option}: {path} cannot be read ({error.strerror or error})") from None
 
 
-def document_of(content: bytes, where: str) -> dict[str, Any]:
-    """Raises `ConfigError` for what is no report of this schema."""
+def document_of(content: bytes, where: str) -> Document:
+    """Return the report in ``content``. Raises `ConfigError` if it is not a report of this version."""
     try:
         return report.parse(content, where)
     except ReportError as error:
         raise ConfigError(str(error)) from None
 
 
-def _chosen(loras: list[dict[str, Any]], name: str, where: str) -> dict[str, Any]:
+def _chosen(loras: Sequence[Lora], name: str, where: str) -> Lora:
     names = ", ".join(printable(str(lora["name"])) for lora in loras)
     if not loras:
         raise ConfigError(f"{where} holds no LoRA: nothing was judged in that run")
     if name:
-        found = [lora for lora in loras if lora["name"] == name]
-        if not found:
+        named = [lora for lora in loras if lora["name"] == name]
+        if not named:
             raise ConfigError(f"{where} holds no LoRA '{printable(name)}'; it has {names}")
-        return found[0]
+        return named[0]
     if len(loras) > 1:
         raise ConfigError(f"{where} holds {len(loras)} LoRAs; say which as {REPORT}#NAME: {names}")
     return loras[0]

@@ -1,8 +1,8 @@
-"""Two measurements of one row, before and now -> the difference, prompt by prompt.
+"""Compute the difference between two measurements of one row, prompt by prompt.
 
-Both runs asked the same prompts with the same seeds and so the same noise: what an image owes to its prompt
-is in both values and leaves with the difference, which is why it is known far better than either value.
-Prompts are the sampling unit, as everywhere.
+Both runs use the same prompts and seeds, and so the same noise. What an image owes to its prompt is in both
+values and cancels out, so that the difference is known far better than either value. Prompts are the sampling
+unit, as everywhere.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Prompts = tuple[tuple[str, float, float, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of one row. ``difference`` is ``value - before``, in the row's own unit."""
+    """The change of one row. ``difference`` is ``value - before``, in the row's unit."""
 
     label: str  # "arcface", "missing arcface", "clip_score gain on glasses"
     better: Better
@@ -41,15 +41,15 @@ class Change:
     sides: Sides
     pairs: int  # images with a value in both
     confidence: float = intervals.CONFIDENCE
-    lost: int = 0  # images with a value before and none now
-    found: int = 0  # images with a value now and none before
+    lost: int = 0  # images with a value before, but not now
+    found: int = 0  # images with a value now, but not before
     absent: int = 0  # images that only one of the two runs made
     prompts: Prompts = ()  # prompt, before, now, difference; worst first
     per_image: tuple[tuple[str, float], ...] = ()  # differences of the pairs
 
     @property
     def worsening(self) -> float:
-        """How much worse it became, positive where it did."""
+        """How much worse the row became; negative if it became better."""
         return worsening(self.difference, self.better)
 
 
@@ -61,10 +61,14 @@ def change(
     sides: Sides = 2,
     same: bool = False,
 ) -> Change | None:
-    """The difference of two measurements of one row; None where no image has a value in both.
+    """Return the difference between two measurements of one row; None if no image has a value in both.
 
-    ``better`` is the metric's own direction unless given, ``sides`` is as in `stats.jackknife`. ``same`` says
-    that both are of the same LoRA: then a share that has not moved cannot move on other prompts either.
+    Args:
+        before: the earlier measurement.
+        now: the later one.
+        better: which way the row wants its value; by default as its metric does.
+        sides: of the interval, as in `Measurement.sides`.
+        same: both are of the same LoRA, whose share, if it did not move, moves on no other prompts either.
     """
     better = better or by_metric(now.stat, now.better)
     label = quantity.label(now.metric, now.stat, now.at, now.gain, now.on)
@@ -81,7 +85,7 @@ def change(
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The images that both runs have a value of, in the order of the later run."""
+    """The images with a value in both runs, in the order of the later run."""
 
     names: tuple[str, ...]
     before: Floats
@@ -92,16 +96,17 @@ class Pairs:
 
     @property
     def groups(self) -> list[str]:
+        """The prompt of each image."""
         return [quantity.prompt_of(name) for name in self.names]
 
 
 def paired(before: Measurement, now: Measurement) -> Pairs:
-    """Joined by the image's name, "prompt/seed". An image without a value is in no pair, and is counted."""
+    """Pair the images by name, "prompt/seed"; an image without a value is counted, but in no pair."""
     return _paired(_values(before, now), _values(now, now))
 
 
 def _values(m: Measurement, row: Measurement) -> dict[str, float | None]:
-    """Image -> its value; of a share, 1 where ``row`` counts the image and 0 where it does not."""
+    """Return each image's value; for a share, 1 if ``row`` counts the image and 0 if not."""
     if row.stat == "missing":
         return {name: float(value is None) for name, value in m.per_image}
     if row.stat not in quantity.SHARES or row.at is None:
@@ -126,7 +131,7 @@ def _paired(before: Mapping[str, float | None], now: Mapping[str, float | None])
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What is known of a change before its numbers."""
+    """The parts of a change that are known before its numbers."""
 
     label: str
     better: Better
@@ -134,6 +139,7 @@ class Frame:
     pairs: Pairs
 
     def change(self, kind: Kind, before: float, now: float, bounds: summary.Bounds) -> Change:
+        """Return the change with its numbers."""
         x, y = self.pairs.before, self.pairs.now
         return Change(
             self.label,
@@ -165,7 +171,7 @@ def _of_pairs(now: Measurement, frame: Frame, same: bool) -> Change:
 
 
 def _of_means(now: Measurement, pairs: Pairs, moved: Floats, sides: Sides, same: bool) -> summary.Bounds:
-    """A mean of two numbers is a share; of a gain of such each image moves by up to two steps."""
+    """Bound a difference of means. A mean of two numbers is a share; a gain moves by up to two steps."""
     if same and not moved.any():
         return 0.0, 0.0
     points = now.points
@@ -177,22 +183,22 @@ def _of_means(now: Measurement, pairs: Pairs, moved: Floats, sides: Sides, same:
 
 
 def _of_shares(moved: Floats, groups: Sequence[str], sides: Sides) -> summary.Bounds:
-    """The share of images that came to be counted (1) less that of those that ceased to be (-1).
+    """Bound the share of images newly counted (1) less the share of those no longer counted (-1).
 
-    A jackknife would call a share that no image moved certain.
+    A jackknife would be certain of a share that no image moved.
     """
     return summary.of_mean(summary.Ask(sides=sides), moved, groups, two_valued.UNIT, gain=True)
 
 
 def _of_sets(before: Measurement, now: Measurement, label: str, better: Better, sides: Sides) -> Change:
-    """By what each prompt contributes to either set: the jackknife's pseudo-values, joined by prompt."""
+    """Compare what each prompt contributes to either set, the jackknife's pseudo-values."""
     was, is_now = dict(before.by_prompt), dict(now.by_prompt)
     difference = now.value - before.value
     bounds: summary.Bounds = (None, None)
     if was.keys() == is_now.keys() and len(was) >= intervals.MIN_PROMPTS:
         moved = np.array([is_now[prompt] - was[prompt] for prompt in is_now])
-        found = intervals.mean_interval(moved, (1 - intervals.CONFIDENCE) / sides)
-        bounds = summary.shifted(found, difference)
+        interval = intervals.mean_interval(moved, (1 - intervals.CONFIDENCE) / sides)
+        bounds = summary.shifted(interval, difference)
     return Change(
         label,
         better,
@@ -211,11 +217,11 @@ def _means(groups: Sequence[str], values: Floats) -> dict[str, float]:
     of_prompt: dict[str, list[float]] = defaultdict(list)
     for group, value in zip(groups, values.tolist(), strict=True):
         of_prompt[group].append(value)
-    return {group: float(np.mean(found)) for group, found in of_prompt.items()}
+    return {group: float(np.mean(parts)) for group, parts in of_prompt.items()}
 
 
 def worst_first(before: Mapping[str, float], now: Mapping[str, float], better: Better) -> Prompts:
-    """Each prompt of both with its two values and their difference, the one that worsened most first."""
+    """Return each prompt's two values and their difference, the prompt that worsened most first."""
     rows = [(prompt, before[prompt], now[prompt]) for prompt in now if prompt in before]
-    found = [(prompt, x, y, y - x) for prompt, x, y in rows]
-    return tuple(sorted(found, key=lambda row: -worsening(row[3], better)))
+    moved = [(prompt, x, y, y - x) for prompt, x, y in rows]
+    return tuple(sorted(moved, key=lambda row: -worsening(row[3], better)))

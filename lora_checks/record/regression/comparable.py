@@ -1,48 +1,46 @@
-"""What keeps two values from being compared: anything but the LoRA that decides them and is not the same.
+"""Find what keeps two values from being compared: whatever decides them, differs, and is not the LoRA.
 
-Each reason is a sentence with both values; no reason means that the difference is the LoRA's.
+Each reason names both values. Without a reason the difference is due to the LoRA.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from lora_checks.core import quantity
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import Measurement, Threshold, Verdict
 from lora_checks.core.words import number, printable
 from lora_checks.policy.arms import ARMS
+from lora_checks.record.shapes import Run
+from lora_checks.record.shapes.run import Prompt
 
-Run = Mapping[str, Any]
-MOST_PROMPTS = 3  # named in a reason
+MOST_PROMPTS = 3  # that a reason names
 SAME_PIXELS = frozenset({"vae-slicing"})  # of --lora-save-memory
 
 
 def of_runs(before: Run, now: Run) -> list[str]:
-    """Why no row of two runs can be compared. Either is a report's ``run``."""
+    """Say why no row of two runs can be compared."""
     if bool(before.get("elsewhere")) != bool(now.get("elsewhere")):
         word = {True: "made elsewhere", False: "made by the gate"}
         return [_both("images", *(word[bool(run.get("elsewhere"))] for run in (before, now)))]
-    found = []
-    if (before.get("base") or {}).get("digest") != (now.get("base") or {}).get("digest"):
-        found.append(_both("base", _base(before), _base(now)))
+    reasons = []
+    if _digest_of_base(before) != _digest_of_base(now):
+        reasons.append(_both("base", _base(before), _base(now)))
     for what, read in _FACTS.items():
         if read(before) != read(now):
-            found.append(_both(what, read(before), read(now)))
-    return [*found, *_sampler(before, now), *_prompts(before, now)]
+            reasons.append(_both(what, read(before), read(now)))
+    return [*reasons, *_sampler(before, now), *_prompts(before, now)]
 
 
-def of_strengths(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Of two LoRAs of reports: a difference may be the strength's."""
-    if before.get("scale") == now.get("scale"):
-        return []
-    return [_both("strength of the LoRA", _plain(before.get("scale")), _plain(now.get("scale")))]
+def of_strengths(before: float | None, now: float | None) -> list[str]:
+    """Say that two LoRAs have different strengths, to which a difference may be due."""
+    return [] if before == now else [_both("strength of the LoRA", _plain(before), _plain(now))]
 
 
 def of_rows(before: Verdict, now: Verdict, run_before: Run, run_now: Run) -> list[str]:
-    """Why the values of one row, of two runs that can be compared, cannot be."""
+    """Say why the values of one row cannot be compared, although their runs can."""
     was, m = before.measurement, now.measurement
     if was is None or before.threshold is None or not math.isfinite(was.value):
         return [f"it was not measured before ({before.outcome.value})"]
@@ -60,39 +58,45 @@ def of_rows(before: Verdict, now: Verdict, run_before: Run, run_now: Run) -> lis
 
 
 def notes(before: Run, now: Run) -> list[str]:
-    """What differs and is no obstacle."""
-    found = []
-    old, new = ([str(one) for one in run.get("versions") or ()] for run in (before, now))
+    """Say what differs without keeping two runs from being compared."""
+    texts = []
+    old, new = (list(run.get("versions") or ()) for run in (before, now))
     if set(old) != set(new):
-        gone, come = ([one for one in a if one not in b] for a, b in ((old, new), (new, old)))
-        found.append(_both("versions", ", ".join(gone) or "-", ", ".join(come) or "-"))
+        gone, come = ([version for version in a if version not in b] for a, b in ((old, new), (new, old)))
+        texts.append(_both("versions", ", ".join(gone) or "-", ", ".join(come) or "-"))
     if now.get("elsewhere"):
-        found.append("images made elsewhere: that both came from the same base and sampler is not known")
+        texts.append("images made elsewhere: that both came from the same base and sampler is not known")
     if before.get("until_decided") is not None or now.get("until_decided") is not None:
-        found.append(
+        texts.append(
             "made with --lora-until-decided: the intervals do not know that the images stop where they do"
         )
-    return found
+    return texts
 
 
 def _both(what: str, before: str, now: str) -> str:
     return printable(f"{what}: {before} before, {now} now")
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_plain(one) for one in value)}]"
+        return f"[{', '.join(_plain(item) for item in value)}]"
     return "not known" if value is None or value == "" else str(value)
 
 
 def _base(run: Run) -> str:
-    base = run.get("base") or {}
-    return _plain(" ".join(str(base[key]) for key in ("label", "digest") if base.get(key)))
+    base = run.get("base")
+    return _plain(" ".join(filter(None, (base["label"], base["digest"]))) if base else None)
+
+
+def _digest_of_base(run: Run) -> str | None:
+    base = run.get("base")
+    return base["digest"] if base else None
 
 
 def _companions(run: Run) -> str:
-    found = [f"{one['name']}:{one['scale']:g} {one['sha256'][:12]}" for one in run.get("companions") or ()]
-    return ", ".join(sorted(found)) or "none"
+    loras = run.get("companions") or ()
+    names = [f"{lora['name']}:{lora['scale']:g} {lora['sha256'][:12]}" for lora in loras]
+    return ", ".join(sorted(names)) or "none"
 
 
 def _memory(run: Run) -> str:
@@ -111,17 +115,20 @@ _FACTS: Mapping[str, Callable[[Run], str]] = {
 
 
 def _sampler(before: Run, now: Run) -> list[str]:
-    was, sampler = before.get("sampler") or {}, now.get("sampler") or {}
+    was: Mapping[str, object] = before.get("sampler") or {}
+    sampler: Mapping[str, object] = now.get("sampler") or {}
     keys = [key for key in {**was, **sampler} if was.get(key) != sampler.get(key)]
     return [_both(f"sampler's {key}", _plain(was.get(key)), _plain(sampler.get(key))) for key in keys]
 
 
 def _prompts(before: Run, now: Run) -> list[str]:
-    was, asked = ({one["id"]: one["text"] for one in run.get("prompts") or ()} for run in (before, now))
-    ids = [prompt for prompt in {**was, **asked} if was.get(prompt) != asked.get(prompt)]
-    found = [_both(f"prompt {one}", *(_quoted(side.get(one)) for side in (was, asked))) for one in ids]
+    was, asked = (
+        {prompt["id"]: prompt["text"] for prompt in run.get("prompts") or ()} for run in (before, now)
+    )
+    ids = [name for name in {**was, **asked} if was.get(name) != asked.get(name)]
+    reasons = [_both(f"prompt {name}", *(_quoted(side.get(name)) for side in (was, asked))) for name in ids]
     more = [f"and {len(ids) - MOST_PROMPTS} more prompts"] if len(ids) > MOST_PROMPTS else []
-    return found[:MOST_PROMPTS] + more
+    return reasons[:MOST_PROMPTS] + more
 
 
 def _quoted(text: str | None) -> str:
@@ -129,7 +136,7 @@ def _quoted(text: str | None) -> str:
 
 
 def _asked(m: Measurement, row: Threshold) -> str:
-    """Everything of a row that decides its value; its limits decide nothing about that."""
+    """Return everything that decides a row's value, which its limits do not."""
     against = quantity.sentence(m.metric, m.stat, m.at, m.gain, m.on, of_set=not m.per_image)
     parts = [against, f"against {m.against}" if m.against else "", row.pairing]
     if m.at is not None:
@@ -138,7 +145,7 @@ def _asked(m: Measurement, row: Threshold) -> str:
 
 
 def _folder(row: Threshold, m: Measurement, before: Run, now: Run) -> list[str]:
-    """The pictures that images are compared with; those of the base follow from the runs."""
+    """Compare the pictures that the images are compared with; the base's follow from the runs."""
     if not m.against or m.against.startswith(BASELINE):
         return []
     was, held = (_digest(run, row.against) for run in (before, now))
@@ -146,22 +153,18 @@ def _folder(row: Threshold, m: Measurement, before: Run, now: Run) -> list[str]:
 
 
 def _asked_of(m: Measurement, before: Run, now: Run) -> list[str]:
-    """The prompts of a set, which tags choose; single images are joined by name, and the others counted."""
+    """Compare the prompts of a set, which tags choose; single images are joined by name."""
     was, asked = ([p["id"] for p in run.get("prompts") or () if _is_on(p, m.on)] for run in (before, now))
     if m.per_image or set(was) == set(asked):
         return []
     return [_both("prompts of the set, by their tags", str(len(was)), str(len(asked)))]
 
 
-def _is_on(prompt: Mapping[str, Any], tag: str) -> bool:
+def _is_on(prompt: Prompt, tag: str) -> bool:
     tags = prompt.get("tags") or ()
     return tag in tags if tag else not set(tags) & set(ARMS)
 
 
 def _digest(run: Run, folder: str) -> str:
-    found: Mapping[str, Any] = (run.get("folders") or {}).get(folder) or {}
-    return _plain(found.get("digest"))
-
-
-def joined(reasons: Sequence[str]) -> str:
-    return "; ".join(reasons)
+    pictures = (run.get("folders") or {}).get(folder)
+    return _plain(pictures.get("digest") if pictures else None)

@@ -1,6 +1,6 @@
-"""What the policy says otherwise than the one by which the last release was approved.
+"""Say how the policy differs from the one by which the last release was approved.
 
-No obstacle to comparing values, which no limit decides; but whoever approves has to see that a limit moved.
+Values can be compared all the same, since no limit decides them; but whoever approves must see a moved limit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from lora_checks.core.records import Threshold
 from lora_checks.core.words import number
 
-WORDS = frozenset({"name", "source", "why"})  # decide nothing
+WORDS = frozenset({"name", "source", "why"})  # which decide nothing
 
 
 def differences(
@@ -35,11 +35,11 @@ def differences(
         regression: the names of those rows that are checks of ``regression:``.
     """
     names = list({**before, **now})
-    found = [(check, text) for check in names for text in _of_row(before.get(check), now.get(check))]
-    said = {"regression" if check in regression else "thresholds" for check, _ in found}
+    limits = [(check, text) for check in names for text in _of_row(before.get(check), now.get(check))]
+    named = {"regression" if check in regression else "thresholds" for check, _ in limits}
     changed = [part for part in {**parts_before, **parts} if parts_before.get(part) != parts.get(part)]
-    sentences = [f"{check}: {text}" for check, text in found]
-    return sentences + [f"{part} changed" for part in changed if part not in said]
+    sentences = [f"{check}: {text}" for check, text in limits]
+    return sentences + [f"{part} changed" for part in changed if part not in named]
 
 
 def _of_row(before: Threshold | None, now: Threshold | None) -> list[str]:
@@ -56,7 +56,7 @@ def _of_row(before: Threshold | None, now: Threshold | None) -> list[str]:
 
 
 def _looser(field: str, before: Threshold, now: Threshold) -> bool:
-    """Whether something can pass now that could not before, by this field alone."""
+    """Whether this field alone lets something pass that could not pass before."""
     if field == "min":
         return before.min is not None and (now.min is None or now.min < before.min)
     if field == "max":
@@ -74,5 +74,5 @@ def _word(value: Any, unlike: Any) -> str:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return "another"
     if isinstance(value, tuple):
-        return f"[{', '.join(_word(one, None) for one in value)}]"
+        return f"[{', '.join(_word(item, None) for item in value)}]"
     return "none" if value is None or value == "" else str(value)

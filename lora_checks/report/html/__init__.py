@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.record.files import write_text, writing
+from lora_checks.record.shapes import Document
 from lora_checks.report.html import page, ranking, sheet, spectra
 from lora_checks.report.html.album import collect
 from lora_checks.report.html.cache import open_cache
@@ -19,7 +20,6 @@ from lora_checks.report.html.template import render
 
 NAME = "report.html"
 EMBEDDED = ("data:image/webp;base64,", '"cells":"')  # in a page, once for each picture and each matrix
-Document = Mapping[str, Any]
 
 
 def write(document: Document, directory: Path) -> Path:

@@ -14,10 +14,11 @@ from lora_checks.core.words import count
 from lora_checks.images import png
 from lora_checks.images.made import FILE
 from lora_checks.images.plan import noise_seed
+from lora_checks.record.shapes import Document, Lora, Run
+from lora_checks.record.shapes.rows import Picture
 
 RECIPE = ("prompt_id", "prompt", "digest")  # what is read of an image's own recipe, beside its seed
 Row = Mapping[str, Any]
-Document = dict[str, Any]
 
 
 def finished(document: Row) -> bool:
@@ -30,15 +31,16 @@ def grown(document: Document) -> Document:
     lacking.pop("", None)
     if finished(document) or not lacking:
         return document
-    found: dict[str, list[Document]] = {}
+    found: dict[str, list[Picture]] = {}
     for (sha256, recipe), path in _recipes(document["run"]):
         picture = _picture(document["run"], recipe, sha256, path)
         if recipe.get("lora_sha256") in lacking and picture is not None:
             found.setdefault(recipe["lora_sha256"], []).append(picture)
-    loras = [
-        lora | {"pictures": found.get(_sha256(lora), lora.get("pictures"))} for lora in document["loras"]
+    loras: list[Lora] = [
+        {**lora, "pictures": found.get(_sha256(lora)) or lora.get("pictures") or []}
+        for lora in document["loras"]
     ]
-    return document | {"loras": loras}
+    return {**document, "loras": loras}
 
 
 def words(document: Row) -> str:
@@ -52,12 +54,12 @@ def words(document: Row) -> str:
     return f"{rows} of {count(everything, 'row')} judged, {images}{of_images} images"
 
 
-def _sha256(lora: Row) -> str:
+def _sha256(lora: Lora) -> str:
     """Known from the first verdict on the file, before the record of the LoRA has it."""
     return lora.get("sha256") or next((row["lora_sha256"] for row in lora["rows"] if row["lora_sha256"]), "")
 
 
-def _recipes(run: Row) -> Iterator[tuple[tuple[str, Document], Path]]:
+def _recipes(run: Run) -> Iterator[tuple[tuple[str, Row], Path]]:
     """Of each image that was made since the run began: its digest, its recipe, and where it lies.
 
     A line or an image that is damaged is not shown here; the gate says so when it measures the image.
@@ -80,7 +82,7 @@ def _recipes(run: Row) -> Iterator[tuple[tuple[str, Document], Path]]:
             yield (sha256, recipe), path
 
 
-def _picture(run: Row, recipe: Row, sha256: str, path: Path) -> Document | None:
+def _picture(run: Run, recipe: Row, sha256: str, path: Path) -> Picture | None:
     """As the record has it; None for an image of a prompt or seed that the run did not ask for."""
     prompt = Prompt(recipe["prompt_id"], recipe["prompt"])
     seed = next(

@@ -9,9 +9,9 @@ from typing import Any
 from lora_checks.core.words import count, number, printable
 from lora_checks.record import rows
 from lora_checks.record.rows import caveat, headline, tally, title
+from lora_checks.record.shapes import Document, Lora, Row
 from lora_checks.report.html import approved, facts, ranking, scale
 
-Row = Mapping[str, Any]
 # A symbol beside each word, so that neither colour nor language alone carries the verdict.
 SYMBOLS = {
     "PASS": "✓", "FAIL": "✕", "ERROR": "!", "INCONCLUSIVE": "≈", "INCOMPLETE": "…", "NOT RUN": "…",
@@ -54,7 +54,7 @@ class Block:
     open: bool
 
 
-def context(document: Row) -> dict[str, Any]:
+def context(document: Document) -> dict[str, Any]:
     """Everything of the page that is no picture and no chart."""
     run, loras = document["run"], document["loras"]
     blocks = [block(i, lora, len(loras)) for i, lora in enumerate(loras)]
@@ -77,7 +77,7 @@ def context(document: Row) -> dict[str, Any]:
     }
 
 
-def so_far(loras: Sequence[Row]) -> str:
+def so_far(loras: Sequence[Lora]) -> str:
     """Of a run that goes on, or was killed: "2 of 8 LoRAs judged so far"."""
     if len(loras) == 1:
         judged = len(loras[0]["rows"])
@@ -88,7 +88,7 @@ def so_far(loras: Sequence[Row]) -> str:
     return f"{judged} of {count(len(loras), 'LoRA')} judged so far"
 
 
-def setting(run: Row) -> list[str]:
+def setting(run: Mapping[str, Any]) -> list[str]:
     """ "base miniature-sd 3f2a91", "16 prompts x 2 seeds", ...: the run in a line."""
     base, prompts, seeds = run.get("base") or {}, run.get("prompts"), run.get("seeds")
     parts = [f"base {base['label']}"] if base.get("label") else []
@@ -103,7 +103,7 @@ def setting(run: Row) -> list[str]:
     return [part for part in parts if part]
 
 
-def block(i: int, lora: Row, loras: int) -> Block:
+def block(i: int, lora: Lora, loras: int) -> Block:
     refused = [(reason, checks) for reason, checks in rows.errors(lora["rows"]) if len(checks) > 1]
     said = {reason for reason, _ in refused}
     lines = [line(row) for row in lora["rows"] if row["outcome"] != "ERROR" or rows.reason(row) not in said]
@@ -124,7 +124,7 @@ def block(i: int, lora: Row, loras: int) -> Block:
 
 def line(row: Row) -> Line:
     outcome, check, metric, value, interval, limits, note, needs = map(printable, rows.columns(row))
-    m, threshold = row["measurement"], row["threshold"] or {}
+    m, threshold = row["measurement"], row["threshold"]
     return Line(
         outcome=outcome,
         check=check,
@@ -135,7 +135,7 @@ def line(row: Row) -> Line:
         needs=needs,
         note=note if outcome == "PASS" else _remark(note),
         reason="" if outcome == "PASS" else printable(rows.reason(row)),
-        why=printable(threshold.get("why") or ""),
+        why=printable(threshold["why"]) if threshold else "",
         network=printable(", ".join(filter(None, (m["label"], m["against"])))) if m else "",
         drawing=scale.drawing(row),
         sheet=bool(m and m["per_image"]),
@@ -154,7 +154,7 @@ def _not_run(check: str) -> Line:
     )
 
 
-def overview(document: Row) -> dict[str, Any]:
+def overview(document: Document) -> dict[str, Any]:
     """LoRAs against checks: an outcome and a value in each cell."""
     loras = document["loras"]
     names = [row["check"] for lora in loras for row in lora["rows"]]
@@ -172,6 +172,7 @@ def overview(document: Row) -> dict[str, Any]:
 def _cell(row: Row | None) -> tuple[str, str]:
     if row is None:
         return "NOT RUN", ""
-    m, threshold = row["measurement"], row["threshold"] or {}
-    shown = number(m["value"], (threshold.get("min"), threshold.get("max"))) if m else ""
+    m, threshold = row["measurement"], row["threshold"]
+    limits = (threshold["min"], threshold["max"]) if threshold else ()
+    shown = number(m["value"], limits) if m else ""
     return row["outcome"], shown

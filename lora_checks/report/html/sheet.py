@@ -7,6 +7,7 @@ from typing import Any
 
 from lora_checks.core.words import number, printable
 from lora_checks.record.rows import title
+from lora_checks.record.shapes import Lora
 from lora_checks.report.html import marks
 from lora_checks.report.html.album import Album, approved
 
@@ -64,7 +65,7 @@ def loras(document: Row, album: Album, order: Sequence[Data]) -> list[Data]:
     ]
 
 
-def short_title(lora: Row) -> str:
+def short_title(lora: Lora) -> str:
     """The file without its ending, which is the same for all; and its strength where that varies."""
     return printable(title(lora)).replace(".safetensors", "")
 

@@ -1,0 +1,62 @@
+"""How report.json compares a run with an earlier one; `lora_checks.record.regression` explains the parts."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from lora_checks.record.shapes.rows import Direction, Picture, PromptChange, RowOutcome
+
+
+class Numbers(TypedDict):
+    """What became of one row, or of the same kind without a number where it could not be compared."""
+
+    label: str
+    better: Direction
+    kind: Literal["images", "set", "value", ""]
+    before: float | None
+    value: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    confidence: float | None
+    sides: Literal[1, 2] | None
+    pairs: int
+    lost: int
+    found: int
+    absent: int
+    prompts: list[PromptChange]
+
+
+class Change(Numbers):
+    lora: str
+    check: str
+    metric: str
+    allowed: float | None
+    outcome: RowOutcome | Literal[""]
+    reason: str
+    not_compared: str
+
+
+class Comparison(TypedDict):
+    """Every row's difference between two judged LoRAs."""
+
+    policy_differences: list[str]
+    notes: list[str]
+    rows: list[Change]
+
+
+class Approved(TypedDict):
+    """Which LoRA was approved, of which report and run."""
+
+    path: str
+    sha256: str
+    lora: str
+    lora_sha256: str
+    scale: float | None
+    finished: str
+
+
+class Baseline(Approved, Comparison):
+    policy: str
+    note: str
+    pictures: list[Picture]

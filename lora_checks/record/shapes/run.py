@@ -1,0 +1,101 @@
+"""What report.json records of a run as a whole."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+from lora_checks.record.shapes.rows import NamedFile
+
+
+class Folder(TypedDict):
+    digest: str
+    images: list[NamedFile]
+
+
+class Prompt(TypedDict):
+    id: str
+    text: str
+    tags: list[str]
+
+
+class Sampler(TypedDict):
+    steps: int
+    guidance: float
+    width: int
+    height: int
+    negative: str
+    scheduler: NotRequired[str | None]
+    scheduler_settings: NotRequired[dict[str, Any]]
+    max_sequence_length: NotRequired[int | None]
+    true_cfg_scale: NotRequired[float | None]
+
+
+class Base(TypedDict):
+    model: str
+    digest: str
+    label: str
+
+
+class Policy(TypedDict):
+    directory: str
+    digest: str
+    parts: dict[str, str]
+
+
+class Companion(TypedDict):
+    name: str
+    path: str
+    scale: float
+    sha256: str
+
+
+class Made(TypedDict, total=False):
+    images: int
+    batch_sizes: list[int]
+    vae_dtypes: list[str]
+
+
+class Elsewhere(TypedDict):
+    images: NotRequired[str]
+    images_from: NotRequired[str]
+    baseline_images: NotRequired[str]
+    caveat: str
+
+
+Code = TypedDict("Code", {"file": str, "sha256": str, "for": list[str]})
+
+
+Weight = TypedDict("Weight", {"check": str, "weight": float, "from": float, "to": float})
+
+
+class Run(TypedDict):
+    base: NotRequired[Base]
+    elsewhere: NotRequired[Elsewhere]
+    dtype: NotRequired[str]
+    batch_size: NotRequired[int]
+    offload: NotRequired[str]
+    save_memory: NotRequired[list[str]]
+    policy: Policy
+    prompts: list[Prompt]
+    seeds: list[int]
+    trigger: str
+    class_words: str
+    sampler: Sampler
+    until_decided: NotRequired[int | None]
+    device: str
+    hardware: str
+    warnings: NotRequired[list[str]]
+    versions: list[str]
+    networks: dict[str, dict[str, Any]]
+    folders: dict[str, Folder]
+    store: str
+    report: str
+    companions: list[Companion]
+    started: str
+    finished: NotRequired[str]
+    seconds: NotRequired[float]
+    made: NotRequired[Made]
+    command: str
+    code: NotRequired[list[Code]]
+    other_failures: NotRequired[list[str]]
+    ranking: NotRequired[list[Weight]]
