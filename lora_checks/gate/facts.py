@@ -21,6 +21,7 @@ from lora_checks.lora.candidates import Candidate
 from lora_checks.record import document
 from lora_checks.record import pictures as pictures_of
 from lora_checks.record.regression.against import Against
+from lora_checks.record.shapes.rows import Picture
 
 Facts = dict[str, Any]
 
@@ -145,7 +146,7 @@ def of_file(candidate: Candidate) -> Facts:
     return {"ranks": list(lora.ranks), "facts": dict(lora.facts)}
 
 
-def pictures(candidate: Candidate, verdicts: Sequence[Verdict], run: GateRun) -> list[Facts]:
+def pictures(candidate: Candidate, verdicts: Sequence[Verdict], run: GateRun) -> list[Picture]:
     """Return the images that a LoRA's verdicts are about, each with the base's; none if nothing was measured.
 
     Args:
@@ -158,7 +159,7 @@ def pictures(candidate: Candidate, verdicts: Sequence[Verdict], run: GateRun) ->
         return []
     sha256 = next((v.lora_sha256 for v in verdicts if v.lora_sha256), "")
     return [
-        pictures_of.picture(shown.image, shown.base) | {"recipe": shown.recipe}
+        pictures_of.picture(shown.image, shown.base, shown.recipe)
         for shown in run.source.shown(candidate, sha256, names)
     ]
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lora_checks.images.gallery import shown
+from lora_checks.record.shapes import Document
 from lora_checks.report import github, html, terminal
 
 
-def write(reporter: pytest.TerminalReporter, document: Mapping[str, Any], folder: Path) -> None:
+def write(reporter: pytest.TerminalReporter, document: Document, folder: Path) -> None:
     """Write the table of verdicts and where the report is."""
     writer = reporter.config.get_terminal_writer()
     reporter.section("LoRA release gate")

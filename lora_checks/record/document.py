@@ -173,19 +173,19 @@ def parse(content: bytes, where: str) -> Document:
         raise ReportError(
             f"{where} is a report of schema {schema!r}, and this version reads {SCHEMA}; run the gate again"
         )
+    _checked(document, where)  # first, since it names the part that is wrong
     return _unsealed(document, where)
 
 
-def _unsealed(document: Document, where: str) -> Document:
-    """Return the report without its digest; one without a digest claims nothing and is read as it is."""
-    _checked(document, where)  # first, since it names the part that is wrong
+def _unsealed(document: dict[str, Any], where: str) -> Document:
+    """Return the report without its digest; one without a digest is read as it is."""
     content = seals.unseal_json(document)
     if content is None and seals.KEY in document:
         raise ReportError(
             f"{where}: its digest does not match, so it was damaged or edited since it was written; "
             "take the original, or run the gate again"
         )
-    return document if content is None else content
+    return cast(Document, document if content is None else content)
 
 
 def _checked(document: Any, where: str) -> Document:

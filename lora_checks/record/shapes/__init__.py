@@ -20,6 +20,7 @@ class Document(TypedDict):
     """report.json."""
 
     schema: Literal[2]
+    sha256: NotRequired[str]  # of the values of a report.json; a document in memory has none
     outcome: RunOutcome
     run: Run
     loras: list[Lora]
