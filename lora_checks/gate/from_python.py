@@ -30,6 +30,7 @@ from lora_checks.images import made
 from lora_checks.judge.verdict import RunOutcome
 from lora_checks.record import document as documents
 from lora_checks.record.lock import ReportLock
+from lora_checks.record.shapes import Document
 
 PathLike = str | os.PathLike[str]
 Say = Callable[[str], None]
@@ -42,7 +43,7 @@ class Result:
     outcome: RunOutcome
     verdicts: tuple[Verdict, ...]
     report: Path  # report.json; report.html, report.md and others lie beside it
-    document: dict[str, Any]  # the content of report.json
+    document: Document  # the content of report.json
 
     @property
     def passed(self) -> bool:
