@@ -43,7 +43,7 @@ class Result:
     outcome: RunOutcome
     verdicts: tuple[Verdict, ...]
     report: Path  # report.json; report.html, report.md and others lie beside it
-    document: Document  # the content of report.json
+    document: Document  # the content of report.json, without its digest
 
     @property
     def passed(self) -> bool:
