@@ -1,1 +1,1 @@
-"""Reading LoRA files: no torch, no model, nothing trusted."""
+"""Read untrusted LoRA files, without torch and without a model."""

@@ -1,9 +1,9 @@
-"""What ``lora_adapter_metadata`` states: PEFT's configuration of each network that the file adapts.
+"""Read ``lora_adapter_metadata``: PEFT's configuration of each network that the file adapts.
 
 diffusers writes it in two ways: with the network before each setting (``unet.lora_alpha``, by a pipeline's
-`save_lora_weights`) and without (``lora_alpha``, by a network's own `save_lora_adapter`). A setting that a
-strength depends on and that belongs to nothing in the file is an error: what it was meant for would be
-applied at another strength.
+`save_lora_weights`) and without (``lora_alpha``, by a network's `save_lora_adapter`). A setting that affects
+a strength but matches nothing in the file is an error: the layers that it was meant for would be applied at the
+wrong strength.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_ADAPTER = 1_000_000  # characters; all of SDXL with a pattern for each layer
 
 _STRENGTH = ("lora_alpha", "alpha", "r", "alpha_pattern", "rank_pattern", "use_rslora")
 _DENOISERS = ("unet", "transformer")
-# Other spellings of a network's name, as trainers put them before the names of layers.
+# Other spellings of a network's name, which trainers write before the names of layers.
 _SPELLINGS = {
     "lora_unet": _DENOISERS,
     "lora_transformer": ("transformer",),
@@ -33,23 +33,29 @@ _SPELLINGS = {
     "lora_te2": ("text_encoder_2",),
     "lora_te3": ("text_encoder_3",),
 }
-_ORDINARY = (None, True, False, "gaussian", "orthogonal")  # `init_lora_weights` that leave the base alone
+_ORDINARY = (
+    None,
+    True,
+    False,
+    "gaussian",
+    "orthogonal",
+)  # values of `init_lora_weights` that leave the base unchanged
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """PEFT's ``alpha_pattern`` or ``rank_pattern``: names, whole after "^" or else from any dot on."""
+    """PEFT's ``alpha_pattern`` or ``rank_pattern``: full names (with "^") or endings after any dot."""
 
     exact: Mapping[str, tuple[int, float]]  # name -> place in the configuration, number
     endings: Mapping[str, tuple[int, float]]
 
     def find(self, path: str) -> float | None:
-        """The number of the first entry that fits, as PEFT takes it."""
-        found = [hit for hit in (self.exact.get(path), *map(self.endings.get, _endings(path))) if hit]
-        return min(found)[1] if found else None
+        """Return the number of the first matching entry, in PEFT's order."""
+        hits = [hit for hit in (self.exact.get(path), *map(self.endings.get, _endings(path))) if hit]
+        return min(hits)[1] if hits else None
 
     def unmatched(self, paths: Iterable[str]) -> str | None:
-        """The first name that fits none of ``paths``."""
+        """Return the first name that matches none of ``paths``."""
         known = set(paths)
         ends = {ending for path in known for ending in _endings(path)}
         stray = [*(self.exact.keys() - known), *(self.endings.keys() - ends)]
@@ -69,12 +75,18 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
+    """The PEFT configurations in one file."""
+
     by_component: Mapping[str, Adapter]
-    notes: tuple[str, ...] = ()  # sentences about what has no influence on a strength
+    notes: tuple[str, ...] = ()  # sentences about settings that affect no strength
 
 
 def adapters_of(metadata: Mapping[str, str], layers: Sequence[Layer]) -> Adapters:
-    """Raises `LoraFileError` for settings that are damaged, or that say a strength of nothing in the file."""
+    """Read the PEFT configurations of the networks in ``layers``.
+
+    Raises:
+        LoraFileError: The settings are damaged, or state a strength for layers that the file does not have.
+    """
     text = metadata.get(ADAPTER_METADATA)
     if text is None:
         return Adapters({})
@@ -88,13 +100,14 @@ def adapters_of(metadata: Mapping[str, str], layers: Sequence[Layer]) -> Adapter
     try:
         stated = _by_prefix(json.loads(text, object_pairs_hook=_unique))
         settings, stray = _by_component(stated, tuple(mine))
-        found = {name: _adapter(values) for name, values in settings.items()}
+        adapters = {name: _adapter(values) for name, values in settings.items()}
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
         raise LoraFileError(f"has damaged metadata: {ADAPTER_METADATA} is not a PEFT configuration") from None
-    for name, adapter in found.items():
+    for name, adapter in adapters.items():
         _check(name, adapter, settings[name], mine[name])
     return Adapters(
-        found, (*_strays(stray), *_missing(mine, found), *_patterns(found, mine), *_initial(settings))
+        adapters,
+        (*_strays(stray), *_missing(mine, adapters), *_patterns(adapters, mine), *_initial(settings)),
     )
 
 
@@ -105,12 +118,12 @@ def _endings(path: str) -> list[str]:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({key for key, _ in pairs}) != len(pairs):
-        raise ValueError("a key stands there twice")
+        raise ValueError("a key is repeated")
     return dict(pairs)
 
 
 def _by_prefix(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Prefix ("" where there is none) -> setting -> value."""
+    """Group settings by prefix ("" without one): prefix -> setting -> value."""
     found: dict[str, dict[str, Any]] = defaultdict(dict)
     for key, value in settings.items():
         prefix, _, setting = key.rpartition(".")
@@ -124,7 +137,7 @@ def _by_prefix(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _by_component(
     stated: Mapping[str, Mapping[str, Any]], components: Sequence[str]
 ) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
-    """Component -> its settings, and the prefixes that are of no layer in the file."""
+    """Return the settings of each component, and the prefixes that match no layer of the file."""
     found: dict[str, Mapping[str, Any]] = {}
     stray = []
     for prefix, settings in stated.items():
@@ -148,14 +161,14 @@ def _by_component(
 
 
 def _is_stated(value: Any) -> bool:
-    """An alpha of 0 is stated, too."""
+    """Return whether a setting has a value; 0 is a value."""
     return value is not None and value is not False and value != {}
 
 
 def _only(components: Sequence[str]) -> list[str]:
     if len(components) > 1:
         raise LoraFileError(
-            f"states a strength in {ADAPTER_METADATA} without saying of which network, and has layers of "
+            f"states a strength in {ADAPTER_METADATA} without naming a network, and has layers of "
             f"{' and '.join(components)}; save it anew with diffusers' save_lora_weights"
         )
     return list(components)
@@ -185,7 +198,7 @@ def _pattern(entries: Mapping[str, Any]) -> Pattern:
         name = key.removeprefix("^").removesuffix("$").replace("\\.", ".")
         if not name.replace(".", "").replace("_", "").replace("-", "").isalnum():
             raise LoraFileError(
-                f"has the pattern {shown(key)} in {ADAPTER_METADATA}; only names of layers are read there"
+                f"has the pattern {shown(key)} in {ADAPTER_METADATA}; only layer names are supported there"
             )
         (exact if key.startswith("^") else endings).setdefault(name, (number, float(value)))
     return Pattern(exact, endings)
@@ -211,7 +224,7 @@ def _check(name: str, adapter: Adapter, settings: Mapping[str, Any], layers: Seq
 
 
 def _unmatched(adapter: Adapter, layers: Sequence[Layer]) -> tuple[str, str] | None:
-    """The first entry of a pattern that fits no layer, and the pattern's name."""
+    """Return the name of a pattern and its first entry that matches no layer; None if all entries match."""
     paths = [layer.path for layer in layers]
     for key, pattern in (("alpha_pattern", adapter.alphas), ("rank_pattern", adapter.ranks)):
         stray = pattern.unmatched(paths)
@@ -221,19 +234,22 @@ def _unmatched(adapter: Adapter, layers: Sequence[Layer]) -> tuple[str, str] | N
 
 
 def _patterns(found: Mapping[str, Adapter], layers: Mapping[str, Sequence[Layer]]) -> Iterator[str]:
-    """PEFT ignores them in training, too; a configuration may be that of several networks."""
+    """Warn about pattern entries that match no layer.
+
+    This is not an error: PEFT ignores them in training, and several networks may share a configuration.
+    """
     for name, adapter in found.items():
         stray = _unmatched(adapter, layers[name])
         if stray:
             yield (
-                f"{ADAPTER_METADATA} has an entry of {stray[0]} for {shown(stray[1])}, and no {name} layer "
-                f"is called so, such as {shown(layers[name][0].path)}"
+                f"{ADAPTER_METADATA} has an entry of {stray[0]} for {shown(stray[1])}, but no {name} layer "
+                f"has such a name; one of them is {shown(layers[name][0].path)}"
             )
 
 
 def _strays(prefixes: Sequence[str]) -> list[str]:
     return [
-        f"{ADAPTER_METADATA} states a strength for {shown(p)}, of which the file has no layer"
+        f"{ADAPTER_METADATA} states a strength for {shown(p)}, but the file has no layer of it"
         for p in prefixes
     ]
 
@@ -247,10 +263,10 @@ def _missing(components: Mapping[str, Sequence[Layer]], found: Mapping[str, Adap
 
 
 def _initial(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """PiSSA, OLoRA, CorDA and LoftQ take from the base's weight what they begin with."""
+    """Warn about PiSSA, OLoRA, CorDA and LoftQ, which move part of the base's weight into the LoRA."""
     return [
-        f"was begun with init_lora_weights {shown(str(kind))} ({name}), which changes the base's weights in "
-        "training: on the base itself it is right only if it was converted when it was saved"
+        f"was initialised with init_lora_weights {shown(str(kind))} ({name}), which changes the base's "
+        "weights in training: on the original base it is correct only if it was converted when it was saved"
         for name, values in settings.items()
         if (kind := values.get("init_lora_weights")) not in _ORDINARY
     ]

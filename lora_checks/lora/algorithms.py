@@ -1,7 +1,7 @@
-"""The parts of one layer -> its algorithm, rank and the shape of the weight that it changes.
+"""Determine a layer's algorithm, rank and weight shape from its tensors.
 
-The parts and their shapes as LyCORIS 4.1 (modules/locon.py, loha.py, lokr.py, ...), PEFT
-(tuners/lora, loha, lokr) and kohya's sd-scripts (networks/lora.py) make them.
+The parts and their shapes are those that LyCORIS 4.1 (modules/locon.py, loha.py, lokr.py, ...), PEFT
+(tuners/lora, loha, lokr) and kohya's sd-scripts (networks/lora.py) write.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lora_checks.core.errors import LoraFileError
 from lora_checks.lora.header import Tensor, shown
 
 FLOATS = ("F16", "BF16", "F32")
-NUMBERS = (*FLOATS, "F64", "I32", "I64")  # of an alpha
+NUMBERS = (*FLOATS, "F64", "I32", "I64")  # dtypes of an alpha
 LABELS = {"down": "lora_A (down)", "up": "lora_B (up)"}
 
 _Parts = Mapping[str, Tensor]
@@ -22,11 +22,13 @@ _Parts = Mapping[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
+    """The algorithm of a layer and the shape of the weight that it changes."""
+
     algorithm: str
-    rank: int | None  # None where the layer factors nothing
+    rank: int | None  # None if the layer has no low-rank factors
     rows: int  # of the weight, its outputs
-    columns: int  # of the weight, its inputs; times the kernel's size where ``flat``
-    kernel: tuple[int, ...] = ()  # () for a linear layer, and where ``flat``
+    columns: int  # of the weight, its inputs; times the kernel's size if ``flat``
+    kernel: tuple[int, ...] = ()  # () for a linear layer, and if ``flat``
     flat: bool = False  # the kernel's axes are folded into the columns
 
 
@@ -52,12 +54,16 @@ _ALGORITHMS = (
     _Algorithm("ia3", ("weight", "on_input")),
     _Algorithm("tlora", ("q_layer", "p_layer", "lambda_layer"), ("alpha",)),
 )
-_SHARED = {"alpha", "dora_scale", "magnitude", "bias", "rescale"}  # parts that tell no algorithm
+_SHARED = {"alpha", "dora_scale", "magnitude", "bias", "rescale"}  # parts that several algorithms have
 _WITH_SCALE = {"lora": "dora", "loha": "doha", "lokr": "dokr"}  # LyCORIS' names for weight decomposition
 
 
 def algorithm_of(layer: str, parts: _Parts) -> str:
-    """The algorithm's name; `LoraFileError` for parts of two algorithms or too few of one."""
+    """Return the name of the layer's algorithm.
+
+    Raises:
+        LoraFileError: The parts belong to two algorithms, or one of them is missing.
+    """
     known = _known(parts)
     stray = next((part for part in parts if part not in known.needed + known.optional), None)
     if stray:
@@ -97,15 +103,19 @@ def _label(part: str) -> str:
 
 
 def anatomy(layer: str, parts: _Parts, algorithm: str) -> Anatomy:
-    """Checks every shape against the others; `LoraFileError` names the layer."""
+    """Check every shape of a layer against the others and return its anatomy.
+
+    Raises:
+        LoraFileError: Shapes contradict each other; the message names the layer.
+    """
     for part, tensor in parts.items():
         _check_tensor(part, tensor)
     shape = {"lora": _lora, "dora": _lora, "loha": _loha, "doha": _loha, "lokr": _lokr, "dokr": _lokr}
     if algorithm not in shape:
         return _whole(layer, parts, algorithm)
-    found = shape[algorithm](layer, parts, algorithm)
-    _check_vectors(layer, parts, found)
-    return found
+    result = shape[algorithm](layer, parts, algorithm)
+    _check_vectors(layer, parts, result)
+    return result
 
 
 def _check_tensor(part: str, tensor: Tensor) -> None:
@@ -135,7 +145,7 @@ def _lora(layer: str, parts: _Parts, algorithm: str) -> Anatomy:
 
 
 def _loha(layer: str, parts: _Parts, algorithm: str) -> Anatomy:
-    """Without Tucker ``w_a`` is (rows, rank); with it (rank, rows), and the kernel is the cores'."""
+    """Read a LoHa: ``w_a`` is (rows, rank); with Tucker cores, which hold the kernel, (rank, rows)."""
     tucker = "hada_t1" in parts
     sides = []
     for half in ("1", "2"):
@@ -163,7 +173,7 @@ def _lokr(layer: str, parts: _Parts, algorithm: str) -> Anatomy:
 
 
 def _factor(layer: str, parts: _Parts, name: str) -> tuple[tuple[int, ...], int | None]:
-    """The shape of one factor of the Kronecker product, and its rank where it is a product itself."""
+    """Return the shape of one Kronecker factor, and its rank if it is a low-rank product itself."""
     if name in parts:
         if f"{name}_a" in parts or f"{name}_b" in parts:
             raise LoraFileError(f"has {name} twice in layer {shown(layer)}, whole and as a product")
@@ -183,24 +193,24 @@ def _misfit(layer: str, what: str, parts: _Parts) -> LoraFileError:
     return LoraFileError(f"has parts of a {what} that do not fit in layer {shown(layer)}: {shapes}")
 
 
-def _check_vectors(layer: str, parts: _Parts, found: Anatomy) -> None:
-    """Magnitudes stand one for each output, or (LyCORIS, ``wd_on_out`` off) one for each input."""
+def _check_vectors(layer: str, parts: _Parts, layer_anatomy: Anatomy) -> None:
+    """Check that there is one magnitude per output, or per input (LyCORIS with ``wd_on_out`` off)."""
     for part in ("magnitude", "bias", "dora_scale"):
         if part not in parts:
             continue
         shape = parts[part].shape
-        fits = math.prod(shape) == found.rows
+        fits = math.prod(shape) == layer_anatomy.rows
         if part == "dora_scale" and len(shape) > 1 and shape[0] == 1:
-            fits = math.prod(shape) == shape[1] and (found.columns % shape[1] == 0)
+            fits = math.prod(shape) == shape[1] and (layer_anatomy.columns % shape[1] == 0)
         if not fits:
-            weight = f"{found.rows} x {found.columns}"
+            weight = f"{layer_anatomy.rows} x {layer_anatomy.columns}"
             raise LoraFileError(
                 f"has {part} {list(shape)} in layer {shown(layer)}, but its weight is {weight}"
             )
 
 
 def _whole(layer: str, parts: _Parts, algorithm: str) -> Anatomy:
-    """A difference of the whole weight, and algorithms that are described by their parts alone."""
+    """Read a full weight difference, or an algorithm whose shapes are not checked further."""
     shape = (parts["diff"] if "diff" in parts else next(iter(parts.values()))).shape
     rows, columns, *kernel = shape if len(shape) > 1 else (*shape, 1, 1)[:2]
     if "diff_b" in parts and math.prod(parts["diff_b"].shape) != rows:

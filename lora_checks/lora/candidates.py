@@ -1,4 +1,4 @@
-"""``--lora``, ``--lora-scale`` and ``--lora-with`` -> what is gated, and what it is stacked on."""
+"""Turn ``--lora``, ``--lora-scale`` and ``--lora-with`` into candidates and companions."""
 
 from __future__ import annotations
 
@@ -11,34 +11,36 @@ from lora_checks.core.errors import ConfigError, LoraFileError
 from lora_checks.core.records import Lora
 from lora_checks.lora.file import find_loras, inspect, lora_names
 
-MOST = 10.0  # no trainer or user interface goes there; 80 for 0.8 is a slip
+MOST = 10.0  # beyond what any trainer or user interface uses; catches slips such as 80 for 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file at a strength; read later, in its test, so that a damaged file is a verdict."""
+    """A file at a strength. It is read later, in its test, so that a damaged file becomes a verdict."""
 
     name: str  # unique within a run: "good", or "good:0.8" in a sweep
     path: Path
     scale: float = 1.0
 
     def read(self) -> Lora:
-        """Raises `LoraFileError`."""
+        """Inspect the file. Raises `LoraFileError`."""
         return replace(inspect(self.path, self.name), scale=self.scale)
 
 
 def candidates(arguments: Sequence[str], scales: str | None, root: Path) -> dict[str, Candidate]:
-    """Every file at every strength, by name. Raises `ConfigError`."""
+    """Return every file at every strength, by name. Raises `ConfigError`."""
     paths = find_loras(arguments, root)
     named = list(zip(lora_names(paths), paths, strict=True))
     if scales is None:
-        found = [Candidate(name, path) for name, path in named]
+        all_candidates = [Candidate(name, path) for name, path in named]
     else:
-        of = strengths(scales)
-        found = [Candidate(f"{name}:{scale:g}", path, scale) for name, path in named for scale in of]
-    by_name = {candidate.name: candidate for candidate in found}
-    if len(by_name) < len(found):  # or one of them would not be gated
-        twice = next(one.name for one in found if by_name[one.name] is not one)
+        values = strengths(scales)
+        all_candidates = [
+            Candidate(f"{name}:{scale:g}", path, scale) for name, path in named for scale in values
+        ]
+    by_name = {candidate.name: candidate for candidate in all_candidates}
+    if len(by_name) < len(all_candidates):  # otherwise one of the two would not be gated
+        twice = next(c.name for c in all_candidates if by_name[c.name] is not c)
         raise ConfigError(
             f"--lora: two of the LoRAs would be called '{twice}'; rename a file, or round strengths"
         )
@@ -46,7 +48,7 @@ def candidates(arguments: Sequence[str], scales: str | None, root: Path) -> dict
 
 
 def companions(arguments: Sequence[str], root: Path) -> tuple[Lora, ...]:
-    """The LoRAs that every image is made with, each ``PATH`` or ``PATH:STRENGTH``. Raises `ConfigError`."""
+    """Read the LoRAs that every image is made with, ``PATH`` or ``PATH:STRENGTH``. Raises `ConfigError`."""
     found: dict[str, Lora] = {}
     for argument in arguments:
         lora = _companion(argument, root)
@@ -70,7 +72,7 @@ def _companion(argument: str, root: Path) -> Lora:
 
 
 def strengths(text: str) -> tuple[float, ...]:
-    """ "0.6,0.8" -> (0.6, 0.8). Raises `ConfigError`."""
+    """Parse a list of strengths: "0.6,0.8" -> (0.6, 0.8). Raises `ConfigError`."""
     try:
         found = tuple(_scale(part) for part in text.split(","))
     except ConfigError as error:
@@ -84,7 +86,7 @@ def _scale(text: str) -> float:
     try:
         scale = float(text)
     except ValueError:
-        raise ConfigError(f"'{text.strip()}' is no strength; write numbers such as 0.8") from None
+        raise ConfigError(f"'{text.strip()}' is not a strength; write numbers such as 0.8") from None
     if scale == 0:
         raise ConfigError("strength 0 is the base model itself; leave it out")
     if not math.isfinite(scale) or abs(scale) > MOST:

@@ -1,7 +1,7 @@
-"""Layers that add nothing, by the file's own numbers.
+"""Find dead layers: those whose values in the file make them add nothing.
 
-A product is zero where one of its factors is. A layer with magnitudes (DoRA) is never called dead: whether
-they differ from the norms of the base's weight stands in the base, not in the file.
+A product is zero if one of its factors is. A layer with magnitudes (DoRA) never counts as dead: whether they
+differ from the norms of the base's weight can only be seen with the base.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ _FACTORS = (
     "hada_w1_a", "hada_w1_b", "hada_t1", "hada_w2_a", "hada_w2_b", "hada_t2",
     "lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2",
 )  # fmt: skip
-# What is zero before the first step: sd-scripts and PEFT (lora_B), LyCORIS and PEFT (LoHa, LoKr).
+# Factors that are zero before training: sd-scripts and PEFT (lora_B), LyCORIS and PEFT (LoHa, LoKr).
 _AT_START = ("up", "hada_w2_a", "hada_w2_b", "lokr_w1", "lokr_w2", "lokr_w2_b")
 
 
 def is_dead(layer: Layer, alive: Collection[str]) -> bool:
+    """Return whether a layer adds nothing; ``alive``: names of the tensors with a value other than 0."""
     parts = {part: tensor.name for part, tensor in layer.parts.items()}
     if "dora_scale" in parts or "magnitude" in parts:
         return False
@@ -32,7 +33,7 @@ def is_dead(layer: Layer, alive: Collection[str]) -> bool:
 
 
 def check_not_all_dead(layers: Sequence[Layer], dead: Collection[str], alive: Collection[str]) -> None:
-    """`LoraFileError` where nothing in the file changes anything, with the likeliest reason."""
+    """Raise `LoraFileError` with the likeliest reason if every layer of the file is dead."""
     if len(dead) < len(layers):
         return
     zero = [

@@ -1,4 +1,4 @@
-"""What a file's metadata says of its training, as short texts for people. Nothing here is trusted or checked.
+"""Extract facts about the training from a file's metadata, as short texts for people. They are not verified.
 
 Keys of kohya's sd-scripts (train_network.py), ModelSpec (library/sai_model_spec.py), ai-toolkit
 (jobs/process/BaseSDTrainProcess.py, toolkit/metadata.py) and diffusers.
@@ -51,28 +51,29 @@ _EMPTY = {"", "None", "null", "{}", "[]"}
 
 
 def facts_of(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Fact -> text of one printable line; only what the file states."""
-    found = {name: _first(metadata, keys) for name, keys in _KEYS.items()}
+    """Return the facts that the metadata states, each as one printable line."""
+    facts = {name: _first(metadata, keys) for name, keys in _KEYS.items()}
     training = _json(metadata, "training_info")
     if isinstance(training, dict):  # ai-toolkit
-        found["steps"] = found["steps"] or str(training.get("step", ""))
-        found["epoch"] = found["epoch"] or str(training.get("epoch", ""))
-    found["date"] = found["date"] or _date(metadata.get("ss_training_finished_at", ""))
-    found["tags"] = _tags(metadata)
-    found["software"] = software_of(metadata)
-    return {name: shortened(text) for name, text in found.items() if text.strip() not in _EMPTY}
+        facts["steps"] = facts["steps"] or str(training.get("step", ""))
+        facts["epoch"] = facts["epoch"] or str(training.get("epoch", ""))
+    facts["date"] = facts["date"] or _date(metadata.get("ss_training_finished_at", ""))
+    facts["tags"] = _tags(metadata)
+    facts["software"] = software_of(metadata)
+    return {name: shortened(text) for name, text in facts.items() if text.strip() not in _EMPTY}
 
 
 def shortened(text: str) -> str:
+    """Return the text as one printable line of at most `MAX_TEXT` characters."""
     line = printable(text[: MAX_TEXT + 1]).strip()
     return line if len(line) <= MAX_TEXT else line[: MAX_TEXT - 3] + "..."
 
 
 def software_of(metadata: Mapping[str, str]) -> str:
-    """The trainer: "ai-toolkit 0.7.1", "sd-scripts", "LyCORIS", "diffusers"; "" where nothing tells."""
-    said = _json(metadata, "software")
-    if isinstance(said, dict):
-        return f"{said.get('name', '')} {said.get('version', '')}".strip()
+    """Return the trainer, such as "ai-toolkit 0.7.1", "sd-scripts" or "diffusers"; "" if unknown."""
+    software = _json(metadata, "software")
+    if isinstance(software, dict):
+        return f"{software.get('name', '')} {software.get('version', '')}".strip()
     module = metadata.get("ss_network_module", "")
     if module:
         return "sd-scripts with LyCORIS" if module.startswith("lycoris") else "sd-scripts"
@@ -94,7 +95,7 @@ def _json(metadata: Mapping[str, str], key: str) -> Any:
 
 
 def _date(text: str) -> str:
-    """sd-scripts writes seconds since 1970."""
+    """Format the seconds since 1970 that sd-scripts writes."""
     try:
         return datetime.fromtimestamp(float(text), UTC).strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError, OSError):
@@ -102,7 +103,7 @@ def _date(text: str) -> str:
 
 
 def _tags(metadata: Mapping[str, str]) -> str:
-    """The most frequent captions or tags over all folders: a hint at the trigger where none is stated."""
+    """Return the most frequent tags over all folders: a hint at the trigger if none is stated."""
     folders = _json(metadata, "ss_tag_frequency")
     if not isinstance(folders, dict):
         return ""

@@ -1,7 +1,7 @@
-"""Which bases a LoRA fits, by the names and shapes of its layers, and by its metadata.
+"""Determine which bases a LoRA fits, from the names and shapes of its layers and from its metadata.
 
-Widths from the published configurations (config.json of the UNet, transformer and text encoders) of SD 1.5,
-SD 2.1, SDXL 1.0, SD 3 and 3.5, FLUX.1.
+The widths are from the published configurations (config.json of the UNet, transformer and text encoders) of
+SD 1.5, SD 2.1, SDXL 1.0, SD 3 and 3.5, FLUX.1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lora_checks.lora.layers import Layer
 FAMILIES = ("SD 1.x", "SD 2.x", "SDXL", "SD3", "FLUX")
 _SD = frozenset({"SD 1.x", "SD 2.x"})
 
-# What a layer's inputs are wide -> the families that have it. Other widths (pruned, tiny bases) say nothing.
+# Input width of a layer -> families with that width. Other widths (pruned, tiny bases) are no evidence.
 _TEXT_WIDTH = {768: {"SD 1.x"}, 1024: {"SD 2.x"}, 2048: {"SDXL"}}  # of the UNet's cross-attention
 _TRANSFORMER_WIDTH = {1536: {"SD3"}, 2432: {"SD3"}, 3072: {"FLUX"}}
 _ENCODER_WIDTH = {
@@ -23,7 +23,7 @@ _ENCODER_WIDTH = {
     "text_encoder_3": {4096: {"SD3"}},
 }
 # Names that only some families have. SD 1.x and 2.x have four levels, SDXL three; SDXL has more than one
-# transformer block in an attention and takes the picture's size (add_embedding).
+# transformer block in an attention and is conditioned on the image size (add_embedding).
 _NAMES = (
     ("unet", re.compile(r"add_embedding_.*|.*attentions_\d+_transformer_blocks_[1-9].*"), {"SDXL"}),
     ("unet", re.compile(r"(down|up)_blocks_3_.*"), _SD),
@@ -34,13 +34,13 @@ _COMPONENTS = {"unet": {"SD 1.x", "SD 2.x", "SDXL"}, "transformer": {"SD3", "FLU
 
 
 def families_of(layers: Iterable[Layer]) -> tuple[str, ...]:
-    """Families that everything in the file fits; () where nothing tells or the layers contradict it."""
-    found = list(layers)
-    evidence = [families for layer in found for families in _evidence(layer)]
+    """Return the families that fit every layer; () without evidence or if layers contradict each other."""
+    all_layers = list(layers)
+    evidence = [families for layer in all_layers for families in _evidence(layer)]
     if not evidence:
         return ()
     left = set(FAMILIES).intersection(*evidence)
-    for layer in found:
+    for layer in all_layers:
         left &= _COMPONENTS.get(layer.place.component, left)
     return tuple(family for family in FAMILIES if family in left)
 
@@ -49,8 +49,8 @@ def _evidence(layer: Layer) -> Iterator[set[str] | frozenset[str]]:
     component, target = layer.place.component, layer.place.targets[0]
     if layer.place.original in FAMILIES:
         yield {layer.place.original}
-    for of, pattern, families in _NAMES:
-        if of == component and pattern.fullmatch(target):
+    for owner, pattern, families in _NAMES:
+        if owner == component and pattern.fullmatch(target):
             yield families
     widths = _widths(component, target)
     if layer.anatomy.columns in widths:
@@ -78,7 +78,7 @@ _SAID = (
 
 
 def said_family(metadata: Mapping[str, str]) -> str:
-    """What modelspec.architecture or ss_base_model_version calls the base; "" where neither is known."""
+    """Return the family that modelspec.architecture or ss_base_model_version names; "" if unknown."""
     for key in ("modelspec.architecture", "ss_base_model_version"):
         text = metadata.get(key, "").lower()[:100]
         for pattern, family in _SAID:

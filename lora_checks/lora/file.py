@@ -1,7 +1,7 @@
-"""A LoRA file -> `Lora`, or one sentence on why it cannot be gated. No torch, and no model, is loaded.
+"""Inspect a LoRA file and return a `Lora`, or explain why it cannot be gated. Loads no torch and no model.
 
-diffusers loads many a broken file without a word and then generates the base's images, so everything
-that can be known from the file is checked here first.
+diffusers silently accepts many broken files and then generates the base's images, so everything that the file
+alone reveals is checked here first.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ __all__ = ["find_loras", "inspect", "lora_names"]
 def inspect(path: Path, name: str) -> Lora:
     """Read the header, the digests and the weights of one file, through one open handle.
 
-    Faults of the header are found before the rest is read. Raises `LoraFileError`.
+    Errors in the header are reported before the rest is read. Raises `LoraFileError`.
     """
     return inspect_tensors(path, name)[0]
 
 
 def inspect_tensors(path: Path, name: str) -> tuple[Lora, Mapping[str, Tensor]]:
-    """The same, and where each tensor stands in the file."""
+    """Call `inspect`, and also return where each tensor is in the file."""
     try:
         with open_regular(path) as file:
             return _inspect(file, path, name)
@@ -65,7 +65,7 @@ def _inspect(file: BinaryIO, path: Path, name: str) -> tuple[Lora, Mapping[str, 
         sha256=values.sha256,
         kind=_kind(layers, header.metadata),
         ranks=tuple(sorted({record.rank for record in records if record.rank})),
-        alphas=tuple(sorted({found.alpha for found in strengths.values() if found.alpha is not None})),
+        alphas=tuple(sorted({s.alpha for s in strengths.values() if s.alpha is not None})),
         components=dict(Counter(record.component for record in records)),
         tensors=len(header.tensors),
         algorithms=_by_frequency(records),
@@ -83,7 +83,7 @@ def _inspect(file: BinaryIO, path: Path, name: str) -> tuple[Lora, Mapping[str, 
 
 
 def _alphas(layers: tuple[Layer, ...], values: Values) -> dict[str, float]:
-    """Layer -> the number in its alpha tensor."""
+    """Return the value of the alpha tensor of each layer that has one."""
     return {layer.name: scalar(layer.parts["alpha"], values) for layer in layers if "alpha" in layer.parts}
 
 
@@ -107,7 +107,7 @@ def _by_frequency(records: tuple[LoraLayer, ...]) -> tuple[str, ...]:
 
 
 def _kind(layers: tuple[Layer, ...], metadata: Mapping[str, str]) -> str:
-    """ai-toolkit writes diffusers' and ComfyUI's names, and says so in the metadata only."""
+    """Return the naming scheme; only its metadata tells ai-toolkit from diffusers or ComfyUI."""
     kind = kinds_of(layers)
     dotted = kind in ("diffusers", "ComfyUI", "BFL")
     return "ai-toolkit" if dotted and software_of(metadata).startswith("ai-toolkit") else kind

@@ -1,4 +1,4 @@
-"""``--lora`` arguments -> files, and a name for each."""
+"""Find the files that ``--lora`` arguments name, and give each a unique name."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ SUFFIX = ".safetensors"
 
 
 def find_loras(arguments: Sequence[str], root: Path) -> tuple[Path, ...]:
-    """The files that files, directories and patterns name, in that order, each once.
+    """Expand files, directories and patterns, in order and without duplicates.
 
-    Raises `ConfigError` for an argument that names nothing; whether a file is a LoRA is not asked here.
+    Whether a file is a LoRA is not checked here.
+
+    Raises:
+        ConfigError: An argument matches nothing.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for argument in arguments:
         try:
             paths = _expand(argument, root)
         except OSError as error:
             raise ConfigError(f"--lora: {argument}: {error.strerror}") from error
         for path in paths:
-            found.setdefault(os.path.realpath(path), path)
-    return tuple(found.values())
+            files.setdefault(os.path.realpath(path), path)
+    return tuple(files.values())
 
 
 def _expand(argument: str, root: Path) -> list[Path]:
@@ -45,9 +48,9 @@ def _expand(argument: str, root: Path) -> list[Path]:
 
 
 def _in_directory(directory: Path) -> list[Path]:
-    found = [path for path in directory.iterdir() if _is_lora(path)]
-    if found:
-        return sorted(found, key=natural)
+    loras = [path for path in directory.iterdir() if _is_lora(path)]
+    if loras:
+        return sorted(loras, key=natural)
     names = sorted(path.name + "/" * path.is_dir() for path in directory.iterdir())
     holds = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     deeper = any(directory.glob(f"*/*{SUFFIX}"))
@@ -60,7 +63,7 @@ def _matching(pattern: str, path: Path) -> list[Path]:
     files = [path for path in found if not path.is_dir()]
     if not files:
         raise ConfigError(f"--lora: no file matches '{pattern}' ({path})")
-    # 'run/*' also meets logs and optimizer states; a pattern for other files only gets their own message.
+    # 'run/*' also matches logs and optimizer states; if nothing else matches, each gets its own error.
     return sorted([path for path in files if _is_lora(path)] or files, key=natural)
 
 
@@ -77,22 +80,22 @@ def _missing(path: Path) -> str:
 
 
 def natural(path: Path) -> list[str | int]:
-    """step-9 before step-10."""
+    """Return a sort key that puts step-9 before step-10."""
     return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"([0-9]+)", str(path)))]
 
 
 def lora_names(paths: Sequence[Path]) -> tuple[str, ...]:
-    """The stem of each file; where stems clash, with as many parent folders as tell them apart."""
+    """Return the stem of each file, with as many parent folders as needed to make it unique."""
     parts = [Path(os.path.abspath(path)).with_suffix("").parts[1:] for path in paths]  # noqa: PTH100  # keeps symlinks
-    names = [own[-1] for own in parts]
+    names = [own_parts[-1] for own_parts in parts]
     for depth in range(2, max(map(len, parts), default=0) + 1):
         clashing = _clashing(names)
-        names = ["-".join(own[-depth:]) if i in clashing else names[i] for i, own in enumerate(parts)]
+        names = ["-".join(p[-depth:]) if i in clashing else names[i] for i, p in enumerate(parts)]
     clashing = _clashing(names)
     return tuple(f"{name}-{i + 1}" if i in clashing else name for i, name in enumerate(names))
 
 
 def _clashing(names: Sequence[str]) -> set[int]:
-    """Compared without case, as some file systems do."""
+    """Return the indices of names that are not unique, ignoring case as some file systems do."""
     counts = Counter(name.casefold() for name in names)
     return {i for i, name in enumerate(names) if counts[name.casefold()] > 1}

@@ -1,9 +1,9 @@
-"""What a file is that is no safetensors file, by its first bytes: people give the wrong one, or half."""
+"""Recognise files that are not safetensors files by their first bytes, to explain common mistakes."""
 
 from __future__ import annotations
 
 _PICKLE = (
-    "is a pickle and could run code: safetensors only; where you trust it, convert it with "
+    "is a pickle and could run code: safetensors only; if you trust it, convert it with "
     "safetensors.torch.save_file(torch.load(OLD, map_location='cpu', weights_only=True), NEW)"
 )
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -29,9 +29,9 @@ _PRINTABLE = frozenset(range(32, 127)) | frozenset(b"\t\r\n")
 
 
 def known_format(head: bytes, suffix: str) -> str | None:
-    """The sentence about a file that starts with these bytes (up to 512), None where it is unknown.
+    """Return a sentence about a file that starts with these bytes (up to 512), or None if it is unknown.
 
-    Only asked of what is no safetensors file: 3 % of those start like a pickle.
+    Call it only for files that are not safetensors files: 3 % of those start like a pickle.
     """
     if not head:
         return "is empty (0 bytes); copy or export it again"
@@ -50,7 +50,7 @@ def known_format(head: bytes, suffix: str) -> str | None:
 
 
 def _message(head: bytes) -> str | None:
-    """What a download wrote in place of the file."""
+    """Recognise an error page that was downloaded instead of the file."""
     text = head.lstrip(b"\xef\xbb\xbf \r\n\t")
     if text[:32].lower().startswith((b"<!doctype html", b"<html", b"<?xml", b"<head", b"<error")):
         return "is a web page, not a LoRA; the download failed (a login page?), download it again"

@@ -1,8 +1,8 @@
-"""The header of a safetensors file, read without torch and without trusting it.
+"""Read the untrusted header of a safetensors file, without torch.
 
 The layout is 8 bytes of length, that many bytes of JSON, then the tensors end to end. Everything here
-is decided from the header alone, in milliseconds, however large the file claims to be. Whatever the
-safetensors library refuses is refused; so is what it accepts and no trainer writes.
+is decided from the header alone, in milliseconds, however large the file claims to be. It refuses all that
+the safetensors library refuses, and also what the library accepts but no trainer writes.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from lora_checks.lora.format import known_format
 from lora_checks.lora.header_json import FLAT, TEXT, Members, Texts, decoded
 
 MAX_FILE = 32_000_000_000  # bytes; a FLUX.1 checkpoint has 24
-# The library allows 100 MB. All of SDXL as a LoHa is 1 MB of header; what makes headers long is
-# `ss_tag_frequency`: 500,000 captioned images made 100 MB (sd-scripts issue 1380).
+# The library allows 100 MB. A LoHa of all SDXL layers has 1 MB of header; long headers come from
+# `ss_tag_frequency`: 500,000 captioned images gave 100 MB (sd-scripts issue 1380).
 MAX_HEADER = 25_000_000  # bytes
-MAX_TENSORS = 20_000  # twice all layers of SDXL in the algorithm with the most tensors a layer
+MAX_TENSORS = 20_000  # twice what all SDXL layers have with the most tensors per layer
 MAX_METADATA = 10_000  # entries; sd-scripts writes about 100
 MAX_ENTRY = 1_000  # bytes that describe one tensor
 MAX_AXES = 8
 
-# Bits of one value.
+# Dtype -> bits per value.
 DTYPES = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "U16": 16, "I16": 16, "F16": 16,
     "BF16": 16, "U32": 32, "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64, "C64": 64, "F4": 4,
@@ -34,6 +34,8 @@ DTYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
+    """A tensor as the header describes it."""
+
     name: str
     dtype: str
     shape: tuple[int, ...]
@@ -43,17 +45,19 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Header:
+    """The parsed header of a safetensors file."""
+
     tensors: Mapping[str, Tensor]
-    metadata: Mapping[str, str]  # each text is decoded when it is asked for
+    metadata: Mapping[str, str]  # decoded on access
 
 
 def shown(name: str) -> str:
-    """A name out of a file, fit for a message: quoted, escaped and not endless."""
+    """Return an untrusted name for use in a message: quoted, escaped and shortened."""
     return ascii(name if len(name) <= 100 else name[:97] + "...")
 
 
 def read_header(file: BinaryIO, size: int, suffix: str) -> Header:
-    """Parse the header of an open file of ``size`` bytes; `LoraFileError` says what is wrong with it."""
+    """Parse the header of an open file of ``size`` bytes. Raises `LoraFileError`."""
     head = file.read(512)
     length = int.from_bytes(head[:8], "little")
     if head[8:9] != b"{" or length > MAX_HEADER:
@@ -83,7 +87,7 @@ def _no_header(head: bytes, length: int, size: int) -> str:
 
 
 def _parse(data: bytes) -> tuple[dict[str, Tensor], Texts]:
-    # Quotation marks inside a text have a backslash; a tensor has ten others, an entry of metadata four.
+    # Unescaped quotation marks: ten per tensor, four per metadata entry.
     if data.count(b'"') - data.count(b'\\"') > 10 * MAX_TENSORS + 4 * MAX_METADATA:
         raise LoraFileError(f"has a header with more entries than any LoRA ({MAX_TENSORS:,} tensors)")
     if data.count(b'"data_offsets"') > MAX_TENSORS:
@@ -133,14 +137,14 @@ def _tensor(name: str, members: Members, start: int) -> Tensor:
         raise LoraFileError(
             f"has a damaged header: tensor {shown(name)} {dtype} {shape} does not fit {end - begin:,} bytes"
         )
-    # Modules are named in printable ASCII; anything else is there to fool the eye or the terminal.
+    # Module names are printable ASCII; anything else is meant to fool people or their terminals.
     if not (name.isascii() and name.isprintable() and name):
         raise LoraFileError(f"has a tensor named {shown(name)}, which no model has; export it again")
     return Tensor(name, dtype, tuple(shape), start + begin, start + end)
 
 
 def _described(name: str, members: Members) -> tuple[Any, Any, Any]:
-    """The three values of a tensor's entry, of any type."""
+    """Return the three values of a tensor's entry, still unchecked."""
     place = members.value(FLAT, MAX_ENTRY)
     try:
         pairs = decoded(members.data, place) if place else ()
@@ -155,11 +159,12 @@ def _described(name: str, members: Members) -> tuple[Any, Any, Any]:
 
 
 def _counts(value: Any) -> bool:
+    """Return whether the value is a list of non-negative 64-bit integers."""
     return isinstance(value, list) and all(type(item) is int and 0 <= item < 2**63 for item in value)
 
 
 def _check_extent(tensors: Mapping[str, Tensor], start: int, size: int) -> None:
-    """The tensors must fill the rest of the file, without gaps and without sharing bytes."""
+    """Check that the tensors fill the rest of the file without gaps or overlaps."""
     end = start
     for tensor in sorted(tensors.values(), key=lambda tensor: (tensor.begin, tensor.end)):
         if tensor.begin != end:

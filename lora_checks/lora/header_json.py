@@ -1,7 +1,7 @@
-"""The JSON of a safetensors header, member by member, without building what it describes.
+"""Parse the JSON of a safetensors header member by member, without building all of its objects.
 
-A header is flat: one object whose values are small objects. Read with `json.loads`, a header of a few MB
-can describe a million objects and take a second and hundreds of MB; here nothing is held but the bytes.
+A header is flat: one object whose values are small objects. With `json.loads`, a malicious header of a few MB
+can create a million objects and take a second and hundreds of MB. This parser holds only the bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from lora_checks.core.errors import LoraFileError
 
 _SPACE = rb"[ \t\n\r]*+"
-# RFC 8259. A surrogate must be one half of a pair: a lone one is no character, and Rust's readers refuse it.
+# RFC 8259. A surrogate must be one half of a pair: a lone one is not a character, and Rust parsers refuse it.
 _TEXT = (
     rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}'
     rb'|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))*+"'
@@ -32,7 +32,7 @@ STEP = 1 << 20  # bytes
 
 
 class Members:
-    """Walks through one header. Every fault is a `LoraFileError` with its place."""
+    """A cursor over one header. Every error is a `LoraFileError` with the byte position."""
 
     def __init__(self, data: bytes) -> None:
         _check_utf8(data)
@@ -40,16 +40,16 @@ class Members:
         self.place = 0
 
     def __iter__(self) -> Iterator[str]:
-        """The names of one object; take the value of each before asking for the next."""
+        """Yield the names of one object; read the value of each before asking for the next."""
         closed = self._take(_OPEN, "{").group(1)
         while not closed:
-            found = self._take(_NAME, f"a name of at most {MAX_NAME:,} bytes", MAX_NAME)
-            name: str = decoded(self.data, slice(*found.span(1)))
+            match = self._take(_NAME, f"a name of at most {MAX_NAME:,} bytes", MAX_NAME)
+            name: str = decoded(self.data, slice(*match.span(1)))
             yield name
             closed = self._take(_NEXT, "a comma or }").group(1) == b"}"
 
     def value(self, pattern: re.Pattern[bytes], longest: int) -> slice | None:
-        """Where the next value is, None where it is another or has more bytes than ``longest``."""
+        """Return the span of the next value; None if it does not match or exceeds ``longest`` bytes."""
         match = pattern.match(self.data, self.place, self.place + longest)
         if match is None:
             return None
@@ -57,6 +57,7 @@ class Members:
         return slice(*match.span())
 
     def end(self) -> None:
+        """Check that nothing but white space follows."""
         self._take(_END, "the end")
 
     def _take(self, pattern: re.Pattern[bytes], what: str, longest: int = sys.maxsize) -> re.Match[bytes]:
@@ -73,7 +74,7 @@ class Members:
 
 
 class Texts(Mapping[str, str]):
-    """Texts by name, decoded when asked for: the tags of a large training set are many MB."""
+    """Texts by name, decoded on access: the tags of a large training set take many MB."""
 
     def __init__(self, data: bytes, places: Mapping[str, slice]) -> None:
         self._data, self._places = data, places
@@ -90,7 +91,7 @@ class Texts(Mapping[str, str]):
 
 
 def decoded(data: bytes, place: slice) -> Any:
-    """The value there. Raises ValueError; an object becomes a tuple of its pairs, so that none is lost."""
+    """Decode one value. An object becomes a tuple of pairs, which keeps repeated keys. Raises ValueError."""
     text = str(memoryview(data)[place], "utf-8")
     return text[1:-1] if text[0] == '"' and "\\" not in text else _DECODER.decode(text)
 
@@ -107,7 +108,7 @@ _DECODER = JSONDecoder(object_pairs_hook=tuple, parse_int=_whole, parse_constant
 
 
 def _check_utf8(data: bytes) -> None:
-    """In steps: decoded at once, one emoji makes four bytes of every letter."""
+    """Check the encoding in chunks: decoded at once, a single emoji makes every character take four bytes."""
     if data.isascii():
         return
     decoder = codecs.getincrementaldecoder("utf-8")()

@@ -1,4 +1,4 @@
-"""What ``python -m lora_checks inspect`` says of each file, as a record and as JSON."""
+"""The result of ``python -m lora_checks inspect`` for each file, as a record and as JSON."""
 
 from __future__ import annotations
 
@@ -23,23 +23,25 @@ _BLOCK = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """A file and what it is, or why it cannot be gated."""
+    """An inspected file: its `Lora`, or the reason why it cannot be gated."""
 
     path: Path
-    size: int  # bytes; 0 where there is none
+    size: int  # bytes; 0 if there is no file
     lora: Lora | None = None
     norms: Mapping[str, float] = field(default_factory=dict)  # layer -> norm of what it adds
     error: str = ""
 
     @property
     def norm(self) -> float:
+        """Norm of everything that the LoRA adds."""
         return math.hypot(*self.norms.values())
 
 
 def inspect_all(arguments: Sequence[str], root: Path) -> list[Inspected]:
-    """Every file that the arguments name; a bad one does not stop the others.
+    """Inspect every file that the arguments name; a bad file does not stop the others.
 
-    Raises `ConfigError` for an argument that names nothing.
+    Raises:
+        ConfigError: An argument matches no file.
     """
     try:
         paths = find_loras(arguments, root)
@@ -58,13 +60,13 @@ def _inspected(path: Path, name: str) -> Inspected:
 
 
 def block_of(layer: LoraLayer) -> str:
-    """The block of the base that a layer is in, "" for layers outside the blocks."""
+    """Return the block of the base that contains a layer, or "" if it is outside the blocks."""
     match = _BLOCK.match(layer.targets[0])
     return match.group() if match else ""
 
 
 def block_norms(found: Inspected) -> dict[tuple[str, str], float]:
-    """(component, block) -> norm of all that is added there, in the order of the model."""
+    """Return the norm of all changes in each (component, block), in model order."""
     squares: dict[tuple[str, str], float] = defaultdict(float)
     for layer in found.lora.layers if found.lora else ():
         squares[layer.component, block_of(layer)] += found.norms[layer.name] ** 2
@@ -79,7 +81,8 @@ def _model_order(key: tuple[str, str]) -> tuple[str, int, str, int]:
 
 
 def as_json(found: Sequence[Inspected]) -> dict[str, Any]:
-    return {"files": [_entry(one) for one in found]}
+    """Return the results as a JSON object."""
+    return {"files": [_entry(inspected) for inspected in found]}
 
 
 def _entry(found: Inspected) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What `inspect` prints for people: a block for one file, a line each for many."""
+"""The output of `inspect` for people: a block for each file, or a table with a line for each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _MAX_NAME = 40  # characters of a file's name in the table
 
 
 def blocks(found: Sequence[Inspected]) -> str:
-    return "\n\n".join("\n".join(_block(one)) for one in found)
+    """Return a block of text for each file."""
+    return "\n\n".join("\n".join(_block(inspected)) for inspected in found)
 
 
 def _block(found: Inspected) -> Iterator[str]:
@@ -45,7 +46,7 @@ def _rows(found: Inspected, lora: Lora) -> Iterator[tuple[str, str]]:
 
 
 def _norms(found: Inspected) -> Iterator[tuple[str, str]]:
-    """One line for each row of blocks: "unet down_blocks  0.81 0.42"."""
+    """Yield a line for each row of blocks: "unet down_blocks  0.81 0.42"."""
     yield "change", f"{number(found.norm)} in all (Frobenius norm of what is added at strength 1)"
     rows = groupby(block_norms(found).items(), lambda item: (item[0][0], _row(item[0][1])))
     for (component, row), items in rows:
@@ -60,7 +61,7 @@ def _row(block: str) -> str:
 
 
 def _histogram(values: Iterable[float | None]) -> str:
-    """ "4 (100 layers), 8 (6)": the most frequent first."""
+    """Count the values, the most frequent first: "4 (100), 8 (6)"."""
     groups = sorted(Counter(values).items(), key=lambda group: (-group[1], group[0] or 0))
     texts = [f"{'none' if value is None else f'{value:g}'} ({layers})" for value, layers in groups]
     more = f" and {len(texts) - _MAX_GROUPS} more" if len(texts) > _MAX_GROUPS else ""
@@ -72,12 +73,12 @@ def _size(size: int) -> str:
 
 
 def table(found: Sequence[Inspected]) -> str:
-    """A line for each file, bad ones after them."""
-    good = [(one, one.lora) for one in found if one.lora is not None]
+    """Return a table with a line for each file, and the errors of bad files below it."""
+    good = [(inspected, inspected.lora) for inspected in found if inspected.lora is not None]
     rows = [("file", "kind", "rank", "alpha/rank", "layers", "steps", "change", ""), *map(_line, good)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     lines = ["  ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in rows] if good else []
-    return "\n".join(lines + [f"error: {printable(one.error)}" for one in found if one.lora is None])
+    return "\n".join(lines + [f"error: {printable(bad.error)}" for bad in found if bad.lora is None])
 
 
 def _line(item: tuple[Inspected, Lora]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What the tensor names and shapes of a LoRA file mean: layers with their place on the base."""
+"""Group the tensors of a LoRA file into layers and find the place of each on the base."""
 
 from __future__ import annotations
 
@@ -18,26 +18,31 @@ from lora_checks.lora.spelling import Spelt, adapter_in, split_part, split_prefi
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer as the header describes it; its numbers are not read yet."""
+    """One layer as the header describes it, before its values are read."""
 
     name: str
     kind: str
     place: Place
     parts: Mapping[str, Tensor]
     anatomy: Anatomy
-    path: str  # inside its component, dotted as far as the file spells it so; what PEFT's patterns match
+    path: str  # inside its component, with the file's dots; PEFT's patterns match against it
 
     @property
     def swapped(self) -> bool:
-        """Whether diffusers has the halves of the rows in the other order."""
+        """Whether diffusers stores the two halves of the rows in the opposite order."""
         pair = self.anatomy.rows == 2 * self.anatomy.columns
         return self.place.swapped or (self.place.swapped_if_pair and pair)
 
 
 def layers_of(tensors: Mapping[str, Tensor], flux: bool = False) -> tuple[Layer, ...]:
-    """The file's layers; `LoraFileError` unless every tensor has its place.
+    """Return the layers of a file.
 
-    ``flux``: the metadata says that the base is FLUX, whose second text encoder is the T5.
+    Args:
+        tensors: The tensors of the header, by name.
+        flux: Whether the metadata names FLUX as the base, whose second text encoder is the T5.
+
+    Raises:
+        LoraFileError: A tensor belongs to no layer, or a layer has no place on any base.
     """
     if not tensors:
         raise LoraFileError("holds no tensors")
@@ -53,15 +58,15 @@ def layers_of(tensors: Mapping[str, Tensor], flux: bool = False) -> tuple[Layer,
 
 
 def kinds_of(layers: Iterable[Layer]) -> str:
-    """How the names are spelt, the most frequent spelling first: "kohya", "diffusers + kohya"."""
+    """Return the naming schemes in use, the most frequent first: "kohya", "diffusers + kohya"."""
     counts = Counter(layer.kind for layer in layers)
-    if "OneTrainer" in counts:  # whose text encoders are spelt as kohya spells them
+    if "OneTrainer" in counts:  # its text encoders have kohya's names
         del counts["kohya"]
     return " + ".join(kind for kind, _ in counts.most_common() if kind) or "original names"
 
 
 def _grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Layer name -> part -> tensor."""
+    """Group tensors by layer: layer name -> part -> tensor."""
     split = {name: split_part(name, tensors) for name in tensors}
     if all(found is None or found[1] == "alpha" for found in split.values()):
         raise no_lora(tensors)
@@ -104,13 +109,13 @@ def _layer(name: str, parts: Mapping[str, Tensor]) -> Layer:
 
 
 def _otherwise(spelt: Spelt) -> Place | None:
-    """kohya's scripts call everything that is no text encoder ``lora_unet``."""
+    """Fall back to the UNet: kohya's scripts call everything but text encoders ``lora_unet``."""
     flat = spelt.module.replace(".", "_")
     return Place("unet", (flat,)) if spelt.kind == "kohya" and not spelt.component else None
 
 
 def _kind(kind: str, module: str, found: Place | None) -> str:
-    """ "" for names that FLUX and SD3 share: the other layers tell."""
+    """Return the naming scheme of a layer; "" for names that FLUX and SD3 share."""
     original = found.original if found else ""
     if original == "FLUX" and not kind.startswith(("kohya", "LyCORIS")):
         if "_blocks." in module and ".processor." in module:
@@ -127,7 +132,7 @@ def _is_flux(layer: Layer) -> bool:
 
 
 def _with_t5(layer: Layer, component: str) -> Layer:
-    """The T5 is FLUX's second and SD3's third text encoder; kohya and ComfyUI call both by one name."""
+    """Name the T5's component: FLUX's second and SD3's third text encoder share one name in files."""
     if layer.place.component != "T5":
         return layer
     return replace(layer, place=replace(layer.place, component=component))

@@ -1,8 +1,8 @@
-"""A module's name as trainers spell it -> component and module names of diffusers, with "_" for ".".
+"""Translate a trainer's module name into diffusers' component and module names, with "_" for ".".
 
-kohya flattens names, so they cannot be turned back into dotted ones without the base; hence the base's own
-names are flattened to compare. Original names of the checkpoints (LDM, BFL, SD3) are translated by the tables
-of `lora_names_unet` and `lora_names_transformer`.
+kohya flattens names, and only the base can tell which underscores were dots, so the base's names are
+flattened to compare them. `names_unet` and `names_transformer` translate the names of the original checkpoints (LDM,
+BFL, SD3).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from lora_checks.lora.names_transformer import transformer_module
 from lora_checks.lora.names_unet import unet_module
 from lora_checks.lora.place import Place
 
-# How diffusers' own modules start (models/unets/unet_2d_condition.py, transformers/transformer_flux.py,
-# transformers/transformer_sd3.py); asked where nothing but the name tells the component.
+# Prefixes of diffusers' modules (models/unets/unet_2d_condition.py, transformers/transformer_flux.py,
+# transformers/transformer_sd3.py), used if only the name tells the component.
 _UNET = (
     "down_blocks_", "mid_block_", "up_blocks_", "conv_in", "conv_out", "conv_norm_out",
     "time_embedding_", "add_embedding_",
@@ -26,7 +26,7 @@ _OLD_ATTENTION = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out"
 
 
 def place(module: str, component: str) -> Place | None:
-    """Where a layer goes, or None where neither the prefix nor the name tells it (``component`` is "")."""
+    """Return the place of a layer; None if neither prefix (``component`` is "") nor name tells it."""
     flat = module.replace(".", "_")
     if component == "T5" or component.startswith("text_encoder"):
         return Place(component, (_text_module(flat),))
@@ -34,7 +34,7 @@ def place(module: str, component: str) -> Place | None:
     if original:
         return original
     flat = flat.replace("_processor_", "_")  # diffusers' old attention processors
-    if flat.endswith("_to_out"):  # their spelling of the first of two modules
+    if flat.endswith("_to_out"):  # in their names, the first of two modules has no index
         flat += "_0"
     component = component or _component(flat)
     return Place(component, (flat,)) if component else None
@@ -47,7 +47,7 @@ def _component(flat: str) -> str:
 
 
 def _text_module(flat: str) -> str:
-    """transformers versions differ on whether a CLIP's modules stand under ``text_model``."""
+    """Normalise a text encoder's module name; transformers versions differ in a leading ``text_model``."""
     flat = flat.removeprefix("text_model_")
     head, separator, last = flat.rpartition("_self_attn_")
     return head + separator + _OLD_ATTENTION.get(last, last)

@@ -1,11 +1,11 @@
-"""Module names of the original FLUX.1 (BFL, XLabs) and SD3 transformers -> diffusers'.
+"""Translate module names of the original FLUX.1 (BFL, XLabs) and SD3 transformers to diffusers'.
 
-FLUX after diffusers' loaders/lora_conversion_utils.py (_convert_kohya_flux_lora_to_diffusers,
-_convert_xlabs_flux_lora_to_diffusers, _convert_bfl_flux_control_lora_to_diffusers), SD3 after its
-loaders/single_file_utils.py (convert_sd3_transformer_checkpoint_to_diffusers); both as kohya's sd-scripts
-names them (library/flux_models.py, library/sd3_models.py).
+FLUX follows diffusers' loaders/lora_conversion_utils.py (_convert_kohya_flux_lora_to_diffusers,
+_convert_xlabs_flux_lora_to_diffusers, _convert_bfl_flux_control_lora_to_diffusers), SD3 its
+loaders/single_file_utils.py (convert_sd3_transformer_checkpoint_to_diffusers); both with the names of
+kohya's sd-scripts (library/flux_models.py, library/sd3_models.py).
 
-Where the original keeps one weight and diffusers several, the targets stand in the order of its rows.
+Where diffusers splits one original weight into several, the targets are in the order of its rows.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ _SINGLE = {
 
 
 def transformer_module(flat: str) -> Place | None:
-    """None for a name that is of neither original transformer."""
+    """Return the place of a module; None if neither original transformer has that name."""
     if flat in _SINGLE:
         family, target = _SINGLE[flat]
         # diffusers' `swap_scale_shift`: the original has the shift first, AdaLayerNormContinuous the scale
@@ -95,6 +95,6 @@ def transformer_module(flat: str) -> Place | None:
     if rest not in table:
         return None
     targets = tuple(f"{head}_{number}_{target}" for target in table[rest])
-    # The last SD3 block ends its context there, with a shift and a scale alone: swapped likewise.
+    # In the last SD3 block this layer gives only a shift and a scale, which are swapped as well.
     pair = rest == "context_block_adaLN_modulation_1"
     return Place("transformer", targets, swapped_if_pair=pair, original=family)

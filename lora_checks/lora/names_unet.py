@@ -1,8 +1,8 @@
-"""Module names of the original (LDM, sgm) UNet -> diffusers'.
+"""Translate module names of the original (LDM, sgm) UNet to diffusers'.
 
-After diffusers' loaders/single_file_utils.py (convert_ldm_unet_checkpoint, DIFFUSERS_TO_LDM_MAPPING) and
+Follows diffusers' loaders/single_file_utils.py (convert_ldm_unet_checkpoint, DIFFUSERS_TO_LDM_MAPPING) and
 kohya's sd-scripts, library/sdxl_original_unet.py, on which its SDXL LoRAs are trained. Every Stable Diffusion
-with these names has two layers in a block, so the numbers need no configuration.
+model with these names has two layers per block, so no configuration is needed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 
 from lora_checks.lora.place import Place
 
-_LAYERS = 2  # of a block, `layers_per_block`
+_LAYERS = 2  # per block, `layers_per_block`
 _SINGLE = {
     "time_embed_0": "time_embedding_linear_1",
     "time_embed_2": "time_embedding_linear_2",
@@ -33,7 +33,7 @@ _BLOCK = re.compile(r"(input_blocks|output_blocks)_(\d{1,3})_(\d)_(.+)|middle_bl
 
 
 def unet_module(flat: str) -> Place | None:
-    """None for a name that is not of the original UNet."""
+    """Return the place of a module; None if the original UNet has no such name."""
     target = _SINGLE.get(flat) or _in_block(flat)
     return Place("unet", (target,), original="LDM") if target else None
 
@@ -55,7 +55,7 @@ def _in_block(flat: str) -> str | None:
 
 
 def _inner(head: str, part: int, layer: int, rest: str) -> str | None:
-    """``part`` 0 is a residual block, 1 a transformer."""
+    """Translate a name inside a block; ``part`` 0 is a residual block, 1 a transformer."""
     if part == 1:
         return f"{head}_attentions_{layer}_{rest}"
     return f"{head}_resnets_{layer}_{_RESNET[rest]}" if part == 0 and rest in _RESNET else None

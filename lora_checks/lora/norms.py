@@ -1,8 +1,8 @@
-"""How much a LoRA changes each weight: the Frobenius norm of what it adds, mostly without building that.
+"""Compute the Frobenius norm of the change to each weight, mostly without building the change.
 
 With W = s B A of rank r, |W|^2 = s^2 sum((B'B) * (A A')): two r x r matrices. A Kronecker product's norm is
-the product of its factors'. Only a LoHa is built, some rows at a time. Magnitudes (DoRA) are left out: what
-they add depends on the base.
+the product of its factors'. Only a LoHa is built, some rows at a time. Magnitudes (DoRA) are ignored, because
+their effect depends on the base.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     Matrix = NDArray[Any]  # float64
     Read = Callable[[str], Matrix]  # part -> its tensor
 
-_VALUES = 1 << 20  # of a LoHa that are built at a time: 8 MB
+_VALUES = 1 << 20  # of a LoHa built at a time: 8 MB
 
 
 def norms_of(lora: Lora, tensors: Mapping[str, Tensor]) -> dict[str, float]:
-    """Layer name -> norm of what it adds at strength 1. Reads the file again; raises `LoraFileError`."""
+    """Read the file again and return each norm at strength 1, by layer. Raises `LoraFileError`."""
     try:
         with open_regular(lora.path) as file:
             return {layer.name: _norm(file, tensors, layer) for layer in lora.layers}
@@ -45,7 +45,7 @@ def _norm(file: BinaryIO, tensors: Mapping[str, Tensor], layer: LoraLayer) -> fl
 
 
 def _array(file: BinaryIO, tensor: Tensor) -> Matrix:
-    """As float64, so that no square overflows."""
+    """Read a tensor as float64, so that no square overflows."""
     import numpy as np
 
     file.seek(tensor.begin)
@@ -67,7 +67,7 @@ def _lora(parts: Mapping[str, str], read: Read) -> float:
     a, b = inner @ inner.T, outer.T @ outer
     if "mid" not in parts:
         return float((a * b).sum())
-    mid = read("mid")  # (rank, rank, kernel...): one small matrix for each place of the kernel
+    mid = read("mid")  # (rank, rank, kernel...): one small matrix per kernel position
     cores = mid.reshape(*mid.shape[:2], -1).transpose(2, 0, 1)
     return float((cores * (b @ cores @ a)).sum())
 

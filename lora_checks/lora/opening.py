@@ -1,6 +1,6 @@
-"""A path -> an open regular file, or one sentence on what else lies there.
+"""Open a path that must be a regular file, or explain what else it is.
 
-A link to a regular file is followed: it is how the hub's cache and "latest" checkpoints are kept.
+Links to regular files are followed: the hub's cache and "latest" checkpoints use them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _KINDS = {
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open for reading, in binary; the sentence of a `LoraFileError` continues after the path.
+    """Open a regular file for binary reading. A `LoraFileError` has a sentence that continues after the path.
 
-    The path is looked at before it is opened, because to open a pipe waits for a writer and to open a
-    device can do anything; and the open file again, because the path may have been exchanged meanwhile.
+    The path is checked before it is opened, because opening a pipe waits for a writer and opening a device
+    can have side effects. The open file is checked again, because the path may have been replaced since.
     """
     try:
         _check(path, path.stat())
@@ -46,7 +46,7 @@ def open_regular(path: Path) -> BufferedReader:
 
 @functools.cache
 def refused_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a refused file, for the record; "" where none can be had in a few seconds."""
+    """Return the SHA-256 (hex) of a refused file, for the record; "" if unreadable or too large."""
     try:
         with open_regular(path) as file:
             if os.fstat(file.fileno()).st_size > MAX_HASHED:
@@ -56,8 +56,8 @@ def refused_sha256(path: Path) -> str:
         return ""
 
 
-def _check(path: Path, found: os.stat_result) -> None:
-    kind = stat.S_IFMT(found.st_mode)
+def _check(path: Path, status: os.stat_result) -> None:
+    kind = stat.S_IFMT(status.st_mode)
     if kind != stat.S_IFREG:
         what = _KINDS.get(kind, "something else")
         link = "is a link to" if path.is_symlink() else "is"

@@ -1,8 +1,8 @@
-"""Alphas that stand in a file's metadata where no loader reads them, and that the layers do not have.
+"""Warn about alphas in the metadata that no loader reads and that differ from those of the layers.
 
-sd-scripts' and LyCORIS' ``ss_network_alpha`` is a record of the training; what counts are the alpha tensors.
-finetrainers writes PEFT's settings one by one, other trainers a whole configuration as JSON. None of it
-changes a strength here, as it changes none in diffusers, ComfyUI or sd-scripts; that it differs is told.
+``ss_network_alpha`` of sd-scripts and LyCORIS only documents the training; the alpha tensors are what counts.
+finetrainers writes PEFT's settings one by one, other trainers a whole configuration as JSON. Like diffusers,
+ComfyUI and sd-scripts, this package applies none of these, but it reports the difference.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _IN_ARGS = re.compile(rf'"\w*alphas?"\s*:\s*{_NUMBER}', re.IGNORECASE)  # conv_a
 def other_alphas(
     metadata: Mapping[str, str], layers: Sequence[Layer], strengths: Mapping[str, Strength]
 ) -> Iterator[str]:
-    """One sentence for each place whose alpha is not that of the layers."""
+    """Yield a sentence for each metadata entry whose alpha differs from that of the layers."""
     ranked = [layer for layer in layers if layer.anatomy.rank]
-    args = {float(found) for found in _IN_ARGS.findall(metadata.get("ss_network_args", "")[:MAX_ADAPTER])}
+    args = {float(text) for text in _IN_ARGS.findall(metadata.get("ss_network_args", "")[:MAX_ADAPTER])}
     for place, alpha in _stated(metadata):
         odd = [layer for layer in ranked if not _agrees(layer, strengths[layer.name], {alpha, *args})]
         if odd:
@@ -52,11 +52,11 @@ def _stated(metadata: Mapping[str, str]) -> Iterator[tuple[str, float]]:
 
 
 def _agrees(layer: Layer, strength: Strength, alphas: set[float]) -> bool:
-    """LyCORIS' ``rs_lora`` saves alpha * sqrt(rank) (modules/locon.py)."""
+    """Return whether the layer has one of ``alphas``, or one times sqrt(rank) as LyCORIS' ``rs_lora`` saves."""
     rank = layer.anatomy.rank or 1
     have = float(rank) if strength.alpha is None else strength.alpha
     return any(
-        math.isclose(have, wanted * factor, rel_tol=2e-3)  # an alpha may stand in float16 or bfloat16
+        math.isclose(have, wanted * factor, rel_tol=2e-3)  # an alpha may be float16 or bfloat16
         for wanted in alphas
         for factor in (1.0, math.sqrt(rank))
     )

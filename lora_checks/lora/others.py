@@ -1,4 +1,4 @@
-"""Safetensors files that are no LoRA of an image model, or one in another form: what each is called."""
+"""Recognise safetensors files that are not LoRAs of an image model, or LoRAs in an unsupported form."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _PARTS = {
 
 
 def other_kind(tensors: _Tensors) -> str | None:
-    """What the file is, as the sentence that refuses it; None for a LoRA and for what is unknown."""
+    """Return a sentence that says what the file is and refuses it; None for LoRAs and unknown files."""
     checks: tuple[Callable[[_Tensors], str | None], ...] = (
         _cloneofsimo,
         _bundled,
@@ -77,7 +77,7 @@ def _cloneofsimo(tensors: _Tensors) -> str | None:
 
 
 def _bundled(tensors: _Tensors) -> str | None:
-    """kohya's and OneTrainer's LoRAs bundle the embeddings of pivotal tuning with the layers."""
+    """Recognise LoRAs of kohya and OneTrainer that bundle the embeddings of pivotal tuning."""
     name = next((name for name in tensors if name.startswith("bundle_emb.")), None)
     if name is None:
         return None
@@ -88,7 +88,7 @@ def _bundled(tensors: _Tensors) -> str | None:
 
 
 def _embedding(tensors: _Tensors) -> str | None:
-    """One vector or a few for a token, alone in the file or beside a LoRA's layers."""
+    """Recognise embeddings: a few vectors per token, alone in the file or next to a LoRA's layers."""
     rows = [name for name in tensors if _EMBEDDINGS.fullmatch(name) or _TOKEN.fullmatch(name)]
     if not rows and len(tensors) == 1 and all(_is_vector(tensor) for tensor in tensors.values()):
         rows = [name for name in tensors if "." not in name]  # diffusers' learned_embeds: {token: vector}
@@ -108,7 +108,7 @@ def _is_vector(tensor: Tensor) -> bool:
 
 
 def _control(tensors: _Tensors) -> str | None:
-    """BFL's depth and canny LoRAs, and those that diffusers' train_control_lora_flux.py makes."""
+    """Recognise BFL's depth and canny LoRAs, and those of diffusers' train_control_lora_flux.py."""
     if not any("lora_" in name for name in tensors):
         return None
     name = _first(tensors, _CONTROL_NORM)
@@ -156,7 +156,7 @@ def _trailing(tensors: _Tensors) -> str | None:
 
 
 def embeddings_beside(path: Path) -> list[str]:
-    """The file that pivotal tuning keeps the trained tokens in, as diffusers' advanced scripts name it."""
+    """Warn about a file of trained embeddings in the same folder, as diffusers' advanced scripts name it."""
     names = (f"{path.stem}_emb.safetensors", "learned_embeds.safetensors")
     return [
         f"{name} lies beside it: a trained embedding, which is not loaded, so that its token means nothing"

@@ -1,4 +1,4 @@
-"""Where a layer of a LoRA goes on the base."""
+"""The place of a LoRA layer on the base."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Place:
+    """The modules of the base that one layer changes."""
+
     component: str  # "unet", "transformer", "text_encoder", ...; "T5" until the family is known
     targets: tuple[str, ...]  # as in `records.LoraLayer`
-    swapped: bool = False  # the halves of the rows stand in the other order in diffusers
-    swapped_if_pair: bool = False  # ... but only where the rows are two times the columns
-    original: str = ""  # family whose original names these are: "LDM", "FLUX", "SD3"
+    swapped: bool = False  # diffusers stores the two halves of the rows in the opposite order
+    swapped_if_pair: bool = False  # ... but only if there are twice as many rows as columns
+    original: str = ""  # model whose original names the layer uses: "LDM", "FLUX", "SD3"

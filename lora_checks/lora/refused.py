@@ -1,4 +1,4 @@
-"""What is read but applied nowhere, and files that are no LoRA at all: refused by name."""
+"""Errors for algorithms that cannot be applied here and for files that are not LoRAs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lora_checks.core.errors import LoraFileError
 from lora_checks.lora.header import Tensor, shown
 
-# Algorithm -> what it is and why it is not applied. Without its row an algorithm is read like any other.
+# Algorithm -> what it is and why it is not applied.
 REFUSED: Mapping[str, str] = {
     "norm": "a difference of a normalisation layer, which is no matrix",
     "oft": "an OFT layer, which rotates the base's weight instead of adding to it",
@@ -31,6 +31,7 @@ _CHECKPOINT = (
 
 
 def check_algorithm(algorithm: str, layer: str) -> None:
+    """Raise `LoraFileError` if the algorithm cannot be applied here."""
     if algorithm in REFUSED:
         raise LoraFileError(
             f"holds {REFUSED[algorithm]} ({shown(layer)}); it cannot be applied here: "
@@ -39,6 +40,7 @@ def check_algorithm(algorithm: str, layer: str) -> None:
 
 
 def check_peft(layer: str) -> None:
+    """Raise `LoraFileError` for a PEFT adapter, whose alpha is in another file."""
     raise LoraFileError(
         f"is a PEFT adapter ({shown(layer)}) whose alpha stands in adapter_config.json and not in the file: "
         "load it with PEFT and save it with diffusers' save_lora_weights"
@@ -46,12 +48,12 @@ def check_peft(layer: str) -> None:
 
 
 def unknown_name(name: str) -> LoraFileError:
-    """For a tensor of no known ending in a file that has LoRA layers."""
+    """Return the error for a tensor with an unknown ending in a file that has LoRA layers."""
     return LoraFileError(f"holds tensor {shown(name)}, which is no part of any known kind of LoRA")
 
 
 def no_lora(tensors: Mapping[str, Tensor]) -> LoraFileError:
-    """For a file none of whose tensors belongs to a LoRA layer."""
+    """Return the error for a file without any LoRA layer."""
     sample = shown(next(iter(tensors)))
     if any(name.startswith(_CHECKPOINT) and "lora" not in name.lower() for name in tensors):
         return LoraFileError(f"is a full checkpoint ({len(tensors)} tensors such as {sample}), not a LoRA")

@@ -1,12 +1,12 @@
-"""How strongly each layer counts, as the file states it: alpha tensors and PEFT's configuration.
+"""Determine each layer's scaling from alpha tensors and PEFT's configuration.
 
-- An alpha tensor (kohya, LyCORIS, OneTrainer): alpha / rank of that layer. LyCORIS' ``rs_lora`` is no
-  exception: it saves alpha * sqrt(rank) (modules/locon.py), so alpha / rank is what it trained at.
+- An alpha tensor (kohya, LyCORIS, OneTrainer): alpha / rank of that layer. This also holds for
+  LyCORIS' ``rs_lora``: it saves alpha * sqrt(rank) (modules/locon.py), so alpha / rank is its training scale.
 - ``lora_adapter_metadata`` (diffusers): alpha / rank, or alpha / sqrt(rank) with ``use_rslora``, by PEFT's
   rules for its patterns (utils/other.py, get_pattern_key).
-- Neither: 1, which is the convention of diffusers' loader and of kohya's (alpha = rank).
+- Neither: 1, as in the loaders of diffusers and kohya (alpha = rank).
 - A LoKr of two whole factors has no rank: 1, whatever its alpha tensor says (LyCORIS modules/lokr.py). It may
-  say anything: ai-toolkit's default is 9999999999 (toolkit/config_modules.py), which is infinite in float16.
+  hold anything: ai-toolkit's default is 9999999999 (toolkit/config_modules.py), which is infinite in float16.
 """
 
 from __future__ import annotations
@@ -20,19 +20,21 @@ from lora_checks.lora.adapters import ADAPTER_METADATA, Adapter
 from lora_checks.lora.header import shown
 from lora_checks.lora.layers import Layer
 
-MAX_SCALING = 10_000.0  # no training gets there: sd-scripts' and PEFT's defaults are 1/32 to 2
+MAX_SCALING = 10_000.0  # far beyond any training: the defaults of sd-scripts and PEFT are 1/32 to 2
 
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    alpha: float | None  # None where the file states none
+    """The alpha and scaling of a layer."""
+
+    alpha: float | None  # None if the file states none
     scaling: float
 
 
 def strengths_of(
     layers: Iterable[Layer], alphas: Mapping[str, float], adapters: Mapping[str, Adapter]
 ) -> dict[str, Strength]:
-    """Layer name -> strength. ``alphas``: layer name -> the number in its alpha tensor."""
+    """Return the strength of each layer. ``alphas``: layer name -> value of its alpha tensor."""
     return {
         layer.name: _strength(layer, alphas.get(layer.name), adapters.get(layer.place.component))
         for layer in layers
@@ -46,11 +48,13 @@ def _strength(layer: Layer, alpha: float | None, adapter: Adapter | None) -> Str
     root = False
     if adapter is not None:
         _check_rank(layer, adapter)
-        said = _first(adapter.alphas.find(layer.path), adapter.alpha)
-        if alpha is not None and said is not None and said != alpha:
-            raise LoraFileError(f"states two alphas for {shown(layer.name)}: {alpha:g}, in metadata {said:g}")
-        if alpha is None and said is not None:
-            alpha, root, where = said, adapter.rslora, f"{layer.name} ({ADAPTER_METADATA})"
+        stated = _first(adapter.alphas.find(layer.path), adapter.alpha)
+        if alpha is not None and stated is not None and stated != alpha:
+            raise LoraFileError(
+                f"states two alphas for {shown(layer.name)}: {alpha:g}, in metadata {stated:g}"
+            )
+        if alpha is None and stated is not None:
+            alpha, root, where = stated, adapter.rslora, f"{layer.name} ({ADAPTER_METADATA})"
             rank = rank or adapter.rank  # PEFT divides a LoKr of two whole factors by the configured rank
     if alpha is None:
         return Strength(None, 1.0)
@@ -68,10 +72,10 @@ def _strength(layer: Layer, alpha: float | None, adapter: Adapter | None) -> Str
 
 
 def _check_rank(layer: Layer, adapter: Adapter) -> None:
-    said = _first(adapter.ranks.find(layer.path), adapter.rank)
-    if said is not None and layer.anatomy.rank is not None and said != layer.anatomy.rank:
+    stated = _first(adapter.ranks.find(layer.path), adapter.rank)
+    if stated is not None and layer.anatomy.rank is not None and stated != layer.anatomy.rank:
         raise LoraFileError(
-            f"contradicts itself: {ADAPTER_METADATA} says rank {said:g} for {shown(layer.name)}, "
+            f"contradicts itself: {ADAPTER_METADATA} says rank {stated:g} for {shown(layer.name)}, "
             f"whose matrices have rank {layer.anatomy.rank}"
         )
 

@@ -1,8 +1,8 @@
-"""How trainers spell the name of a tensor: a prefix, a module of the base, an ending that says which part.
+"""Split tensor names into a prefix, a module of the base and an ending that names the part.
 
-Endings after PEFT (tuners/*/layer.py), diffusers (utils/state_dict_utils.py), kohya's sd-scripts
+The endings are those of PEFT (tuners/*/layer.py), diffusers (utils/state_dict_utils.py), kohya's sd-scripts
 (networks/lora.py, oft.py), LyCORIS 4.1 (modules/*.py, `weight_list`), ai-toolkit (toolkit/models/DoRA.py) and
-XLabs (x-flux, src/flux/modules/layers.py). Prefixes also after ComfyUI (comfy/lora.py) and OneTrainer.
+XLabs (x-flux, src/flux/modules/layers.py). Some prefixes are from ComfyUI (comfy/lora.py) and OneTrainer.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ _ENDINGS = {
     **{f".{part}.weight": part for part in ("a1", "a2", "b1", "b2", "bm", "q_layer", "p_layer", "oft_R")},
     **{f".{part}": part for part in ("lambda_layer", "on_input")},
 }  # fmt: skip
-# The old attention processors of diffusers ("to_q_lora.down.weight") and XLabs, who counts image and text.
+# The old attention processors of diffusers ("to_q_lora.down.weight") and XLabs, which numbers image and text.
 _OLD = re.compile(r"(.+?)_lora([12]?)\.(down|up)\.weight")
 
-# PEFT's own names of parameters have the adapter's name in them ("lora_A.default.weight"), which it takes out
-# when it saves; a `state_dict` that was saved as it is still has it.
+# PEFT's parameter names contain the adapter's name ("lora_A.default.weight"). PEFT removes it on saving;
+# a raw `state_dict` still has it.
 _WITH_ADAPTER = re.compile(
     r"(?P<head>.+\.(?:lora_[AB]|lora_magnitude_vector|hada_\w+|lokr_\w+))\.(?P<adapter>[^.]+)(?P<tail>\.weight|\.bias)?"
 )
 
-# Prefix -> kind and component; where the component is "", the module's own name tells it.
+# Prefix -> kind and component; if the component is "", the module's name tells it.
 _PREFIXES = {
     "unet.": ("diffusers", "unet"),
     "transformer.": ("diffusers", "transformer"),
@@ -72,17 +72,17 @@ _PREFIX = re.compile("|".join(map(re.escape, _PREFIXES)))
 
 @dataclass(frozen=True, slots=True)
 class Spelt:
-    """One layer's name, taken apart."""
+    """The parts of a layer's name."""
 
-    kind: str  # "" where there is no prefix
-    component: str  # "" where only the module can tell; "T5" is an encoder whose number depends on the family
-    module: str  # the rest, as the file spells it
+    kind: str  # "" without a prefix
+    component: str  # "" if only the module tells; "T5": its number depends on the family
+    module: str  # the rest, as spelt in the file
 
 
 def split_part(name: str, names: Mapping[str, object]) -> tuple[str, str] | None:
-    """A tensor's name -> layer and part; None for a name that no trainer writes."""
-    if found := _by_ending(name):
-        return found
+    """Split a tensor's name into layer and part; None for a name that no trainer writes."""
+    if split := _by_ending(name):
+        return split
     if left := _WITH_ADAPTER.fullmatch(name):
         return _by_ending(f"{left['head']}{left['tail'] or ''}")
     if match := _OLD.fullmatch(name):
@@ -95,7 +95,7 @@ def split_part(name: str, names: Mapping[str, object]) -> tuple[str, str] | None
 
 
 def adapter_in(name: str) -> str | None:
-    """The adapter's name that PEFT's `state_dict` has in the name of a tensor."""
+    """Return the adapter's name in a tensor name of PEFT's raw `state_dict`; None without one."""
     left = None if _by_ending(name) else _WITH_ADAPTER.fullmatch(name)
     return left["adapter"] if left else None
 
@@ -110,6 +110,7 @@ def _by_ending(name: str) -> tuple[str, str] | None:
 
 
 def split_prefix(layer: str) -> Spelt:
+    """Split a layer's name into its kind, component and module."""
     match = _PREFIX.match(layer)
     if match is None:
         return Spelt("", "", layer)

@@ -1,9 +1,9 @@
-"""How far a checkpoint was trained: its step or its epoch, from what its metadata says or its name does.
+"""Determine the training step or epoch of a checkpoint from its metadata or its name.
 
-The names are those that trainers give: sd-scripts and musubi-tuner (``-step00000100``, and ``-000010`` for
+Supported names are those of sd-scripts and musubi-tuner (``-step00000100``, and ``-000010`` for
 an epoch), ai-toolkit (``_000000500``), OneTrainer (``-save-STEP-EPOCH-STEP``, the last within the epoch),
 diffusers, SimpleTuner and XLabs (folder ``checkpoint-500``), diffusion-pipe (folders ``step500`` and
-``epoch5``) and cloneofsimo's lora (``_e3_s500``). A number that no trainer means as a step is not called one:
+``epoch5``) and cloneofsimo's lora (``_e3_s500``). A number that is not in such a form is not a step:
 ``person_500``.
 """
 
@@ -31,22 +31,22 @@ _STEP = _patterns(
 _EPOCH = _patterns(
     rf"-save-[0-9]+-{_NUMBER}-[0-9]+$",
     rf"{_START}(?:epochs?|ep|e)[-_= ]?{_NUMBER}{_END}",
-    r"(?<![0-9]{8})-0*([0-9]{1,6})(?<=-[0-9]{6})$",  # not the time behind a date
+    r"(?<![0-9]{8})-0*([0-9]{1,6})(?<=-[0-9]{6})$",  # not the time after a date
 )
 
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9]{2}-[0-9]{2}-[0-9]{2}")  # OneTrainer's
 
 
 def step_of(path: str | PurePath, facts: Mapping[str, str]) -> int | None:
-    """Training steps behind the file: ``facts["steps"]`` where stated, else from the file's or folder's name.
+    """Return the training steps of a file: ``facts["steps"]`` if stated, else from the file or folder name.
 
-    None where neither says so; an epoch is not a step.
+    Returns None if neither states them; an epoch is not a step.
     """
     return _said(facts, "steps") if "steps" in facts else _named(PurePath(path), _STEP)
 
 
 def epoch_of(path: str | PurePath, facts: Mapping[str, str]) -> int | None:
-    """Epochs behind the file, likewise. The six digits of ``step-000100`` are no epoch."""
+    """Return the epochs of a file likewise. The six digits of ``step-000100`` are not an epoch."""
     if "epoch" in facts:
         return _said(facts, "epoch")
     told = _EPOCH if _named(PurePath(path), _STEP) is None else _EPOCH[:-1]
@@ -54,7 +54,7 @@ def epoch_of(path: str | PurePath, facts: Mapping[str, str]) -> int | None:
 
 
 def run_of(path: str | PurePath) -> str:
-    """What the checkpoints of one run have in common: the path without the step and the epoch.
+    """Return what the checkpoints of one run share: the path without step and epoch.
 
     ``out`` for ``out/checkpoint-500/pytorch_lora_weights.safetensors``, ``runs/person`` for
     ``runs/person-step00000100.safetensors``.
@@ -79,7 +79,7 @@ def _named(path: PurePath, patterns: tuple[re.Pattern[str], ...]) -> int | None:
 
 
 def _told_by(path: PurePath) -> str:
-    """The file's name, or its folder's where only that tells: ``checkpoint-500/pytorch_lora_weights``."""
+    """Return the file's name, or its folder's if only that has a number, as in ``checkpoint-500/weights``."""
     names = (path.stem, path.parent.name)
     telling = (name for name in names if any(pattern.search(name) for pattern in (*_STEP, *_EPOCH)))
     return next(telling, path.stem)

@@ -1,8 +1,8 @@
-"""What the numbers in a LoRA file say: finite or not, zero or not, and its digests, in one pass.
+"""Check the values of a LoRA file for NaN, infinity and zero, and compute its digests, in one pass.
 
-Works on the bit patterns, so one rule serves every float format and nothing is converted: a value is
-not finite if its exponent bits are all ones, zero if all but its sign is zero, and larger patterns are larger
-values. What is hashed is what is looked at, so a file that changes meanwhile cannot pass on older bytes.
+The checks work on bit patterns, so one rule serves every float format without conversion: a value is not
+finite if its exponent bits are all ones, zero if all bits but the sign are zero, and larger patterns are larger
+values. The same bytes are hashed and checked, so a file that changes meanwhile cannot pass.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _SCALARS = {"F16": "<e", "F32": "<f", "F64": "<d", "I32": "<i", "I64": "<q"}
 
 @dataclass(frozen=True, slots=True)
 class _Bits:
-    unsigned: str  # numpy dtype of the pattern
+    unsigned: str  # NumPy dtype of the bit pattern
     exponent: int  # the smallest pattern that is not finite
-    magnitude: int  # all but the sign
+    magnitude: int  # mask of all bits but the sign
     half: int  # the pattern of 65504, the largest float16
 
 
@@ -41,7 +41,10 @@ _FLOATS = {
 
 @dataclass(slots=True)
 class Values:
-    """``tensors_sha256`` is of the bytes behind the header, as sd-scripts' and LyCORIS' sshs_model_hash."""
+    """The digests of a file and properties of its values.
+
+    ``tensors_sha256`` covers the bytes after the header, like sshs_model_hash of sd-scripts and LyCORIS.
+    """
 
     sha256: str = ""
     tensors_sha256: str = ""
@@ -52,7 +55,7 @@ class Values:
 
 
 def read_values(file: BinaryIO, tensors: Mapping[str, Tensor]) -> Values:
-    """Read the whole file once, front to back. The tensors fill it from the header's end."""
+    """Read the whole file once, front to back; the tensors must fill it after the header."""
     values = Values()
     ordered = sorted(tensors.values(), key=lambda tensor: (tensor.begin, tensor.end))
     file.seek(0)
@@ -83,12 +86,12 @@ def _look(values: Values, tensor: Tensor, chunk: bytes) -> None:
         values.alphas[tensor.name] = chunk
         return
     bits = _FLOATS[tensor.dtype]
-    found = _magnitudes(chunk, bits)
-    peak = int(found.max())
+    magnitudes = _magnitudes(chunk, bits)
+    peak = int(magnitudes.max())
     if peak:
         values.alive.add(tensor.name)
     if peak >= bits.exponent:
-        count = int((found >= bits.exponent).sum())
+        count = int((magnitudes >= bits.exponent).sum())
         values.bad[tensor.name] = values.bad.get(tensor.name, 0) + count
     elif peak > bits.half:
         values.huge.add(tensor.name)
@@ -112,7 +115,7 @@ def _check_finite(values: Values) -> None:
 
 
 def scalar(tensor: Tensor, values: Values) -> float:
-    """An alpha, which is one number of any format (`lora_algorithms.NUMBERS`)."""
+    """Return an alpha, which is one number of any dtype in `algorithms.NUMBERS`."""
     data = values.alphas[tensor.name]
     if tensor.dtype == "BF16":  # the upper half of a float32
         return float(struct.unpack("<f", b"\0\0" + data)[0])

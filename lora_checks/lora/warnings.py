@@ -1,4 +1,4 @@
-"""What is odd about a LoRA file without being wrong: sentences for people."""
+"""Warnings about a LoRA file: sentences about oddities that are not errors."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lora_checks.lora.scaling import Strength
 from lora_checks.lora.spelling import adapter_in, split_prefix
 from lora_checks.lora.values import Values
 
-LEAST, MOST = 1 / 64, 8.0  # alpha / rank outside is seldom meant
-_LARGE = 1 << 20  # bytes; below, nobody minds float32
+LEAST, MOST = 1 / 64, 8.0  # alpha / rank outside this range is rarely intended
+_LARGE = 1 << 20  # bytes; smaller files may be float32
 _ATTENTION = re.compile(r"(.*attn\d?)_(?:(add)_)?(?:to_)?([qkv])(?:_proj)?")
 
 
@@ -28,6 +28,7 @@ def warnings_of(
     dead: Collection[str],
     families: Sequence[str],
 ) -> tuple[str, ...]:
+    """Return the warnings about a file."""
     return (
         *_dead(layers, dead),
         *_missing(layers),
@@ -48,7 +49,7 @@ def _dead(layers: Sequence[Layer], dead: Collection[str]) -> Iterator[str]:
 
 
 def _missing(layers: Sequence[Layer]) -> Iterator[str]:
-    """Attentions that lack one of the three that most of their kind (attn1, attn2, ...) have."""
+    """Warn about attentions that lack a q, k or v layer that most of their kind (attn1, attn2, ...) have."""
     blocks: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for layer in layers:
         for target in layer.place.targets:
@@ -67,7 +68,7 @@ def _missing(layers: Sequence[Layer]) -> Iterator[str]:
 
 
 def _magnitudes(layers: Sequence[Layer]) -> Iterator[str]:
-    """Trainers give all layers of a DoRA magnitudes, or none."""
+    """Warn if only some layers have magnitudes; trainers give them to all or none."""
     without = [layer.name for layer in layers if layer.anatomy.algorithm in ("lora", "loha", "lokr")]
     if without and any(layer.anatomy.algorithm in ("dora", "doha", "dokr") for layer in layers):
         first = shown(without[0])
@@ -75,7 +76,7 @@ def _magnitudes(layers: Sequence[Layer]) -> Iterator[str]:
 
 
 def _names(tensors: Mapping[str, Tensor], layers: Sequence[Layer]) -> Iterator[str]:
-    """Names that are understood here, and that diffusers' pipelines load nothing of."""
+    """Warn about names that are understood here but that diffusers' pipelines do not load."""
     adapter = next(filter(None, map(adapter_in, tensors)), None)
     if adapter:
         yield (
@@ -105,10 +106,10 @@ def _usual(blocks: Mapping[tuple[str, str, str], set[str]]) -> dict[tuple[str, s
 def _scalings(layers: Sequence[Layer], strengths: Mapping[str, Strength]) -> Iterator[str]:
     odd = [layer.name for layer in layers if not LEAST <= strengths[layer.name].scaling <= MOST]
     if odd:
-        found = strengths[odd[0]]
+        strength = strengths[odd[0]]
         yield (
             f"{count(len(odd), 'layer')} with a strength outside 1/64 to 8: {shown(odd[0])} "
-            f"has {found.scaling:.3g} (alpha {found.alpha or 0:g})"
+            f"has {strength.scaling:.3g} (alpha {strength.alpha or 0:g})"
         )
 
 
@@ -124,9 +125,9 @@ def _numbers(header: Header, values: Values) -> Iterator[str]:
 def _metadata(
     metadata: Mapping[str, str], layers: Sequence[Layer], values: Values, families: Sequence[str]
 ) -> Iterator[str]:
-    said = said_family(metadata)
-    if said and families and said not in families:
-        yield f"the metadata says {said}, the layers are of {' or '.join(families)}"
+    stated = said_family(metadata)
+    if stated and families and stated not in families:
+        yield f"the metadata says {stated}, the layers are of {' or '.join(families)}"
     dim = metadata.get("ss_network_dim", "")
     ranks = {layer.anatomy.rank for layer in layers if layer.anatomy.rank}
     if dim.isascii() and dim.isdigit() and len(dim) < 6 and ranks and int(dim) not in ranks:

@@ -1,4 +1,4 @@
-"""A LoRA in words, for verdicts and reports."""
+"""Describe a LoRA in words, for verdicts and reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_RANKS = 4
 
 
 def described(lora: Lora) -> str:
-    """ "diffusers, rank 4, 106 unet layers", "kohya LoHa, rank 4 to 64, 1 unet layer"."""
+    """Describe a LoRA: "diffusers, rank 4, 106 unet layers", "kohya LoHa, rank 4 to 64, 1 unet layer"."""
     algorithms = " and ".join(ALGORITHMS.get(name, name) for name in lora.algorithms)
     kind = lora.kind if lora.algorithms in ((), ("lora",)) else f"{lora.kind} {algorithms}"
     layers = [count(layers, f"{name} layer") for name, layers in lora.components.items()]

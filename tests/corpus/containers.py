@@ -19,7 +19,7 @@ import numpy as np
 from .entry import GOOD, Entry, layer
 
 PICKLE = (
-    "is a pickle and could run code: safetensors only; where you trust it, convert it with "
+    "is a pickle and could run code: safetensors only; if you trust it, convert it with "
     "safetensors.torch.save_file(torch.load(OLD, map_location='cpu', weights_only=True), NEW)"
 )
 UNPACK = "not a LoRA; unpack it and gate the .safetensors file in it"

@@ -53,9 +53,9 @@ def test_a_damaged_candidate_is_found_when_it_is_read_and_not_before(folder: Pat
 @pytest.mark.parametrize(
     ("scales", "message"),
     [
-        ("", "--lora-scale: '' is no strength; write numbers such as 0.8"),
-        ("0.6,,1", "--lora-scale: '' is no strength"),
-        ("0.6;1", "--lora-scale: '0.6;1' is no strength"),
+        ("", "--lora-scale: '' is not a strength; write numbers such as 0.8"),
+        ("0.6,,1", "--lora-scale: '' is not a strength"),
+        ("0.6;1", "--lora-scale: '0.6;1' is not a strength"),
         ("0", "--lora-scale: strength 0 is the base model itself"),
         ("80", "--lora-scale: strength 80 is outside -10 to 10"),
         ("nan", "--lora-scale: strength nan is outside"),
@@ -83,7 +83,7 @@ def test_a_colon_may_be_part_of_a_companion_s_name(folder: Path) -> None:
     ("given", "message"),
     [
         (["stile.safetensors:0.7"], "stile.safetensors does not exist; did you mean 'style.safetensors'?"),
-        (["style.safetensors:much"], "'much' is no strength; write numbers such as 0.8"),
+        (["style.safetensors:much"], "'much' is not a strength; write numbers such as 0.8"),
         (["style.safetensors:0"], "strength 0 is the base model itself"),
         (["broken.safetensors"], "broken.safetensors is empty"),
         (["."], ". names 3 files; a companion is one"),

@@ -119,7 +119,7 @@ def test_every_spelling_of_a_network_is_read(
         (layers(f"unet.{TO_Q}"), {"text_encoder.lora_alpha": 16, "text_encoder.r": 4},
          "states a strength for 'text_encoder' in lora_adapter_metadata, but its layers are of unet"),
         (layers(f"unet.{TO_Q}", TEXT), {"lora_alpha": 16, "r": 4},
-         "without saying of which network, and has layers of text_encoder and unet"),
+         "without naming a network, and has layers of text_encoder and unet"),
         (layers(TO_Q), {"lora_alpha": 16, "unet.lora_alpha": 8},
          "states the settings of unet twice"),
         (named(Q, parts("lora")), {"lora_alpha": 2, "alpha_pattern": {"attn1.to_q": 16}}, "for 'attn1.to_q'"),
@@ -148,18 +148,18 @@ def test_a_setting_that_stands_twice_is_damaged(tmp_path: Path) -> None:
     [
         (layers(f"unet.{TO_Q}"),
          {"lora_adapter_metadata": {"unet.lora_alpha": 4, "text_encoder.lora_alpha": 16}},
-         "lora_adapter_metadata states a strength for 'text_encoder', of which the file has no layer"),
+         "lora_adapter_metadata states a strength for 'text_encoder', but the file has no layer of it"),
         (layers(f"unet.{TO_Q}", TEXT), {"lora_adapter_metadata": {"unet.lora_alpha": 4}},
          "lora_adapter_metadata states no strength for text_encoder: it is taken at alpha = rank"),
         (layers(TO_Q), {"lora_adapter_metadata": {"lora_alpha": 4, "alpha_pattern": {"to_k": 16}}},
-         f"lora_adapter_metadata has an entry of alpha_pattern for 'to_k', and no unet layer is called so, such as '{TO_Q}'"),
+         f"lora_adapter_metadata has an entry of alpha_pattern for 'to_k', but no unet layer has such a name; one of them is '{TO_Q}'"),
         (layers(TO_Q), {"lora_adapter_metadata": {"lora_alpha": 4, "alpha_pattern": {"^attn1.to_q": 16}}},
-         f"lora_adapter_metadata has an entry of alpha_pattern for 'attn1.to_q', and no unet layer is called so, such as '{TO_Q}'"),
+         f"lora_adapter_metadata has an entry of alpha_pattern for 'attn1.to_q', but no unet layer has such a name; one of them is '{TO_Q}'"),
         (layers(TO_Q), {"lora_adapter_metadata": {"lora_alpha": 4, "r": 4, "rank_pattern": {"ff.net": 8}}},
-         f"lora_adapter_metadata has an entry of rank_pattern for 'ff.net', and no unet layer is called so, such as '{TO_Q}'"),
+         f"lora_adapter_metadata has an entry of rank_pattern for 'ff.net', but no unet layer has such a name; one of them is '{TO_Q}'"),
         (layers(TO_Q), {"lora_adapter_metadata": {"lora_alpha": 4, "init_lora_weights": "pissa"}},
-         "was begun with init_lora_weights 'pissa' (unet), which changes the base's weights in training: on the "
-         "base itself it is right only if it was converted when it was saved"),
+         "was initialised with init_lora_weights 'pissa' (unet), which changes the base's weights in training: on the "
+         "original base it is correct only if it was converted when it was saved"),
         (named(Q, parts("lora"), alpha=np.array(2)), {"ss_network_alpha": "1.0"},
          f"the metadata says alpha 1 ('ss_network_alpha'), which no loader applies; 1 of 1 layers differ: '{Q}' "
          "has alpha 2"),
