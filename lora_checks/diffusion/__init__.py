@@ -1,1 +1,1 @@
-"""The pipeline: base, the LoRA on it, the proof, the images."""
+"""The diffusion pipeline: load the base, apply LoRAs, prove their effect, generate images."""

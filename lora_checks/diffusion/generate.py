@@ -1,4 +1,4 @@
-"""ImageSpec -> PNG bytes: one pipeline, and the LoRAs that are on it."""
+"""Generate images: one pipeline and the LoRAs on it turn `ImageSpec`s into PNG files."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ from lora_checks.diffusion.base.pipeline import load_pipeline
 from lora_checks.diffusion.sampling import Limits, Say, free, sample
 from lora_checks.images.png import to_png, to_uint8
 
-RESIDENT = 4  # LoRAs kept on the pipeline: to switch to one costs a thirtieth of loading it
+RESIDENT = 4  # LoRAs kept on the pipeline; switching to one takes a thirtieth of the time to load it
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
+    """One generated image."""
+
     png: bytes
-    how: dict[str, Any]  # what the run came to, of no effect on what the picture is: batch, format of the VAE
+    how: dict[str, Any]  # how this run made it (batch size, VAE dtype); not part of the recipe
 
 
 class Studio:
-    """One loaded pipeline, and the LoRAs that are on it.
+    """One loaded pipeline and the LoRAs on it.
 
-    The pipeline loads with the first image and is kept while LoRAs are gated one after another; the last few
-    of them stay on it, switched off. One on which anything failed is thrown away: what a loader leaves behind
+    The pipeline is loaded for the first image and kept while LoRAs are gated one after another; the last few
+    LoRAs stay on it, switched off. After any failure the pipeline is discarded: leftovers of a failed load
     can make every later image wrong without an error.
     """
 
@@ -52,25 +54,30 @@ class Studio:
         self._memory, self._say, self._limits = memory, say, Limits()
         self._companions, self._unused_tensors = tuple(companions), tuple(unused_tensors)
         self._pipe: Any = None
-        self._files: tuple[Contents, ...] | None = None  # that the pipeline is loaded from
+        self._files: tuple[Contents, ...] | None = None  # files that the pipeline is loaded from
         self._away = False  # the weights wait in main memory
-        self._adapters: dict[str, Adapter] = {}  # sha256 -> what is on the pipeline, last used last
+        self._adapters: dict[str, Adapter] = {}  # by sha256, the most recently used last
 
     def render(self, specs: Sequence[ImageSpec], lora: Lora | None) -> Iterator[Rendered]:
-        """A PNG for each spec, made in one batch if memory holds it; all are with ``lora`` or all without.
+        """Generate a PNG for each spec, in one batch if memory allows.
 
-        Raises `GenerationError` for an image that is black or not finite or a LoRA that does not fit the
-        base, `LoraFileError` if the file changed since it was inspected.
+        Args:
+            specs: The images to make.
+            lora: The LoRA that all of them are made with; None for the base alone.
+
+        Raises:
+            GenerationError: An image is black or not finite, or the LoRA does not fit the base.
+            LoraFileError: The file changed since it was inspected.
         """
         with self._at_work():
             self._activate([*self._companions, *([lora] if lora else [])])
-            made = list(sample(self._pipe, specs, self._limits, self._say))
-        for one in made:
-            how = {"batch": one.batch, "asked_batch": len(specs), "vae_dtype": one.vae}
-            yield Rendered(to_png(to_uint8(one.pixels, one.spec, self._dtype), one.spec, how), how)
+            samples = list(sample(self._pipe, specs, self._limits, self._say))
+        for image in samples:
+            how = {"batch": image.batch, "asked_batch": len(specs), "vae_dtype": image.vae}
+            yield Rendered(to_png(to_uint8(image.pixels, image.spec, self._dtype), image.spec, how), how)
 
     def prove(self, lora: Lora, others: Sequence[Lora]) -> Proof:
-        """That ``lora`` does on the base what its file says, ``others`` being active too."""
+        """Prove that ``lora`` does on the base what its file says, with ``others`` active too."""
         with self._at_work():
             strengths = self._activate([*others, lora])
             adapter = self._adapter(lora)
@@ -78,19 +85,19 @@ class Studio:
             return proof.prove(self._pipe, adapter, lora.scale, strengths)
 
     def rest(self) -> None:
-        """Free the accelerator's memory for the networks that measure; the weights wait in main memory."""
+        """Move the weights to main memory to free the accelerator for the measuring networks."""
         if self._pipe is None or self._device == "cpu":
             return
-        if self._memory.offload == "none":  # else they wait there already
+        if self._memory.offload == "none":  # otherwise they are there already
             self._pipe.to("cpu")
             self._away = True
         free(self._device)
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
-        """With the pipeline on its device; after a failure there is none."""
+        """Put the pipeline on its device; discard it if the block fails."""
         try:
-            # a host project's `-W error` is about its own code, not about diffusers' deprecations
+            # a host project's `-W error` is meant for its own code, not for diffusers' deprecations
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 if self._pipe is None:
@@ -112,7 +119,7 @@ class Studio:
         return pipe
 
     def _refuse_changed(self, loaded: bool = False) -> None:
-        """What other weights made must not be stored under the identity of those that were hashed."""
+        """Raise `GenerationError` if the base changed: images belong to the weights that were hashed."""
         for contents in self._files or ():
             if changed := contents.changed(loaded=loaded):
                 raise GenerationError(
@@ -121,21 +128,21 @@ class Studio:
                 )
 
     def _activate(self, loras: Sequence[Lora]) -> dict[str, float]:
-        """Exactly these, each at its strength."""
+        """Activate exactly these LoRAs, each at its strength; return the strengths by adapter name."""
         strengths = {self._adapter(lora).name: lora.scale for lora in loras}
         apply.activate(self._pipe, strengths)
         return strengths
 
     def _adapter(self, lora: Lora) -> Adapter:
-        """The LoRA on the pipeline, put there unless it still is; the least used of many makes room."""
+        """Return the LoRA's adapter; load it if needed, replacing the least recently used one."""
         adapter = self._adapters.pop(lora.sha256, None) or self._load(lora)
         self._adapters[lora.sha256] = adapter
         return adapter
 
     def _load(self, lora: Lora) -> Adapter:
         fetch_back(self._pipe, self._memory)
-        kept = {companion.sha256 for companion in self._companions}
-        others = [sha256 for sha256 in self._adapters if sha256 not in kept]
+        companions = {companion.sha256 for companion in self._companions}
+        others = [sha256 for sha256 in self._adapters if sha256 not in companions]
         if len(others) >= RESIDENT:
             apply.remove(self._pipe, self._adapters.pop(others[0]).name)
         adapter = apply.load(self._pipe, lora, f"lora_{lora.sha256[:16]}", self._unused_tensors)

@@ -1,4 +1,4 @@
-"""The images of some specs: from the store, and made where it lacks them or has damaged ones."""
+"""Get images from the store, and generate those that are missing or damaged."""
 
 from __future__ import annotations
 
@@ -22,19 +22,22 @@ def painted(
     blocks: Blocks,
     progress: Progress,
 ) -> tuple[ImageFile, ...]:
-    """In the order of ``specs``, which are all with ``lora`` or all without; ``blocks`` are made together."""
+    """Return the images of ``specs``, in order; all are made with ``lora``, or all without if it is None.
+
+    The images of each of ``blocks`` are generated together.
+    """
     paths = [store.image(spec.digest) for spec in specs]
     before = made.of_other_versions(store, specs)
     how: dict[int, dict[str, Any]] = {}
 
     def make(block: Sequence[int]) -> Iterator[bytes]:
         rendered = studio.render([specs[i] for i in block], lora)
-        for i, one in zip(block, rendered, strict=True):
-            how[i] = one.how
-            yield one.png
+        for i, image in zip(block, rendered, strict=True):
+            how[i] = image.how
+            yield image.png
 
     def kept(i: int) -> None:
-        # after it was stored: a kill between the two costs a line, never an image made twice
+        # noted after storing: a kill in between costs a line, but never generates an image twice
         made.note(store, specs[i], how[i], before.get(specs[i].digest, ()))
 
     if before:
@@ -47,11 +50,16 @@ def painted(
 
 
 def blocks(names: Sequence[str], batch: int, looks: Sequence[Sequence[str]] = ()) -> list[list[int]]:
-    """Which of the images ``names`` are made together: ``batch`` at a time by their place in the list alone,
-    whatever the store has.
+    """Divide images into blocks that are generated together, independent of what the store holds.
 
-    ``looks`` are the names that each of several looks asks for, the earlier among the later ones: what an
-    earlier look has made is never made again for a later one's sake.
+    Args:
+        names: The names of the images; blocks follow their order.
+        batch: The size of a block.
+        looks: The images needed for each interim look, where a later look includes the earlier ones. No
+            block spans two looks, so a later look never regenerates images of an earlier one.
+
+    Returns:
+        The indices of the images in each block.
     """
     first_look: dict[str, int] = {}
     for look, asked in enumerate(looks):

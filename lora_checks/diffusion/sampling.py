@@ -1,4 +1,4 @@
-"""Image specs -> pixels, in batches that the memory holds and a VAE that does not overflow."""
+"""Sample pixels for image specs, in batches that fit into memory and with a VAE that does not overflow."""
 
 from __future__ import annotations
 
@@ -18,24 +18,27 @@ Say = Callable[[str], None]
 
 @dataclass
 class Limits:
-    """What a run has found out about its machine; it outlives the pipeline, which may be loaded again."""
+    """Limits of this machine found during a run; they stay valid when the pipeline is reloaded."""
 
-    batch: int | None = None  # the largest number of images that memory was seen to hold, once it was short
+    batch: int | None = None  # largest batch that fits, once memory ran out
     float32_vae: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
+    """The pixels of one image and how they were made."""
+
     spec: ImageSpec
     pixels: NDArray[np.float32]  # (H, W, 3) in [0, 1]
-    batch: int  # images made at a time, this one among them
-    vae: str  # "float32": the number format that it was decoded in
+    batch: int  # size of the batch that it was made in
+    vae: str  # dtype of the decoding, such as "float32"
 
 
 def sample(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) -> Iterator[Sampled]:
-    """In the order of ``specs``, in one batch or in as many as memory needs.
+    """Yield the pixels of each spec, in order, in as few batches as memory allows. Pixels may be NaN.
 
-    Raises `GenerationError` if there is no room for a single image. Pixels may be NaN.
+    Raises:
+        GenerationError: Memory does not hold a single image.
     """
     left = list(specs)
     while left:
@@ -51,15 +54,15 @@ def sample(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) -> I
 
 
 def vae_format(pipe: Any) -> str:
-    """What images are decoded in: SDXL's pipeline casts a float16 VAE for the time of the decoding."""
+    """Return the dtype of the decoding: SDXL's pipeline casts a float16 VAE while it decodes."""
     vae: Any = getattr(pipe, "vae", None)
     upcast = hasattr(pipe, "upcast_vae") and getattr(vae.config, "force_upcast", False)
-    found = str(getattr(vae, "dtype", "")).removeprefix("torch.")
-    return "float32" if upcast and found == "float16" else found
+    dtype = str(getattr(vae, "dtype", "")).removeprefix("torch.")
+    return "float32" if upcast and dtype == "float16" else dtype
 
 
 def _attempt(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) -> NDArray[np.float32] | None:
-    """None where memory was short. The exception is gone when this returns, and with it what it held."""
+    """Return the pixels, or None if memory ran out; the exception and its references are gone by then."""
     try:
         return _finite(pipe, specs, limits, say)
     except RuntimeError as error:
@@ -69,7 +72,7 @@ def _attempt(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) ->
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """torch has a class for CUDA; MPS and the CPU only say so."""
+    """Return whether memory ran out: torch has a class for CUDA, but only a message for MPS and the CPU."""
     import torch
 
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
@@ -88,7 +91,7 @@ def _halve(spec: ImageSpec, size: int, limits: Limits, say: Say) -> None:
 
 
 def free(device: str) -> None:
-    """Give back what torch keeps for later; without it the next attempt has no more room than this one."""
+    """Release the memory that torch caches; otherwise the next attempt has no more room than this one."""
     gc.collect()
     if device.startswith("cuda"):
         import torch
@@ -97,7 +100,7 @@ def free(device: str) -> None:
 
 
 def _finite(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) -> NDArray[np.float32]:
-    """float16 ends at 65504, and the VAEs of SD 1.x and XL exceed it: NaN is tried again in float32."""
+    """Sample again with a float32 VAE if pixels are NaN: VAEs of SD 1.x and XL exceed float16's 65504."""
     import torch
 
     if limits.float32_vae:
@@ -135,7 +138,7 @@ def use_float32_vae(pipe: Any) -> None:
 
 
 def _call(pipe: Any, specs: Sequence[ImageSpec]) -> NDArray[np.float32]:
-    """(N, H, W, 3)."""
+    """Run the pipeline; return the pixels as (N, H, W, 3)."""
     import torch
 
     # One generator per image, on the CPU: an image then does not depend on its batch or its device.
@@ -151,17 +154,17 @@ def _call(pipe: Any, specs: Sequence[ImageSpec]) -> NDArray[np.float32]:
 
 
 def arguments(sampler: Sampler, count: int) -> dict[str, Any]:
-    """Of a pipeline's call. What the policy does not say is left to the pipeline."""
-    found: dict[str, Any] = {
+    """Return the arguments of a pipeline's call; the pipeline's defaults apply to all else."""
+    options: dict[str, Any] = {
         "num_inference_steps": sampler.steps,
         "guidance_scale": sampler.guidance,
         "width": sampler.width,
         "height": sampler.height,
     }
     if sampler.negative or sampler.true_cfg_scale is not None:  # FLUX guides away from an empty prompt, too
-        found["negative_prompt"] = [sampler.negative] * count
+        options["negative_prompt"] = [sampler.negative] * count
     if sampler.true_cfg_scale is not None:
-        found["true_cfg_scale"] = sampler.true_cfg_scale
+        options["true_cfg_scale"] = sampler.true_cfg_scale
     if sampler.max_sequence_length is not None:
-        found["max_sequence_length"] = sampler.max_sequence_length
-    return found
+        options["max_sequence_length"] = sampler.max_sequence_length
+    return options

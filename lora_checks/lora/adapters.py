@@ -2,8 +2,8 @@
 
 diffusers writes it in two ways: with the network before each setting (``unet.lora_alpha``, by a pipeline's
 `save_lora_weights`) and without (``lora_alpha``, by a network's `save_lora_adapter`). A setting that affects
-a strength but matches nothing in the file is an error: the layers that it was meant for would be applied at the
-wrong strength.
+a strength but matches nothing in the file is an error: the layers that it was meant for would be applied at
+the wrong strength.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Translate a trainer's module name into diffusers' component and module names, with "_" for ".".
 
 kohya flattens names, and only the base can tell which underscores were dots, so the base's names are
-flattened to compare them. `names_unet` and `names_transformer` translate the names of the original checkpoints (LDM,
-BFL, SD3).
+flattened to compare them. `names_unet` and `names_transformer` translate the names of the original
+checkpoints (LDM, BFL, SD3).
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def _stated(metadata: Mapping[str, str]) -> Iterator[tuple[str, float]]:
 
 
 def _agrees(layer: Layer, strength: Strength, alphas: set[float]) -> bool:
-    """Return whether the layer has one of ``alphas``, or one times sqrt(rank) as LyCORIS' ``rs_lora`` saves."""
+    """Return whether the layer has one of ``alphas``, or that times sqrt(rank) (LyCORIS' ``rs_lora``)."""
     rank = layer.anatomy.rank or 1
     have = float(rank) if strength.alpha is None else strength.alpha
     return any(

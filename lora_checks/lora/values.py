@@ -1,8 +1,8 @@
 """Check the values of a LoRA file for NaN, infinity and zero, and compute its digests, in one pass.
 
 The checks work on bit patterns, so one rule serves every float format without conversion: a value is not
-finite if its exponent bits are all ones, zero if all bits but the sign are zero, and larger patterns are larger
-values. The same bytes are hashed and checked, so a file that changes meanwhile cannot pass.
+finite if its exponent bits are all ones, zero if all bits but the sign are zero, and larger patterns are
+larger values. The same bytes are hashed and checked, so a file that changes meanwhile cannot pass.
 """
 
 from __future__ import annotations

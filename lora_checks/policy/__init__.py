@@ -1,1 +1,1 @@
-"""YAML to `Policy`."""
+"""Read a policy directory (YAML) into a `Policy`."""

@@ -1,10 +1,10 @@
-"""Syntax of other programs in a prompt: diffusers knows none of it, and paints it as words.
+"""Detect other programs' prompt syntax, which diffusers does not know and would paint as words.
 
-A1111 and Forge, ComfyUI, InvokeAI (compel), NovelAI, Midjourney, and wildcards (sd-dynamic-prompts). Ordinary
-prose passes: parentheses within a sentence, ratios and times in them, apostrophes, quoted words, tags such as
-``hatsune_miku_(vocaloid)``. Where prose and syntax look alike (a part between commas that stands in
-parentheses as a whole, anything in square brackets or braces) it is called syntax: ``literal: true`` is soon
-written, and pictures of the wrong words do not look wrong.
+Covers A1111 and Forge, ComfyUI, InvokeAI (compel), NovelAI, Midjourney, and wildcards (sd-dynamic-prompts).
+Ordinary prose passes: parentheses within a sentence, ratios and times in them, apostrophes, quoted words,
+tags such as ``hatsune_miku_(vocaloid)``. Where prose and syntax look alike (a part between commas that is entirely
+in parentheses, anything in square brackets or braces) it counts as syntax: adding ``literal: true`` is easy,
+while images of the wrong words do not look wrong.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import re
 
 from lora_checks.policy.strict_yaml import Value
 
-EVERYWHERE = "add 'literal: true' at the top of the file"  # where there is no entry to add it to
+EVERYWHERE = (
+    "add 'literal: true' at the top of the file"  # for values outside an entry that could take the key
+)
 _NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _DECIMAL = r"[+-]?[0-9]*\.[0-9]+"
-# What it is called, and how it is found; the first that is found is told.
+# Name and pattern of each kind of syntax; the first match is reported.
 _KINDS = (
     ("a tag that loads a network", re.compile(r"<\s*\w+\s*:[^<>]*>")),
     ("the token of a trained embedding, which is not loaded,", re.compile(r"<[^\s<>:]+>")),
@@ -44,16 +46,22 @@ _KINDS = (
         re.compile(r"(?<!\S)--(?:ar|aspect|v|version|no|s|stylize|style|seed|niji|c|q|iw|w)\b"),
     ),
 )
-# A part of the prompt in capitals; in a quotation it is what a sign says.
+# Keywords in capitals; inside quotation marks they are ordinary text, such as on a sign.
 _PARTS = re.compile(r"(?<![\w'-])(?:BREAK|AND|ADDCOMM|ADDBASE|ADDROW|ADDCOL)(?![\w'-])")
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|(?<!\w)'[^']*'(?!\w)|‘[^’]*’")
 
 
 def check_literal(value: Value, literal: bool, how: str) -> None:
-    """Raises `ConfigError` for syntax of another program unless ``literal``; ``how`` says what allows it."""
-    found = None if literal else syntax(value.text(empty=True))
-    if found:
-        kind, part = found
+    """Raise `ConfigError` for syntax of another program.
+
+    Args:
+        value: The text to check.
+        literal: Whether the policy says that the text is meant literally; then nothing is checked.
+        how: What the user must write to allow the text, for the message.
+    """
+    match = None if literal else syntax(value.text(empty=True))
+    if match:
+        kind, part = match
         raise value.error(
             f"'{part}' looks like {kind} of another program's prompts; diffusers knows no such syntax and "
             f"would paint the text as it stands: write it in plain words, or {how} if it is meant so"
@@ -61,7 +69,7 @@ def check_literal(value: Value, literal: bool, how: str) -> None:
 
 
 def syntax(text: str) -> tuple[str, str] | None:
-    """What kind of syntax, and the part of the text that has it; None for prose."""
+    """Return the kind of syntax and the part of the text that contains it; None for prose."""
     text = " ".join(text.split())
     for kind, pattern in _KINDS:
         if match := pattern.search(text):

@@ -1,4 +1,4 @@
-"""``ranking:`` of ``thresholds.yaml``: what makes one LoRA better than another where several pass."""
+"""Read ``ranking:`` of ``thresholds.yaml``: how to order several LoRAs that pass."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from lora_checks.policy.strict_yaml import Value, suggestion
 
 
 def weights(value: Value, rows: Sequence[Threshold]) -> tuple[Weight, ...]:
-    """``row: {weight: 2, from: 0.2, to: 0.8}``: ``from`` is worth 0 and ``to`` 1, in the row's own unit.
+    """Read entries such as ``row: {weight: 2, from: 0.2, to: 0.8}``.
 
-    ``weight`` is 1 where it is not given. A row that is not named has no part in the ranking.
+    A value at ``from`` scores 0 and at ``to`` 1, in the row's unit. ``weight`` is 1 by default. Rows that are
+    not listed do not count.
     """
     by_name = {row.name: row for row in rows}
-    found = tuple(_weight(entry, name, by_name) for name, entry in value.mapping().items())
-    if not found:
+    entries = tuple(_weight(entry, name, by_name) for name, entry in value.mapping().items())
+    if not entries:
         raise value.error("names no row; remove the key, or say which rows the ranking is of")
-    return found
+    return entries
 
 
 def _weight(value: Value, name: str, rows: Mapping[str, Threshold]) -> Weight:
@@ -35,7 +36,7 @@ def _weight(value: Value, name: str, rows: Mapping[str, Threshold]) -> Weight:
 
 
 def _refuse_against_the_limit(row: Threshold, fields: Mapping[str, Value], worst: float, best: float) -> None:
-    """Of a row with one limit it is known which way is better."""
+    """Check ``from`` and ``to`` against the direction that the row's only limit implies."""
     if row.min is not None and row.max is None and best < worst:
         raise fields["to"].error(
             f"{best:g} is below 'from', {worst:g}, but more is better: the row has 'min'; exchange the two"

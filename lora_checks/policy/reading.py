@@ -1,7 +1,7 @@
-"""The policy directory: ``thresholds.yaml`` and ``prompts.yaml`` -> records.
+"""Read a policy directory: ``thresholds.yaml`` and ``prompts.yaml``.
 
-Every message starts with ``file:line: key``. What cannot be known without loading a network (metric
-names, token limits) is checked where it is known; `Threshold.source` keeps the place for that message.
+Every message starts with ``file:line: key``. What needs a network to be checked (metric names, token limits)
+is checked later; `Threshold.source` keeps the file and line for those messages.
 """
 
 from __future__ import annotations
@@ -35,18 +35,30 @@ def load_policy(
     base: str | None = None,
     seeds: int | None = None,
 ) -> Policy:
-    """Read a policy directory; each keyword stands for the command-line option of its name."""
+    """Read a policy directory.
+
+    Args:
+        directory: The folder with ``thresholds.yaml`` and ``prompts.yaml``.
+        thresholds: Value of ``--lora-thresholds``; likewise the other arguments.
+        prompts: File in place of ``prompts.yaml``.
+        references: Folder in place of the policy's references.
+        base: Base model in place of the policy's.
+        seeds: Number of seeds in place of the policy's list.
+
+    Raises:
+        ConfigError: A file is missing or wrong; the message names the line and key.
+    """
     path = _policy_file(directory, "thresholds.yaml", thresholds, "--lora-thresholds")
     top = load(path).table(
         required=["checks"], optional=["folders", "networks", "unused_tensors", "regression", "ranking"]
     )
     folders = _folders(top.get("folders"), path.parent, references)
     rows = checks(top["checks"], folders)
-    said = _prompt_set(_policy_file(directory, "prompts.yaml", prompts, "--lora-prompts"), base, seeds)
+    prompt_set = _prompt_set(_policy_file(directory, "prompts.yaml", prompts, "--lora-prompts"), base, seeds)
     for row in rows:
-        check_prompts(row, said)
+        check_prompts(row, prompt_set)
     return Policy(
-        prompts=said,
+        prompts=prompt_set,
         thresholds=rows,
         networks=_networks(top.get("networks"), path.parent),
         folders=_present(folders, {row.against for row in rows}),
@@ -74,21 +86,21 @@ def _policy_file(directory: Path, name: str, override: Path | None, option: str)
 
 
 def _folders(value: Value | None, parent: Path, references: Path | None) -> dict[str, tuple[Path, str]]:
-    """Name -> (path, where it was written)."""
-    found: dict[str, tuple[Path, str]] = {}
+    """Return the path of each folder, and where the policy or an option names it."""
+    folders: dict[str, tuple[Path, str]] = {}
     for name, entry in (value.mapping() if value else {}).items():
         check_name(entry, name)
         if name == BASELINE:
             raise entry.error("is the name of the images without the LoRA; call the folder something else")
         where = f"{entry.where}: {entry.key}"
-        found[name] = (path_of(entry.text(), parent, where), where)
+        folders[name] = (path_of(entry.text(), parent, where), where)
     if references is not None:
-        found["references"] = (path_of(str(references), Path(), "--lora-references"), "--lora-references")
-    return found
+        folders["references"] = (path_of(str(references), Path(), "--lora-references"), "--lora-references")
+    return folders
 
 
 def _present(folders: Mapping[str, tuple[Path, str]], used: set[str]) -> dict[str, Path]:
-    """The folders as absolute paths. One that no row compares with may be missing."""
+    """Return existing folders as absolute paths; only a folder that no row uses may be missing."""
     present: dict[str, Path] = {}
     for name, (path, where) in folders.items():
         if path.is_dir() or (path.is_file() and path.suffix == ".npz"):
@@ -105,13 +117,13 @@ def _missing_folder(name: str, path: Path) -> str:
 
 
 def _networks(value: Value | None, parent: Path) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    networks: dict[str, dict[str, Any]] = {}
     for slot, entry in (value.mapping() if value else {}).items():
         check_name(entry, slot)
-        found[slot] = {
+        networks[slot] = {
             name: _local(name, setting.plain(), parent) for name, setting in entry.mapping().items()
         }
-    return found
+    return networks
 
 
 def _local(name: str, setting: Any, parent: Path) -> Any:
@@ -121,15 +133,15 @@ def _local(name: str, setting: Any, parent: Path) -> Any:
 
 
 def _unused(value: Value) -> dict[str, str]:
-    """Patterns of tensor names that may stay without a place on the base, each with its why."""
-    found: dict[str, str] = {}
+    """Return the patterns of tensor names that may stay unused, each with the reason."""
+    reasons: dict[str, str] = {}
     for pattern, entry in value.mapping().items():
         if not pattern.strip("*?"):
             raise entry.error(
                 "would allow every tensor to be left out; name the part that may be, as 'lora_te_*'"
             )
-        found[pattern] = " ".join(entry.text().split())
-    return found
+        reasons[pattern] = " ".join(entry.text().split())
+    return reasons
 
 
 # --- prompts.yaml ------------------------------------------------------------------------------------
@@ -169,7 +181,7 @@ def _seeds(value: Value) -> tuple[int, ...]:
 
 
 def extended(listed: Sequence[int], count: int) -> tuple[int, ...]:
-    """The first ``count`` seeds: the listed ones, then the integers after the largest of them."""
+    """Return ``count`` seeds: the listed ones, then the integers after the largest of them."""
     if count < 1:
         raise ConfigError(f"--lora-seeds: must be at least 1, not {count}")
     seeds, following = list(listed[:count]), max(listed)
@@ -181,7 +193,7 @@ def extended(listed: Sequence[int], count: int) -> tuple[int, ...]:
 
 
 def _literal(fields: Mapping[str, Value]) -> bool:
-    """Whether the text is meant letter for letter, though it looks like another program's syntax."""
+    """Return whether the text is meant literally although it looks like another program's syntax."""
     return "literal" in fields and fields["literal"].flag()
 
 

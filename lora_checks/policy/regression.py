@@ -1,4 +1,4 @@
-"""``regression:`` of ``thresholds.yaml``: how much worse than the last approved release a row may become."""
+"""Read ``regression:`` of ``thresholds.yaml``: how much worse than the approved release a row may become."""
 
 from __future__ import annotations
 
@@ -11,35 +11,34 @@ from lora_checks.policy.strict_yaml import Value, suggestion
 
 
 def allowances(value: Value, rows: Sequence[Threshold]) -> tuple[Allowance, ...]:
-    """``row: 0.02``, or ``row: {allowed: 0.02, rule: bound}``; a metric's name serves where one row has it.
+    """Read entries such as ``row: 0.02`` or ``row: {allowed: 0.02, rule: bound}``.
 
-    The number is in the row's own unit, 0 or more. Judged by the row's own rule where none is named.
+    The number is 0 or more, in the row's unit. The default rule is the row's. A metric's name may stand for
+    the row if only one row measures it.
     """
-    found: dict[str, Allowance] = {}
+    by_row: dict[str, Allowance] = {}
     for name, entry in value.mapping().items():
         row = _row(entry, name, rows)
-        if row.name in found:
-            raise entry.error(f"is the row '{row.name}', which {found[row.name].source} limits already")
-        found[row.name] = _allowance(entry, row)
-        if any(other.name == found[row.name].check for other in rows):
-            raise entry.error(
-                f"the name of its check, '{found[row.name].check}', is a row of 'checks:' already"
-            )
-    if not found:
+        if row.name in by_row:
+            raise entry.error(f"is the row '{row.name}', which {by_row[row.name].source} limits already")
+        allowance = by_row[row.name] = _allowance(entry, row)
+        if any(other.name == allowance.check for other in rows):
+            raise entry.error(f"the name of its check, '{allowance.check}', is a row of 'checks:' already")
+    if not by_row:
         raise value.error("names no row; remove the key, or say how much worse a row may become")
-    return tuple(found.values())
+    return tuple(by_row.values())
 
 
 def _row(entry: Value, name: str, rows: Sequence[Threshold]) -> Threshold:
     by_name = [row for row in rows if row.name == name]
-    found = by_name or [row for row in rows if row.metric == name]
-    if not found:
+    matches = by_name or [row for row in rows if row.metric == name]
+    if not matches:
         raise entry.error(f"no row of 'checks:' is called so; {suggestion(name, [row.name for row in rows])}")
-    if len(found) > 1:
+    if len(matches) > 1:
         raise entry.error(
-            f"{len(found)} rows measure {name}; say which: {', '.join(row.name for row in found)}"
+            f"{len(matches)} rows measure {name}; say which: {', '.join(row.name for row in matches)}"
         )
-    return found[0]
+    return matches[0]
 
 
 def _allowance(entry: Value, row: Threshold) -> Allowance:

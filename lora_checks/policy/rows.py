@@ -1,4 +1,4 @@
-"""The rows of ``thresholds.yaml`` -> `Threshold`."""
+"""Read the rows of ``thresholds.yaml`` into `Threshold`s."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def check_name(value: Value, name: str) -> None:
+    """Raise `ConfigError` unless ``name`` can be the name of a row, folder, network or prompt."""
     if not _NAME.fullmatch(name):
         raise value.error(
             f"'{name}' cannot be a name: use 1 to 64 of a-z 0-9 . _ - and start with a letter or digit"
@@ -25,6 +26,7 @@ def check_name(value: Value, name: str) -> None:
 
 
 def checks(value: Value, folders: Mapping[str, object]) -> tuple[Threshold, ...]:
+    """Read ``checks:``. ``folders``: names under ``folders:``. Raises `ConfigError`."""
     rows = tuple(_check(entry, name, folders) for name, entry in value.mapping().items())
     if not rows:
         raise value.error("holds no check; a gate without checks would pass everything")
@@ -60,16 +62,16 @@ def _check(value: Value, name: str, folders: Mapping[str, object]) -> Threshold:
         row |= _stat(fields["stat"])
     if "against" in fields:
         row["against"] = _against(fields["against"], list(folders))
-    if "tagged" in fields:  # `on:` would be the natural word, and is a truth value to YAML 1.1
+    if "tagged" in fields:  # not `on:`, which YAML 1.1 reads as true
         row["on"] = fields["tagged"].text()
     metric, why = fields["metric"].text(), " ".join(fields["why"].text().split())
-    found = Threshold(name, metric, why, min=low, max=high, source=value.where, **row)
-    _refuse_contradictions(found, fields)
-    return found
+    threshold = Threshold(name, metric, why, min=low, max=high, source=value.where, **row)
+    _refuse_contradictions(threshold, fields)
+    return threshold
 
 
 def _stat(value: Value) -> dict[str, Any]:
-    """``mean``, or ``{share_at_least: 0.5}`` with the value that the images are counted by."""
+    """Read ``stat:``, such as ``mean`` or ``{share_at_least: 0.5}`` with the value to count images by."""
     if not isinstance(value.data, dict):
         stat = value.choice(get_args(Stat))
         if stat in SHARES:
@@ -82,13 +84,15 @@ def _stat(value: Value) -> dict[str, Any]:
 
 
 def _refuse_contradictions(row: Threshold, fields: Mapping[str, Value]) -> None:
-    """What no image could be measured by, or what would be judged by less than it says."""
+    """Raise `ConfigError` for keys that contradict each other."""
     if row.rule == "bound" and row.stat not in STATS_WITH_INTERVAL:
         raise fields["rule"].error(
             f"'bound' needs an interval, and stat '{row.stat}' has none; use 'estimate', or a share of images"
         )
     if row.gain and row.against == BASELINE:
-        raise fields["gain"].error("the gain over the base of a comparison with the base is nothing")
+        raise fields["gain"].error(
+            "a row against baseline compares with the base already, so there is no gain; remove 'gain'"
+        )
     if row.gain and row.stat == "missing":
         raise fields["gain"].error("there is no gain in missing images; use a row without 'gain'")
     if row.against == BASELINE and row.pairing:
@@ -157,15 +161,15 @@ _READ: Mapping[str, Callable[[Value], Any]] = {
 }
 
 
-def check_prompts(row: Threshold, said: PromptSet) -> None:
-    """A row must have prompts to be measured on."""
-    tags = sorted({tag for prompt in said.prompts for tag in prompt.tags})
+def check_prompts(row: Threshold, prompt_set: PromptSet) -> None:
+    """Raise `ConfigError` if no prompt belongs to the row."""
+    tags = sorted({tag for prompt in prompt_set.prompts for tag in prompt.tags})
     if row.on and row.on not in tags:
         raise ConfigError(
-            f"{row.source}: checks.{row.name}.tagged: no prompt of {said.source} has the tag '{row.on}'; "
-            f"{suggestion(row.on, tags)}"
+            f"{row.source}: checks.{row.name}.tagged: no prompt of {prompt_set.source} has the tag "
+            f"'{row.on}'; {suggestion(row.on, tags)}"
         )
-    if not row.on and all(arm(prompt) for prompt in said.prompts):
+    if not row.on and all(arm(prompt) for prompt in prompt_set.prompts):
         raise ConfigError(
             f"{row.source}: checks.{row.name}: every prompt is in an arm ({', '.join(ARMS)}); "
             "name one with 'tagged:'"

@@ -1,7 +1,7 @@
-"""``base:`` and ``sampler:`` of prompts.yaml -> records.
+"""Read ``base:`` and ``sampler:`` of prompts.yaml.
 
-What needs the base's own files to be known to be wrong (sizes, guidance, lengths) is checked with them, in
-`lora_checks.diffusion.base.pipeline`; `places` keeps where each key was written for those messages.
+Values that depend on the base's files (sizes, guidance, lengths) are checked later, in
+`lora_checks.diffusion.base.pipeline`; `PromptSet.places` keeps the line of each key for those messages.
 """
 
 from __future__ import annotations
@@ -20,20 +20,26 @@ from lora_checks.policy.strict_yaml import Value
 
 CHECKPOINT = ".safetensors"
 PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
-LONGEST_SEQUENCE = 512  # tokens; what T5 was trained on in SD 3 and FLUX
+LONGEST_SEQUENCE = 512  # tokens; the length that T5 was trained on in SD 3 and FLUX
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def base_of(value: Value, parent: Path, option: str | None = None) -> Base:
-    """``base:`` of a policy in ``parent``; ``option`` (``--lora-base``) stands for its model and revision."""
+    """Read ``base:``.
+
+    Args:
+        value: The value of ``base:``.
+        parent: The folder that relative paths start from.
+        option: The value of ``--lora-base``, which replaces model and revision.
+    """
     fields = value.table(required=["model"], optional=["revision", "config", "vae"])
     revision = fields["revision"].text() if "revision" in fields else None
-    said = (
+    stated = (
         _base(fields["model"].text(), revision, parent, _place(fields["model"])) if option is None else None
     )
-    base = said or _option(option or "")
+    base = stated or _option(option or "")
     config = _other(fields["config"], parent, file=False) if "config" in fields else None
-    if said is not None and config is not None and not said.model.endswith(CHECKPOINT):
+    if stated is not None and config is not None and not stated.model.endswith(CHECKPOINT):
         raise fields["config"].error(
             "is for a single .safetensors checkpoint; a pipeline has its own settings"
         )
@@ -47,7 +53,7 @@ def _option(text: str) -> Base:
 
 
 def _base(model: str, revision: str | None, parent: Path, where: str) -> Base:
-    """A mistyped path must not become a download."""
+    """Resolve a model; refuse a mistyped path, so that it does not become a download."""
     path = path_of(model, parent, where)
     if path.is_dir() or (path.is_file() and path.suffix == CHECKPOINT):
         return Base(str(path.resolve()), revision)
@@ -68,7 +74,7 @@ def _no_checkpoint(path: Path) -> str:
 
 
 def _other(value: Value, parent: Path, *, file: bool) -> str:
-    """A folder (or a file) as an absolute path, or a hub id with its revision as it was written."""
+    """Return a folder (or a file) as an absolute path, or a hub id with its revision unchanged."""
     text = value.text()
     path = path_of(text, parent, _place(value))
     if path.is_dir() or (file and path.is_file() and path.suffix == CHECKPOINT):
@@ -87,6 +93,7 @@ def _is_hub_id(text: str, parent: Path) -> bool:
 
 
 def path_of(text: str, parent: Path, where: str) -> Path:
+    """Return ``text`` as a path relative to ``parent``. Raises `ConfigError` if it cannot be a path."""
     path = parent / os.path.expanduser(text)  # noqa: PTH111  # Path.expanduser raises for unknown users
     try:
         path.exists()
@@ -96,13 +103,13 @@ def path_of(text: str, parent: Path, where: str) -> Path:
 
 
 def sampler_of(value: Value, *, literal: bool) -> tuple[Sampler, dict[str, str]]:
-    """The record, and where each of its keys was written."""
+    """Read ``sampler:``; also return the file and line of each of its keys."""
     required = ["steps", "guidance", "width", "height"]
     optional = ["negative", "scheduler", "scheduler_settings", "max_sequence_length", "true_cfg_scale"]
     fields = value.table(required=required, optional=optional)
     if "negative" in fields:
         check_literal(fields["negative"], literal, EVERYWHERE)
-    found = Sampler(
+    sampler = Sampler(
         steps=fields["steps"].integer(1),
         guidance=fields["guidance"].number(0),
         width=_pixels(fields["width"]),
@@ -113,7 +120,7 @@ def sampler_of(value: Value, *, literal: bool) -> tuple[Sampler, dict[str, str]]
         max_sequence_length=_length(fields.get("max_sequence_length")),
         true_cfg_scale=fields["true_cfg_scale"].number(1) if "true_cfg_scale" in fields else None,
     )
-    return found, _places(fields)
+    return sampler, _places(fields)
 
 
 def _places(fields: Mapping[str, Value]) -> dict[str, str]:

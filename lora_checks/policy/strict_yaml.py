@@ -1,8 +1,8 @@
-"""YAML that means one thing: every value knows its file, line and key, and nothing is guessed.
+"""Read YAML strictly: every value knows its file, line and key, and ambiguous values are errors.
 
 ``yaml.safe_load`` keeps the last of two equal keys, reads ``1e-3`` as text, ``012`` as ten, ``no`` as
-False, takes ``.nan``, and lets 341 bytes of aliases grow without end. A release must not hang on any of
-these, so they are refused here, each with the place and with what to write instead.
+False, takes ``.nan``, and lets 341 bytes of aliases grow without end. A release must not depend on any of
+these, so each is an error that names the place and what to write instead.
 """
 
 from __future__ import annotations
@@ -26,23 +26,27 @@ MAX_DEPTH = 20
 _T = TypeVar("_T", bound=str)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,19})")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?")
-_EXPONENT = re.compile(r"([-+]?)([0-9]*)\.?([0-9]*)[eE]([-+]?)([0-9]+)")  # text to YAML 1.1, a number to 1.2
+_EXPONENT = re.compile(r"([-+]?)([0-9]*)\.?([0-9]*)[eE]([-+]?)([0-9]+)")  # text in YAML 1.1, a number in 1.2
 _OCTAL = re.compile(r"0o[0-7]+")  # likewise
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A scalar, list or mapping, with the place it was written at."""
+    """A scalar, list or mapping with its file, line and key.
+
+    Each method returns the value as one type and raises `ConfigError` if it has another.
+    """
 
     data: str | bool | int | float | tuple[Value, ...] | dict[str, Value]
     where: str  # "thresholds.yaml:14"
     key: str  # "checks.identity.min"; "" for the whole file
 
     def error(self, text: str) -> ConfigError:
+        """Return an error about this value; its message starts with file, line and key."""
         return ConfigError(": ".join(part for part in (self.where, self.key, text) if part))
 
     def table(self, *, required: Iterable[str] = (), optional: Iterable[str] = ()) -> Mapping[str, Value]:
-        """A mapping of known keys: an unknown key, or a required one that is absent, is an error."""
+        """Return a mapping with known keys; an unknown or a missing required key is an error."""
         entries, required = self.mapping(), tuple(required)
         known = [*required, *optional]
         for name, value in entries.items():
@@ -54,17 +58,19 @@ class Value:
         return entries
 
     def mapping(self) -> Mapping[str, Value]:
-        """A mapping of any keys."""
+        """Return a mapping with any keys."""
         if not isinstance(self.data, dict):
             raise self.error(f"must be a mapping of keys to values, not {self._seen()}")
         return self.data
 
     def items(self) -> tuple[Value, ...]:
+        """Return the entries of a list."""
         if not isinstance(self.data, tuple):
             raise self.error(f"must be a list, not {self._seen()}")
         return self.data
 
     def text(self, *, empty: bool = False) -> str:
+        """Return a text, which may be empty only if ``empty``."""
         if not isinstance(self.data, str):
             raise self.error(f"must be text, not {self._seen()}; put it in quotes if it is meant as text")
         if not empty and not self.data.strip():
@@ -72,6 +78,7 @@ class Value:
         return self.data
 
     def choice(self, options: Sequence[_T]) -> _T:
+        """Return a text that must be one of ``options``."""
         text = self.text()
         for option in options:
             if text == option:
@@ -79,11 +86,13 @@ class Value:
         raise self.error(f"must be one of {', '.join(options)}, not '{text}'")
 
     def flag(self) -> bool:
+        """Return true or false."""
         if not isinstance(self.data, bool):
             raise self.error(f"must be true or false, not {self._seen()}")
         return self.data
 
     def number(self, low: float = -math.inf, high: float = math.inf) -> float:
+        """Return a number from ``low`` to ``high``."""
         if isinstance(self.data, bool) or not isinstance(self.data, int | float):
             raise self.error(f"must be a number, not {self._seen()}")
         if not low <= self.data <= high:
@@ -91,6 +100,7 @@ class Value:
         return float(self.data)
 
     def integer(self, low: int, high: float = math.inf) -> int:
+        """Return a whole number from ``low`` to ``high``."""
         if isinstance(self.data, bool) or not isinstance(self.data, int):
             raise self.error(f"must be a whole number, not {self._seen()}")
         if not low <= self.data <= high:
@@ -98,7 +108,7 @@ class Value:
         return self.data
 
     def plain(self) -> Any:
-        """The value as ordinary Python objects."""
+        """Return the value as plain Python objects."""
         if isinstance(self.data, dict):
             return {name: value.plain() for name, value in self.data.items()}
         if isinstance(self.data, tuple):
@@ -122,13 +132,13 @@ def _span(low: float, high: float) -> str:
 
 
 def suggestion(name: str, known: Sequence[str]) -> str:
-    """ "did you mean 'max'?", or what there is to choose from."""
+    """Return "did you mean 'max'?", or the list of known names."""
     close = get_close_matches(name, known, n=1)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known) or 'none'}"
 
 
 def foreign_letters(name: str) -> str:
-    """Names the first letter that looks like an ASCII one and is not: "mаx" with a Cyrillic a."""
+    """Return a note about the first non-ASCII letter, such as a Cyrillic a in "mаx"; "" without one."""
     for letter in name:
         if not letter.isascii():
             return f" (it contains {unicodedata.name(letter, repr(letter))})"
@@ -136,7 +146,7 @@ def foreign_letters(name: str) -> str:
 
 
 def load(path: Path) -> Value:
-    """The file's one mapping; `ConfigError` for anything that two readers could understand differently."""
+    """Read a file with one mapping. Raises `ConfigError` for anything ambiguous."""
     text = _read(path)
     try:
         node = _Loader(text).get_single_node()
@@ -186,11 +196,11 @@ def _explained(error: yaml.MarkedYAMLError) -> str:
 
 
 class _Refused(yaml.MarkedYAMLError):
-    """Legal YAML that a policy may not contain."""
+    """An error about valid YAML that a policy may not contain."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes only; constructs nothing. Refuses what makes one text mean another."""
+    """A loader that only composes nodes, and refuses anchors, aliases and tags."""
 
     depth = 0
 
@@ -213,7 +223,7 @@ class _Loader(yaml.SafeLoader):
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """Turns composed nodes into values."""
+    """A file whose composed nodes are turned into values."""
 
     path: Path
 
@@ -251,7 +261,7 @@ class _Tree:
 
 
 def _scalar(node: yaml.Node) -> str | bool | int | float:
-    """The one meaning of a scalar; `ValueError` says what is wrong with it."""
+    """Return the value of an unambiguous scalar. Raises `ValueError` with what is wrong otherwise."""
     text = str(node.value)
     if node.style is not None:  # type: ignore[attr-defined]  # quoted or block: text, whatever it looks like
         return _printable(text)
@@ -275,9 +285,9 @@ def _finite(text: str) -> float:
 
 
 def _ambiguity(text: str, kind: str) -> str:
-    """Why a plain scalar could be read in two ways; "" where it is plainly text."""
+    """Return why a plain scalar could be read in two ways; "" if it can only be text."""
     if kind == "null":
-        return "has no value; give it one or remove the key" if not text else f"'{text}' is no value"
+        return "has no value; give it one or remove the key" if not text else f"'{text}' is not a value"
     if kind == "bool":
         return f"'{text}' is a truth value to some YAML readers; write true or false, or quote it as text"
     if kind == "float" and text.lower().lstrip("+-") in (".nan", ".inf"):
