@@ -2,9 +2,9 @@
 
 Covers A1111 and Forge, ComfyUI, InvokeAI (compel), NovelAI, Midjourney, and wildcards (sd-dynamic-prompts).
 Ordinary prose passes: parentheses within a sentence, ratios and times in them, apostrophes, quoted words,
-tags such as ``hatsune_miku_(vocaloid)``. Where prose and syntax look alike (a part between commas that is entirely
-in parentheses, anything in square brackets or braces) it counts as syntax: adding ``literal: true`` is easy,
-while images of the wrong words do not look wrong.
+tags such as ``hatsune_miku_(vocaloid)``. Where prose and syntax look alike (a part between commas that is
+entirely in parentheses, anything in square brackets or braces) it counts as syntax: adding ``literal: true``
+is easy, while images of the wrong words do not look wrong.
 """
 
 from __future__ import annotations
