@@ -196,7 +196,7 @@ def test_statistics_stand_for_references(write: Write, tmp_path: Path) -> None:
         ("against: references", "against: baseline", "T:8: checks.identity.pairing: against baseline each i"),
         ("min: 0.25, ", "min: 0, gain: yes, ", "T:18: checks.adherence.gain: 'yes' is a truth value to some"),
         ("min: 0.25, ", "min: 0, gain: true, stat: missing, ", "T:18: checks.adherence.gain: there is no ga"),
-        ("min: 0.25, ", "min: 0, gain: true, against: baseline, ", "T:18: checks.adherence.gain: the gain o"),
+        ("min: 0.25, ", "min: 0, gain: true, against: baseline, ", "T:18: checks.adherence.gain: a row "),
         ("min: 0.25, ", "min: 0, tagged: no-triger, ", "T:18: checks.adherence.tagged: no prompt of "),
         ("train: train", "baseline: train", "T:1: folders.baseline: is the name of the images without the L"),
         ("min: 0.25, ", "min: 0, calibrated_on: {good: [a]}, ", "T:18: checks.adherence.calibrated_on: 'ide"),
