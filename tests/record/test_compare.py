@@ -18,7 +18,7 @@ Edit = Callable[[dict[str, Any]], None]
 
 @pytest.fixture
 def both(first_run: Run) -> Path:
-    """The report of "good" and of "wrong-identity"."""
+    """The folder of the report on "good" and "wrong-identity"."""
     return first_run.report_folder
 
 

@@ -1,4 +1,4 @@
-"""A part of a real report that is missing or mistyped is a sentence that names it, whoever reads it."""
+"""Every reader of a report names the part that is missing or has the wrong type, in one sentence."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def damaged(document: Any, at: Place, wrong: object) -> Iterator[Any]:
 
 
 def parts_of(schema: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every property that the schema declares, as `pattern` writes its place in a report."""
+    """Yield the place of every property that the schema declares, as `pattern` writes it."""
     if "$ref" in schema:
         yield from parts_of(SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]], at)
     for alternative in [*schema.get("oneOf", ()), *schema.get("anyOf", ())]:

@@ -1,4 +1,4 @@
-"""Several LoRAs of one run: leaderboard, curves, and the best, chosen by one half and judged by the other."""
+"""The leaderboard, the curves, and the best LoRA, chosen by half of the prompts and judged by the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training run did, in words: the note of overfitting is there when it should be, and else not."""
+"""A run gets a note of overfitting if it overfits, and no note otherwise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Curve = tuple[float, ...]
 
 
 def notes(rng: np.random.Generator, sd: float = 0.05, name: str = "step-{}", **rows: Curve) -> list[str]:
-    """Of a run whose rows have these true values at `STEPS`; its rows are called identity, not_a_copy, ..."""
+    """Return the notes on a run whose rows (identity, not_a_copy, ...) have these true values at `STEPS`."""
     loras = []
     for i, step in enumerate(STEPS):
         values = {check.replace("_", "-"): spread(rng, curve[i], sd) for check, curve in rows.items()}
@@ -25,12 +25,12 @@ def notes(rng: np.random.Generator, sd: float = 0.05, name: str = "step-{}", **r
 def told(*loras: dict[str, Any], **run: Any) -> list[str]:
     found = rank(document(*loras, **run))
     assert found is not None
-    said: list[str] = found["notes"]
-    return said
+    texts: list[str] = found["notes"]
+    return texts
 
 
-def overfits(said: list[str]) -> list[str]:
-    return [note for note in said if "overfits" in note]
+def overfits(texts: list[str]) -> list[str]:
+    return [note for note in texts if "overfits" in note]
 
 
 def test_likeness_up_and_freedom_down_after_the_best_is_said_with_where_it_begins() -> None:
@@ -50,10 +50,10 @@ def test_likeness_up_and_freedom_down_after_the_best_is_said_with_where_it_begin
 
 
 def test_likeness_that_holds_is_enough() -> None:
-    said = notes(
+    texts = notes(
         np.random.default_rng(2), identity=(0.5, 0.6, 0.65, 0.65, 0.65), adherence=(0.8, 0.8, 0.8, 0.6, 0.4)
     )
-    assert "identity holds" in overfits(said)[0]
+    assert "identity holds" in overfits(texts)[0]
 
 
 def test_one_prompt_that_goes_the_other_way_hides_no_fall() -> None:
@@ -71,17 +71,17 @@ def test_one_prompt_that_goes_the_other_way_hides_no_fall() -> None:
 
 
 def test_a_fall_that_does_not_last_is_no_overfitting() -> None:
-    said = notes(
+    texts = notes(
         np.random.default_rng(14), identity=(0.5, 0.6, 0.65, 0.65, 0.65), adherence=(0.8, 0.8, 0.8, 0.6, 0.8)
     )
-    assert overfits(said) == []
+    assert overfits(texts) == []
 
 
 def test_a_run_that_breaks_after_it_overfitted_did_overfit() -> None:
-    said = notes(
+    texts = notes(
         np.random.default_rng(15), identity=(0.5, 0.6, 0.65, 0.7, 0.1), adherence=(0.8, 0.8, 0.8, 0.4, 0.1)
     )
-    (note,) = overfits(said)
+    (note,) = overfits(texts)
     assert ": at step 600 identity improves" in note
 
 
@@ -92,17 +92,17 @@ def test_epochs_are_named_in_the_note() -> None:
 
 
 def test_a_run_that_breaks_as_a_whole_does_not_overfit() -> None:
-    said = notes(
+    texts = notes(
         np.random.default_rng(3), identity=(0.5, 0.6, 0.65, 0.4, 0.2), adherence=(0.8, 0.8, 0.8, 0.6, 0.3)
     )
-    assert overfits(said) == []
+    assert overfits(texts) == []
 
 
 def test_freedom_that_fell_before_the_best_is_no_overfitting_after_it() -> None:
-    said = notes(
+    texts = notes(
         np.random.default_rng(4), identity=(0.2, 0.5, 0.65, 0.65, 0.65), adherence=(0.9, 0.8, 0.7, 0.7, 0.7)
     )
-    assert overfits(said) == []
+    assert overfits(texts) == []
 
 
 def test_noise_alone_is_called_overfitting_in_few_of_a_hundred_runs() -> None:
@@ -130,10 +130,10 @@ def test_a_set_that_loses_variety_counts_by_what_each_prompt_has_part_in_it() ->
 
 
 def test_a_run_that_was_still_improving_at_its_end_is_said_to_be_short() -> None:
-    said = notes(
+    texts = notes(
         np.random.default_rng(8), identity=(0.46, 0.5, 0.55, 0.6, 0.7), adherence=(0.8, 0.8, 0.8, 0.8, 0.8)
     )
-    (note,) = [note for note in said if "longer run" in note]
+    (note,) = [note for note in texts if "longer run" in note]
     assert note.startswith("the best is the last checkpoint, step 1200, and identity improved (0.6")
     flat = (0.46, 0.5, 0.6, 0.7, 0.7)
     assert not any("longer" in note for note in notes(np.random.default_rng(9), identity=flat))

@@ -120,7 +120,7 @@ def test_only_the_folder_that_a_row_compares_with_matters() -> None:
 
 
 def test_a_set_of_other_prompts_is_another_set() -> None:
-    """A tag puts two prompts into an arm: the row without `tagged:` is about four images, not six."""
+    """A tag puts two prompts into an arm, so that the row without `tagged:` measures four images, not six."""
     prompts = [one | {"tags": ["unrelated"] if i < 2 else []} for i, one in enumerate(RUN["prompts"])]
     of_set = judged(per_image=())
     assert comparable.of_rows(of_set, of_set, RUN, run(prompts=prompts)) == [

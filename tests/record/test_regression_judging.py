@@ -1,4 +1,4 @@
-"""Which worsening passes, in which words."""
+"""Which worsening passes, and how the reason says so."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_bound_without_an_interval_is_an_error() -> None:
 
 
 def test_lost_faces_are_a_worsening_of_their_own() -> None:
-    """The mean over those that are left would not show them."""
+    """The mean over the remaining images would not show them."""
     outcome, reason = judged(moved(0.1, 0.05, 0.15, lost=8, pairs=24))
     assert outcome == "FAIL"
     assert reason.startswith("identity: no face in 8 of 32 images that had one before")

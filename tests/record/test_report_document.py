@@ -1,4 +1,4 @@
-"""The JSON document: complete, lossless, written in one step."""
+"""The JSON document is complete and lossless, and is written in one step."""
 
 from __future__ import annotations
 

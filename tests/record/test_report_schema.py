@@ -70,7 +70,7 @@ def test_what_it_would_not_write_is_not(first_run: Run, damage: Any, where: str)
 
 
 def test_every_picture_is_named_with_its_bytes_and_the_base_beside_it(first_run: Run) -> None:
-    """The records are enough to find every image that was judged."""
+    """The record is enough to find every image that was judged."""
     lora = first_run.report["loras"][0]
     named = {
         name for row in lora["rows"] if row["measurement"] for name, _ in row["measurement"]["per_image"]

@@ -72,6 +72,13 @@ def test_a_run_without_any_verdict_is_an_error() -> None:
     assert found[3:] == ("INCOMPLETE the gate", "INCOMPLETE: no LoRA was judged")
 
 
+def test_a_run_that_went_wrong_outside_its_rows_is_an_error() -> None:
+    spoiled = document(verdicts("good", ("identity", "drift")), other_failures=["test_own.py::test"])
+    (command,) = parsed(github.annotations(spoiled))
+    assert command[0] == "error"
+    assert "this went wrong: test_own.py::test" in command[4]
+
+
 def test_ten_of_a_kind_at_most_and_the_last_says_how_many_more() -> None:
     many = [failing(f"lora-{i}") for i in range(25)] + [refused("broken", "it is damaged")]
     found = parsed(github.annotations(document(*many)))
