@@ -1,4 +1,4 @@
-"""How many more prompts a share of images takes, by its exact interval."""
+"""How many more prompts would decide a share of images, by its exact interval."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def judged(kind: str, hits: int, prompts: int, limits: dict[str, float], seeds: int = 1) -> Verdict:
-    """Of so many prompts, the first of which have hits with each seed."""
+    """Measure a share over prompts, of which the first have a hit with each seed."""
     names = [f"p{i}/{seed}" for i in range(prompts) for seed in range(seeds)]
     found = np.repeat(np.arange(prompts) < hits, seeds)
     values = [None if hit and kind == "missing" else float(hit) for hit in found]

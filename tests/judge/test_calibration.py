@@ -1,4 +1,4 @@
-"""The limit between good and bad: closed cases, and what must hold of every proposal."""
+"""The limit between good and bad LoRAs: closed cases, and what must hold for every proposal."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_limit_is_midway_between_the_worst_good_and_the_best_bad_end() -> No
 
 
 def test_the_nearest_bad_lora_is_the_one_that_reaches_furthest() -> None:
-    """Its better end counts, not its value nor its worse end."""
+    """The better end of its interval counts, neither the value nor the worse end."""
     wide, narrow = seen("wide", 0.2, 0.0, 0.4), seen("narrow", 0.3, 0.29, 0.31)
     for bad in ([wide, narrow], [narrow, wide]):
         found = propose("min", [GOOD], [AGAIN], bad)

@@ -43,7 +43,7 @@ def picture(tmp_path: Path) -> Callable[..., ImageFile]:
 
 @pytest.fixture
 def faces(picture: Callable[..., ImageFile]) -> tuple[ImageSet, ImageSet]:
-    """Two images, two references."""
+    """Draw two images and two references."""
     candidate = a_set("candidate", [picture(10, "p1"), picture(11, "p2")])
     return candidate, a_set("references", [picture(20), picture(21)])
 
@@ -186,7 +186,7 @@ def test_a_picture_without_a_prompt_has_no_prompt_adherence(
 def test_the_interval_of_a_mean_is_that_of_the_prompt_means(
     picture: Callable[..., ImageFile], store: Store
 ) -> None:
-    """Two images a prompt: they are one observation, not two."""
+    """Two images of a prompt are one observation, not two."""
     cosines = np.random.default_rng(5).uniform(0, 0.9, (8, 2))
     table = Table({20: [1, 0], **{100 + i: cosine_row(c) for i, c in enumerate(cosines.flat)}})
     images = [picture(100 + i, f"p{i // 2}", i % 2) for i in range(16)]
@@ -290,7 +290,7 @@ def test_references_as_statistics_serve_set_metrics_only(
 def test_a_picture_exchanged_before_it_is_decoded_stores_nothing(
     faces: tuple[ImageSet, ImageSet], store: Store, metric: str, side: int
 ) -> None:
-    """Else later runs would take the other picture's features for this one's, for good."""
+    """Otherwise later runs would use the other picture's features for this one, for ever."""
     known: dict[int, list[float]] = {10: [1.0], 11: [2.0], 20: [3.0], 21: [4.0], 30: [90.0]}
     exchanged = faces[side].images[0].path
     before = exchanged.read_bytes()

@@ -165,7 +165,7 @@ def test_a_set_value_of_images_and_their_prompts_leaves_a_prompt_out_on_both_sid
 def test_an_unbiased_set_value_loses_the_likeness_of_a_prompts_images(
     picture: Callable[..., ImageFile], store: Store
 ) -> None:
-    """Two images of each prompt are the same: plain KID takes that for likeness of the set."""
+    """The two images of each prompt are equal, which plain KID mistakes for likeness within the set."""
     rng = np.random.default_rng(1)
     points = rng.normal(size=(12, 4))
     net = Table(
@@ -248,7 +248,7 @@ def test_an_interval_does_not_leave_the_metrics_range(sides: Sides, store: Store
 
 
 def test_a_gain_and_a_share_are_no_values_of_the_metrics_range(sides: Sides, store: Store) -> None:
-    """A loss lies below the range of a metric that starts at 0, and a share below one that starts at 2."""
+    """A gain may be below the range of a metric that starts at 0, and a share below one that starts at 2."""
     candidate, baseline, references = sides
     metric = Metric("mine", get("arcface").fn, "arcface", "reference", "image", "higher", (0, 1))
     found = measure(Task(metric, baseline, references, baseline=candidate), table(), PROMPTS, store)
@@ -288,7 +288,7 @@ def test_a_row_without_on_is_about_no_arm(picture: Callable[..., ImageFile]) -> 
 
 
 def test_the_floor_is_below_what_perfect_images_measure() -> None:
-    """64 dimensions with a falling spectrum: the safe side, but most of the way."""
+    """With 64 dimensions of falling variance the floor is on the safe side, yet close to the truth."""
     rng = np.random.default_rng(2)
     scale = 1 / np.sqrt(np.arange(1, 65))
     references, perfect = (rng.normal(size=(n, 64)) * scale for n in (48, 40 * 48))

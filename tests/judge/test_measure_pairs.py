@@ -1,4 +1,4 @@
-"""What a metric is given: siblings, named references, texts, parts of a row, pixels; and by which network."""
+"""What a metric gets: siblings, named references, texts, parts of a row or pixels; and from which network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def picture(tmp_path: Path) -> Draw:
 
 
 def two_prompts(picture: Draw) -> ImageSet:
-    """Two seeds of "p", two of "q"."""
+    """Draw two seeds of "p" and two of "q"."""
     return a_set(
         "candidate", [picture(10, "p", 1), picture(11, "p", 2), picture(12, "q", 1), picture(13, "q", 2)]
     )
@@ -53,7 +53,7 @@ POSITIONS = {10: [1.0], 11: [1.5], 12: [1.1], 13: [3.1]}
 
 
 def test_diversity_is_among_the_seeds_of_one_prompt(picture: Draw, store: Store) -> None:
-    """p's are 0.5 apart and q's 2.0; that 10 and 12 are 0.1 apart is nobody's business."""
+    """The images of p are 0.5 apart, those of q 2.0; that 10 and 12 are 0.1 apart must not count."""
     found = measure(Task(get("lpips_diversity"), two_prompts(picture)), Table(POSITIONS), PROMPTS, store)
     assert dict(found.per_image) == pytest.approx({"p/1": 0.5, "p/2": 0.5, "q/1": 2, "q/2": 2}, abs=1e-6)
     assert found.value == pytest.approx(1.25, abs=1e-6)
@@ -109,7 +109,7 @@ def test_clip_i_and_dino_are_the_mean_over_all_pairs_unless_the_row_says_otherwi
 
 
 def test_the_centroid_is_of_directions_and_not_the_nearest_reference(picture: Draw, store: Store) -> None:
-    """A longer reference weighs no more; between two at right angles lies 45 degrees."""
+    """A longer reference does not weigh more; midway between two at right angles is 45 degrees."""
     table = Table({10: [1, 0], 11: [9, 0], 13: [0, 1]})
     references = a_set("references", [picture(11), picture(13)])
     task = Task(get("arcface_centroid"), a_set("candidate", [picture(10, "p")]), references)
@@ -120,7 +120,7 @@ def test_the_centroid_is_of_directions_and_not_the_nearest_reference(picture: Dr
 def test_named_pairs_each_image_with_the_picture_of_its_prompt(
     picture: Draw, store: Store, metric: str
 ) -> None:
-    """Of features and of distances; the folder's order is not the prompts'."""
+    """This holds for features and for distances; the folder is in another order than the prompts."""
     references = a_set(
         "references", [picture(21, name="q"), picture(20, name="p"), picture(22, name="other")]
     )
@@ -154,7 +154,7 @@ def test_an_image_is_asked_which_of_the_rows_texts_it_shows(picture: Draw, store
 
 
 class Faces(Table):
-    """A table whose last column is the number of faces."""
+    """A network from a table whose last column is the number of faces."""
 
     id = "faces/1"
     parts: Mapping[str, slice] = {"features": slice(0, -1), "faces": slice(-1, None)}
@@ -244,7 +244,7 @@ def test_what_is_named_after_its_network_is_never_measured_by_another(
 def test_against_the_base_each_image_meets_its_own_counterpart(
     picture: Draw, store: Store, name: str
 ) -> None:
-    """Of pixels, of features and of distances: no other image of the base is nearer."""
+    """This holds for pixels, features and distances, even where another image of the base is nearer."""
     images = a_set("candidate", [picture(100, "p"), picture(110, "q")])
     without = a_set("baseline", [picture(111, "p"), picture(102, "q")])
     table = Table({100: [1, 0], 110: [0, 1], 111: [0, 1], 102: [1, 0]})
@@ -262,7 +262,7 @@ def test_the_gain_of_a_metric_of_pixels(picture: Draw, store: Store) -> None:
 
 
 def test_what_it_compares_with_is_compared_with_itself_too(picture: Draw, store: Store) -> None:
-    """References at 0, 1 .. 7 and one at 9, whose nearest other is 2 away; the mean of all others by name."""
+    """References lie at 0, 1 .. 7 and 9; the nearest other is 1 away, but 2 for the last one."""
     table = Table({10: [3.5], **{20 + i: [float(i)] for i in range(8)}, 29: [9.0]})
     references = a_set("references", [picture(20 + i) for i in (*range(8), 9)])
     images = a_set("candidate", [picture(10, f"p{i}", 1) for i in range(9)])
@@ -276,7 +276,7 @@ def test_what_it_compares_with_is_compared_with_itself_too(picture: Draw, store:
 def test_features_are_held_against_the_others_and_a_share_of_missing_ones_is_not(
     picture: Draw, store: Store
 ) -> None:
-    """References 10 degrees apart: each has another at 10 degrees, in the mean they are further."""
+    """References are 10 degrees apart: each has a nearest other at 10 degrees; all others are further away."""
     angles = np.radians(10 * np.arange(8))
     table = Table({10: [1, 0], **{20 + i: [np.cos(a), np.sin(a)] for i, a in enumerate(angles)}})
     task = Task(get("similarity"), a_set("candidate", [picture(10, "p")]), a_set("references", [

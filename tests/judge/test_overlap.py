@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def folders(tmp_path: Path, photos: list[np.ndarray]) -> tuple[Path, Path]:
-    """Two pictures in each, all different."""
+    """Make two folders of two pictures, all different."""
     train, references = tmp_path / "t", tmp_path / "r"
     for folder, pictures in ((train, photos[:2]), (references, photos[2:4])):
         folder.mkdir()
@@ -70,7 +70,7 @@ def test_a_reference_that_is_there_twice(folders: tuple[Path, Path]) -> None:
 
 
 def test_the_miniatures_folders_do_not_overlap(store: Store) -> None:
-    """Drawings of one person in other clothes, as like each other as pictures get."""
+    """Drawings of one person in different clothes are as alike as different pictures get."""
     refuse_shared(
         image_set("train", MINIATURE / "train"), image_set("references", MINIATURE / "references"), store
     )
@@ -95,7 +95,7 @@ def test_an_embedding_that_is_far_nearer_than_two_references_ever_are(folders: t
 
 
 def test_a_picture_without_an_embedding_hides_no_other(folders: tuple[Path, Path]) -> None:
-    """Of the first picture of either folder the network saw nothing; the second ones are alike."""
+    """The network saw nothing in the first picture of each folder; the second ones are alike."""
     for folder, picture in zip(folders, (20, 40), strict=True):
         Image.new("RGB", (8, 8), (picture, picture, picture)).save(folder / "2.png")
     x = np.array([[np.nan] * 3, [0.1, 3, 0], [0, 0, 1]])
@@ -107,7 +107,7 @@ def test_a_picture_without_an_embedding_hides_no_other(folders: tuple[Path, Path
 
 
 def test_the_nearest_two_references_say_what_is_near(folders: tuple[Path, Path]) -> None:
-    """20 degrees apart, a third one 70 degrees off: 10 degrees are no copy, 3 are."""
+    """References 20 degrees apart and a third 70 degrees away: 10 degrees is not a copy, 3 degrees is."""
 
     def at(*degrees: float) -> np.ndarray:
         return np.stack([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))], axis=1)

@@ -57,7 +57,7 @@ def asked(row: Threshold, good: Measurement, again: Measurement, bad: Measuremen
 
 
 def test_a_limit_close_below_the_good_loras_own_bound_moves_until_it_passes() -> None:
-    """The bad LoRA ends so near to the good one that midway lies 0.003 below its bound."""
+    """The bad LoRA ends so near to the good one that midway is only 0.003 below the good one's bound."""
     good, again = (mean_of(drawn(np.random.default_rng(seed), 0.6, 32)) for seed in (1, 2))
     worst = min(good.low or 0, again.low or 0)
     bad = replace(good, value=0.45, low=0.38, high=worst - 0.006)
@@ -75,7 +75,7 @@ def test_a_limit_close_below_the_good_loras_own_bound_moves_until_it_passes() ->
 
 @pytest.mark.parametrize("prompts", [25, 32])
 def test_the_good_lora_passes_all_proposed_rows_in_as_many_runs(prompts: int) -> None:
-    """Over calibrations, each from one run of fresh prompts, and fresh runs of the same LoRA."""
+    """Each calibration is from one run with new prompts, and is tried on new runs of the same LoRA."""
     rng, passed, runs, refused = np.random.default_rng(prompts), 0, 0, 0
     for _ in range(40):
         good, again = drawn(rng, 0.62, prompts), drawn(rng, 0.62, prompts)
@@ -114,7 +114,7 @@ def test_with_as_many_prompts_as_it_says_the_row_is_calibrated() -> None:
 
 
 def test_a_limit_that_separates_nothing_and_stops_the_good_one_is_named() -> None:
-    """No bad LoRA is worse in this row, so it is left as it is; but 25 prompts hardly pass it."""
+    """No bad LoRA is worse in this row, so its limit stays; but a good LoRA hardly passes with 25 prompts."""
     values = np.array([0.2] * 2 + [0.7] * 30)
     tail = replace(TAIL, max=0.2)
     (found,), _ = powered([asked(tail, share_of(values), share_of(values), share_of(values + 0.5))])

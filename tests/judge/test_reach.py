@@ -1,4 +1,4 @@
-"""Rows that no LoRA could pass are refused, with the number of prompts that it takes."""
+"""Rows that no LoRA could pass are refused, with the number of prompts that they need."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_fewer_than_eight_prompts_have_no_bound(metric: str) -> None:
 
 
 def test_seeds_of_the_same_prompts_do_not_help() -> None:
-    """Images of a prompt that agree count once, so a LoRA without fault shows no more."""
+    """Images of one prompt that agree count once, so a perfect LoRA shows no more with several seeds."""
     assert "0 of 12 shows at most 0.221; use 14 prompts" in refusal(ROWS["missing"][0], said(12, 4))
 
 

@@ -1,4 +1,4 @@
-"""What a row and its metric cannot do together, and the task that they make where they can."""
+"""What a row may not ask of its metric, and the task that a valid row sets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def row(metric: str, **fields: Any) -> Threshold:
 
 
 def pictures(name: str) -> ImageSet:
-    """Folders of pictures, but for "statistics"."""
+    """Return a folder of pictures, or a statistics file for the name "statistics"."""
     return ImageSet(name, (), Path("stats.npz") if name == "statistics" else None)
 
 
@@ -87,7 +87,7 @@ def test_a_frechet_distance_to_references_has_a_floor(asked: Threshold, floor: b
 
 
 def test_a_limit_below_what_the_references_give_themselves_is_refused() -> None:
-    """For the number of images that the row is about: with a tag they are fewer, and the floor is higher."""
+    """The number of the row's images decides: with a tag there are fewer, and the floor is higher."""
     y = np.random.default_rng(0).normal(size=(40, 4))
     prompts = tuple(Prompt(f"p{i}", "words", ("dark",) if i < 8 else ()) for i in range(20))
     said = replace(PROMPTS, prompts=prompts)

@@ -1,4 +1,4 @@
-"""Which looks a policy has, which rows are due there, and when the spending stops."""
+"""Which looks a policy has, which rows are judged there, and when no more images are made."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_tags_row_is_due_where_there_are_enough_prompts_of_it_and_more_images(
 
 
 def test_a_tags_row_is_not_due_again_where_a_look_brings_it_nothing_new() -> None:
-    """Eight of its prompts are in the first look, four more in the second and none in the third."""
+    """The row has eight prompts in the first look, four more in the second and none in the third."""
     of = said(64, 1)
     looks = planned(IDENTITY, of=of, most=128).looks
     assert [(len(look.prompts), len(look.seeds)) for look in looks] == [(32, 1), (48, 1), (64, 1), (64, 2)]
@@ -217,7 +217,7 @@ def test_a_row_that_stays_open_at_its_only_look_prolongs_nothing() -> None:
 
 
 def test_as_many_missing_images_as_the_row_allows_do_not_prolong() -> None:
-    """29 of 100 are no more than a share of 0.29, which as a binary number is a little less."""
+    """29 of 100 is not more than 0.29, although 0.29 as a binary number is a little less."""
     assert 29 > 0.29 * 100
     row = replace(IDENTITY, max_missing=0.29)
     absent = {*(f"p{i}/0" for i in range(25)), *(f"p{i}/1" for i in range(4))}

@@ -66,7 +66,7 @@ KINDS = (
 
 
 def kinds(limit: float) -> dict[str, Metric]:
-    """A metric that always gives ``limit``, as people write it."""
+    """Declare metrics that always give ``limit``, as users may write them."""
     return {
         "a picture": declared(lambda picture: limit + 0 * picture.size),
         "a picture, in float32": declared(lambda picture: np.float32(limit + 0 * picture.size)),

@@ -167,7 +167,7 @@ def test_images_that_may_not_be_judged_are_inconclusive_and_never_pass() -> None
 
 
 def test_inconclusive_names_seeds_where_those_would_do() -> None:
-    """Prompts alike, images of a prompt 0.2 apart: more of them settle the mean as well as new prompts."""
+    """If prompts are alike and images of a prompt differ by 0.2, more seeds decide as well as prompts."""
     values = [[0.42, 0.62], [0.62, 0.42]] * 8
     images = tuple((f"p{i}/{seed}", values[i][seed]) for i in range(16) for seed in (0, 1))
     close = measured(value=0.52, low=0.48, high=0.56, per_image=(*images, ("p15/2", None)), missing=1)

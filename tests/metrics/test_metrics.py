@@ -23,7 +23,7 @@ def test_is_declared_where_the_table_says(name: str) -> None:
     assert metric.fn.__doc__
 
 
-# Which way is better decides bands, worst prompts and rankings; the range is what an interval is cut to.
+# The better direction decides bands, worst prompts and rankings; intervals are cut to the range.
 DECLARED = """
 arcface arcface reference image higher nearest higher -1 1
 arcface_centroid arcface reference image higher nearest higher -1 1
@@ -67,7 +67,7 @@ aesthetic aesthetic nothing image higher nearest higher -inf inf
 
 @pytest.mark.parametrize("line", DECLARED.strip().splitlines(), ids=lambda line: line.split()[0])
 def test_is_declared_with_its_direction_and_range(line: str) -> None:
-    """Network, compared with, of an image or the set, better, pairing, near, least and most."""
+    """A line has network, against, per, better, pairing, closer, least and most."""
     name, *words, least, most = line.split()
     found = metrics.get(name)
     declared = [found.extractor or "-", found.against, found.per, found.better, found.pairing, found.closer]
@@ -158,7 +158,7 @@ PER_IMAGE = [
 
 @pytest.mark.parametrize("name", [name for name in PER_IMAGE if metrics.get(name).against == "reference"])
 def test_better_is_nearer_to_references_except_where_near_is_a_copy(name: str) -> None:
-    """A mirrored direction fails here."""
+    """A direction that is the wrong way round fails here."""
     rng = np.random.default_rng(0)
     metric, y = metrics.get(name), rng.normal(1, 0.1, (6, 8))
     near, far = rng.normal(1, 0.1, (4, 8)), rng.normal(-1, 0.1, (4, 8))

@@ -40,7 +40,7 @@ def test_equal_pictures_have_the_best_value_and_a_worse_one_less(
 
 
 def test_two_plain_pictures() -> None:
-    """Without structure SSIM is its luminance term alone."""
+    """Without structure, SSIM is its luminance term alone."""
     c1 = (0.01 * 255) ** 2
     expected = (2 * 50 * 200 + c1) / (50**2 + 200**2 + c1)
     assert ssim(plain(50), plain(200)) == pytest.approx(expected)

@@ -31,7 +31,7 @@ def normal(n: int, seed: int, shift: float = 0.0, dimensions: int = 16) -> np.nd
 
 @pytest.mark.parametrize("name", AGAINST_REFERENCES)
 def test_a_set_far_away_is_worse_than_one_from_the_same_place(name: str) -> None:
-    """A mirrored direction fails here."""
+    """A direction that is the wrong way round fails here."""
     metric = metrics.get(name)
     y = normal(60, 0, 1.0)
     near, far = metric.fn(normal(50, 1, 1.0), y), metric.fn(normal(50, 2, -1.0), y)
@@ -63,7 +63,7 @@ def test_features_of_two_networks_are_refused(name: str) -> None:
 
 
 def each_pair(kernel: Callable[[np.ndarray, np.ndarray], float], x: np.ndarray, y: np.ndarray) -> float:
-    """Gretton's unbiased estimate, pair by pair."""
+    """Write out Gretton's unbiased estimate, pair by pair."""
     within = [np.mean([kernel(a, b) for a, b in itertools.permutations(s, 2)]) for s in (x, y)]
     return float(sum(within) - 2 * np.mean([kernel(a, b) for a in x for b in y]))
 
@@ -77,7 +77,7 @@ def test_kernel_distances_are_the_mean_over_pairs_of_different_images() -> None:
 
 
 def test_unbiased_means_zero_on_average_for_one_distribution_whatever_the_number() -> None:
-    """20 images against 20: within four standard errors of 0, and the published CMMD far above it."""
+    """For 20 images and 20 others it is within four standard errors of 0; the published CMMD is far above."""
     for distance in (polynomial, gaussian):
         values = [distance(normal(20, 2 * i), normal(20, 2 * i + 1)) for i in range(200)]
         assert abs(np.mean(values)) < 4 * np.std(values) / math.sqrt(200)
@@ -109,7 +109,7 @@ def test_neighbours_of_a_set_and_itself() -> None:
 
 
 def test_precision_asks_for_the_images_and_recall_for_the_references() -> None:
-    """Images of one of two heaps of references are all real and cover half. A swapped argument fails."""
+    """Images from one of two clusters of references are all real and cover half; a swap fails here."""
     heap, other = normal(20, 0, dimensions=4), normal(20, 1, 50, dimensions=4)
     x, y = heap + 1e-3, np.concatenate([heap, other])
     assert (precision(x, y), recall(x, y)) == (1, 0.5)

@@ -1,4 +1,4 @@
-"""Metrics that users write: what a function returns, raises or becomes never judges unseen."""
+"""Metrics that users write: wrong results, exceptions and changed code are never judged in silence."""
 
 # ruff: noqa: ARG005
 
@@ -30,7 +30,7 @@ PROMPTS = PromptSet(
 
 
 class Shades:
-    """A network that gives mean, deviation and 1."""
+    """A network whose features are mean, deviation and 1."""
 
     id = label = "shades"
 
@@ -56,7 +56,7 @@ def sets(tmp_path: Path) -> dict[str, ImageSet]:
 
 @pytest.fixture(autouse=True)
 def undeclared() -> Iterator[None]:
-    """What a test declares is gone after it."""
+    """Undeclare after each test what it declared."""
     before = dict(metrics._declared)
     yield
     metrics._declared.clear()
@@ -144,7 +144,7 @@ def test_numbers_of_any_kind_are_values(
 
 
 def test_a_half_that_a_function_cannot_take_costs_no_value(sets: dict[str, ImageSet], tmp_path: Path) -> None:
-    """Halves are measured for what stands beside the value."""
+    """Halves are measured for the numbers beside the value."""
 
     def whole_only(_: np.ndarray, y: np.ndarray) -> float:
         if len(y) < M:
@@ -170,7 +170,7 @@ def mine(picture):
 
 
 def declared(path: Path, before: str = "", after: str = "") -> Metric:
-    """A conftest.py with a metric of pictures, as pytest imports it."""
+    """Write a conftest.py with a metric of pictures, and import it as pytest does."""
     path.write_text(CONFTEST.replace(before, after, 1) if before else CONFTEST)
     spec = importlib.util.spec_from_file_location("conftest", path)
     assert spec is not None
@@ -187,7 +187,7 @@ def declared(path: Path, before: str = "", after: str = "") -> Metric:
 def test_a_function_that_changed_is_asked_again(
     before: str, after: str, sets: dict[str, ImageSet], tmp_path: Path
 ) -> None:
-    """Values of pictures are kept, and must not outlive the function, its helpers or their constants."""
+    """Values of pictures are stored, and must not outlive the function, its helpers or their constants."""
     store = tmp_path / "store"
     first = declared(tmp_path / "conftest.py")
     assert found_by(first, sets, store) == 1
@@ -197,7 +197,7 @@ def test_a_function_that_changed_is_asked_again(
 
 
 def test_two_files_of_one_name_cannot_declare_one_metric(tmp_path: Path) -> None:
-    """Every conftest.py is the module "conftest"; the second would replace the first unseen."""
+    """Every conftest.py is the module "conftest"; the second would silently replace the first."""
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
     declared(tmp_path / "a/conftest.py")

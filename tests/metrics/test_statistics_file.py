@@ -1,4 +1,4 @@
-"""Files of mean and covariance: what is written, and what is refused and why."""
+"""Files of mean and covariance: what is written, what is refused, and why."""
 
 from __future__ import annotations
 

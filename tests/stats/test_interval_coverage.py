@@ -1,4 +1,4 @@
-"""benchmarks/interval_coverage.py in a minute's part: a fixed seed, so that the shares are exact."""
+"""The one-minute part of benchmarks/interval_coverage.py, with a fixed seed so that the shares are exact."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def benchmark() -> ModuleType:
 def test_intervals_hold_the_truth_as_often_as_they_say(
     benchmark: ModuleType, name: str, prompts: int, seeds: int, inside: float
 ) -> None:
-    """Nominal 95 %. An exact interval of a share holds it more often, the rarer the more so."""
+    """The nominal coverage is 95 %. An exact interval of a share covers more, and the rarer the more."""
     low, high = benchmark.coverage(benchmark.QUANTITIES[name], prompts, seeds, RUNS)
     assert 1 - low - high == pytest.approx(inside, abs=1e-9)
     assert inside >= 0.93
@@ -46,7 +46,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(
 
 @pytest.mark.parametrize("prompts", [12, 16, 25, 32])
 def test_the_cap_costs_less_than_a_point_of_coverage(benchmark: ModuleType, prompts: int) -> None:
-    """Of every shape and either bound, against the transform without a cap, on the same 4,000 draws."""
+    """Compare every shape and either bound with the transform without a cap, on the same 4,000 draws."""
     for shape in benchmark.SHAPES:
         capped, free = (benchmark.held(shape, prompts, 4000, cap) for cap in benchmark.CAPS.values() if cap)
         assert min(np.subtract(capped, free)) >= -0.008, shape
@@ -67,7 +67,7 @@ def test_a_long_tail_costs_students_t_more(benchmark: ModuleType, prompts: int) 
 def test_looking_after_every_batch_is_wrong_in_at_most_5_percent(
     benchmark: ModuleType, plan: tuple[int, int, int], within: float
 ) -> None:
-    """At the limit itself, where a PASS and a FAIL are wrong in turn; rare bad prompts are left out."""
+    """At the limit itself, either a PASS or a FAIL is wrong; rare bad prompts are left out."""
     for shape in benchmark.DRAWN:
         found = benchmark.spent(0, plan, 4000, shape, within)
         assert max(found["PASS"], found["FAIL"]) <= 0.05, shape
@@ -80,7 +80,7 @@ def test_looking_after_every_batch_is_wrong_in_at_most_5_percent(
 def test_looking_after_every_batch_spends_a_third_where_it_is_clear(
     benchmark: ModuleType, distance: float, shape: str, images: float
 ) -> None:
-    """MAX is 64."""
+    """Allow 64 images at most."""
     found = benchmark.spent(distance, (16, 2, 64), RUNS, shape)
     assert found["images"] == pytest.approx(images, abs=0.1)
     assert found["PASS" if distance > 0 else "FAIL"] > 0.97 or not distance

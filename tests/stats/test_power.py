@@ -1,4 +1,4 @@
-"""What a LoRA needs to pass nearly always: held against runs of LoRAs whose truth is known."""
+"""What a LoRA needs to pass in nearly every run, compared with runs of LoRAs whose true value is known."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RUNS = 1500
 
 
 def mean_of(values: np.ndarray, sides: int = 1, better: str = "higher") -> Measurement:
-    """A mean over prompts with one image each."""
+    """Measure a mean over prompts with one image each."""
     found = intervals.mean_interval(values, 0.05 / sides)
     images = tuple((f"p{i:03}/1", float(value)) for i, value in enumerate(values))
     return Measurement(
@@ -33,7 +33,7 @@ def mean_of(values: np.ndarray, sides: int = 1, better: str = "higher") -> Measu
 
 
 def share_of(hits: int, n: int, seeds: int = 1) -> Measurement:
-    """Share of ``n`` prompts whose images are at most 0.5."""
+    """Measure the share of images at most 0.5, of which ``hits`` of ``n`` prompts are."""
     values = [0.0 if i < hits else 1.0 for i in range(n) for _ in range(seeds)]
     images = tuple((f"p{i // seeds:03}/{i % seeds}", value) for i, value in enumerate(values))
     groups = [name.partition("/")[0] for name, _ in images]
@@ -66,7 +66,7 @@ TAIL = Threshold("tail", "clip_score", "for this test", max=0.2, stat="share_at_
 def test_a_lora_at_the_value_named_passes_as_often(
     shape: str, prompts: int, chance: float, least: float, most: float
 ) -> None:
-    """From one found run of each of many, as the spread of one run is luck; judged by the gate itself."""
+    """Predict from one run of each of many LoRAs, as the spread of a single run is luck; the gate judges."""
     rng = np.random.default_rng([prompts, int(100 * chance), len(shape)])
 
     def draw() -> np.ndarray:
@@ -190,7 +190,7 @@ def test_with_a_row_that_was_not_measured_nothing_is_said_of_all_rows() -> None:
 
 
 def test_an_image_at_the_limit_of_a_share_counts_in_its_power_as_in_its_value() -> None:
-    """Three times 0.1 is above 0.3 by its last digit, and equals it all the same."""
+    """Three times 0.1 is above 0.3 in its last digit, and counts as equal."""
     measured = share_of(1, 16)
     assert power.is_hit(replace(measured, at=0.3), 0.1 * 3)
     assert not power.is_hit(replace(measured, at=0.3), 0.31)

@@ -1,4 +1,4 @@
-"""Levels of looks against published boundaries and simulation; the order of looks."""
+"""Levels of looks, compared with published boundaries and simulation; the order of prompts."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ FIFTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 def pocock(share: float, error: float) -> float:
-    """Lan & DeMets' Pocock type."""
+    """Spend as Lan & DeMets' Pocock type does."""
     return error * math.log(1 + (math.e - 1) * share)
 
 
 def obrien_fleming(share: float, error: float) -> float:
-    """Lan & DeMets' O'Brien-Fleming type: next to nothing early."""
+    """Spend as Lan & DeMets' O'Brien-Fleming type does: next to nothing early."""
     return float(2 * norm.sf(norm.isf(error / 2) / math.sqrt(share)))
 
 
 def test_the_obrien_fleming_type_has_lan_and_demets_boundaries() -> None:
-    """Five looks, two-sided 5 %, as published for the programs ld98 and WinLD."""
+    """Five looks at two-sided 5 %, as published for the programs ld98 and WinLD."""
     found = sequential.bounds(FIFTHS, 0.025, obrien_fleming)
     assert found == pytest.approx((4.8769, 3.3569, 2.6803, 2.2898, 2.0310), abs=2e-4)
 
@@ -114,7 +114,7 @@ def test_the_order_is_of_the_names_and_not_of_their_places() -> None:
 
 
 def wrong(draw: NDArray[np.float64], looks: tuple[Look, ...], spread_of_seeds: float, runs: int) -> float:
-    """Share of runs in which the upper bound of some look lies below the true mean 0."""
+    """Return the share of runs in which the upper bound of some look is below the true mean 0."""
     rng = np.random.default_rng(3)
     levels = sequential.levels([look.images for look in looks], sequential.SPENT * 0.05)
     noise = rng.normal(0, spread_of_seeds, (runs, looks[-1].prompts, looks[-1].seeds))
@@ -131,7 +131,7 @@ def wrong(draw: NDArray[np.float64], looks: tuple[Look, ...], spread_of_seeds: f
 @pytest.mark.parametrize("plan", [(64, 1, 64), (32, 1, 64), (16, 2, 64)])
 @pytest.mark.parametrize("skewed", [False, True])
 def test_the_error_holds_over_all_looks(plan: tuple[int, int, int], skewed: bool) -> None:
-    """Prompts of skewness 0 or 1, the latter on the side that Student's t gets wrong; 5 % are allowed."""
+    """Prompts have skewness 0, or 1 on the side that Student's t gets wrong; 5 % may be wrong."""
     rng, runs = np.random.default_rng(4), 1500
     size = (runs, plan[0])
     draw = (rng.gamma(4, 1, size) - 4) / 2 if skewed else rng.normal(size=size)

@@ -69,7 +69,7 @@ def test_two_prompts_that_differ_are_too_few_to_tell_how_images_hang_together() 
 
 
 def korn_graubard(hits: NDArray[np.bool_], groups: list[str], level: float) -> tuple[float, float]:
-    """Their interval, written out: the variance by leaving out each prompt, and both quantiles by scipy."""
+    """Write out Korn & Graubard's interval: the variance by leaving out each prompt, quantiles by scipy."""
     names = np.array(groups)
     k, n, share = len(set(groups)), len(hits), hits.mean()
     without = np.array([hits[names != name].mean() for name in sorted(set(groups))])
@@ -93,7 +93,7 @@ def korn_graubard(hits: NDArray[np.bool_], groups: list[str], level: float) -> t
     ],
 )
 def test_several_images_a_prompt_have_korn_and_graubards_interval(of_prompt: list[int], sides: int) -> None:
-    """Also where a prompt has fewer images than the others, and the other way round for the other kind."""
+    """This holds too where a prompt has fewer images, and in reverse for the other kind of image."""
     k = len(of_prompt)
     there = np.arange(4 * k) != 2
     found, groups = hits(*of_prompt, seeds=4)[there], list(np.array(prompts(k, 4))[there])

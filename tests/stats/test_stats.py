@@ -38,7 +38,7 @@ def test_there_is_no_t_quantile_at_the_ends(p: float, df: int) -> None:
 
 
 def test_balanced_mean_is_student_t_on_prompt_means() -> None:
-    """Where the means lie evenly around theirs; skewness is taken out otherwise."""
+    """The means lie evenly around their mean; otherwise the skewness would be corrected."""
     half = np.random.default_rng(1).normal(size=(6, 4))
     values = np.concatenate([half, -half])
     found = intervals.jackknife(mean_of(values.ravel()), prompts(12, 4))
@@ -73,7 +73,7 @@ def test_the_bounds_are_where_halls_transform_of_t_is_students_quantile() -> Non
 
 @pytest.mark.parametrize("k", [16, 32])
 def test_one_sided_bounds_of_skewed_values_err_less_than_students(k: int) -> None:
-    """Skewness 1, nominal 5 % on either side; in 4,000 draws Student's t errs in 3 and 8 %."""
+    """With skewness 1 and a nominal 5 % on either side, Student's t is wrong in 3 and 8 % of 4,000 draws."""
     draws = np.random.default_rng(9).gamma(4, size=(4000, k)) / 4
     bounds = np.array([intervals.mean_interval(draw, 0.05) for draw in draws])
     assert (bounds[:, 1] > 1).mean() == pytest.approx(0.045, abs=0.012)
@@ -86,7 +86,7 @@ def test_one_sided_bounds_of_skewed_values_err_less_than_students(k: int) -> Non
 def test_one_bad_prompt_moves_the_bound_no_further_than_twice_students(
     k: int, tail: float, sign: int
 ) -> None:
-    """At 0.1 among 0.65; without a cap it would be 1.9 to 3.7 times Student's t."""
+    """The bad prompt is at 0.1 among 0.65; without a cap the bound would be 1.9 to 3.7 times Student's t."""
     good = np.random.default_rng(0).normal(0.65, 0.03, k - 1)
     values = sign * np.append(good, 0.1)
     found = intervals.mean_interval(values, tail)
@@ -98,7 +98,7 @@ def test_one_bad_prompt_moves_the_bound_no_further_than_twice_students(
 
 
 def test_a_bound_does_not_leap_where_one_value_moves_a_little() -> None:
-    """Uncapped, the transform is vertical at some skewness: a hundredth moved the bound by a quarter."""
+    """Without a cap the transform is vertical at some skewness: a hundredth moved the bound by a quarter."""
     good = np.random.default_rng(0).normal(0.65, 0.03, 24)
     lows = [intervals.mean_interval(np.append(good, bad), 0.05).low for bad in np.arange(0.65, 0.0, -0.01)]
     assert np.abs(np.diff(lows)).max() < 0.005
@@ -127,7 +127,7 @@ def test_constant_values_have_a_point_for_an_interval(value: float) -> None:
 
 
 def coverage(k: int, seeds: int, keep_share: float = 1.0, runs: int = 1500) -> float:
-    """How often the interval holds the true mean 0 when prompts differ twice as much as seeds."""
+    """Return how often the interval holds the true mean 0 if prompts differ twice as much as seeds."""
     rng = np.random.default_rng(5)
     hits = 0
     for _ in range(runs):
@@ -146,7 +146,7 @@ def test_coverage_is_nominal(k: int, seeds: int, keep_share: float) -> None:
 
 
 def test_coverage_of_a_set_value_is_near_nominal() -> None:
-    """The squared distance of the mean from the origin: curved, biased, defined only for the set."""
+    """Return the squared distance of the mean from the origin: curved, biased, defined only for a set."""
     rng, hits = np.random.default_rng(6), 0
     for _ in range(1000):
         points = np.repeat(rng.normal([2.0, 0.0, 0.0], 1.0, size=(16, 3)), 2, axis=0)
@@ -159,7 +159,7 @@ def test_coverage_of_a_set_value_is_near_nominal() -> None:
 
 
 def test_more_prompts_decide_with_the_promised_power() -> None:
-    """From 16 prompts at [0.48, 0.56] around 0.52 with the limit 0.50."""
+    """Start from 16 prompts at [0.48, 0.56] around 0.52 with the limit 0.50."""
     more = intervals.more_prompts(0.48, 0.56, 16, 0.50)
     assert more is not None
     spread = 0.04 / reference.t.ppf(0.975, 15) * 4
@@ -178,7 +178,7 @@ def test_more_prompts_shrinks_with_distance_and_gives_up_at_the_limit() -> None:
 
 
 def test_more_seeds_decide_with_the_promised_power() -> None:
-    """12 prompts x 2 around 0.5; the prompts are alike, the images of one spread by 1."""
+    """12 prompts x 2 seeds lie around 0.5; the prompts are alike, and images of one prompt differ by 1."""
     values = np.where(np.arange(2) % 2, 1.0, -1.0) * np.sqrt(0.5) + 0.5 + np.zeros((12, 1))
     more = intervals.more_seeds(values.tolist(), 0.0)
     assert more is not None

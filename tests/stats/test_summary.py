@@ -1,4 +1,4 @@
-"""What the values of images amount to, in closed form."""
+"""Summaries of the values of images, in closed form."""
 
 from __future__ import annotations
 

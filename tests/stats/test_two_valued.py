@@ -1,4 +1,4 @@
-"""Means of 0/1 values: as sure as a share of images is, and no surer."""
+"""Means of two-valued images have the interval of a share of images, and no narrower one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def undeclared() -> Iterator[None]:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Callable[..., ImageSet]:
-    """Pictures of noise, and plain ones where asked; a prompt each."""
+    """Draw pictures of noise, some of them plain, each with its own prompt."""
 
     def draw(name: str, count: int, plain: int = 0) -> ImageSet:
         files = []
@@ -97,7 +97,7 @@ def test_a_row_on_a_two_valued_metric_is_judged_as_the_share_is(
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_gain_that_no_image_shows_is_not_certain(name: str, pictures: Any, tmp_path: Path) -> None:
-    """Up and down have an exact bound each, at half the error."""
+    """The shares that go up and down have an exact bound each, at half the error."""
     images, base = pictures("candidate", 25), pictures("baseline", 25)
     got = found(METRICS[name](), images, tmp_path, baseline=base)
     most = 1 - 0.025 ** (1 / 25)
@@ -153,7 +153,7 @@ def test_a_constant_that_is_no_end_of_its_range_is_certain(pictures: Any, tmp_pa
 @pytest.mark.parametrize("share", [0.02, 0.05, 0.1])
 @pytest.mark.parametrize("alike", [0.2, 0.8])
 def test_a_truth_at_the_limit_passes_in_at_most_5_percent(share: float, alike: float) -> None:
-    """As zeros and ones with an interval of a mean, 25 prompts passed wrongly in 60, 29 and 7 %."""
+    """With the interval of a mean, 25 prompts of zeros and ones passed wrongly in 60, 29 and 7 % of runs."""
     rng, rest, wrong = np.random.default_rng(1), 1 / alike - 1, np.zeros(2)
     for chances in rng.beta(share * rest, (1 - share) * rest, size=(1000, 25)):
         values = (rng.random((25, 2)) < chances[:, None]).astype(float)
