@@ -1,4 +1,4 @@
-"""The policy's rows, measured: networks are built once, folders of pictures are read once."""
+"""Measure the rows of a policy, with each network built once and each folder of pictures read once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lora_checks.stats import intervals
 
 @dataclass
 class Measurer:
-    """Measures sets of images by the policy's networks, against its references and the base's images."""
+    """What measures images with the policy's networks, against its references and the base's images."""
 
     policy: Policy
     store: Store
@@ -34,7 +34,7 @@ class Measurer:
     _pictures: dict[str, ImageSet] = field(default_factory=dict)  # by the policy's name of the folder
 
     def preflight(self) -> None:
-        """Raise `ConfigError` for a row, network or folder that nothing can be measured by."""
+        """Raise `ConfigError` for a row, network or folder that cannot be measured with."""
         for row in self.policy.thresholds:
             try:
                 metric = metrics.get(row.metric)
@@ -48,12 +48,11 @@ class Measurer:
             overlap.refuse_shared(self.pictures("train"), self.pictures("references"), self.store)
 
     def test_networks(self) -> None:
-        """Test that each network of the policy's rows sees what it should, once for each version of it; then
-        that each limit can be met by the references themselves.
+        """Test each network of the policy's rows, once for each version of it, and then the limits.
 
         Raises:
-            SelfTestError: a network does not.
-            ConfigError: a limit is out of reach.
+            SelfTestError: A network does not see what it should.
+            ConfigError: A limit cannot be met even by the references.
         """
         for row in self.policy.thresholds:
             self.network(metrics.get(row.metric), row.network)
@@ -106,13 +105,13 @@ class Measurer:
     def measure_row(
         self, row: Threshold, on: ImageSet, confidence: float = intervals.CONFIDENCE, waiting: str = ""
     ) -> Measurement:
-        """Measure what the row asks for, on those of the images that it is about.
+        """Measure what the row asks for, on the images that it is about.
 
         Args:
-            row: the row of thresholds.yaml.
-            on: all images of the LoRA.
-            confidence: level of this interval, above 95 % if it belongs to one of several interim analyses.
-            waiting: why nothing may be judged by these images; "" if it may.
+            row: The row of thresholds.yaml.
+            on: All images of the LoRA.
+            confidence: Level of this interval, above 95 % if it belongs to one of several interim analyses.
+            waiting: Why these images may not be judged; "" if they may.
         """
         metric, images = metrics.get(row.metric), arms.chosen(on, row.on)
         other = self._other(metric, images, row.against)
@@ -129,8 +128,8 @@ class Measurer:
         return measurement
 
     def _refuse_overlap(self, task: Task, network: Extractor | None) -> None:
-        """Refuse training pictures among the references, as the network that looks for copies sees them."""
-        # To a recogniser of faces two photos of one day may be the same.
+        """Refuse training pictures among the references, compared by the network that measures copies."""
+        # A face network may take two photos of one day for the same.
         if network is None or task.metric.takes != "features" or task.metric.extractor == "arcface":
             return
         if "references" in self.policy.folders and self.pictures("references").images:

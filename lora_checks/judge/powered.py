@@ -82,7 +82,7 @@ def _passing(m: Measurement, t: Threshold, row: Asked) -> Floats:
     """Return the probability that each simulated run passes: 0 or 1, except for counted images."""
     if power.counted(m):
         ends = power.accepted(m, t)
-        chance = 0.0 if ends is None else power.binomial(*ends, power.worth(m), _share(row))
+        chance = 0.0 if ends is None else shares.binomial(*ends, power.worth(m), _share(row))
         return np.full(power.DRAWS, chance)
     runs = _runs(m)
     return np.zeros(power.DRAWS) if runs is None else runs.inside(t)
@@ -160,8 +160,8 @@ def _reachable(m: Measurement, row: Asked, side: Side, allowed: float) -> float:
 
 def hits_within(n: int, share: float, allowed: float) -> tuple[int, int]:
     """Return the most hits that ``1 - allowed`` of runs reach, and the fewest that as many do not exceed."""
-    least = max((k for k in range(n + 1) if power.binomial(k, n, n, share) >= 1 - allowed), default=0)
-    most = min((k for k in range(n + 1) if power.binomial(0, k, n, share) >= 1 - allowed), default=n)
+    least = max((k for k in range(n + 1) if shares.binomial(k, n, n, share) >= 1 - allowed), default=0)
+    most = min((k for k in range(n + 1) if shares.binomial(0, k, n, share) >= 1 - allowed), default=n)
     return least, most
 
 

@@ -71,10 +71,10 @@ def propose(
     """Propose the limit between good and bad LoRAs.
 
     The worst end of the good LoRAs' intervals is what a good LoRA may come to. A bad LoRA whose value is no
-    worse has a fault that the row does not measure, and sets no limit; if the present limit stops it all the
-    same, that is luck and counts as an overlap. A bad LoRA whose value is worse must lie beyond with its
-    whole interval: the limit is midway between the two ends. A value without an interval is taken to reach as
-    far as the good LoRAs' values moved with the seeds.
+    worse has a fault that the row does not measure; if the present limit stops it, that is luck and counts as
+    an overlap. Of a bad LoRA whose value is worse, the whole interval must lie beyond: the limit is midway
+    between the two ends. A value without an interval reaches as far as the good LoRAs' values moved with the
+    seeds.
 
     Args:
         side: The limit to propose.
@@ -84,15 +84,14 @@ def propose(
         today: The present limit.
 
     Returns:
-        The limit; the overlap that forbids one; or None where no bad LoRA is worse than the good ones may be.
+        The limit, the overlap that forbids one, or None if no bad LoRA is worse than the good ones may be.
     """
     if not good:
         raise ValueError("no good LoRA")
     up, moved = (1 if side == "min" else -1), chance(good, again)
     weakest = min((*good, *again), key=lambda seen: _ends(seen, up, moved)[0])
     worst = _ends(weakest, up, moved)[0]
-    alike = [seen for seen in bad if up * seen.value >= worst]
-    lucky = _stopped_by_luck(up, [*good, *again], alike, today)
+    lucky = _stopped_by_luck(up, [*good, *again], [seen for seen in bad if up * seen.value >= worst], today)
     if lucky is not None:
         return Overlap(weakest, lucky)
     beyond = [seen for seen in bad if up * seen.value < worst]

@@ -53,11 +53,12 @@ def jackknife(
     otherwise: there only the width of the interval has a meaning, around the plain value.
 
     Args:
-        value_of: Computes the value of the rows that ``keep`` (N,) marks. groups: The prompt of each row,
-        (N,). All rows need a value: a prompt whose images have none would count
-            as an observation that never varies.
-        confidence: How probably the interval holds. sides: With 2, both ends hold together; with 1, each end
-        holds by itself, as a row with one limit needs.
+        value_of: Computes the value of the rows that ``keep`` (N,) marks.
+        groups: The prompt of each row, (N,). All rows need a value: a prompt whose images have none would
+            count as an observation that never varies.
+        confidence: How probably the interval holds.
+        sides: With 2, both ends hold together; with 1, each end holds by itself, as a row with one limit
+            needs.
 
     Returns:
         The interval, or None where fewer than `MIN_PROMPTS` prompts have a value, or where there is no value

@@ -5,16 +5,14 @@ LoRA has to be better than the limit by about the width of the interval. By how 
 measurement:
 
 - For a mean, and for a set's value through its pseudo-values, runs on other prompts are drawn with
-replacement from
-  the values of the prompts. Their spread is corrected for their estimated mean, and each run is judged by the
-  gate's interval (`intervals.mean_bounds`). A LoRA with another true value is assumed to have the same
+  replacement from the values of the prompts. Their spread is corrected for their estimated mean, and each run
+  is judged by the gate's interval (`intervals.mean_bounds`). A LoRA with another true value is assumed to have the same
   values, all moved by the same amount, so that its bounds move by that amount.
-- For a share, a run has a binomial number of hits among the effective number of images (`shares.worth`). This
-is
-  exact.
+- For a share, a run has a binomial number of hits among the effective number of images (`shares.worth`).
+  This is exact.
 
 Rows with the same prompts get the same draws, so that rows that fail together do so here; shares are drawn
-independently. What these prompts did not show cannot be seen here either.
+independently.
 """
 
 from __future__ import annotations
@@ -66,9 +64,9 @@ def passes(rows: Sequence[Row], chance: float | None = None) -> float | None:
     """Return the share of runs in which a LoRA passes all rows.
 
     Args:
-        rows: What was measured, and the rows. chance: None for the LoRA as it was measured; else for a LoRA
-        that passes each row with `rule: bound` in
-            just this share of runs.
+        rows: What was measured, and the rows.
+        chance: None for the LoRA as it was measured; else for one that passes each row with `rule: bound`
+            in just this share of runs.
 
     Returns:
         The share, or None where a row tells nothing: it waited, or has too few prompts with a value.
@@ -90,7 +88,7 @@ def _passed(m: Measurement, t: Threshold, chance: float | None) -> Floats | None
         return _passed_at(m, t, chance)
     if counted(m):
         ends = accepted(m, t)
-        return np.full(DRAWS, 0.0 if ends is None else binomial(*ends, worth(m), as_share(m, m.value)))
+        return np.full(DRAWS, 0.0 if ends is None else shares.binomial(*ends, worth(m), as_share(m, m.value)))
     runs = runs_of(m)
     return None if runs is None else runs.inside(t)
 
@@ -102,7 +100,7 @@ def _passed_at(m: Measurement, t: Threshold, chance: float) -> Floats | None:
     truth = _nearest(m.value, wanted)
     ends = accepted(m, t) if counted(m) else None
     if ends is not None:
-        return np.full(DRAWS, binomial(*ends, worth(m), as_share(m, truth)))
+        return np.full(DRAWS, shares.binomial(*ends, worth(m), as_share(m, truth)))
     runs = runs_of(m)
     return None if runs is None else runs.inside(t, truth - m.value)
 
@@ -143,6 +141,7 @@ def _need_of_mean(runs: Runs, m: Measurement, t: Threshold, chance: float) -> Ne
 
 
 def quantile(values: Floats, share: float) -> float:
+    """Return the value that at most ``share`` of the values are below."""
     return float(np.quantile(values, share, method="lower"))
 
 
@@ -223,11 +222,13 @@ def _scale(m: Measurement) -> tuple[float, float]:
 
 
 def as_share(m: Measurement, value: float) -> float:
+    """Return a value of the row as a share of images."""
     low, high = _scale(m)
     return (value - low) / (high - low)
 
 
 def as_value(m: Measurement, share: float | None) -> float | None:
+    """Return a share of images in the row's unit."""
     low, high = _scale(m)
     return None if share is None else low + (high - low) * share
 
@@ -264,14 +265,6 @@ def _need_of_share(m: Measurement, t: Threshold, chance: float) -> Need | None:
     if above is not None and below is not None and below > above:
         return None
     return Need(as_value(m, below), as_value(m, above))
-
-
-def binomial(fewest: int, most: int, n: int, share: float) -> float:
-    """Return P(fewest <= hits <= most) for a binomial number of hits."""
-    if share <= 0 or share >= 1:
-        return float(fewest <= (0 if share <= 0 else n) <= most)
-    at_most = 1.0 if most >= n else 1 - shares.beta_cdf(share, most + 1, n - most)
-    return at_most - (0.0 if fewest <= 0 else 1 - shares.beta_cdf(share, fewest, n - fewest + 1))
 
 
 def worth(m: Measurement) -> int:

@@ -125,6 +125,14 @@ def _off_zero(x: float) -> float:
     return x if abs(x) > 1e-300 else 1e-300
 
 
+def binomial(fewest: int, most: int, n: int, share: float) -> float:
+    """Return P(fewest <= hits <= most) for a binomial number of hits."""
+    if share <= 0 or share >= 1:
+        return float(fewest <= (0 if share <= 0 else n) <= most)
+    at_most = 1.0 if most >= n else 1 - beta_cdf(share, most + 1, n - most)
+    return at_most - (0.0 if fewest <= 0 else 1 - beta_cdf(share, fewest, n - fewest + 1))
+
+
 def more_prompts(
     share: float,
     prompts: int,

@@ -276,7 +276,7 @@ def test_what_it_compares_with_is_compared_with_itself_too(picture: Draw, store:
 def test_features_are_held_against_the_others_and_a_share_of_missing_ones_is_not(
     picture: Draw, store: Store
 ) -> None:
-    """References are 10 degrees apart: each has a nearest other at 10 degrees; all others are further away."""
+    """References are 10 degrees apart, so the nearest other is at 10 degrees; most are further away."""
     angles = np.radians(10 * np.arange(8))
     table = Table({10: [1, 0], **{20 + i: [np.cos(a), np.sin(a)] for i, a in enumerate(angles)}})
     task = Task(get("similarity"), a_set("candidate", [picture(10, "p")]), a_set("references", [
