@@ -6,8 +6,8 @@ measurement:
 
 - For a mean, and for a set's value through its pseudo-values, runs on other prompts are drawn with
   replacement from the values of the prompts. Their spread is corrected for their estimated mean, and each run
-  is judged by the gate's interval (`intervals.mean_bounds`). A LoRA with another true value is assumed to have the same
-  values, all moved by the same amount, so that its bounds move by that amount.
+  is judged by the gate's interval (`intervals.mean_bounds`). A LoRA of another true value is taken to have
+  the same values, all moved by the same amount, so that its bounds move by that amount.
 - For a share, a run has a binomial number of hits among the effective number of images (`shares.worth`).
   This is exact.
 

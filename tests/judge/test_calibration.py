@@ -280,7 +280,7 @@ def test_a_row_keeps_its_other_keys_and_is_read_as_proposed(tmp_path: Path) -> N
     good, bad = [labelled("1e-4", 0.7)], [labelled("b", 0.2)]
     found = outcome(replace(ROW, bands=(("good", 0.6), ("fair", 0.5))), good, bad)
     text = calibration_text.document(
-        ["head: 'x'"], [calibration_text.Found(keys, good, good, bad, found)], ["end"]
+        ["head: 'x'"], [calibration_text.CalibratedRow(keys, good, good, bad, found)], ["end"]
     )
     (row,) = rows.checks(read_back(tmp_path, text).mapping()["checks"], {})
     assert replace(row, source="") == found.row
@@ -291,6 +291,6 @@ def test_a_refused_row_is_printed_as_it_was(tmp_path: Path) -> None:
     keys = {"metric": "arcface", "min": 0.5, "why": "measured"}
     good, bad = [labelled("g", 0.7)], [labelled("b", 0.62)]
     found = outcome(ROW, good, bad)
-    text = calibration_text.document([], [calibration_text.Found(keys, good, good, bad, found)], [])
+    text = calibration_text.document([], [calibration_text.CalibratedRow(keys, good, good, bad, found)], [])
     assert read_back(tmp_path, text).mapping()["checks"].plain() == {"identity": keys}
     assert "# not calibrated: bad 'b'" in text
