@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from report_world import document, verdicts
+from report_world import document, verdicts, whole
 from world import environment
 
 from lora_checks.core.files import file_sha256
@@ -100,6 +100,7 @@ def pictured(
 
 
 def written(found: dict[str, Any], folder: Path) -> Path:
+    found = found | {"run": whole(found["run"])}
     report.write(found, folder)
     (folder / "report.md").write_text(markdown.render(found), encoding="utf-8")
     return folder

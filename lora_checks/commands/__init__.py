@@ -1,1 +1,1 @@
-"""``python -m lora_checks COMMAND``: one command a module, each with HELP, `add` and `run`."""
+"""Run the shell commands ``lora-checks COMMAND``: one module each, with HELP, `add` and `run`."""

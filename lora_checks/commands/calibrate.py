@@ -1,4 +1,4 @@
-"""``calibrate``: limits from LoRAs that people call good and bad."""
+"""``calibrate``: propose limits from LoRAs that people judged good or bad."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="folder with thresholds.yaml and prompts.yaml",
     )
     add("--good", nargs="+", required=True, metavar="LORA", help="LoRAs that should pass")
-    add("--bad", nargs="+", required=True, metavar="LORA", help="LoRAs that should not, each for any reason")
+    add("--bad", nargs="+", required=True, metavar="LORA", help="LoRAs that should fail, for any reason")
     add(
         "--store",
         "--lora-store",
         type=Path,
         default=Path(".lora_checks"),
-        help="where images and measurements are kept",
+        help="folder that caches images and measurements",
     )
     add("--device", "--lora-device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     add("--seeds", "--lora-seeds", type=int, metavar="N", help="images per prompt (default: the policy's)")
@@ -33,8 +33,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from lora_checks.gate import calibrate
 
-    found = calibrate.run(
+    proposal = calibrate.run(
         options.policy, options.good, options.bad, options.store, options.device, options.seeds
     )
-    print(found.text)
-    return int(not found.sound)
+    print(proposal.text)
+    return int(not proposal.sound)

@@ -1,22 +1,28 @@
-"""``card``: evaluation results and pictures in a Hugging Face model card."""
+"""``card``: write evaluation results and pictures into a Hugging Face model card."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-HELP = "write results and pictures of a report into a Hugging Face model card"
+HELP = "write a report's results and pictures into a Hugging Face model card"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", type=Path, help="the run's report folder")
-    parser.add_argument("--lora", metavar="NAME", help="which LoRA, where the report has several")
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument("--out", metavar="FILE", type=Path, help="the card (default: DIR/card/README.md)")
-    place.add_argument("--repo-folder", metavar="FOLDER", type=Path, help="the card is FOLDER/README.md")
-    parser.add_argument("--pictures", metavar="N", type=int, default=8, help="how many to show (default: 8)")
+    parser.add_argument("--lora", metavar="NAME", help="LoRA to describe, if the report has several")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument(
+        "--out", metavar="FILE", type=Path, help="path of the card (default: DIR/card/README.md)"
+    )
+    target.add_argument(
+        "--repo-folder", metavar="FOLDER", type=Path, help="write the card to FOLDER/README.md"
+    )
     parser.add_argument(
-        "--png", action="store_true", help="pictures as they were judged, not as the smaller WebP"
+        "--pictures", metavar="N", type=int, default=8, help="number of pictures to show (default: 8)"
+    )
+    parser.add_argument(
+        "--png", action="store_true", help="save the judged PNG files instead of smaller WebP copies"
     )
 
 
@@ -31,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     lora = card.chosen(document, options.lora)
     folder = options.repo_folder or options.directory / "card"
     readme = options.out or folder / "README.md"
-    for line in card.write(document, lora, readme, most=options.pictures, lossless=options.png):
-        print(f"note: {line}")
+    for warning in card.write(document, lora, readme, most=options.pictures, lossless=options.png):
+        print(f"note: {warning}")
     print(f"{readme}: {lora['name']}, {lora['outcome']}")
     return 0

@@ -1,23 +1,23 @@
-"""``compare``: reports against each other, on the same prompts and seeds."""
+"""``compare``: compare reports row by row, on the same prompts and seeds."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-HELP = "say row by row how LoRAs of two or more reports differ"
+HELP = "compare the LoRAs of two or more reports row by row"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Each report against the first, on the same prompts and seeds, with intervals. Ends in 1 if "
-        "something could not be compared."
+        "Compares each report with the first, on the same prompts and seeds, with intervals. Exits with 1 "
+        "if a row could not be compared."
     )
     parser.add_argument(
         "reports",
         nargs="+",
         metavar="REPORT",
-        help="report folders or report.json files; REPORT#NAME for one LoRA of several",
+        help="report folders or report.json files; REPORT#NAME picks one LoRA of several",
     )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write compare.json, compare.md and compare.html there"
@@ -30,11 +30,13 @@ def run(options: argparse.Namespace) -> int:
     from lora_checks.report import regression_reports
 
     if len(options.reports) < 2:
-        raise ConfigError("compare: name two reports or more, the one to compare with first")
-    found = regression_reports.side_by_side(
+        raise ConfigError("compare: name at least two reports; the others are compared with the first")
+    comparison = regression_reports.side_by_side(
         [read(argument, Path(), "compare") for argument in options.reports]
     )
-    print(regression_reports.text(found))
+    print(regression_reports.text(comparison))
     if options.out is not None:
-        print(f"written: {', '.join(str(path) for path in regression_reports.write(found, options.out))}")
-    return int(not regression_reports.whole(found))
+        print(
+            f"written: {', '.join(str(path) for path in regression_reports.write(comparison, options.out))}"
+        )
+    return int(not regression_reports.whole(comparison))

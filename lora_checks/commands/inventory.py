@@ -1,4 +1,4 @@
-"""What lies in a store: each file with its kind, its LoRA, and whether a run can still use it."""
+"""List the files of a store: their kind, their LoRA, and whether a run can still use them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lora_checks.images.plan import OWN_CODE
 from lora_checks.networks.self_test import libraries
 from lora_checks.report.html import cache
 
-BASE = "base"  # in place of a LoRA's digest: images without a LoRA
-KINDS = {  # folder of the store -> what is in it, for people
+BASE = "base"  # stands for a LoRA's digest: images of the base model
+KINDS = {  # folder of the store -> its contents in words
     "images": "images (the originals)",
-    "arrays": "what networks said",
+    "arrays": "outputs of networks",
     "proofs": "proofs",
-    "preflight": "answers of the preflight",
+    "preflight": "preflight results",
     "self_test": "self-tests of networks",
     "page": "thumbnails",
     "models": "networks",
@@ -37,30 +37,34 @@ OTHER = "other files"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file."""
+    """A file of the store."""
 
     path: Path
     kind: str
     size: int  # bytes
     written: float  # seconds since 1970
-    lora: str = ""  # SHA-256, BASE, or "" for what belongs to no LoRA
-    useless: str = ""  # why no run with these libraries can use it; "" where one may
+    lora: str = ""  # SHA-256, BASE, or "" for a file of no LoRA
+    useless: str = ""  # why no run with these libraries can use it; "" if one can
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
+    """The LoRA that a file belongs to, and why it is useless; both "" if unknown."""
+
     lora: str = ""
     useless: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
+    """All files of a store."""
+
     items: tuple[Item, ...]
-    names: Mapping[str, str]  # SHA-256 of a LoRA -> its name, as far as a folder of it is there
+    names: Mapping[str, str]  # SHA-256 of a LoRA -> its name, if the store has a folder of it
 
 
 def take(root: Path) -> Inventory:
-    """Reads every image and record of the store."""
+    """Read every image and record of the store at ``root``."""
     images = {path: _image(path) for path in sorted((root / "images").rglob("*.png"))}
     owners = {sha256: facts for sha256, facts in images.values() if sha256}
     folders = {path.parent: _shown(path) for path in sorted(root.glob(f"*/{gallery.RECORD}"))}
@@ -84,13 +88,13 @@ def _about(
     owners: Mapping[str, Facts],
     folders: Mapping[Path, Facts],
 ) -> tuple[str, Facts]:
-    place = path.relative_to(root).parts
-    kind = KINDS.get(place[0], OTHER)
+    parts = path.relative_to(root).parts
+    kind = KINDS.get(parts[0], OTHER)
     if path.parent in folders:
         return FOLDERS, folders[path.parent]
     if path.name[0] == "." and path.name.endswith(PART):
         return kind, Facts(useless="half-written")
-    match place:
+    match parts:
         case ("images", *_) if path in images:
             return kind, images[path][1]
         case ("arrays", _, owner, _):
@@ -102,12 +106,12 @@ def _about(
         case ("page", *_):
             return kind, Facts(useless="of an earlier version of lora_checks")
         case ("proofs" | "preflight" | "self_test", _):
-            return kind, _record(place[0], path)
-        case ("locks", locks.DOOR):  # of this very look
+            return kind, _record(parts[0], path)
+        case ("locks", locks.DOOR):  # held by this inventory itself
             return kind, Facts()
         case ("locks", *_):
-            return kind, Facts(useless="left by a process that is gone")
-    return ("list of images made" if place == (made.FILE,) else kind), Facts()
+            return kind, Facts(useless="left by a process that has ended")
+    return ("list of images made" if parts == (made.FILE,) else kind), Facts()
 
 
 def _image(path: Path) -> tuple[str, Facts]:
@@ -118,9 +122,12 @@ def _image(path: Path) -> tuple[str, Facts]:
     return sha256, Facts(recipe.get("lora_sha256") or BASE, _of_versions(recipe.get("versions")))
 
 
-def _of_versions(found: object) -> str:
+def _of_versions(versions: object) -> str:
+    """Return "made with ..." if an image was made with other versions than these, else ""."""
+    if not isinstance(versions, list):
+        return "made with unknown versions"
     now = (*library_versions(), OWN_CODE)
-    others = [name for name in found if name not in now] if isinstance(found, list) else ["unknown versions"]
+    others = [name for name in versions if name not in now]
     return f"made with {', '.join(map(str, others))}" if others else ""
 
 
@@ -133,12 +140,12 @@ def _record(kind: str, path: Path) -> Facts:
         return Facts(str(record.get("lora", "")), _of_versions(record.get("versions")))
     if kind == "preflight":
         return Facts(useless=_of_versions(record.get("versions")))
-    kept = path.name.startswith("first-") or tuple(record.get("libraries", ())) == libraries()
-    return Facts(useless="" if kept else "made with other libraries")
+    current = path.name.startswith("first-") or tuple(record.get("libraries", ())) == libraries()
+    return Facts(useless="" if current else "made with other libraries")
 
 
 def _shown(path: Path) -> Facts:
-    """Of a folder that shows a LoRA's images."""
+    """Read the record of a folder that shows a LoRA's images."""
     try:
         record: Any = json.loads(path.read_text(encoding="utf-8"))
         first = next(iter(record.values()))

@@ -1,4 +1,4 @@
-"""``log``: a finished report, logged to trackers again or for the first time."""
+"""``log``: log a finished report to experiment trackers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """1 if a tracker did not take it, which is said as a line of its own like every other."""
+    """Print one line per tracker; return 1 if a tracker did not accept the report."""
     from lora_checks.core.errors import TrackerError
     from lora_checks.core.extensions import load_file
     from lora_checks.publish import trackers
@@ -40,12 +40,12 @@ def run(options: argparse.Namespace) -> int:
         load_file(path)
     targets = trackers.chosen(options.to, "--to")
     document = report.read(options.directory)
-    refused = 0
+    status = 0
     for target in targets:
         try:
-            with contextlib.redirect_stdout(sys.stderr):  # what clients say is not what we found
+            with contextlib.redirect_stdout(sys.stderr):  # stdout is for our lines alone
                 line = f"{target.tracker}: {trackers.log(target, document, options.directory)}"
-        except TrackerError as trouble:
-            line, refused = trackers.refusal(target, str(trouble), options.directory), 1
+        except TrackerError as error:
+            line, status = trackers.refusal(target, str(error), options.directory), 1
         print(line, flush=True)
-    return refused
+    return status

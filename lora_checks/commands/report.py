@@ -1,4 +1,4 @@
-"""``report``: every output of a run again, from its record and the store; no model is loaded."""
+"""``report``: write a run's reports again from its record and the store, without a model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-HELP = "make every output of a report again, also of a run that was killed"
+HELP = "write all reports of a run again, even of a run that was killed"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +33,8 @@ def run(options: argparse.Namespace) -> int:
         print(sentence, file=sys.stderr)
     if folder / html.NAME not in written:
         print(
-            f"{folder / html.NAME}: left as it was, since it shows what is no longer on this machine; "
-            "--out DIR makes a page without that",
+            f"{folder / html.NAME}: left unchanged: it shows pictures that are no longer on this machine; "
+            "--out DIR writes a page without them",
             file=sys.stderr,
         )
     return 0

@@ -1,4 +1,4 @@
-"""``requirements``: what pip installs for a machine that only verifies, reports or inspects."""
+"""``requirements``: list the packages for a machine that only verifies, reports or inspects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 from lora_checks.core import packages
 from lora_checks.core.errors import ConfigError
 
-HELP = "print what the commands without a model need, for `pip install`"
+HELP = "print the packages that the commands without a model need, for `pip install`"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +15,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "For a machine without torch: pip install --no-deps lora-checks && "
         "lora-checks requirements | pip install --no-warn-conflicts -r /dev/stdin"
     )
-    parser.add_argument("extra", nargs="?", default="", help="an extra to have too, such as release")
+    parser.add_argument("extra", nargs="?", default="", help="an extra to include, for example release")
 
 
 def run(options: argparse.Namespace) -> int:

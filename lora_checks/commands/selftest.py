@@ -1,4 +1,4 @@
-"""``selftest``: what a policy's networks say of the package's own pictures."""
+"""``selftest``: run a policy's networks on the package's built-in pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-HELP = "test a policy's networks on known pictures; --record prints numbers to keep in the policy"
+HELP = "test a policy's networks on known pictures; --record prints the expected numbers"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -20,11 +20,15 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="folder with thresholds.yaml and prompts.yaml",
     )
     add("--device", "--lora-device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
-    add("--record", action="store_true", help="print `self_test:` of each network, for thresholds.yaml")
+    add(
+        "--record",
+        action="store_true",
+        help="print the `self_test:` section of each network, for thresholds.yaml",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """1 where a network is not what the policy or the package's table says."""
+    """Return 1 if a network deviates from the numbers in the policy or the package's table."""
     from lora_checks import networks as extractors
     from lora_checks.core.device import choose_device
     from lora_checks.core.extensions import load_file
@@ -34,20 +38,20 @@ def run(options: argparse.Namespace) -> int:
     if (conftest := Path("conftest.py")).is_file():  # it may declare a network
         load_file(conftest)
     networks, device = reading.load_policy(options.policy).networks, choose_device(options.device)
-    found = {
+    examined = {
         slot: (settings, network.id, examine(network))
         for slot, settings in networks.items()
         for network in [extractors.build(slot, settings, device)]
     }
     if options.record:
-        print("\n".join(recorded({slot: scores for slot, (_, _, scores) in found.items()})))
+        print("\n".join(recorded({slot: scores for slot, (_, _, scores) in examined.items()})))
         return 0
-    sound = [said(slot, *of_network) for slot, of_network in found.items()]
+    sound = [_check(slot, *network) for slot, network in examined.items()]
     return int(not all(sound))
 
 
-def said(slot: str, settings: Mapping[str, Any], identity: str, found: Mapping[str, float]) -> bool:
-    """Print a network's line, and whether it is as expected."""
+def _check(slot: str, settings: Mapping[str, Any], identity: str, scores: Mapping[str, float]) -> bool:
+    """Print one line about a network and return whether it gives the expected numbers."""
     from lora_checks.networks import self_test
 
     if self_test.KEY in settings:
@@ -55,17 +59,17 @@ def said(slot: str, settings: Mapping[str, Any], identity: str, found: Mapping[s
     else:
         expected, source = self_test.known().get(identity, {}), "the package's table says"
     if not expected:
-        print(f"{slot}: works, and nothing says what it should see; --record prints it for the policy")
+        print(f"{slot}: works, but no expected numbers are known; --record prints them for the policy")
         return True
-    wrong = self_test.deviations(slot, expected, found)
+    wrong = self_test.deviations(slot, expected, scores)
     print(f"{slot}: {'; '.join(map(str, wrong)) or f'{len(expected)} numbers are what'} {source}")
     return not wrong
 
 
-def recorded(found: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    """Lines of YAML, to put beside each network's other settings."""
+def recorded(scores_by_slot: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """Yield the lines of YAML to merge into the policy's `networks:`."""
     yield "networks:"
-    for slot, scores in found.items():
+    for slot, scores in scores_by_slot.items():
         yield f"  {slot}:"
         yield "    self_test:"
         yield from (f"      {name}: {value:.5g}" for name, value in scores.items())

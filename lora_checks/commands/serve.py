@@ -1,4 +1,4 @@
-"""``serve``: the page of a report folder in a browser, following a run that goes on."""
+"""``serve``: show the page of a report folder in a browser and follow the run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lora_checks.core.errors import ConfigError
 
-HELP = "show a report folder in the browser, and follow its run while it goes on"
+HELP = "show a report folder in the browser, and follow the run while it is going on"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +15,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "directory", type=Path, help="the run's --lora-report (default of a run: .lora_checks/report)"
     )
     parser.add_argument(
-        "--port", type=int, default=8765, help="on 127.0.0.1; 0 takes a free one (default: 8765)"
+        "--port", type=int, default=8765, help="port on 127.0.0.1; 0 picks a free one (default: 8765)"
     )
 
 
@@ -23,12 +23,12 @@ def run(options: argparse.Namespace) -> int:
     from lora_checks.report.html import server
 
     if not options.directory.is_dir():
-        raise ConfigError(f"{options.directory} is no folder; name the report folder of a run")
+        raise ConfigError(f"{options.directory} is not a folder; name the report folder of a run")
     try:
         listening = server.serve(options.directory.resolve(), options.port)
     except (OSError, OverflowError) as error:
         raise ConfigError(
-            f"--port {options.port}: cannot listen there ({error}); choose another, or 0 for a free one"
+            f"--port {options.port}: cannot listen on it ({error}); choose another port, or 0 for a free one"
         ) from error
     host, port = listening.server_address[:2]
     try:

@@ -1,4 +1,4 @@
-"""``stats``: the mean and covariance of a folder of reference pictures, measured once."""
+"""``stats``: measure the mean and covariance of a folder of reference pictures once."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ HELP = "measure a folder of reference pictures once; use the file with --lora-re
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="reference pictures")
+    parser.add_argument("folder", type=Path, help="folder of reference pictures")
     parser.add_argument(
-        "out", type=Path, metavar="OUT.npz", help="mean and covariance, as pytorch-fid has them"
+        "out", type=Path, metavar="OUT.npz", help="write mean and covariance there, in pytorch-fid's format"
     )
     parser.add_argument("--weights", type=Path, help="Inception weights, if not in torch's cache")
     parser.add_argument("--device", "--lora-device", default="auto", help="auto, cpu or cuda (default: auto)")

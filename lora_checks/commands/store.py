@@ -1,4 +1,4 @@
-"""``store``: how large a store is, and what of it can go."""
+"""``store``: show the size of a store and remove what is no longer needed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from lora_checks.core.words import count, printable
 if TYPE_CHECKING:
     from lora_checks.commands.inventory import Inventory, Item
 
-HELP = "show the size of a store, or remove what is old, of a LoRA, or of no use any more"
+HELP = "show the size of a store, or remove old, useless or a LoRA's files"
 DEFAULT = Path(".lora_checks")
 UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
-DIGITS = 6  # of a SHA-256, at least, to name a LoRA by it
+DIGITS = 6  # the least that a SHA-256 must have to name a LoRA
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(required=True, metavar="VERB", dest="verb")
-    size = verbs.add_parser("size", help="show its size by kind and by LoRA")
-    gc = verbs.add_parser("gc", help="show what would be removed; with --yes remove it")
+    size = verbs.add_parser("size", help="show the size by kind of file and by LoRA")
+    gc = verbs.add_parser("gc", help="show what would be removed; with --yes, remove it")
     for verb in (size, gc):
         verb.add_argument(
             "store",
@@ -35,15 +35,20 @@ def add(parser: argparse.ArgumentParser) -> None:
             help="the --lora-store of runs (default: %(default)s)",
         )
     add = gc.add_argument
-    add("--older-than", type=_age, metavar="AGE", help="only what was written longer ago: 12h, 30d, 8w")
-    add("--lora", action="append", metavar="NAME", help="only what is of this LoRA: its name or its SHA-256")
+    add(
+        "--older-than",
+        type=_age,
+        metavar="AGE",
+        help="only files written longer ago, for example 12h, 30d or 8w",
+    )
+    add("--lora", action="append", metavar="NAME", help="only files of this LoRA, by name or SHA-256")
     add(
         "--unmatched",
         action="store_true",
-        help="only what no run can use any more: made with other versions of the libraries, damaged or left "
-        "over; the default where nothing else is asked for",
+        help="only files that no run can use any more: made with other library versions, damaged or left "
+        "over; the default if no other condition is set",
     )
-    add("--yes", action="store_true", help="remove it; without this nothing is changed")
+    add("--yes", action="store_true", help="remove the files; without this option nothing changes")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -63,22 +68,24 @@ def _collect(options: argparse.Namespace) -> int:
 
     store = Store(options.store)
     with store.locks.alone():
-        found = inventory.take(options.store)
-        chosen = choose(found, options.older_than, options.lora or (), options.unmatched, time.time())
-        print("\n".join(listed(options.store, found, chosen)))
+        contents = inventory.take(options.store)
+        chosen = choose(contents, options.older_than, options.lora or (), options.unmatched, time.time())
+        print("\n".join(listed(options.store, contents, chosen)))
         if options.yes:
             store.remove([item.path for item in chosen])
     total = f"{count(len(chosen), 'file')}, {size_of(chosen)}"
-    print(f"removed {total}" if options.yes else f"{total}; nothing was removed: --yes removes it")
+    print(
+        f"removed {total}" if options.yes else f"{total}; nothing was removed; run again with --yes to remove"
+    )
     return 0
 
 
 def choose(
-    found: Inventory, seconds: float | None, loras: Sequence[str], unmatched: bool, now: float
+    inventory: Inventory, seconds: float | None, loras: Sequence[str], unmatched: bool, now: float
 ) -> list[Item]:
-    """What meets every condition; where none is given, what no run can use."""
+    """Return the files that meet every condition; without conditions, those that no run can use."""
     unmatched = unmatched or (seconds is None and not loras)
-    wanted = {sha256 for name in loras for sha256 in _named(found, name)}
+    wanted = {sha256 for name in loras for sha256 in _named(inventory, name)}
     conditions: list[Callable[[Item], bool]] = [lambda item: item.kind not in _KEPT]
     if seconds is not None:
         conditions.append(lambda item: item.written < now - seconds)
@@ -86,37 +93,39 @@ def choose(
         conditions.append(lambda item: item.lora in wanted)
     if unmatched:
         conditions.append(lambda item: bool(item.useless))
-    return [item for item in found.items if all(holds(item) for holds in conditions)]
+    return [item for item in inventory.items if all(holds(item) for holds in conditions)]
 
 
 _KEPT = ("reports", "other files", "list of images made")  # never removed by `gc`
 
 
-def _named(found: Inventory, name: str) -> set[str]:
-    known = {item.lora for item in found.items if item.lora}
+def _named(inventory: Inventory, name: str) -> set[str]:
+    """Return the digests of the LoRAs called ``name``. Raises `ConfigError` if there are none."""
+    known = {item.lora for item in inventory.items if item.lora}
     by_digest = {sha256 for sha256 in known if len(name) >= DIGITS and sha256.startswith(name.lower())}
-    matching = by_digest | {sha256 for sha256, of in found.names.items() if of == name}
+    matching = by_digest | {sha256 for sha256, lora in inventory.names.items() if lora == name}
     if not matching:
-        names = ", ".join(sorted({label(found, sha256) for sha256 in known})) or "none"
-        raise ConfigError(f"--lora: the store has nothing of '{name}'; it has {names}")
+        names = ", ".join(sorted({label(inventory, sha256) for sha256 in known})) or "none"
+        raise ConfigError(f"--lora: the store has no files of '{name}'; it has files of {names}")
     return matching
 
 
-def label(found: Inventory, lora: str) -> str:
-    name = found.names.get(lora, "")
+def label(inventory: Inventory, lora: str) -> str:
+    """Return a LoRA's name and the start of its digest."""
+    name = inventory.names.get(lora, "")
     return printable(name if name == lora else " ".join(part for part in (name, lora[:DIGITS]) if part))
 
 
-def sizes(store: Path, found: Inventory) -> list[str]:
-    """For a terminal."""
+def sizes(store: Path, inventory: Inventory) -> list[str]:
+    """Return the lines of ``store size``."""
     kinds, loras = Counter[str](), Counter[str]()
     files, images = Counter[str](), Counter[str]()
-    for item in found.items:
+    for item in inventory.items:
         kinds[item.kind] += item.size
         files[item.kind] += 1
         loras[item.lora] += item.size
         images[item.lora] += item.kind.startswith("images")
-    lines = [f"{store}: {size_of(found.items)}", ""]
+    lines = [f"{store}: {size_of(inventory.items)}", ""]
     lines += [
         f"{size:>10}  {what}"
         for size, what in _table(kinds, lambda kind: f"{kind}, {count(files[kind], 'file')}")
@@ -126,10 +135,12 @@ def sizes(store: Path, found: Inventory) -> list[str]:
         f"{size:>10}  {what}"
         for size, what in _table(
             loras,
-            lambda lora: f"{label(found, lora)}, {count(images[lora], 'image')}" if lora else "of no LoRA",
+            lambda lora: (
+                f"{label(inventory, lora)}, {count(images[lora], 'image')}" if lora else "of no LoRA"
+            ),
         )
     ]
-    useless = [item for item in found.items if item.useless and item.kind not in _KEPT]
+    useless = [item for item in inventory.items if item.useless and item.kind not in _KEPT]
     if useless:
         lines += ["", f"{size_of(useless)} can no longer be used: `store gc` shows what"]
     return lines
@@ -139,14 +150,19 @@ def _table(totals: Counter[str], words: Callable[[str], str]) -> list[tuple[str,
     return [(human(size), words(name)) for name, size in totals.most_common()]
 
 
-def listed(store: Path, found: Inventory, chosen: Sequence[Item]) -> list[str]:
+def listed(store: Path, inventory: Inventory, chosen: Sequence[Item]) -> list[str]:
+    """Return the lines of ``store gc``: each group of files with its size and an example."""
     groups = Counter((item.kind, item.lora, item.useless) for item in chosen)
     lines = []
     for (kind, lora, useless), number in sorted(groups.items()):
-        of = [item for item in chosen if (item.kind, item.lora, item.useless) == (kind, lora, useless)]
-        about = ", ".join(part for part in (label(found, lora) if lora else "", printable(useless)) if part)
-        lines.append(f"{size_of(of):>10}  {kind}, {count(number, 'file')}" + (f" ({about})" if about else ""))
-        lines += [f"{'':>10}    {printable(str(item.path.relative_to(store)))}" for item in of[:1]]
+        group = [item for item in chosen if (item.kind, item.lora, item.useless) == (kind, lora, useless)]
+        about = ", ".join(
+            part for part in (label(inventory, lora) if lora else "", printable(useless)) if part
+        )
+        lines.append(
+            f"{size_of(group):>10}  {kind}, {count(number, 'file')}" + (f" ({about})" if about else "")
+        )
+        lines += [f"{'':>10}    {printable(str(item.path.relative_to(store)))}" for item in group[:1]]
     return lines
 
 
@@ -155,7 +171,7 @@ def size_of(items: Sequence[Item]) -> str:
 
 
 def human(size: float) -> str:
-    """ "1.2 MB"."""
+    """Return a size in bytes as "1.2 MB"."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
@@ -164,7 +180,7 @@ def human(size: float) -> str:
 
 
 def _age(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", text)
-    if found is None:
+    age = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", text)
+    if age is None:
         raise argparse.ArgumentTypeError(f"'{text}' is not an age; write 12h, 30d or 8w")
-    return float(found[1]) * UNITS[found[2]]
+    return float(age[1]) * UNITS[age[2]]

@@ -1,4 +1,4 @@
-"""``verify``: whether an attestation, or a report, releases this LoRA under this policy."""
+"""``verify``: decide whether an attestation or a report releases a LoRA under a policy."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from lora_checks.publish.release.claim import Claim
     from lora_checks.publish.release.wanted import Wanted
 
-HELP = "say whether an attestation or a report releases a LoRA under a policy"
+HELP = "decide whether an attestation or a report releases a LoRA under a policy"
 ISSUER = "https://token.actions.githubusercontent.com"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("lora", type=_path, metavar="LORA", help="the file that is to be released")
+    add("lora", type=_path, metavar="LORA", help="the file to release")
     add(
         "--policy",
         type=_path,
@@ -27,25 +27,32 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder with thresholds.yaml and prompts.yaml",
     )
-    add("--attestation", type=_path, metavar="FILE", help="what attest has signed")
-    add("--report", type=_path, metavar="DIR", help="an unsigned report folder in place of an attestation")
+    add("--attestation", type=_path, metavar="FILE", help="attestation written by `attest`")
+    add(
+        "--report", type=_path, metavar="DIR", help="report folder to use instead of an attestation; unsigned"
+    )
     add(
         "--key",
         type=_path,
         action="append",
         default=[],
         metavar="FILE",
-        help="a trusted public key; repeatable",
+        help="trusted public key; repeatable",
     )
     add(
         "--identity",
         default="",
         metavar="NAME",
-        help="who signed without a key: a workflow's URL or an e-mail",
+        help="trusted signer without a key: a workflow's URL or an e-mail address",
     )
-    add("--issuer", default=ISSUER, metavar="URL", help="who vouches for it (default: GitHub Actions)")
-    add("--trusted-root", type=Path, metavar="FILE", help="of Sigstore, where it cannot be fetched")
-    add("--base", default="", metavar="BASE", help="the base that must have been used, or its identity")
+    add(
+        "--issuer",
+        default=ISSUER,
+        metavar="URL",
+        help="OIDC issuer of the identity (default: GitHub Actions)",
+    )
+    add("--trusted-root", type=Path, metavar="FILE", help="Sigstore's trusted root, if it cannot be fetched")
+    add("--base", default="", metavar="BASE", help="base that must have been used, or its identity")
     add("--lora-scale", default="1", metavar="SCALES", help="strengths it must have passed at (default: 1)")
     add(
         "--with-lora",
@@ -54,47 +61,57 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="what it is stacked on; repeatable",
+        help="LoRA it must have been stacked on; repeatable",
     )
     add("--require", action="append", default=[], metavar="ROW", help="another row that must have passed")
-    add("--weights", action="store_true", help="compare the networks' weights with those on this machine")
-    add("--code", type=_path, metavar="DIR", help="checkout with the code that judged (default: this folder)")
-    add("--max-age-days", type=_days, metavar="N", help="refuse what finished longer ago")
+    add(
+        "--weights", action="store_true", help="also compare the networks' weights with those on this machine"
+    )
+    add(
+        "--code",
+        type=_path,
+        metavar="DIR",
+        help="checkout with the code that judged it (default: this folder)",
+    )
+    add("--max-age-days", type=_days, metavar="N", help="refuse a run that finished longer ago")
 
 
 def run(options: argparse.Namespace) -> int:
-    """0 only if it is released; 1 with every reason why not; 2 for a key or policy that cannot be read."""
+    """Return 0 if the LoRA is released, or print every reason against it and return 1.
+
+    Raises `ConfigError` (exit status 2) for a key or policy that cannot be read.
+    """
     from lora_checks.core.words import count, printable
     from lora_checks.publish.release.differences import differences
 
     try:
         claim, by = _claim(options)
         asked = _wanted(options)
-        found = differences(claim, asked)
+        reasons = differences(claim, asked)
     except ReleaseError as error:
-        found = [printable(str(error))]
-    if found:
+        reasons = [printable(str(error))]
+    if reasons:
         print(printable(f"NOT RELEASED: {options.lora}"))
-        print("\n".join(f"- {sentence}" for sentence in found))
+        print("\n".join(f"- {sentence}" for sentence in reasons))
         return 1
-    said = [f"{options.lora} {asked.sha256[:12]}", count(len(claim.passed), "row")]
-    said += [f"policy {options.policy} {asked.policy.digest[:12]}", *filter(None, [claim.compared]), by]
-    print(printable(f"RELEASED: {', '.join(said)}"))
+    facts = [f"{options.lora} {asked.sha256[:12]}", count(len(claim.passed), "row")]
+    facts += [f"policy {options.policy} {asked.policy.digest[:12]}", *filter(None, [claim.compared]), by]
+    print(printable(f"RELEASED: {', '.join(facts)}"))
     return 0
 
 
 def _claim(options: argparse.Namespace) -> tuple[Claim, str]:
-    """What is claimed, and by whom; a signature is verified before anything else is read."""
+    """Return the claim and its author, having verified the signature before reading anything else."""
     from lora_checks.publish.release import keyless, keys, reading, statement
 
     if (options.attestation is None) == (options.report is None):
-        raise ConfigError("verify needs one of --attestation FILE and --report DIR")
+        raise ConfigError("verify needs either --attestation FILE or --report DIR")
     if options.report is not None:
         if options.key or options.identity:
             raise ConfigError("--report is not signed: --key and --identity are for --attestation")
         return reading.claim_in(options.report, _sha256(options.lora)), f"unsigned report {options.report}"
     if bool(options.key) == bool(options.identity):
-        raise ConfigError("--attestation needs whom to trust: --key FILE, or --identity NAME")
+        raise ConfigError("--attestation needs a trusted signer: either --key FILE or --identity NAME")
     trusted = [keys.public_key(path) for path in options.key]
     content = _content(options.attestation)
     if options.identity:
@@ -140,12 +157,15 @@ def _content(path: Path) -> bytes:
     except OSError as error:
         raise ReleaseError(f"the attestation {path} could not be read ({error.strerror or error})") from error
     if len(content) > MOST:
-        raise ReleaseError(f"the attestation {path} is larger than {MOST} bytes: that is none of ours")
+        raise ReleaseError(
+            f"the attestation {path} is larger than {MOST} bytes, so lora_checks did not write it; "
+            "name another file"
+        )
     return content
 
 
 def _path(text: str) -> Path:
-    """`Path("")` is the current folder, and its policy is not what somebody meant with an unset variable."""
+    """Refuse an empty path: `Path("")` is the current folder, which an unset variable does not mean."""
     if not text.strip():
         raise argparse.ArgumentTypeError("is empty (an unset variable?)")
     return Path(text)
@@ -157,5 +177,5 @@ def _days(text: str) -> float:
     except ValueError:
         days = math.nan
     if not (math.isfinite(days) and days > 0):
-        raise argparse.ArgumentTypeError(f"{text} is no number of days above 0")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of days above 0")
     return days

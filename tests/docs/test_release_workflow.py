@@ -217,7 +217,7 @@ def test_a_lora_from_an_artifact_cannot_bring_its_own_policy_or_report(release: 
 @pytest.mark.parametrize(
     ("script", "gate", "sentence"),
     [
-        ("exit 0", "success", "has no report.json: no run has written its verdict there"),
+        ("exit 0", "success", "has no report.json: no run has written a verdict there"),
         ("kill -9 $$", "failure", "has no report.json"),
         (
             'PYTHONPATH="$PWD:$PYTHONPATH" "$PYTHON" -m pytest -p dying --lora-policy "$POLICY" '

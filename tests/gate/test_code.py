@@ -86,7 +86,8 @@ def test_what_differs_is_said(gate: Gate, capsys: pytest.CaptureFixture[str]) ->
     (gate.folder / "conftest.py").unlink()
     assert main([*said, str(gate.folder)]) == 1
     assert (
-        f"- it was judged with conftest.py ({was}), which is not here; --code DIR" in capsys.readouterr().out
+        f"- it was judged with conftest.py ({was}), which is not here; locate it with --code DIR"
+        in capsys.readouterr().out
     )
 
 

@@ -52,7 +52,7 @@ def test_a_missing_package_ends_the_run_before_anything_is_made(gate: Gate) -> N
 def test_an_unknown_tracker_ends_the_run(gate: Gate) -> None:
     run = gate("--lora", gate.world.good, "--lora-log", "neptune")
     assert run.code == 4
-    assert "--lora-log knows no tracker 'neptune', only wandb, mlflow, tensorboard, trackio" in run.err
+    assert "--lora-log: 'neptune' is not a tracker; use wandb, mlflow, tensorboard, trackio" in run.err
 
 
 def test_it_is_for_the_gate_only(gate: Gate) -> None:

@@ -107,13 +107,13 @@ def test_any_of_several_trusted_keys_will_do(tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--attestation", "x.json"], "needs whom to trust"),
-        (["--key", str(PUBLIC)], "one of --attestation FILE and --report DIR"),
-        (["--attestation", "x.json", "--report", "x", "--key", str(PUBLIC)], "one of --attestation FILE"),
+        (["--attestation", "x.json"], "needs a trusted signer"),
+        (["--key", str(PUBLIC)], "either --attestation FILE or --report DIR"),
+        (["--attestation", "x.json", "--report", "x", "--key", str(PUBLIC)], "either --attestation FILE"),
         (["--report", "x", "--key", str(PUBLIC)], "is not signed"),
-        (["--attestation", "x.json", "--key", str(attestations.KEY)], "that is the private key"),
+        (["--attestation", "x.json", "--key", str(attestations.KEY)], "it is the private key"),
         (["--attestation", "x.json", "--key", "none.pub"], "could not be read"),
-        (["--attestation", "x.json", "--key", str(SUBJECT)], "no public key in PEM"),
+        (["--attestation", "x.json", "--key", str(SUBJECT)], "not a public PEM key"),
     ],
 )
 def test_a_wrong_command_is_no_verdict(
@@ -131,8 +131,8 @@ def test_a_wrong_command_is_no_verdict(
         ({"--policy": ""}, "argument --policy: is empty (an unset variable?)"),
         ({"--key": " "}, "argument --key: is empty (an unset variable?)"),
         ({"--attestation": ""}, "argument --attestation: is empty (an unset variable?)"),
-        ({"--max-age-days": "0"}, "argument --max-age-days: 0 is no number of days above 0"),
-        ({"--max-age-days": "nan"}, "argument --max-age-days: nan is no number of days above 0"),
+        ({"--max-age-days": "0"}, "argument --max-age-days: 0 is not a number of days above 0"),
+        ({"--max-age-days": "nan"}, "argument --max-age-days: nan is not a number of days above 0"),
     ],
 )
 def test_an_unset_variable_is_no_argument(

@@ -203,7 +203,7 @@ def test_of_several_loras_one_is_named(first_run: Run, tmp_path: Path) -> None:
     command(tmp_path, "attest", "--new-key", "key.pem")
     code, out = command(tmp_path, "attest", first_run.report_folder, "--key", "key.pem")
     assert code == 2
-    assert "the report judges 2 LoRAs, say which with --lora; it has good, wrong-identity" in out
+    assert "the report judges 2 LoRAs; choose one with --lora; it has good, wrong-identity" in out
     code, out = command(
         tmp_path, "attest", first_run.report_folder, "--key", "key.pem", "--lora", "good", "--out", "x"
     )
@@ -230,7 +230,7 @@ def test_a_report_that_passed_releases_its_lora_alone(gate: Gate) -> None:
 def test_no_report_no_release(gate: Gate) -> None:
     code, out = by_report(gate)
     assert code == 1
-    assert "has no report.json: no run has written its verdict there" in out
+    assert "has no report.json: no run has written a verdict there" in out
 
 
 def test_a_run_that_exits_without_a_verdict_is_not_released(gate: Gate) -> None:
@@ -320,7 +320,7 @@ def test_a_name_that_is_no_text_or_a_path_is_a_name(release: Release) -> None:
 def test_a_test_whose_name_is_no_text_is_a_sentence(release: Release) -> None:
     edited(release, lambda document: document["run"].update(other_failures=["test_\udcff.py::test"]))
     code, out = release.attest()
-    assert (code, "what the report says is no text of a statement: " in out) == (2, True), out
+    assert (code, "the report contains text that a statement cannot hold: " in out) == (2, True), out
 
 
 def test_two_companions_of_one_file_name_are_two(release: Release) -> None:
@@ -448,7 +448,7 @@ def test_keys_that_openssl_made_sign_and_verify(algorithm: str, signed: Release,
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"), [(None, "could not be read"), (b"secret", "is no private key in PEM")]
+    ("content", "sentence"), [(None, "could not be read"), (b"secret", "is not a private PEM key")]
 )
 def test_a_key_that_is_none_is_said_so(
     content: bytes | None, sentence: str, signed: Release, tmp_path: Path
@@ -501,7 +501,7 @@ def test_the_calls_to_sigstore_fit_the_installed_library() -> None:
 def test_what_is_no_bundle_is_refused(content: bytes) -> None:
     from lora_checks.core.errors import ReleaseError
 
-    with pytest.raises(ReleaseError, match="is no Sigstore bundle"):
+    with pytest.raises(ReleaseError, match="is not a Sigstore bundle"):
         keyless.opened(content, "somebody@example.org")
 
 

@@ -65,7 +65,7 @@ def test_the_outcome_is_a_tag_and_the_parameters_say_what_was_compared(run: Any)
     assert run.data.tags["lora_checks.outcome.person-step00000100"] == "FAIL"
     assert run.info.status == "FINISHED"
     params = run.data.params
-    assert params["policy.digest"] == "abcdef99"
+    assert params["policy.digest"] == "abcdef99" * 8
     assert params["base.digest"] == "3f2a91bb"
     assert params["versions.0"] == "torch 2.14.1"
     assert params["hardware"] == "cpu"

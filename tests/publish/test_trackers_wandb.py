@@ -115,7 +115,7 @@ def test_the_outcome_is_a_tag_and_in_the_summary_and_the_config_says_what_was_co
     (stored,) = runs(series)
     assert list(stored.run.tags) == ["FAIL"]
     assert stored.summary["lora_checks/outcome"] == "FAIL"
-    assert stored.config["policy"]["digest"] == "abcdef99"
+    assert stored.config["policy"]["digest"] == "abcdef99" * 8
     assert stored.config["base"]["digest"] == "3f2a91bb"
     assert stored.config["versions"] == ["torch 2.14.1", "diffusers 0.42.1"]
     assert stored.config["hardware"] == "cpu"
@@ -188,4 +188,4 @@ def test_without_a_login_it_says_so_and_how_to_log_it_later(tmp_path: Path) -> N
 def test_disabled_is_said(tmp_path: Path) -> None:
     folder = written(pictured(tmp_path / "x"), tmp_path / "report")
     done = log(folder, "wandb", **offline(folder, WANDB_MODE="disabled"))
-    assert (done.code, done.out) == (0, "wandb: nothing, as WANDB_MODE is disabled\n")
+    assert (done.code, done.out) == (0, "wandb: nothing logged, because WANDB_MODE is disabled\n")

@@ -59,13 +59,13 @@ def test_zero_is_a_value() -> None:
 
 CHECK = """
 import json, pathlib
-from lora_checks.record import document as report
+from lora_checks.record import document
 from lora_checks.report.junit import properties
 
 def test_row(request):
-    verdict = report.verdict_from_json(pathlib.Path(__file__).with_name("verdict.json").read_text())
-    request.node.user_properties.append(("lora_checks_verdict", report.verdict_to_json(verdict)))
-    request.node.user_properties.extend(properties(report.row(verdict)))
+    verdict = document.verdict_from_json(pathlib.Path(__file__).with_name("verdict.json").read_text())
+    request.node.user_properties.append(("lora_checks_verdict", document.verdict_to_json(verdict)))
+    request.node.user_properties.extend(properties(document.row(verdict)))
 """
 
 

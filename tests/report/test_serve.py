@@ -208,4 +208,4 @@ def test_a_folder_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lora_checks", "serve", str(tmp_path / "no")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == f"error: {tmp_path / 'no'} is no folder; name the report folder of a run\n"
+    assert done.stderr == f"error: {tmp_path / 'no'} is not a folder; name the report folder of a run\n"

@@ -1,4 +1,4 @@
-"""The YAML of a card. A key that a person has set is theirs; lists are added to; our own results replaced."""
+"""Merge a report into a card's YAML: keep keys that a person set, extend lists, replace our own results."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lora_checks.core.words import clean, count, printable
 from lora_checks.publish.card.pictures import FOLDER, PREFIX, Sample
 from lora_checks.record.rows import columns
 
-DATASET = "lora-checks"  # type of the "dataset" of our results: the prompts and pictures of a policy
+DATASET = "lora-checks"  # dataset type that marks our results
 TAGS = ("text-to-image", "diffusers", "lora", "template:sd-lora", "lora-checks")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")  # a local base is recorded by its absolute path
 Row = Mapping[str, Any]
 
 
-def merge(data: Any, document: Row, lora: Row, found: list[Sample], *, lossless: bool = False) -> None:
-    """Change ``data``, a huggingface_hub `CardData`, in place."""
+def merge(data: Any, document: Row, lora: Row, shown: list[Sample], *, lossless: bool = False) -> None:
+    """Add the report to ``data``, a huggingface_hub `CardData`, in place."""
     run = document["run"]
     model = (run.get("base") or {}).get("model", "")
     ours = {
@@ -33,15 +33,15 @@ def merge(data: Any, document: Row, lora: Row, found: list[Sample], *, lossless:
     tags = data.get("tags") or []
     tags = [tags] if isinstance(tags, str) else list(tags)
     data["tags"] = tags + [tag for tag in TAGS if tag not in tags]
-    widget = [one for one in data.get("widget") or [] if not _is_ours(one)]
-    widget += [_example(sample, lossless) for sample in found]
+    widget = [example for example in data.get("widget") or [] if not _is_ours(example)]
+    widget += [_example(sample, lossless) for sample in shown]
     if widget:
         data["widget"] = widget
     data["model-index"] = index(data.get("model-index"), lora, run)
 
 
 def index(before: Any, lora: Row, run: Row) -> list[dict[str, Any]]:
-    """The model-index with our results in it: every row with a value, whatever it was judged to be."""
+    """Return the model-index ``before`` with our results replaced: every row with a value, passed or not."""
     from huggingface_hub.repocard_data import eval_results_to_model_index
 
     models = [dict(model) for model in before or []]
@@ -50,14 +50,14 @@ def index(before: Any, lora: Row, run: Row) -> list[dict[str, Any]]:
     if not models:
         return [ours]
     for model in models:
-        kept = [one for one in model["results"] if one.get("dataset", {}).get("type") != DATASET]
-        model["results"] = kept
+        others = [result for result in model["results"] if result.get("dataset", {}).get("type") != DATASET]
+        model["results"] = others
     models[0]["results"] = models[0]["results"] + ours["results"]
     return models
 
 
 def results(lora: Row, run: Row) -> list[Any]:
-    """An `EvalResult` for each row that has a value."""
+    """Return an `EvalResult` for each row that has a value."""
     from huggingface_hub import EvalResult
 
     policy, prompts, seeds = run.get("policy") or {}, run.get("prompts"), run.get("seeds") or []
@@ -90,8 +90,8 @@ def _arguments(row: Row) -> dict[str, Any]:
             name: measured.get(name) for name in ("stat", "low", "high", "n", "missing", "against", "network")
         },
     }
-    found: dict[str, Any] = clean({key: value for key, value in facts.items() if value not in (None, "")})
-    return found
+    arguments: dict[str, Any] = clean({key: value for key, value in facts.items() if value not in (None, "")})
+    return arguments
 
 
 def _example(sample: Sample, lossless: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The pictures of a card, in the folder ``images`` beside it."""
+"""Choose and save the pictures of a card, in the folder ``images`` next to it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lora_checks.core.files import is_of, write_atomically
 from lora_checks.report.pictures import Picture, pictures
 
 FOLDER = "images"
-PREFIX = "lora-checks-"  # what a later card may replace; other pictures of the folder are a person's
+PREFIX = "lora-checks-"  # a later card replaces only files with this prefix
 QUALITY = 90  # of WebP
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A picture, the same without the LoRA where there is one, and their names in the folder."""
+    """A picture, its counterpart without the LoRA if there is one, and their file name."""
 
     picture: Picture
     base: Path | None
-    name: str  # without ending
+    name: str  # file name without prefix and ending
 
     def url(self, lossless: bool = False) -> str:
         return f"{FOLDER}/{PREFIX}{self.name}{ending(lossless)}"
@@ -39,16 +39,16 @@ def ending(lossless: bool) -> str:
 
 
 def samples(document: Row, lora: Row, most: int) -> list[Sample]:
-    """The first ``most`` pictures by `contents.pictures`; file names are unique and plain."""
-    bases: dict[str, Row] = {one["name"]: one.get("base") or {} for one in lora.get("pictures") or ()}
-    found: dict[str, Sample] = {}
+    """Return the first ``most`` pictures of `report.pictures`, under unique, plain file names."""
+    bases: dict[str, Row] = {entry["name"]: entry.get("base") or {} for entry in lora.get("pictures") or ()}
+    named: dict[str, Sample] = {}
     for picture in pictures(lora, document["run"], most):
         base = bases.get(picture.name, {})
         seed = "" if picture.seed is None else f"-{picture.seed}"
         name = re.sub(r"[^a-z0-9]+", "-", f"{picture.prompt}{seed}".lower()).strip("-")
-        name = name if name and name not in found else f"{name}-{len(found)}".strip("-")
-        found[name] = Sample(picture, _judged(base), name)
-    return list(found.values())
+        name = name if name and name not in named else f"{name}-{len(named)}".strip("-")
+        named[name] = Sample(picture, _judged(base), name)
+    return list(named.values())
 
 
 def _judged(base: Row) -> Path | None:
@@ -56,10 +56,13 @@ def _judged(base: Row) -> Path | None:
     return path if base and is_of(path, base["sha256"]) else None
 
 
-def save(found: list[Sample], folder: Path, *, lossless: bool) -> None:
-    """As WebP, or as the very bytes that were judged where ``lossless``; an earlier card's are removed."""
+def save(shown: list[Sample], folder: Path, *, lossless: bool) -> None:
+    """Save the pictures in ``folder`` and remove those of an earlier card.
+
+    They are saved as WebP; with ``lossless``, as the bytes that were judged. Raises `CardError`.
+    """
     wanted = {}
-    for sample in found:
+    for sample in shown:
         wanted[sample.url(lossless)] = sample.picture.file
         if sample.base is not None:
             wanted[sample.base_url(lossless)] = sample.base

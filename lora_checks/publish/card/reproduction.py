@@ -1,4 +1,4 @@
-"""How others repeat a run: what was asked for, without the places of the machine that it ran on."""
+"""Write the command that repeats a run, without the paths of the machine that ran it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from lora_checks.core.words import printable
 
-TELLING = (  # options that decide a verdict; others say where things lie
+TELLING = (  # options that decide a verdict; the others are local paths
     *(
         "--lora-policy",
         "--lora-thresholds",
@@ -35,28 +35,28 @@ Row = Mapping[str, Any]
 
 
 def command(run: Row, lora: Row) -> str:
-    """What was asked for, without the places of the machine that ran it."""
-    given = shlex.split(str(run.get("command", "")))
-    names = {word.partition("=")[0] for word in given}
-    kept: list[str] = []
-    for at, word in enumerate(given):
+    """Return the pytest command that repeats the run of ``lora``, without local paths."""
+    words = shlex.split(str(run.get("command", "")))
+    names = {word.partition("=")[0] for word in words}
+    options: list[str] = []
+    for at, word in enumerate(words):
         name, equals, value = word.partition("=")
-        option = _own_name(name)
+        option = _full_name(name)
         if option in TELLING and (name == option or option not in names):
-            following = given[at + 1] if at + 1 < len(given) else ""
-            kept += [option, placeless(value if equals else following)]
+            following = words[at + 1] if at + 1 < len(words) else ""
+            options += [option, placeless(value if equals else following)]
     file = PurePath(lora["path"]).name or str(lora["name"])
-    text = shlex.join(["pytest", *kept, *(["--lora", file] if lora["path"] else [])])
+    text = shlex.join(["pytest", *options, *(["--lora", file] if lora["path"] else [])])
     return printable(text).replace("```", "'''")
 
 
-def _own_name(name: str) -> str:
-    """``--policy``, a bare name that pytest read as the gate's, as ``--lora-policy``."""
+def _full_name(name: str) -> str:
+    """Return ``--lora-policy`` for the alias ``--policy``."""
     if name == "--with-lora":
         return "--lora-with"
     return name if name.startswith("--lora") else name.replace("--", "--lora-", 1)
 
 
 def placeless(text: str) -> str:
-    """Without the folders of absolute paths: a card is public, and a home folder has its owner's name."""
+    """Return ``text`` with absolute paths cut to file names: a card is public, and paths name their owner."""
     return _PATH.sub(r"\1", text)

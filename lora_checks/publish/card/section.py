@@ -1,4 +1,4 @@
-"""The part of a card that is ours, between two comments; a later card replaces it and nothing else."""
+"""Write our section of a card, between two comments; a later card replaces only this section."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lora_checks.record.rows import HEADINGS, caveat, columns, errors, not_run, 
 from lora_checks.record.shapes import Document, Lora, Run
 from lora_checks.report.markdown import escape
 
-BEGIN = "<!-- lora_checks: begin; `python -m lora_checks card` writes what follows anew -->"
+BEGIN = "<!-- lora_checks: begin; `lora-checks card` rewrites this section -->"
 END = "<!-- lora_checks: end -->"
 _MARKED = re.compile(r"<!-- lora_checks: begin\b.*?<!-- lora_checks: end -->", re.DOTALL)
 _MARK = re.compile(r"<!-- lora_checks: (?:begin\b|end -->)")
@@ -30,15 +30,21 @@ Row = Mapping[str, Any]
 
 
 def put(text: str, ours: str, end: str = "\n") -> str:
-    """``text`` with our section replaced by ``ours``, or ``ours`` at its end; line ends are ``end``.
+    """Return ``text`` with our section replaced by ``ours``, or with ``ours`` appended.
 
-    Raises `CardError` where the marks are not one pair, so that no person's text between them is lost.
+    Args:
+        text: The card without its metadata.
+        ours: The new section.
+        end: The line ending of the card.
+
+    Raises:
+        CardError: The marks are not exactly one pair; replacing could lose a person's text.
     """
     ours = ours.replace("\n", end)
-    marks = [found[0].endswith("begin") for found in _MARK.finditer(text)]
+    marks = [mark[0].endswith("begin") for mark in _MARK.finditer(text)]
     if marks not in ([], [True, False]):
         raise CardError(
-            "the card has marks of lora_checks that are not one pair of 'begin' and 'end'; "
+            "the card's lora_checks marks are not exactly one pair of 'begin' and 'end'; "
             "delete all but one pair, or all of them"
         )
     if marks:
@@ -46,7 +52,8 @@ def put(text: str, ours: str, end: str = "\n") -> str:
     return f"{text.rstrip()}{end}{end}{ours}{end}" if text.strip() else f"{end}{ours}{end}"
 
 
-def section(document: Document, lora: Lora, found: Sequence[Sample], *, lossless: bool, gallery: bool) -> str:
+def section(document: Document, lora: Lora, shown: Sequence[Sample], *, lossless: bool, gallery: bool) -> str:
+    """Return our section in Markdown: verdict, rows, pictures, facts and the command to reproduce it."""
     run = document["run"]
     parts = [
         BEGIN,
@@ -54,10 +61,10 @@ def section(document: Document, lora: Lora, found: Sequence[Sample], *, lossless
         f"**{lora['outcome']}**: {escape(title(lora))} {_VERDICT[lora['outcome']]} ({escape(tally(lora))}).",
         escape(caveat(run)),
         *_rows(lora),
-        *_shown(found, lossless, gallery),
+        *_shown(shown, lossless, gallery),
         "### How it was evaluated",
         _facts(run, lora),
-        "To reproduce it, with the policy of that digest:",
+        "To reproduce it with the policy that has this digest:",
         f"```sh\n{command(run, lora)}\n```",
         END,
     ]
@@ -71,20 +78,20 @@ def _rows(lora: Row) -> list[str]:
         f"- **ERROR** {escape(', '.join(checks))}: {escape(placeless(reason))}"
         for reason, checks in errors(lora["rows"])
     ]
-    bad = [row for row in measured if row["outcome"] != "PASS"]
-    lines += [f"- **{row['outcome']}** {escape(placeless(words(row)))}" for row in bad]
+    stopped = [row for row in measured if row["outcome"] != "PASS"]
+    lines += [f"- **{row['outcome']}** {escape(placeless(words(row)))}" for row in stopped]
     cells = [[escape(placeless(cell)) for cell in line] for line in table]
     return [_table(HEADINGS, cells) if table else "", "\n".join(lines)]
 
 
-def _shown(found: Sequence[Sample], lossless: bool, gallery: bool) -> list[str]:
-    if not found:
+def _shown(shown: Sequence[Sample], lossless: bool, gallery: bool) -> list[str]:
+    if not shown:
         return []
-    said = (
-        f"The pictures are the first of {count(len(found), 'prompt')} in the policy's order; none was chosen "
+    sentence = (
+        f"The pictures are the first of {count(len(shown), 'prompt')} in the policy's order; none was chosen "
         "by its values."
     )
-    compared = [sample for sample in found if sample.base is not None]
+    compared = [sample for sample in shown if sample.base is not None]
     rows = [
         [
             escape(sample.picture.text or sample.picture.prompt),
@@ -98,7 +105,7 @@ def _shown(found: Sequence[Sample], lossless: bool, gallery: bool) -> list[str]:
     return [
         "### Pictures",
         "<Gallery />" if gallery else "",
-        said,
+        sentence,
         _table(headings, rows) if rows else "",
     ]
 

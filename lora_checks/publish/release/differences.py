@@ -1,4 +1,4 @@
-"""A claim held against what is asked for: a sentence for each difference, none where it is released."""
+"""Compare a claim with what a release requires: a sentence for each difference."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ from lora_checks.record import code
 
 
 def differences(claim: Claim, asked: Wanted, now: datetime | None = None) -> list[str]:
-    """Why the claim does not release; every reason, the most basic first."""
-    found = [
+    """Return every reason why the claim does not release the LoRA, the most basic first.
+
+    Args:
+        claim: What the report or attestation claims.
+        asked: What the release requires.
+        now: The time to compute the claim's age at; by default the current time.
+    """
+    sentences = [
         *_subject(claim, asked),
         *_result(claim),
         *_rows(claim, asked),
@@ -26,7 +32,7 @@ def differences(claim: Claim, asked: Wanted, now: datetime | None = None) -> lis
         *_code(claim, asked),
         *_age(claim, asked, now or datetime.now(UTC)),
     ]
-    return [printable(sentence) for sentence in found]
+    return [printable(sentence) for sentence in sentences]
 
 
 def _subject(claim: Claim, asked: Wanted) -> Iterator[str]:
@@ -40,14 +46,14 @@ def _subject(claim: Claim, asked: Wanted) -> Iterator[str]:
 def _result(claim: Claim) -> Iterator[str]:
     if claim.result != PASSED:
         unfinished = "" if _finished(claim) else ": its run did not finish"
-        stopped = f": {', '.join(claim.failed)} did not pass" if claim.failed else unfinished
-        yield f"the result is {claim.result or 'missing'}, not PASSED{stopped}"
+        reason = f": {', '.join(claim.failed)} did not pass" if claim.failed else unfinished
+        yield f"the result is {claim.result or 'missing'}, not PASSED{reason}"
     elif claim.failed:
         yield f"it contradicts itself: PASSED, although {', '.join(claim.failed)} failed"
 
 
 def _rows(claim: Claim, asked: Wanted) -> Iterator[str]:
-    """Every required row of the policy as it is now must be among those that passed, at every strength."""
+    """Check that every row that the policy requires today passed at every strength."""
     if "elsewhere" in claim.configuration:
         yield "its pictures were made elsewhere: that the LoRA made them is not proven"
     elif not claim.scales:
@@ -64,7 +70,7 @@ def _rows(claim: Claim, asked: Wanted) -> Iterator[str]:
 
 
 def _policy(claim: Claim, asked: Wanted) -> Iterator[str]:
-    """Part by part, so that the sentence names what to look at; the whole digest covers what has no part."""
+    """Compare the policy part by part, to name what differs; the whole digest covers the rest."""
     where = asked.policy.directory
     differing = [part for part, sha256 in asked.parts.items() if _sha256(claim, f"policy/{part}") != sha256]
     for part in differing:
@@ -83,7 +89,7 @@ def _folders(claim: Claim, asked: Wanted) -> Iterator[str]:
 
 
 def _making(claim: Claim, asked: Wanted) -> Iterator[str]:
-    """The base, and the LoRAs that it was stacked on."""
+    """Compare the base and the LoRAs that it was stacked on."""
     if "elsewhere" not in claim.configuration:
         base = claim.configuration.get("base", Resource(""))
         identity = base.notes.get("identity", "")
@@ -92,8 +98,8 @@ def _making(claim: Claim, asked: Wanted) -> Iterator[str]:
         elif difference := base_difference(identity, asked.policy.prompts.base, asked.base):
             yield f"another base: {difference}"
     stacked = {
-        (one.sha256, one.notes.get("scale", "")): name.rpartition("/")[2]
-        for name, one in claim.configuration.items()
+        (lora.sha256, lora.notes.get("scale", "")): name.rpartition("/")[2]
+        for name, lora in claim.configuration.items()
         if name.startswith("companion/")
     }
     named = {(sha256, f"{scale:g}"): path for sha256, scale, path in asked.companions}
@@ -111,18 +117,19 @@ def _networks(claim: Claim, asked: Wanted) -> Iterator[str]:
 
 
 def _code(claim: Claim, asked: Wanted) -> Iterator[str]:
-    """The code that judged is what lies here, reviewed as the rest of the checkout."""
-    stated = [one for name, one in claim.configuration.items() if name.startswith("code/")]
-    for one in stated:
-        name = one.notes.get("file", "")
+    """Check that the code that judged is the code of this checkout."""
+    stated = [module for name, module in claim.configuration.items() if name.startswith("code/")]
+    for module in stated:
+        name = module.notes.get("file", "")
         path = code.found(name, (asked.code, asked.policy.directory))
         if path is None:
-            yield f"it was judged with {name} ({one.sha256[:12]}), which is not here; --code DIR says where"
-        elif (here := file_sha256(path)) != one.sha256:
-            yield f"it was judged with other code: {name} was {one.sha256[:12]}, and {path} is {here[:12]}"
+            digest = module.sha256[:12]
+            yield f"it was judged with {name} ({digest}), which is not here; locate it with --code DIR"
+        elif (here := file_sha256(path)) != module.sha256:
+            yield f"it was judged with other code: {name} was {module.sha256[:12]}, and {path} is {here[:12]}"
     for row, metric in asked.own.items():
-        if not any(f"metric {metric}" in one.notes.get("for", "").split(", ") for one in stated):
-            yield f"it does not state the code that measured {row} ({metric}, no metric of the gate)"
+        if not any(f"metric {metric}" in module.notes.get("for", "").split(", ") for module in stated):
+            yield f"it does not state the code that measured {row} ({metric}, which is not a built-in metric)"
 
 
 def _age(claim: Claim, asked: Wanted, now: datetime) -> Iterator[str]:
@@ -131,8 +138,8 @@ def _age(claim: Claim, asked: Wanted, now: datetime) -> Iterator[str]:
     text = _finished(claim)
     try:
         days = (now - datetime.fromisoformat(text)).total_seconds() / 86400
-    except (ValueError, TypeError):  # no time, or one without a zone
-        yield "it does not state when the run finished, and --max-age-days asks for that"
+    except (ValueError, TypeError):  # not a time, or without a time zone
+        yield "it does not state when the run finished, which --max-age-days needs"
         return
     if days > asked.max_age_days:
         yield f"it is {math.ceil(days)} days old, more than {asked.max_age_days:g}: gate the LoRA again"

@@ -1,7 +1,7 @@
-"""Statements signed by who a CI job is (OIDC), through Sigstore: no key to keep, an entry in a public log.
+"""Sign statements with the OIDC identity of a CI job through Sigstore, without a key.
 
-Signing asks Sigstore's servers for a certificate and makes the log entry, which names the repository and the
-workflow in public. Reading needs the trusted root: Sigstore's own, fetched and cached, or a file.
+Signing gets a certificate from Sigstore's servers and adds an entry to a public log, which names the
+repository and the workflow. Verifying needs a trusted root: Sigstore's own, fetched and cached, or a file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ISSUER = "https://token.actions.githubusercontent.com"  # of GitHub Actions
 
 
 def sign(payload: bytes) -> bytes:
-    """The Sigstore bundle as JSON. Raises `PrerequisiteError` outside a job that has an identity."""
+    """Return ``payload`` in a Sigstore bundle (JSON). Raises `PrerequisiteError` without an OIDC identity."""
     try:
         from sigstore import dsse
         from sigstore.models import ClientTrustConfig
@@ -28,7 +28,7 @@ def sign(payload: bytes) -> bytes:
         token = detect_credential()
         if token is None:
             raise PrerequisiteError(
-                "--keyless: this process has no identity (OIDC); run it in a CI job that may ask for one "
+                "--keyless: this process has no identity (OIDC); run it in a CI job that may request one "
                 "(GitHub: permissions: id-token: write), or sign with --key"
             )
         context = SigningContext.from_trust_config(ClientTrustConfig.production())
@@ -36,14 +36,21 @@ def sign(payload: bytes) -> bytes:
             return signer.sign_dsse(dsse.Statement(payload)).to_json().encode() + b"\n"
     except PrerequisiteError:
         raise
-    except Exception as error:  # of the network, of Fulcio, of Rekor, of the identity
+    except Exception as error:  # from the network, Fulcio, Rekor or the identity
         raise PrerequisiteError(f"--keyless: Sigstore did not sign: {first_line(error)}") from error
 
 
 def opened(content: bytes, identity: str, issuer: str = ISSUER, root: Path | None = None) -> bytes:
-    """The payload of a bundle that ``identity`` signed, as the certificate of ``issuer`` says.
+    """Verify a Sigstore bundle and return its payload.
 
-    ``identity`` is an e-mail address, or the URL of a workflow with its ref. Raises `ReleaseError`.
+    Args:
+        content: The bundle.
+        identity: Who must have signed it: an e-mail address, or the URL of a workflow with its ref.
+        issuer: The OIDC issuer that must have certified the identity.
+        root: A trusted root to use instead of Sigstore's own.
+
+    Raises:
+        ReleaseError: The bundle is malformed, or signed by someone else.
     """
     try:
         from sigstore.models import Bundle, TrustedRoot
@@ -53,19 +60,21 @@ def opened(content: bytes, identity: str, issuer: str = ISSUER, root: Path | Non
         raise PrerequisiteError(f"--identity needs sigstore ({error}); {INSTALL}") from error
     try:
         bundle = Bundle.from_json(content)
-    except Exception as error:  # of pydantic, of base64, of X.509
-        raise ReleaseError(f"the attestation is no Sigstore bundle: {first_line(error)}") from error
+    except Exception as error:  # from pydantic, base64 or X.509
+        raise ReleaseError(f"the attestation is not a Sigstore bundle: {first_line(error)}") from error
     try:
         verifier = (
             Verifier.production() if root is None else Verifier(trusted_root=TrustedRoot.from_file(str(root)))
         )
     except Exception as error:
-        place = "Sigstore's trusted root could not be fetched" if root is None else f"--trusted-root: {root}"
-        raise ConfigError(f"{place}: {first_line(error)}") from error
+        problem = (
+            "Sigstore's trusted root could not be fetched" if root is None else f"--trusted-root: {root}"
+        )
+        raise ConfigError(f"{problem}: {first_line(error)}") from error
     try:
         kind, payload = verifier.verify_dsse(bundle, Identity(identity=identity, issuer=issuer))
     except Exception as error:
-        raise ReleaseError(f"the signature is not of {identity}: {first_line(error)}") from error
+        raise ReleaseError(f"the signature is not by {identity}: {first_line(error)}") from error
     if kind != PAYLOAD_TYPE:
-        raise ReleaseError(f"the attestation holds '{kind}', not a statement of in-toto")
+        raise ReleaseError(f"the attestation holds '{kind}', not an in-toto statement")
     return bytes(payload)

@@ -1,4 +1,4 @@
-"""Statements in DSSE envelopes, signed by a key: Ed25519, ECDSA or RSA, as securesystemslib knows them."""
+"""Sign statements in DSSE envelopes with a key of securesystemslib: Ed25519, ECDSA or RSA."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from lora_checks.core.files import write_if_absent
 from lora_checks.core.strict_json import strict_json
 from lora_checks.publish.release.statement import INSTALL, PAYLOAD_TYPE
 
-BUNDLE = "application/vnd.dev.sigstore.bundle"  # begins the media type of every Sigstore bundle
-MOST = 8 * 1024 * 1024  # bytes of an envelope; a report of a thousand rows is a tenth of it
+BUNDLE = "application/vnd.dev.sigstore.bundle"  # prefix of every Sigstore bundle's media type
+MOST = 8 * 1024 * 1024  # bytes of an envelope; a report of a thousand rows needs a tenth
 
 
 def new_pair(path: Path) -> Path:
-    """Write a new Ed25519 pair: the private key at ``path`` (mode 0600), the public one beside it (.pub).
+    """Write a new Ed25519 key pair: the private key to ``path`` (mode 0600), the public key to ``path``.pub.
 
-    Raises `ConfigError` if either file exists: a key that signed a release must not be lost.
+    Returns the path of the public key. Raises `ConfigError` if either file exists: a key that signed a
+    release must not be lost.
     """
     signing = _signing()
     signer = signing.CryptoSigner.generate_ed25519()
@@ -41,7 +42,7 @@ def new_pair(path: Path) -> Path:
 
 
 def sign(payload: bytes, key: Path) -> bytes:
-    """The envelope as JSON, signed with a private key in PEM (PKCS#8, not encrypted)."""
+    """Return ``payload`` in a DSSE envelope (JSON), signed with a PEM key (PKCS#8, not encrypted)."""
     signing = _signing()
     try:
         private = signing.load_private(key.read_bytes(), None)
@@ -50,8 +51,8 @@ def sign(payload: bytes, key: Path) -> bytes:
         raise ConfigError(f"--key: {key} could not be read ({error.strerror or error})") from error
     except Exception as error:  # cryptography and securesystemslib raise a dozen unrelated types
         raise ConfigError(
-            f"--key: {key} is no private key in PEM without a passphrase ({first_line(error)}); "
-            "make one with: lora-checks attest --new-key FILE"
+            f"--key: {key} is not a private PEM key without a passphrase ({first_line(error)}); "
+            "create one with: lora-checks attest --new-key FILE"
         ) from error
     envelope = signing.Envelope(payload, PAYLOAD_TYPE, {})
     envelope.sign(signer)
@@ -59,7 +60,7 @@ def sign(payload: bytes, key: Path) -> bytes:
 
 
 def public_key(path: Path) -> Any:
-    """A public key in PEM. Raises `ConfigError`."""
+    """Read a public PEM key. Raises `ConfigError`."""
     signing = _signing()
     try:
         content = path.read_bytes()
@@ -67,24 +68,24 @@ def public_key(path: Path) -> Any:
     except OSError as error:
         raise ConfigError(f"--key: {path} could not be read ({error.strerror or error})") from error
     except Exception as error:
-        hint = "that is the private key; verify with the public one (.pub)" if b"PRIVATE" in content else ""
-        raise ConfigError(f"--key: {path} is no public key in PEM; {hint or first_line(error)}") from error
+        hint = "it is the private key; verify with the public key (.pub)" if b"PRIVATE" in content else ""
+        raise ConfigError(f"--key: {path} is not a public PEM key; {hint or first_line(error)}") from error
 
 
 def opened(content: bytes, trusted: Sequence[Any]) -> tuple[bytes, str]:
-    """The payload of an envelope that one of the trusted keys has signed, and the id of that key.
+    """Verify an envelope; return its payload and the id of the trusted key that signed it.
 
-    Raises `ReleaseError`, and nothing of the payload is believed before that is known.
+    Raises `ReleaseError`. Nothing in the payload is read before its signature is verified.
     """
     signing = _signing()
     data = strict_json(content, "the attestation")
     if str(data.get("mediaType", "")).startswith(BUNDLE):
         raise ReleaseError(
-            "the attestation is a Sigstore bundle, signed without a key: say by --identity NAME"
+            "the attestation is a Sigstore bundle, signed without a key: name its signer with --identity NAME"
         )
     for name in ("payload", "payloadType", "signatures"):
         if name not in data:
-            raise ReleaseError(f"the attestation is no DSSE envelope: it has no '{name}'")
+            raise ReleaseError(f"the attestation is not a DSSE envelope: it has no '{name}'")
     if not data["signatures"]:
         raise ReleaseError("the attestation is not signed")
     try:
@@ -103,14 +104,14 @@ def opened(content: bytes, trusted: Sequence[Any]) -> tuple[bytes, str]:
     except ReleaseError:
         raise
     except Exception as error:  # base64, hex, missing fields of a signature
-        raise ReleaseError(f"the attestation is no DSSE envelope: {first_line(error)}") from error
+        raise ReleaseError(f"the attestation is not a DSSE envelope: {first_line(error)}") from error
     if envelope.payload_type != PAYLOAD_TYPE:
-        raise ReleaseError(f"the attestation holds '{envelope.payload_type}', not a statement of in-toto")
+        raise ReleaseError(f"the attestation holds '{envelope.payload_type}', not an in-toto statement")
     return bytes(envelope.payload), by
 
 
 def _signing() -> SimpleNamespace:
-    """securesystemslib's classes and cryptography's readers of PEM."""
+    """Import securesystemslib's classes and cryptography's PEM readers."""
     try:
         from cryptography.hazmat.primitives.serialization import (
             Encoding,

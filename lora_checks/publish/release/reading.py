@@ -1,4 +1,4 @@
-"""The report of a finished run, read so that nothing half written or made up is taken for a verdict."""
+"""Read the report of a finished run strictly: a partial or invented report is never a verdict."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from lora_checks.publish.release.claim import Claim, claim_of
 from lora_checks.record.document import parse
 
 REPORT = "report.json"
-JOURNAL = "verdicts.jsonl"  # of a run that may not have finished
+JOURNAL = "verdicts.jsonl"  # written while a run is going on
 
 
 def claim_in(directory: Path, lora: str = "", url: str = "") -> Claim:
-    """The claim of ``directory``'s report.json. Raises `ReleaseError` where there is none to make."""
+    """Return the claim of the report.json in ``directory``. Raises `ReleaseError` if there is none."""
     path = directory / REPORT
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        begun = (directory / JOURNAL).exists()
-        reason = "the run ended before its verdict" if begun else "no run has written its verdict there"
+        started = (directory / JOURNAL).exists()
+        reason = "the run ended before its verdict" if started else "no run has written a verdict there"
         raise ReleaseError(f"{directory} has no {REPORT}: {reason}") from None
     except OSError as error:
         raise ReleaseError(f"{path} could not be read ({error.strerror or error})") from error

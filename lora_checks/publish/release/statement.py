@@ -1,6 +1,6 @@
-"""A claim as an in-toto Statement v1 with the predicate test-result v0.1, in in-toto's own classes.
+"""Convert a claim to and from an in-toto Statement v1 with the predicate test-result v0.1.
 
-Numbers and times have no place in that predicate; they are annotations of the resources they belong to.
+That predicate has no fields for numbers and times; they become annotations of the resources they belong to.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ INSTALL = "install them with: pip install 'lora-checks[release]'"
 
 
 def encode(claim: Claim) -> bytes:
-    """The statement as canonical JSON: the same claim is always the same bytes. Raises `ReleaseError`."""
+    """Return the statement as canonical JSON: equal claims give equal bytes. Raises `ReleaseError`."""
     library = _libraries()
     try:
-        found = _statement(claim, library)
-        found.validate()
+        statement = _statement(claim, library)
+        statement.validate()
     except (ValueError, TypeError) as error:  # such as a lone surrogate in the name of a test
-        raise ReleaseError(f"what the report says is no text of a statement: {first_line(error)}") from error
-    return json.dumps(library.plain(found.pb), sort_keys=True, separators=(",", ":")).encode()
+        raise ReleaseError(
+            f"the report contains text that a statement cannot hold: {first_line(error)}"
+        ) from error
+    return json.dumps(library.plain(statement.pb), sort_keys=True, separators=(",", ":")).encode()
 
 
 def _statement(claim: Claim, library: SimpleNamespace) -> Any:
@@ -35,8 +37,8 @@ def _statement(claim: Claim, library: SimpleNamespace) -> Any:
     predicate = {
         "result": claim.result,
         "configuration": [
-            library.plain(library.descriptor(name, one.sha256, dict(one.notes)))
-            for name, one in claim.configuration.items()
+            library.plain(library.descriptor(name, resource.sha256, dict(resource.notes)))
+            for name, resource in claim.configuration.items()
         ],
         "passedTests": list(claim.passed),
         "warnedTests": list(claim.warned),
@@ -46,20 +48,23 @@ def _statement(claim: Claim, library: SimpleNamespace) -> Any:
 
 
 def decode(payload: bytes) -> Claim:
-    """The claim of a statement whose signature was verified. Raises `ReleaseError` for another statement."""
+    """Return the claim of a statement whose signature was verified.
+
+    Raises `ReleaseError` for a malformed statement or one with another predicate.
+    """
     library = _libraries()
     data = strict_json(payload, "the statement")
     if data.get("predicateType") != PREDICATE_TYPE and isinstance(data.get("predicateType"), str):
-        raise ReleaseError(f"the statement is no test result: its predicate is {data['predicateType']!r}")
+        raise ReleaseError(f"the statement is not a test result: its predicate is {data['predicateType']!r}")
     try:
-        read = library.statement(data)
-        read.validate()
+        statement = library.statement(data)
+        statement.validate()
         predicate = library.predicate(data["predicate"])
-        plain = library.plain(read.pb)["subject"], library.plain(predicate)
+        plain = library.plain(statement.pb)["subject"], library.plain(predicate)
     except Exception as error:  # protobuf's ParseError, in-toto's ValueError and KeyError among others
         raise ReleaseError(f"the statement is malformed: {first_line(error)}") from error
-    if len(read.pb.subject) != 1:
-        raise ReleaseError(f"the statement is of {len(read.pb.subject)} subjects, not of one LoRA")
+    if len(statement.pb.subject) != 1:
+        raise ReleaseError(f"the statement has {len(statement.pb.subject)} subjects, not one LoRA")
     try:
         return _claim(plain[0][0], plain[1])
     except (TypeError, ValueError, AttributeError) as error:
@@ -68,11 +73,13 @@ def decode(payload: bytes) -> Claim:
 
 def _claim(subject: Mapping[str, Any], predicate: Mapping[str, Any]) -> Claim:
     configuration: dict[str, Resource] = {}
-    for one in predicate.get("configuration", ()):
-        name = one.get("name", "")
+    for resource in predicate.get("configuration", ()):
+        name = resource.get("name", "")
         if name in configuration:
             raise ReleaseError(f"the statement is malformed: its configuration names '{name}' twice")
-        configuration[name] = Resource(one.get("digest", {}).get("sha256", ""), one.get("annotations", {}))
+        configuration[name] = Resource(
+            resource.get("digest", {}).get("sha256", ""), resource.get("annotations", {})
+        )
     return Claim(
         name=subject.get("name", ""),
         sha256=subject.get("digest", {}).get("sha256", ""),
@@ -86,15 +93,15 @@ def _claim(subject: Mapping[str, Any], predicate: Mapping[str, Any]) -> Claim:
     )
 
 
-def _scales(found: Any) -> tuple[float, ...]:
+def _scales(scales: Any) -> tuple[float, ...]:
     try:
-        return tuple(map(float, found if isinstance(found, list) else [found]))
+        return tuple(map(float, scales if isinstance(scales, list) else [scales]))
     except (TypeError, ValueError):
-        raise ValueError("the strengths of its subject are no numbers") from None
+        raise ValueError("the strengths of its subject are not numbers") from None
 
 
 def _libraries() -> SimpleNamespace:
-    """in-toto's classes and protobuf's JSON, loaded when a statement is made or read."""
+    """Import in-toto's classes and protobuf's JSON, which only statements need."""
     try:
         from google.protobuf import json_format
         from in_toto_attestation.predicates.test_result.v0 import test_result_pb2
@@ -103,17 +110,17 @@ def _libraries() -> SimpleNamespace:
         raise PrerequisiteError(f"attestations need in-toto's libraries ({error}); {INSTALL}") from error
 
     def read(data: Any, kind: Any) -> Any:
-        for one in kind.DESCRIPTOR.fields:  # protobuf takes "predicate_type", too, and other readers do not
-            if one.name != one.json_name and one.name in data:
-                raise ValueError(f"'{one.name}' is no field of it; '{one.json_name}' is")
-        return json_format.ParseDict(data, kind(), ignore_unknown_fields=True)  # as in-toto asks of readers
+        for field in kind.DESCRIPTOR.fields:  # protobuf also accepts "predicate_type"; other readers do not
+            if field.name != field.json_name and field.name in data:
+                raise ValueError(f"it has no field '{field.name}', only '{field.json_name}'")
+        return json_format.ParseDict(data, kind(), ignore_unknown_fields=True)  # required by in-toto
 
     def descriptor(name: str, sha256: str, notes: Mapping[str, Any]) -> Any:
-        made = resource_descriptor.ResourceDescriptor(
+        resource = resource_descriptor.ResourceDescriptor(
             name, digest={"sha256": sha256} if sha256 else None, annotations=dict(notes)
         )
-        made.validate()
-        return made.pb
+        resource.validate()
+        return resource.pb
 
     return SimpleNamespace(
         Statement=statement.Statement,

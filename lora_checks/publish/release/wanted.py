@@ -1,4 +1,4 @@
-"""What a release asks for, computed here and now from the file and the policy, by the gate's own code."""
+"""Compute what a release requires from the LoRA file and the policy, with the gate's own code."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ from lora_checks.record.pictures import folder
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
+    """What a release requires of a claim."""
+
     file: Path
     sha256: str
     policy: Policy
-    parts: Mapping[str, str]  # of the policy, those that decide: part -> SHA-256
-    folders: Mapping[str, str]  # of pictures: name -> SHA-256 of their content
+    parts: Mapping[str, str]  # parts of the policy that decide a verdict -> SHA-256
+    folders: Mapping[str, str]  # folders of pictures: name -> SHA-256 of their content
     required: tuple[str, ...]  # rows without which nothing is released
-    no_worse: tuple[str, ...] = ()  # rows of `regression:`; not where nothing was released before
+    no_worse: tuple[str, ...] = ()  # rows of `regression:`; ignored for a first release
     scales: tuple[float, ...] = (1.0,)
-    base: str = ""  # identity or model that stands for the policy's own
-    companions: tuple[tuple[str, float, str], ...] = ()  # SHA-256, strength and path
-    networks: Mapping[str, str] | None = None  # of required rows: what measures them; None: not compared
+    base: str = ""  # identity or model to require instead of the policy's
+    companions: tuple[tuple[str, float, str], ...] = ()  # SHA-256, strength, path
+    networks: Mapping[str, str] | None = None  # required row -> what measures it; None: not compared
     max_age_days: float | None = None
-    own: Mapping[str, str] = field(default_factory=dict)  # required row -> its metric, where not of the gate
-    code: Path = Path()  # the checkout that the code of the run is compared with
+    own: Mapping[str, str] = field(default_factory=dict)  # required row -> its metric, if custom
+    code: Path = Path()  # checkout to compare the run's code with
 
 
 def wanted(
@@ -47,64 +49,71 @@ def wanted(
     max_age_days: float | None = None,
     code: Path | None = None,
 ) -> Wanted:
-    """Raises `ReleaseError` for a LoRA that cannot be read, `ConfigError` for a policy that is wrong."""
+    """Compute what the release of ``lora`` under ``policy`` requires; the other arguments are `Wanted`'s.
+
+    Raises `ReleaseError` for a LoRA that cannot be read, `ConfigError` for an invalid policy.
+    """
     try:
         sha256 = file_sha256(lora)
     except OSError as error:
         raise ReleaseError(f"{lora} could not be read ({error.strerror or error})") from error
-    read = load_policy(policy)
-    rows = tuple(row.name for row in read.thresholds if row.required)
+    loaded = load_policy(policy)
+    rows = tuple(row.name for row in loaded.thresholds if row.required)
     return Wanted(
         file=lora,
         sha256=sha256,
-        policy=read,
-        parts=read.deciding,
-        folders={name: folder(image_set(name, path))["digest"] for name, path in read.folders.items()},
+        policy=loaded,
+        parts=loaded.deciding,
+        folders={name: folder(image_set(name, path))["digest"] for name, path in loaded.folders.items()},
         required=(*OWN_ROWS, *rows, *require),
-        no_worse=tuple(one.check for one in read.regression),
+        no_worse=tuple(row.check for row in loaded.regression),
         scales=scales,
         base=base,
         companions=companions,
-        networks=_networks(read) if weights else None,
+        networks=_networks(loaded) if weights else None,
         max_age_days=max_age_days,
-        own={r.name: r.metric for r in read.thresholds if r.required and r.metric not in BUILTIN},
+        own={r.name: r.metric for r in loaded.thresholds if r.required and r.metric not in BUILTIN},
         code=code or Path(),
     )
 
 
 def _networks(policy: Policy) -> dict[str, str]:
-    """Required row -> identity of metric and network, with the digest of the weights on this machine."""
+    """Map each required row to its metric and network, with the digest of the weights on this machine."""
     from lora_checks import metrics
     from lora_checks import networks as extractors
     from lora_checks.metrics.of_pixels import OfPixels
 
-    found = {}
+    identities = {}
     for row in [row for row in policy.thresholds if row.required]:
         metric = metrics.get(row.metric)
         slot = extractors.slot_of(metric, row.network, policy.networks)
         identity = OfPixels(metric).id if metric.takes in ("picture", "pair") else "pixels"
         if slot:
             identity = extractors.build(slot, policy.networks[slot], "cpu").id
-        found[row.name] = f"{metric.name}/{metric.version} {identity}"
-    return found
+        identities[row.name] = f"{metric.name}/{metric.version} {identity}"
+    return identities
 
 
-def base_difference(claimed: str, policy: Base, given: str = "") -> str:
-    """Why the base that was used is not the one that is asked for; "" where it is.
+def base_difference(claimed: str, policy: Base, override: str = "") -> str:
+    """Return how the base that was used differs from the required one, or "".
 
-    ``given`` stands for the policy's: an identity as reports have it, or a model as --base takes it. A base
-    on this machine is hashed; of one on the hub the commit is compared where the policy names it.
+    A base on this machine is hashed; for one on the hub the commit is compared if the policy names it.
+
+    Args:
+        claimed: Identity of the base that was used.
+        policy: The base that the policy names.
+        override: A base to require instead: an identity from a report, or a model as --base takes it.
     """
-    if given and (given == claimed or not Path(given).exists()):
-        return "" if given == claimed else f"base {claimed}, not {given}"
-    asked = replace(policy, model=str(Path(given).absolute()), revision=None) if given else policy
+    if override and (override == claimed or not Path(override).exists()):
+        return "" if override == claimed else f"base {claimed}, not {override}"
+    asked = replace(policy, model=str(Path(override).absolute()), revision=None) if override else policy
     local = Path(asked.model)
     if local.is_absolute():
         try:
-            found = bases.resolve(asked).identity
+            identity = bases.resolve(asked).identity
         except (LoraChecksError, OSError) as error:
-            return f"the base cannot be compared here ({error}); give its identity with --base"
-        return "" if found == claimed else f"base {claimed[:12]}, not {found[:12]} ({local})"
+            return f"the base cannot be compared here ({error}); pass its identity with --base"
+        return "" if identity == claimed else f"base {claimed[:12]}, not {identity[:12]} ({local})"
     model, _, commit = claimed.split(" ", 1)[0].partition("@")
     if model != asked.model or not commit:
         return f"base {claimed}, not {asked.model}"

@@ -1,9 +1,9 @@
-"""A finished report, logged to the experiment trackers that a team already looks at.
+"""Log a finished report to the experiment trackers that a team already uses.
 
-Each tracker is one module with ``log(document, directory, where) -> str``: ``directory`` holds the report's
-files, ``where`` is the project, experiment or folder ("" for the tracker's own choice), and the sentence that
-is returned says where to look. It speaks through the tracker's own client, which obeys the environment
-variables of its users; a client is an optional extra and imported when it is used.
+Each tracker is a module with ``log(document, directory, where) -> str``: ``directory`` holds the report's
+files, ``where`` is the project, experiment or folder ("" for the tracker's default), and the returned
+sentence says where to look. It uses the tracker's own client, which reads its usual environment variables;
+a client is an optional extra and imported only when used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lora_checks.core.words import printable
 
 F = TypeVar("F", bound=Callable[..., str])
 
-TRACKERS = {  # name -> (package of its client, who logs)
+TRACKERS = {  # name -> (package of its client, function that logs)
     "wandb": ("wandb", "lora_checks.publish.trackers.to_wandb:log"),
     "mlflow": ("mlflow", "lora_checks.publish.trackers.to_mlflow:log"),
     "tensorboard": ("tensorboard", "lora_checks.publish.trackers.to_tensorboard:log"),
@@ -64,9 +64,9 @@ class Target:
 
 
 def chosen(text: str | None, option: str = "--lora-log") -> tuple[Target, ...]:
-    """The trackers that ``text`` names, each of them installed.
+    """Parse the trackers that ``text`` names and check that they are installed.
 
-    Raises `ConfigError` for an unknown name or a missing package: a run has to know before an hour of
+    Raises `ConfigError` for an unknown name or a missing package, so that a run fails before an hour of
     generation, not after.
     """
     if text is None:
@@ -81,24 +81,26 @@ def chosen(text: str | None, option: str = "--lora-log") -> tuple[Target, ...]:
 
 
 def log(target: Target, document: Mapping[str, Any], directory: Path) -> str:
-    """Log a report; the sentence that is returned says where to look.
+    """Log a report and return a sentence that says where to look.
 
-    Raises `TrackerError`, whatever the client raises: the report is whole on disk and its verdict stands.
+    Raises `TrackerError`, whatever the client raises: the report is already on disk and its verdict stands.
     """
     try:
         return printable(str(_logger(target.tracker)(document, directory, target.where)))
     except LoraChecksError:
         raise
     except (Exception, SystemExit) as trouble:
-        said = without_password(f"{type(trouble).__name__}: {first_line(trouble)}")
-        raise TrackerError(printable(said)) from trouble
+        message = without_password(f"{type(trouble).__name__}: {first_line(trouble)}")
+        raise TrackerError(printable(message)) from trouble
 
 
 def refusal(target: Target, why: str, folder: Path) -> str:
+    """Say why a report was not logged, and how to log it later."""
     return printable(f"{target.tracker}: not logged: {why}; later: {again(target, folder)}")
 
 
 def again(target: Target, folder: Path) -> str:
+    """Return the command that logs the report in ``folder``."""
     return shlex.join(["lora-checks", *command(target, folder)])
 
 
@@ -109,7 +111,7 @@ def command(target: Target, folder: Path) -> list[str]:
 
 
 def without_password(text: str) -> str:
-    """Addresses without what may stand before their @: a terminal's text ends up in logs of CI."""
+    """Remove user names and passwords from URLs: terminal output ends up in CI logs."""
     return re.sub(r"(?<=://)[^/@\s]+@", "", text)
 
 
@@ -131,9 +133,9 @@ def _checked(target: Target, option: str) -> Target:
         extension.load()
         return replace(target, file=extension.file)
     if name not in TRACKERS:
-        raise ConfigError(f"{option} knows no tracker '{name}', only {_known()}")
-    found = find_spec(TRACKERS[name][0])
-    if found is None or found.origin is None:  # without an origin it is a folder, such as wandb's own ./wandb
+        raise ConfigError(f"{option}: '{name}' is not a tracker; use {_known()}")
+    client = find_spec(TRACKERS[name][0])
+    if client is None or client.origin is None:  # no origin: a folder, such as wandb's own ./wandb
         raise ConfigError(
             f"{option} {name} needs the package '{TRACKERS[name][0]}', which is not installed; "
             f"install it with: pip install 'lora-checks[{name}]'"

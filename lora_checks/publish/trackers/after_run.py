@@ -1,7 +1,7 @@
-"""Logging at the end of a gating run: after the report was written, in processes of their own.
+"""Log a gating run to trackers after its report is written, in separate processes.
 
-A tracker's client may hang, crash, or leave threads and exit handlers behind. None of that may touch a
-verdict, so the run starts the command that also logs a finished report, and waits no longer than `PATIENCE`.
+A tracker's client may hang, crash, or leave threads and exit handlers behind. None of that may affect a
+verdict, so the run starts ``lora-checks log`` and waits no longer than `PATIENCE`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ PATIENCE = 600.0  # seconds for one tracker
 
 
 class AfterRun:
-    """The plugin of a gating run with ``--lora-log``."""
+    """pytest plugin that logs a gating run started with ``--lora-log``."""
 
     def __init__(self, config: pytest.Config, targets: Sequence[Target], report_folder: Path) -> None:
         self.config, self.targets, self.report_folder = config, targets, report_folder
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, None, None]:
-        """The outermost wrapper: every report is written and the verdict is on the screen."""
+        """Log last: by then every report is written and the verdict is on the screen."""
         yield
         if self.config.option.collectonly:
             return
@@ -52,7 +52,7 @@ class AfterRun:
 def log_apart(
     targets: Sequence[Target], folder: Path, patience: float = PATIENCE
 ) -> Generator[str, None, None]:
-    """A line for each target: where to look, or why it was not logged and how to do it later."""
+    """Yield a line for each target: where to look, or why it was not logged and how to log it later."""
     for target in targets:
         try:
             arguments = [sys.executable, "-m", "lora_checks", *command(target, folder)]
@@ -66,10 +66,10 @@ def log_apart(
 def _run(
     target: Target, arguments: Sequence[str], folder: Path, patience: float
 ) -> Generator[str, None, None]:
-    # A session of its own: the children that a client leaves behind end with it.
+    # Its own process session, so that child processes of a client end with it.
     with subprocess.Popen(
         arguments,
-        stdin=subprocess.DEVNULL,  # nothing can ask for a password in the middle of CI
+        stdin=subprocess.DEVNULL,  # a client must not prompt for a password in CI
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -85,9 +85,9 @@ def _run(
         except BaseException:
             _end(process)
             raise
-    said = (out.splitlines() or [""])[-1]
-    if said.startswith(f"{target.tracker}: "):
-        yield printable(said)
+    line = (out.splitlines() or [""])[-1]
+    if line.startswith(f"{target.tracker}: "):
+        yield printable(line)
     else:
         yield refusal(target, _last(err) or f"it ended with status {process.returncode}", folder)
 

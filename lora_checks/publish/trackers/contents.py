@@ -1,4 +1,4 @@
-"""What a tracker is told of a report: pure functions of the document, the same for every tracker."""
+"""Extract what trackers log from a report: pure functions of the document, shared by all trackers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Row = Mapping[str, Any]
 
 
 def scalars(lora: Row) -> dict[str, float]:
-    """ "identity/value", "identity/low", ... in the metric's own unit; what does not exist has no key."""
-    found: dict[str, float] = {}
+    """Return the numbers of a LoRA as "identity/value", "identity/low", ...; missing ones have no key."""
+    numbers_by_tag: dict[str, float] = {}
     for row in lora["rows"]:
         measured, asked = row["measurement"] or {}, row["threshold"] or {}
         numbers = {
@@ -26,13 +26,13 @@ def scalars(lora: Row) -> dict[str, float]:
             "margin": row["margin"],
         }
         if measured:
-            found |= {
+            numbers_by_tag |= {
                 f"{clean(row['check'])}/{name}": float(value)
                 for name, value in numbers.items()
                 if value is not None
             }
     required = [row["outcome"] for row in lora["rows"] if row["required"]]
-    return found | {
+    return numbers_by_tag | {
         "lora_checks/passed": float(lora["outcome"] == "PASS"),
         "lora_checks/rows_passed": float(required.count("PASS")),
         "lora_checks/rows": float(len(required) + len(lora["missing"])),
@@ -40,13 +40,12 @@ def scalars(lora: Row) -> dict[str, float]:
 
 
 def values(loras: Sequence[Row]) -> list[list[Any]]:
-    """The report's tidy table, in the order of `COLUMNS`: a line for each value of each picture."""
-    found = tables.lines({"loras": loras})
-    return [[clean(line[name]) for name in COLUMNS] for line in found]
+    """Return the report's tidy table in the order of `COLUMNS`: a line for each value of each picture."""
+    return [[clean(line[name]) for name in COLUMNS] for line in tables.lines({"loras": loras})]
 
 
 def config(document: Row, loras: Sequence[Row]) -> dict[str, Any]:
-    """Digests, versions, hardware and policy: what has to be equal for two values to be compared."""
+    """Return what must be equal for two values to be comparable: digests, versions, hardware and policy."""
     run = document["run"]
     names = (
         "base dtype batch_size device hardware policy seeds trigger class_words sampler versions companions "
@@ -54,17 +53,17 @@ def config(document: Row, loras: Sequence[Row]) -> dict[str, Any]:
     )
     prompts = run.get("prompts")
     facts = {name: run[name] for name in names.split() if run.get(name) not in (None, "", [], {})}
-    said = ("name", "path", "sha256", "scale", "step", "ranks", "outcome")
+    keys = ("name", "path", "sha256", "scale", "step", "ranks", "outcome")
     facts["loras"] = [
-        {name: lora[name] for name in said if lora.get(name) not in (None, "", [])} for lora in loras
+        {name: lora[name] for name in keys if lora.get(name) not in (None, "", [])} for lora in loras
     ]
     facts["prompts"] = len(prompts) if isinstance(prompts, list) else prompts
-    found: dict[str, Any] = clean(facts)
-    return found
+    cleaned: dict[str, Any] = clean(facts)
+    return cleaned
 
 
 def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Name and text of each leaf: ("policy.digest", "e39c..."), ("loras.0.step", "25")."""
+    """Yield name and text of each leaf: ("policy.digest", "e39c..."), ("loras.0.step", "25")."""
     if isinstance(value, Mapping | list | tuple):
         items = value.items() if isinstance(value, Mapping) else enumerate(value)
         for key, item in items:
@@ -74,9 +73,9 @@ def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def outcome(loras: Sequence[Row]) -> str:
-    """PASS if all have passed, the word of the one where there is one, FAIL where several differ."""
-    found = {lora["outcome"] for lora in loras}
-    return str(found.pop()) if len(found) == 1 else "FAIL"
+    """Return the outcome that all LoRAs share, or FAIL if they differ."""
+    outcomes = {lora["outcome"] for lora in loras}
+    return str(outcomes.pop()) if len(outcomes) == 1 else "FAIL"
 
 
 def headlines(loras: Sequence[Lora]) -> str:
@@ -84,5 +83,5 @@ def headlines(loras: Sequence[Lora]) -> str:
 
 
 def files(directory: Path) -> list[Path]:
-    """report.json, report.md, report.html, ...: whatever the run wrote."""
+    """Return the report files that the run wrote: report.json, report.md, report.html, ..."""
     return sorted(path for path in directory.glob("report.*") if path.is_file())

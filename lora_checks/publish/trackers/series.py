@@ -1,4 +1,4 @@
-"""Which LoRAs of a report become one run of a tracker."""
+"""Group the LoRAs of a report into runs of a tracker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lora_checks.record.shapes import Document, Lora
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The checkpoints of one training run in the order of their steps, or one LoRA."""
+    """The checkpoints of one training run in the order of their steps, or a single LoRA."""
 
     name: str
     loras: tuple[Lora, ...]
@@ -27,26 +27,26 @@ class Series:
         return outcome(self.loras)
 
     def step(self, lora: Lora) -> int:
-        """The x axis: the LoRA's training step, 0 where it is not known."""
+        """Return the LoRA's training step for the x axis, 0 if unknown."""
         return int(lora.get("step") or 0)
 
 
 def series(document: Document) -> list[Series]:
-    """In the order of the report; checkpoints of one training run at one strength belong together."""
+    """Group checkpoints of the same training run and strength, in the order of the report."""
     groups: dict[tuple[str, float], list[Lora]] = {}
     for lora in document["loras"]:
         groups.setdefault(_run(lora), []).append(lora)
-    found: list[Series] = []
+    runs: list[Series] = []
     for (run, scale), loras in groups.items():
         known = sorted(
             (lora for lora in loras if lora["step"] is not None), key=lambda lora: lora["step"] or 0
         )
         if len(known) > 1 and len({lora["step"] for lora in known}) == len(known):
             strength = "" if scale == 1.0 else f":{scale:g}"
-            found.append(Series(printable(PurePath(run).name + strength), tuple(known)))
+            runs.append(Series(printable(PurePath(run).name + strength), tuple(known)))
             loras = [lora for lora in loras if lora.get("step") is None]
-        found += [Series(printable(lora["name"]), (lora,)) for lora in loras]
-    return found
+        runs += [Series(printable(lora["name"]), (lora,)) for lora in loras]
+    return runs
 
 
 def _run(lora: Lora) -> tuple[str, float]:

@@ -1,4 +1,4 @@
-"""TensorBoard's messages, one function each. What is said of a tag is what its dashboard shows beside it."""
+"""Build TensorBoard's messages. ``about`` is the description that its dashboard shows next to a tag."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 
 
 def scalar(tag: str, value: float, about: str = "") -> Any:
+    """Return a scalar message."""
     from tensorboard.compat.proto.summary_pb2 import Summary
 
     return Summary(value=[Summary.Value(tag=tag, simple_value=value, metadata=_metadata("", about))])
 
 
 def text(tag: str, markdown: str) -> Any:
+    """Return a text message."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
     from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
@@ -28,7 +30,7 @@ def text(tag: str, markdown: str) -> Any:
 
 
 def image(tag: str, file: Path, about: str) -> Any:
-    """The picture's own bytes where they are a PNG."""
+    """Return an image message; a PNG keeps its bytes, other formats become PNG."""
     from PIL import Image
     from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -44,7 +46,7 @@ def image(tag: str, file: Path, about: str) -> Any:
 
 
 def hparams(facts: Mapping[str, str | float]) -> Any:
-    """What the HPARAMS page compares runs by, beside all their scalars."""
+    """Return the facts by which the HPARAMS page compares runs, in addition to their scalars."""
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
     return hparams_pb(dict(facts))
@@ -53,7 +55,7 @@ def hparams(facts: Mapping[str, str | float]) -> Any:
 def _metadata(plugin: str, about: str) -> Any:
     from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
 
-    found = SummaryMetadata(summary_description=about)
+    metadata = SummaryMetadata(summary_description=about)
     if plugin:
-        found.plugin_data.plugin_name = plugin
-    return found
+        metadata.plugin_data.plugin_name = plugin
+    return metadata

@@ -1,4 +1,4 @@
-"""TensorBoard. Event files through tensorboard's own writer and messages; neither torch nor TensorFlow."""
+"""Log to TensorBoard with its own event writer and messages, without torch or TensorFlow."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from lora_checks.record.shapes import Document
 from lora_checks.report.markdown import escape
 from lora_checks.report.pictures import pictures
 
-OURS = ".lora_checks"  # how the events of an earlier log of the same report are recognised
+OURS = ".lora_checks"  # suffix that marks event files of an earlier log
 
 
 def log(document: Document, directory: Path, where: str = "") -> str:
-    """A folder of events for each LoRA, or for the checkpoints of a training run, in the folder ``where``.
+    """Write a folder of events for each LoRA or series of checkpoints into the folder ``where``.
 
-    What an earlier log of the same LoRA wrote there is replaced; TensorBoard would show both.
+    Events of an earlier log of the same LoRA are replaced; TensorBoard would show both.
     """
     root = Path(where) if where else directory / "tensorboard"
-    for one in series(document):
-        folder = root / folder_name(one.name, str(one.loras[0]["sha256"]))
+    for group in series(document):
+        folder = root / folder_name(group.name, str(group.loras[0]["sha256"]))
         for old in folder.glob(f"events.out.tfevents.*{OURS}"):
             old.unlink()
-        _write(folder, _summaries(one, document, directory))
+        _write(folder, _summaries(group, document, directory))
         for file in files(directory):
             shutil.copyfile(file, folder / file.name)
     return f"tensorboard --logdir {shown(root)}"
@@ -49,54 +49,54 @@ def _write(folder: Path, summaries: Iterator[tuple[Any, int]]) -> None:
         writer.close()
 
 
-def _summaries(one: Series, document: Document, directory: Path) -> Iterator[tuple[Any, int]]:
-    """Each message and its step: the LoRA's training step, so that the pictures have a slider."""
-    facts = list(flat(config(document, one.loras)))
-    yield messages.text("lora_checks/outcome", escape(headlines(one.loras))), 0
+def _summaries(group: Series, document: Document, directory: Path) -> Iterator[tuple[Any, int]]:
+    """Yield each message and its training step, which gives the pictures a slider."""
+    facts = list(flat(config(document, group.loras)))
+    yield messages.text("lora_checks/outcome", escape(headlines(group.loras))), 0
     yield messages.text("lora_checks/policy", _table(("what", "value"), facts)), 0
-    yield messages.text("lora_checks/values", _table(COLUMNS, values(one.loras))), 0
+    yield messages.text("lora_checks/values", _table(COLUMNS, values(group.loras))), 0
     report = directory / "report.md"
     if report.is_file():
         yield messages.text("lora_checks/report", report.read_text(encoding="utf-8")), 0
-    yield messages.hparams(_hparams(one, document["run"])), 0
-    about, captions = _about(one), _captions(one, document["run"])
-    for lora in one.loras:
+    yield messages.hparams(_hparams(group, document["run"])), 0
+    about, captions = _about(group), _captions(group, document["run"])
+    for lora in group.loras:
         for tag, value in scalars(lora).items():
-            yield messages.scalar(tag, value, about.get(tag, "")), one.step(lora)
+            yield messages.scalar(tag, value, about.get(tag, "")), group.step(lora)
         for picture in pictures(lora, document["run"]):
             tag = clean(f"pictures/{picture.name}")
-            yield messages.image(tag, picture.file, captions[picture.name]), one.step(lora)
+            yield messages.image(tag, picture.file, captions[picture.name]), group.step(lora)
 
 
-def _about(one: Series) -> dict[str, str]:
-    """Tag of a row's value -> its limits and why it is asked for."""
+def _about(group: Series) -> dict[str, str]:
+    """Map the tag of each row's value to its limits and their reason."""
     return {
         clean(f"{row['check']}/value"): escape(
             f"{row['measurement']['metric']}, {limits(row['threshold']['min'], row['threshold']['max'])}: "
             f"{row['threshold']['why']}"
         )
-        for lora in one.loras
+        for lora in group.loras
         for row in lora["rows"]
         if row["measurement"] and row["threshold"]
     }
 
 
-def _captions(one: Series, run: Mapping[str, Any]) -> dict[str, str]:
-    """Of each picture at all its steps: TensorBoard keeps one description for all of a tag."""
-    found: dict[str, list[str]] = {}
-    for lora in one.loras:
+def _captions(group: Series, run: Mapping[str, Any]) -> dict[str, str]:
+    """Map each picture to its captions at all steps: TensorBoard stores one description per tag."""
+    captions: dict[str, list[str]] = {}
+    for lora in group.loras:
         for picture in pictures(lora, run):
-            caption = f"step {one.step(lora)}: {picture.caption}" if one.stepped else picture.caption
-            found.setdefault(picture.name, []).append(f"- {escape(caption)}")
-    return {name: "\n".join(lines) for name, lines in found.items()}
+            caption = f"step {group.step(lora)}: {picture.caption}" if group.stepped else picture.caption
+            captions.setdefault(picture.name, []).append(f"- {escape(caption)}")
+    return {name: "\n".join(lines) for name, lines in captions.items()}
 
 
-def _hparams(one: Series, run: Mapping[str, Any]) -> dict[str, str | float]:
-    """What differs between runs that people compare; a series differs in its steps, which are the axis."""
-    lora = one.loras[-1]
+def _hparams(group: Series, run: Mapping[str, Any]) -> dict[str, str | float]:
+    """Return the facts to compare runs by; steps are left out, since they are the x axis."""
+    lora = group.loras[-1]
     facts = {
-        "outcome": one.outcome,
-        "lora": one.name,
+        "outcome": group.outcome,
+        "lora": group.name,
         "scale": lora.get("scale"),
         "rank": max(lora.get("ranks") or [0]) or None,
         "base": (run.get("base") or {}).get("label"),

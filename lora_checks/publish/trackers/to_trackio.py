@@ -1,4 +1,4 @@
-"""Trackio. A local database in TRACKIO_DIR, or wherever TRACKIO_SPACE_ID or TRACKIO_SERVER_URL says."""
+"""Log to Trackio: to TRACKIO_DIR on this machine, TRACKIO_SPACE_ID or TRACKIO_SERVER_URL."""
 
 from __future__ import annotations
 
@@ -14,33 +14,35 @@ from lora_checks.report.pictures import pictures
 
 
 def log(document: Document, directory: Path, where: str = "") -> str:
-    """A trackio run for each LoRA, or for the checkpoints of a training run; ``where`` is the project."""
+    """Log a Trackio run for each LoRA or series of checkpoints to the project ``where``."""
     project = where or "lora-checks"
-    for one in series(document):
-        _log(one, document, directory, project)
+    for group in series(document):
+        _log(group, document, directory, project)
     return f"trackio show --project {project}"
 
 
-def _log(one: Series, document: Document, directory: Path, project: str) -> None:
+def _log(group: Series, document: Document, directory: Path, project: str) -> None:
     import trackio
 
     finish: Any = trackio.finish  # untyped
-    facts = config(document, one.loras) | {"outcome": one.outcome}
-    # No measurements of this machine: it is idle, and need not be the one that made the images.
+    facts = config(document, group.loras) | {"outcome": group.outcome}
+    # Log no hardware metrics: this machine is idle and may not be the one that made the images.
     trackio.init(
-        project=project, name=one.name, config=facts, embed=False, auto_log_gpu=False, auto_log_cpu=False
+        project=project, name=group.name, config=facts, embed=False, auto_log_gpu=False, auto_log_cpu=False
     )
     try:
-        for lora in one.loras:
-            _fill(lora, one.step(lora), document["run"])
-        table = trackio.Table(columns=list(COLUMNS), data=values(one.loras))
-        trackio.log({"lora_checks/values": table}, step=one.step(one.loras[-1]))
-        artifact = trackio.Artifact(f"lora-checks-{_plain(one.name)}", type="lora-checks-report")
+        for lora in group.loras:
+            _fill(lora, group.step(lora), document["run"])
+        table = trackio.Table(columns=list(COLUMNS), data=values(group.loras))
+        trackio.log({"lora_checks/values": table}, step=group.step(group.loras[-1]))
+        artifact = trackio.Artifact(f"lora-checks-{_plain(group.name)}", type="lora-checks-report")
         for file in files(directory):
             artifact.add_file(str(file), name=file.name)
         trackio.log_artifact(artifact)
-        if one.outcome != "PASS":
-            trackio.alert(f"{one.name}: {one.outcome}", headlines(one.loras), level=trackio.AlertLevel.ERROR)
+        if group.outcome != "PASS":
+            trackio.alert(
+                f"{group.name}: {group.outcome}", headlines(group.loras), level=trackio.AlertLevel.ERROR
+            )
     finally:
         finish()
 
@@ -56,5 +58,5 @@ def _fill(lora: Mapping[str, Any], step: int, run: Mapping[str, Any]) -> None:
 
 
 def _plain(name: str) -> str:
-    """Trackio's names of artifacts have letters, digits and _ - . only."""
+    """Return a valid artifact name: Trackio allows only letters, digits and _ - ."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "_-.") else "-" for c in name)
