@@ -1,4 +1,4 @@
-"""Networks by slot name. Each lives in a file of its own and is imported only when it runs.
+"""Build the networks of a policy by name; each has its own file, which is imported only when it runs.
 
 Constructing an extractor is cheap and torch-free: it checks that the weights are on this machine (else
 `PrerequisiteError` says what to install or download where) and fixes ``id``. The network itself is
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @runtime_checkable
 class Extractor(Protocol):
-    """What every network offers: an identity, and a name for people."""
+    """A network: an identity for the store, and a name for people."""
 
     id: str  # name, settings, preprocessing version and digest of the weights
     label: str  # "CLIP ViT-B/32 (openai)"
@@ -35,16 +35,16 @@ class Extractor(Protocol):
 
 @runtime_checkable
 class FromFiles(Protocol):
-    """A network that is loaded from files, whose digests are in its ``id``."""
+    """A network that is loaded from files; its ``id`` holds their digests."""
 
     files: Contents
 
 
 def refuse_changed(network: Extractor) -> None:
-    """`PrerequisiteError` if a file of the network is not what it was when its ``id`` was made.
+    """Raise `PrerequisiteError` if a file of the network changed after its ``id`` was made.
 
-    Libraries open the files themselves, and only when the network is first needed, so this has to be asked
-    between the network's work and the moment its result is kept under its ``id``.
+    Libraries open the files themselves, when the network is first needed. So call this after the network has
+    worked and before its result is stored under its ``id``.
     """
     if isinstance(network, FromFiles) and (changed := network.files.changed_in_use()):
         raise PrerequisiteError(
@@ -56,42 +56,45 @@ def refuse_changed(network: Extractor) -> None:
 @runtime_checkable
 class ImageExtractor(Extractor, Protocol):
     def images(self, pixels: Sequence[Pixels]) -> Floats:
-        """(N, D) float32, one row an image; a row of NaN where the image has nothing to measure."""
+        """Return (N, D) float32, a row for each image; a row of NaN if the image shows nothing to measure."""
 
 
 @runtime_checkable
 class ManyParts(ImageExtractor, Protocol):
-    """A network that finds several things in one pass: ``rows`` holds them all, ``parts`` says where."""
+    """A network that computes several things in one pass; ``parts`` says where each is in a row."""
 
-    parts: Mapping[str, slice]  # "features": what `images` gives
+    parts: Mapping[str, slice]  # "features" is what `images` returns
 
     def rows(self, pixels: Sequence[Pixels]) -> Floats:
-        """(N, D) float32, every part side by side."""
+        """Return (N, D) float32, all parts side by side."""
 
 
 @runtime_checkable
 class FaceExtractor(ManyParts, Protocol):
-    """A network that finds faces and then describes them."""
+    """A network that finds faces and computes features of the largest."""
 
     def aligned(self, pixels: Sequence[Pixels]) -> Floats:
-        """(N, D) float32 of a face taken to be in each picture's middle, whether it is found or not."""
+        """Return (N, D) float32, assuming a face in the middle of each picture instead of looking for one."""
 
 
 @runtime_checkable
 class TextExtractor(Extractor, Protocol):
     def texts(self, texts: Sequence[str]) -> Floats:
-        """(N, D) float32 in the space of ``images``; `MeasureError` where a text exceeds the token limit."""
+        """Return (N, D) float32 in the space of ``images``; raise `MeasureError` if a text is too long."""
 
 
 @runtime_checkable
 class PairExtractor(Extractor, Protocol):
-    """A network whose result belongs to a pair of images (LPIPS)."""
+    """A network that measures pairs of images, such as LPIPS."""
 
     def distances(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> Floats:
-        """(N, M) float32: every x against every y. Sequences may decode lazily and are never all held."""
+        """Return the distance of every x to every y, (N, M) float32.
+
+        The sequences may decode an image at each access, so do not hold all of them.
+        """
 
     def paired(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> Floats:
-        """(N,) float32: x[i] against y[i]; the lengths must be equal."""
+        """Return the distance of x[i] to y[i], (N,) float32; the lengths must be equal."""
 
 
 KINDS = {
@@ -127,10 +130,18 @@ def kind_of(slot: str, settings: Mapping[str, Any]) -> str:
 
 
 def slot_of(metric: Metric, asked: str, networks: Mapping[str, Mapping[str, Any]]) -> str:
-    """The slot of the policy's ``networks:`` that serves a metric; "" where it looks at pixels.
+    """Return the slot of the policy's ``networks:`` that serves a metric; "" if the metric reads pixels.
 
-    A row may ask for another slot than the metric's own. A metric that is named after its network (FID is
-    of Inception, LPIPS of LPIPS) then wants one of that kind; "*" wants to be told.
+    A row may ask for another slot than the metric's default. A metric that is defined by its network (FID by
+    Inception, LPIPS by LPIPS) then requires one of the same kind; for "*" the row has to name the slot.
+
+    Args:
+        metric: What is measured.
+        asked: The row's ``network:``, or "".
+        networks: Slot -> settings.
+
+    Raises:
+        ConfigError: No slot serves the metric.
     """
     slot = asked or metric.extractor
     if not slot:

@@ -1,7 +1,7 @@
-"""A learned score of beauty: a linear head on CLIP's image features, as LAION-Aesthetics Predictor V1 is.
+"""Score beauty by a linear head on CLIP's image features, as LAION-Aesthetics Predictor V1 does.
 
-https://github.com/LAION-AI/aesthetic-predictor (MIT; its weights are trained on ratings by people, about 1 to
-10, of SAC, LAION-Logos and AVA). The head is a file that the policy names; nothing is downloaded.
+https://github.com/LAION-AI/aesthetic-predictor (MIT; its weights are trained on ratings by people, about 1
+to 10, of SAC, LAION-Logos and AVA). The head is a file that the policy names; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from lora_checks.networks.weights import cause, check_keys, local_file
 
 
 class Aesthetic:
-    """Settings: those of `Clip`, which must be the model that the head was trained on, and ``head``, a file
-    of one linear layer (``weight`` (1, D), ``bias`` (1,); .pth or .safetensors).
+    """An aesthetic score.
+
+    Settings: those of `Clip`, which must be the model that the head was trained on, and ``head``, a file with
+    one linear layer (``weight`` (1, D), ``bias`` (1,); .pth or .safetensors).
     """
 
     def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:
@@ -42,7 +44,7 @@ class Aesthetic:
         self.label = str(settings.get("name", f"{self.head.stem} on {self.clip.label}"))
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
-        """(N, 1) float32: the head's score of the features at length one."""
+        """Return (N, 1) float32: the head's score of the features scaled to length one."""
         weight, bias = self._layer
         features = self.clip.images(pixels)
         if features.shape[1] != weight.shape[1]:
@@ -51,7 +53,7 @@ class Aesthetic:
                 f"{self.clip.label} gives {features.shape[1]}; name the CLIP that it was trained on"
             )
         unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-        # Row by row: a product of other sizes rounds otherwise.
+        # Row by row: products of other sizes round differently.
         return np.stack([np.asarray(weight @ row + bias, dtype=np.float32) for row in unit])
 
     @cached_property
@@ -65,13 +67,13 @@ class Aesthetic:
             else:
                 found = torch.load(self.head, map_location="cpu", weights_only=True)  # runs no code
             weight, bias = (found[name].float().numpy() for name in ("weight", "bias"))
-        except Exception as error:  # pickle has errors of many kinds for a file that is none
+        except Exception as error:  # pickle raises many kinds of errors for other files
             raise PrerequisiteError(
                 f"networks: aesthetic: {self.head} is no linear head: {cause(error)}"
             ) from error
         if weight.ndim != 2 or weight.shape[0] != 1 or bias.shape != (1,):
             raise PrerequisiteError(
-                f"networks: aesthetic: {self.head} has a weight {weight.shape}, not (1, D): it is no head of "
-                "one score"
+                f"networks: aesthetic: {self.head} has a weight {weight.shape}, not (1, D): it does "
+                "not give one score"
             )
         return weight, bias

@@ -1,6 +1,7 @@
-"""ArcFace through ``insightface``: find the largest face, align it, and describe whose it is.
+"""ArcFace through ``insightface``: find the largest face, align it, and compute its identity embedding.
 
-The pack (buffalo_l, ...) holds a detector and a recogniser as ONNX; both run in ONNX Runtime, without torch.
+The pack (buffalo_l, ...) holds a detector and a recogniser as ONNX; both run in ONNX Runtime, without
+torch.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ from lora_checks.networks.runtime import provider, session_options
 from lora_checks.networks.weights import cause, check_keys, identity, number
 
 URL = "https://github.com/deepinsight/insightface/releases/download/model-zoo/"
-MANIFEST = "manifest.json"  # of newer packs: how pictures are prepared for each network
+MANIFEST = "manifest.json"  # in newer packs; says how pictures are prepared for each network
 
 
 class ArcFace:
-    """Settings: ``pack``, ``root``, ``det_size`` (pixels), ``det_thresh``, ``pad``.
+    """A face detector and recogniser.
 
-    ``det_size`` is always ours: insightface's default changed between releases. ``pad`` adds that share of
-    the longer side around the picture before detection, for portraits so tight that no face is found.
+    Settings: ``pack``, ``root``, ``det_size`` (pixels), ``det_thresh``, ``pad``. ``det_size`` is always
+    passed on, because insightface's default changed between releases. ``pad`` adds a border before detection,
+    as a share of the longer side, for portraits so tight that no face is detected.
     """
 
     parts: Mapping[str, slice] = {"features": slice(0, -1), "faces": slice(-1, None)}
@@ -44,7 +46,7 @@ class ArcFace:
         self.det_thresh = number("arcface", settings, "det_thresh", 0.5, 0, 1)
         self.pad = number("arcface", settings, "pad", 0, 0, 4)
         if self.det_size % 32:
-            raise ConfigError(f"networks: arcface: det_size: {self.det_size} is no multiple of 32")
+            raise ConfigError(f"networks: arcface: det_size: {self.det_size} is not a multiple of 32")
         self.provider = provider("arcface", device)
         chosen = {"det_size": self.det_size, "det_thresh": self.det_thresh, "pad": self.pad}
         self.files = Contents(*_pack_files(self.root, self.pack))
@@ -52,30 +54,30 @@ class ArcFace:
         self.label = f"ArcFace {self.pack}"
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
-        """(N, D) float32 of each picture's largest face, not normalised; NaN where there is none."""
+        """Return (N, D) float32 for each picture's largest face, not normalised; NaN if there is no face."""
         return self.rows(pixels)[:, self.parts["features"]]
 
     def rows(self, pixels: Sequence[Pixels]) -> Floats:
-        """(N, D + 1) float32: the embedding, then the number of faces."""
+        """Return (N, D + 1) float32: the embedding, then the number of faces."""
         size = self._app.models["recognition"].output_shape[1]
         return np.stack([self._row(image, size) for image in pixels])
 
     def aligned(self, pixels: Sequence[Pixels]) -> Floats:
-        """(N, D) float32 of a face taken to fill the middle of each picture; nothing is searched."""
+        """Return (N, D) float32, assuming that a face fills the middle of each picture."""
         from insightface.utils.face_align import arcface_dst
 
-        def described(image: Pixels) -> Floats:
+        def embedding(image: Pixels) -> Floats:
             side = min(image.shape[:2])
             corner = (np.array(image.shape[1::-1]) - side) / 2
             landmarks = (arcface_dst * (side / 112) + corner).astype(np.float32)
             box = np.array([*corner, *(corner + side), 1], np.float32)
             return self._embedding(np.ascontiguousarray(image[:, :, ::-1]), box, landmarks)
 
-        return np.stack([described(image) for image in pixels])
+        return np.stack([embedding(image) for image in pixels])
 
     def _row(self, image: Pixels, size: int) -> Floats:
         border = round(self.pad * max(image.shape[:2]))
-        # Black, as the detector itself fills what its square lacks.
+        # Black, as the detector itself pads pictures that are not square.
         padded = np.pad(image, ((border, border), (border, border), (0, 0)))
         blue_first = np.ascontiguousarray(padded[:, :, ::-1])
         boxes, landmarks = self._app.det_model.detect(blue_first)
@@ -102,7 +104,7 @@ class ArcFace:
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # older releases print every model they load
                 app = FaceAnalysis(
-                    # By its name insightface would prefer a folder of that name where the process runs.
+                    # Absolute: insightface prefers a folder of that name in the current folder.
                     name=str((self.root / "models" / self.pack).absolute()),
                     root=str(self.root),
                     allowed_modules=["detection", "recognition"],
@@ -110,7 +112,7 @@ class ArcFace:
                     sess_options=session_options(),
                 )
                 app.prepare(ctx_id=0, det_thresh=self.det_thresh, det_size=(self.det_size, self.det_size))
-        except Exception as error:  # ONNX Runtime's derive from Exception alone; an assert misses a detector
+        except Exception as error:  # ONNX Runtime's errors; an assertion if there is no detector
             raise PrerequisiteError(
                 f"networks: arcface: the pack {self.pack} cannot be loaded: {cause(error)}"
             ) from error
@@ -127,7 +129,7 @@ class ArcFace:
 
 
 def _pack_files(root: Path, pack: object) -> list[Path]:
-    """The pack's networks; a missing folder would make insightface download without asking."""
+    """Return the pack's files; if its folder were missing, insightface would download it without asking."""
     if not isinstance(pack, str) or not pack or "/" in pack:
         raise ConfigError(
             f"networks: arcface: pack: must be the name of a folder in ROOT/models, not {pack!r}"

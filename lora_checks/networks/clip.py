@@ -1,6 +1,6 @@
 """CLIP through ``open_clip``: images and texts in one space, with the model's own preprocessing.
 
-The features are raw; their length is a metric's business.
+The features are not normalised; metrics do that.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from lora_checks.networks.batches import in_batches
 from lora_checks.networks.weights import cause, check_keys, identity, local_file, local_folder
 
 CONFIG = "open_clip_config.json"
-WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # in the order open_clip looks
-HUB = {  # open_clip's own table, as far as people mostly use it: reading the rest imports torch
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # in open_clip's order
+HUB = {  # the popular part of open_clip's table; reading the rest imports torch
     ("ViT-B-32-quickgelu", "openai"): "timm/vit_base_patch32_clip_224.openai",
     ("ViT-B-16-quickgelu", "openai"): "timm/vit_base_patch16_clip_224.openai",
     ("ViT-L-14-quickgelu", "openai"): "timm/vit_large_patch14_clip_224.openai",
@@ -39,7 +39,7 @@ SETTINGS = frozenset({"model", "pretrained", "path", "file", "name"})
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a model comes from: what open_clip is asked for, and the files that decide its numbers."""
+    """A model's origin: the arguments for open_clip, and the files that decide its numbers."""
 
     model: str  # open_clip's name, or "local-dir:PATH"
     tag: str | None  # "openai"; decides the preprocessing of a named model
@@ -49,9 +49,10 @@ class Source:
 
 
 class Clip:
-    """Settings: ``model`` with ``pretrained`` (open_clip's names) and perhaps ``file`` for the weights,
-    or ``path``: a local directory with ``open_clip_config.json``, weights and tokenizer. ``name`` is for
-    people.
+    """A CLIP model.
+
+    Settings: ``model`` with ``pretrained`` (open_clip's names) and optionally ``file`` for the weights; or
+    ``path``, a local directory with ``open_clip_config.json``, weights and tokenizer; ``name`` for people.
     """
 
     def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
@@ -64,7 +65,7 @@ class Clip:
         self.label = str(settings.get("name", self.source.label))
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
-        """(N, D) float32, not normalised."""
+        """Return (N, D) float32, not normalised."""
         import torch
 
         model, preprocess = self._model
@@ -78,7 +79,7 @@ class Clip:
             return in_batches(pixels, encoded)
 
     def texts(self, texts: Sequence[str]) -> Floats:
-        """(N, D) float32, not normalised; `MeasureError` for a text that would be cut off."""
+        """Return (N, D) float32, not normalised; raise `MeasureError` for a text that would be cut off."""
         import torch
 
         model, tokenizer = self._model[0], self._tokenizer
@@ -94,20 +95,20 @@ class Clip:
 
     @cached_property
     def _model(self) -> tuple[Any, Any]:
-        """The network and its preprocessing of a PIL image."""
+        """Return the network and its preprocessing, a function of a PIL image."""
         import open_clip
         from safetensors import SafetensorError
 
         source = self.source
         options: dict[str, Any] = {}
         if source.weights is not None:
-            # Given a file, open_clip forgets the preprocessing that belongs to the tag.
+            # With a file, open_clip ignores the preprocessing that belongs to the tag.
             tag = open_clip.get_pretrained_cfg(source.model, source.tag or "")
             names = ("mean", "std", "interpolation", "resize_mode")
             options = {f"image_{name}": tag.get(name) for name in names}
             options["pretrained"] = str(source.weights)
         try:
-            # The one constructor of open_clip that refuses to go on with random weights.
+            # The only constructor of open_clip that refuses to continue with random weights.
             model, preprocess = open_clip.create_model_from_pretrained(
                 source.model, device=self.device, **options
             )
@@ -155,7 +156,7 @@ def _named(settings: Mapping[str, Any]) -> Source:
         )
     config = _config(model)
     if tag == "openai" and not config.get("quick_gelu", False):
-        # OpenAI trained with QuickGELU; with the other activation the same weights give other numbers.
+        # OpenAI trained with QuickGELU; another activation changes the numbers.
         raise ConfigError(
             f"networks: clip: model: the openai weights need QuickGELU; name the model '{model}-quickgelu'"
         )
@@ -168,7 +169,7 @@ def _named(settings: Mapping[str, Any]) -> Source:
 
 
 def _config(model: str) -> dict[str, Any]:
-    """open_clip's own configuration of a model, read without importing it."""
+    """Return open_clip's configuration of a model, without importing open_clip."""
     spec = find_spec("open_clip")
     if spec is None or spec.origin is None:
         raise PrerequisiteError("networks: clip: open_clip is not installed; pip install open_clip_torch")
@@ -182,7 +183,7 @@ def _config(model: str) -> dict[str, Any]:
 
 
 def _check_tokenizer(model: str, repository: str | None) -> None:
-    """Some models take their tokenizer from the Hugging Face hub; it must be there before a text is read."""
+    """Raise `PrerequisiteError` if a model's tokenizer comes from the Hugging Face hub and is not cached."""
     from huggingface_hub import try_to_load_from_cache
 
     if repository and not isinstance(try_to_load_from_cache(repository, "tokenizer_config.json"), str):
@@ -193,7 +194,7 @@ def _check_tokenizer(model: str, repository: str | None) -> None:
 
 
 def _cached(model: str, tag: str) -> Path:
-    """The weights of a tag in the Hugging Face cache."""
+    """Return the path of a tag's weights in the Hugging Face cache."""
     from huggingface_hub import try_to_load_from_cache
 
     hub = HUB.get((model, tag)) or _listed(model, tag)
@@ -209,7 +210,7 @@ def _cached(model: str, tag: str) -> Path:
 
 
 def _listed(model: str, tag: str) -> str:
-    """The repository of any other tag, from open_clip itself."""
+    """Return the repository of a tag, from open_clip itself."""
     import open_clip
 
     tags = open_clip.list_pretrained_tags_by_model(model)
@@ -226,7 +227,7 @@ def _listed(model: str, tag: str) -> str:
 
 
 def _check_length(text: str, tokenizer: Any) -> None:
-    """Tokenizers cut a long text without a word."""
+    """Raise `MeasureError` for a long text, which tokenizers would cut off silently."""
     if hasattr(tokenizer, "encode"):  # open_clip's own; it adds a start and an end
         count = len(tokenizer.encode(text)) + 2
     else:

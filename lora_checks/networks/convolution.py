@@ -1,8 +1,8 @@
-"""Faster convolutions on a CPU, by the transforms that PyTorch carries and seldom uses.
+"""Speed up convolutions on a CPU with NNPACK, which PyTorch includes and rarely uses.
 
-NNPACK (part of PyTorch) applies 3x3 and 5x5 kernels by Winograd's and Fourier's methods, in about a third
-of the multiplications. PyTorch itself takes it only for large batches and without oneDNN, so it is called by
-name here, where it exists; anywhere else the layers stay as they are. LPIPS changes by less than 1e-7.
+NNPACK applies 3x3 and 5x5 kernels by Winograd and Fourier transforms, with about a third of the
+multiplications. PyTorch uses it only for large batches and without oneDNN, so it is called directly here,
+if it is available; otherwise the layers stay as they are. LPIPS changes by less than 1e-7.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ SMALLEST_MAP = 24
 
 
 def speed_up(module: nn.Module) -> None:
-    """Let the module's plain convolutions run through NNPACK where this machine has it."""
+    """Run the module's plain convolutions through NNPACK if this machine supports it."""
     import torch
 
-    # is_available() also starts it; without that every call fails.
+    # is_available() also initialises NNPACK; without it every call fails.
     available = torch.backends.nnpack.is_available()  # type: ignore[no-untyped-call]
     if not available or not hasattr(torch, "_nnpack_spatial_convolution"):
         return

@@ -1,8 +1,8 @@
 """DINO and DINOv2 through ``transformers``: a ViT's class token, with the preprocessing of their authors.
 
-The shorter side is scaled to 256 (bicubic), the middle 224 x 224 cut out, and ImageNet's mean and deviation
-taken off: as in DINO's and DINOv2's own evaluation, not as in each repository's preprocessor file, which for
-facebook/dino-vits16 squashes the picture bilinearly.
+The shorter side is scaled to 256 (bicubic), the middle 224 x 224 is cut out and normalised by ImageNet's
+mean and deviation, as in the evaluation code of DINO and DINOv2. The preprocessor files of the repositories
+differ: that of facebook/dino-vits16 squashes the picture bilinearly.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class Dino:
-    """Settings: ``model`` (a Hugging Face id, from the cache) or ``path`` (a folder); ``resize`` and ``crop``
-    in pixels; ``name`` for people.
+    """A DINO or DINOv2 model.
+
+    Settings: ``model`` (a Hugging Face id, from the cache) or ``path`` (a folder); ``resize`` and ``crop`` in
+    pixels; ``name`` for people.
     """
 
     def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
@@ -62,7 +64,7 @@ class Dino:
         self.label = str(settings.get("name", f"DINO {label.rpartition('/')[2]}"))
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
-        """(N, D) float32, not normalised: the class token behind the last layer norm."""
+        """Return (N, D) float32, not normalised: the class token after the last layer norm."""
         import torch
 
         def encoded(some: list[Pixels]) -> Floats:
@@ -114,7 +116,7 @@ def _weights(folder: Path) -> Path:
 
 
 def _cached(model: str) -> Path:
-    """The snapshot of a model in the Hugging Face cache."""
+    """Return the folder of a model's snapshot in the Hugging Face cache."""
     from huggingface_hub import try_to_load_from_cache
 
     config = try_to_load_from_cache(model, CONFIG)

@@ -1,7 +1,7 @@
 """FID's network: pytorch-fid's InceptionV3, weights pt_inception-2015-12-05, 2048-d pool3 features.
 
-On a CPU the network runs in ONNX Runtime, which needs about half the time of eager PyTorch on the same
-weights; the export is kept in ``cache``, so that the next run needs no torch at all.
+On a CPU the network runs in ONNX Runtime, in about half the time of eager PyTorch. The export is stored in
+``cache``, so the next run does not import torch.
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ OPSET = 17
 
 
 class Inception:
-    """Settings: ``file`` names the weights where they are not in torch.hub's cache; ``resize: clean`` scales
-    as clean-fid does (Pillow's bicubic in float), and not as pytorch-fid (bilinear, without antialiasing).
+    """FID's Inception.
+
+    Settings: ``file``, the weights, if they are not in torch.hub's cache; ``resize: clean`` scales as
+    clean-fid does (Pillow's bicubic in float) instead of as pytorch-fid (bilinear, without antialiasing).
     """
 
     def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:
@@ -61,7 +63,7 @@ class Inception:
         self.label = f"Inception v3 ({named})" if published else f"Inception v3 with {self.file.name}"
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
-        """(N, 2048) float32. Sizes may differ: each image is scaled to 299 x 299."""
+        """Return (N, 2048) float32. Sizes may differ: each image is scaled to 299 x 299."""
         if not len(pixels):
             return np.empty((0, DIMENSION), np.float32)
         # One at a time: batches are no faster on a CPU, and memory does not grow with their number.
@@ -105,7 +107,7 @@ class Inception:
 
 
 def _whole(kept: Path) -> bytes | None:
-    """The network as it was exported; None where it was not, or is damaged: other weights, other numbers."""
+    """Return the exported network, or None if there is no export or it is damaged."""
     try:
         return seals.unseal(kept.read_bytes(), kept.name)
     except OSError:
@@ -113,7 +115,7 @@ def _whole(kept: Path) -> bytes | None:
 
 
 def _unit_range(image: Pixels | Floats) -> Floats:
-    """(H, W, 3) in 0..255 -> (1, 3, H, W) float32 in [0, 1], as torchvision's ``to_tensor``."""
+    """Convert (H, W, 3) in 0..255 to (1, 3, H, W) float32 in [0, 1], as torchvision's ``to_tensor`` does."""
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
 
 
@@ -124,7 +126,7 @@ def _start(network: bytes) -> Any:
 
 
 def _load(file: Path) -> Any:
-    """The network with exactly these weights: (1, 3, H, W) -> (1, 2048)."""
+    """Load the network with exactly these weights: (1, 3, H, W) -> (1, 2048)."""
     import pickle
     from unittest.mock import patch
 
@@ -153,7 +155,7 @@ def _load(file: Path) -> Any:
 
 
 def _export(module: Any) -> bytes:
-    """The module as ONNX, for one image of any height and width."""
+    """Export the module to ONNX, for one image of any height and width."""
     import torch
 
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

@@ -1,8 +1,9 @@
-"""What a network made of a picture, kept for the next pair that the picture is in.
+"""Cache the vectors that a network computes for pictures, for the next pair with the same picture.
 
-LPIPS needs 10 MB for a picture of 512 x 512, too much for the store and too dear to make again: the same
-images are compared with references, with training pictures and with each other. So they are kept in memory as
-far as it goes, then in a temporary file each, and in the end made again.
+LPIPS needs 10 MB for a picture of 512 x 512: too much for the store, and too slow to compute again for each
+pair, since the same images are compared with references, with training pictures and with each other. So
+vectors are cached in memory up to a limit, then in temporary files up to a limit, and computed again beyond
+that.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ SPILLED_BYTES = 8 << 30  # in temporary files, at most
 
 
 class Kept:
-    """Vectors by picture, the least recently asked for leaving first."""
+    """Vectors by picture; the least recently used is dropped first."""
 
     def __init__(self) -> None:
         self.held: OrderedDict[str, Tensor] = OrderedDict()
         self.spilled: OrderedDict[str, int] = OrderedDict()  # bytes of each
 
     def get(self, key: str, make: Callable[[], Tensor]) -> Tensor:
-        """The vector of a key, on the CPU; ``make`` is called where it is not kept."""
+        """Return the vector of a key, on the CPU; call ``make`` if it is not in the cache."""
         if key in self.held:
             self.held.move_to_end(key)
             return self.held[key]
@@ -71,7 +72,7 @@ class Kept:
 
     @cached_property
     def _room(self) -> int:
-        """A quarter of what is free at the start: the folder may be memory, and is never ours alone."""
+        """Return a quarter of the free space: the folder may be in memory, and other programs use it too."""
         return min(SPILLED_BYTES, shutil.disk_usage(self._folder.name).free // 4)
 
     def _path(self, key: str) -> Path:
@@ -79,7 +80,7 @@ class Kept:
 
 
 def key_of(image: Pixels) -> str:
-    """Of the pixels and their shape."""
+    """Return a digest of the pixels and their shape."""
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
 
 

@@ -44,7 +44,7 @@ CHUNK = 1 << 16  # columns converted to double precision at a time
 
 
 class PerceptualDistance:
-    """Pairs of images through an ``lpips.LPIPS`` in inference mode, which ``load`` makes when needed."""
+    """Measures pairs of images with an ``lpips.LPIPS``, which ``load`` creates when it is needed."""
 
     def __init__(self, file: Path, load: Callable[[], Any], device: str) -> None:
         self.file, self.device = file, device
@@ -52,10 +52,10 @@ class PerceptualDistance:
         self._kept = Kept()
 
     def distances(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> Floats:
-        """(N, M) float32, 0 for equal images. Where sizes differ, y is scaled to x's (PIL bicubic).
+        """Return the distance of every x to every y, (N, M) float32; 0 for equal images.
 
-        No picture goes through the network again for a later pair (see `Kept`); memory does not depend on
-        N or M.
+        If sizes differ, y is scaled to the size of x (PIL bicubic). Vectors are cached for later pairs (see
+        `Kept`); memory does not depend on N or M.
         """
         out = np.empty((len(x), len(y)), np.float32)
         seen: dict[tuple[int, tuple[int, int]], str] = {}
@@ -65,7 +65,7 @@ class PerceptualDistance:
         return out
 
     def paired(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> Floats:
-        """(N,) float32: x[i] against y[i]."""
+        """Return the distance of x[i] to y[i], (N,) float32."""
         if len(x) != len(y):
             raise MeasureError(f"pairs need equally many images on both sides, not {len(x)} and {len(y)}")
         return np.array([self._pair(a, b) for a, b in zip(x, y, strict=True)], np.float32)
@@ -77,7 +77,7 @@ class PerceptualDistance:
         return float(difference.square_().sum(dtype=torch.float64))
 
     def _batches(self, x: Sequence[Pixels]) -> Iterator[tuple[list[int], list[Tensor], tuple[int, int]]]:
-        """Runs of equally large images: their indices, vectors and size."""
+        """Yield runs of images of one size: their indices, vectors and size."""
         rows: list[int] = []
         vectors: list[Tensor] = []
         size = (0, 0)
@@ -108,7 +108,7 @@ class PerceptualDistance:
     def _known(
         self, y: Sequence[Pixels], j: int, size: tuple[int, int], seen: dict[tuple[int, tuple[int, int]], str]
     ) -> Tensor:
-        """The vector of y[j] at a size; only the first look in a call decodes what is kept."""
+        """Return the vector of y[j] at a size; decode a cached picture only once in a call."""
         key = seen.get((j, size))
         if key is None or key not in self._kept:
             image = resized(y[j], size)
@@ -117,15 +117,15 @@ class PerceptualDistance:
         return self._kept.get(key, lambda: self._made(resized(y[j], size)))[: -self._width]
 
     def _vector(self, image: Pixels) -> Tensor:
-        """(D,) float32 on the CPU; the squared distance of two of them is LPIPS."""
+        """Return (D,) float32 on the CPU; the squared distance of two vectors is LPIPS."""
         return self._kept.get(key_of(image), lambda: self._made(image))[: -self._width]
 
     def mean_of_last_layer(self, image: Pixels) -> Tensor:
-        """(C,) float32 on the CPU: the deepest activations, averaged over the picture."""
+        """Return (C,) float32 on the CPU: the deepest activations, averaged over the picture."""
         return self._kept.get(key_of(image), lambda: self._made(image))[-self._width :]
 
     def _made(self, image: Pixels) -> Tensor:
-        """Both of one pass, one behind the other."""
+        """Compute both from one pass, concatenated."""
         import torch
 
         with torch.inference_mode():
@@ -138,22 +138,24 @@ class PerceptualDistance:
         return len(self._roots[-1])
 
     def _layers(self, image: Pixels) -> Sequence[Tensor]:
-        """The trunk's activations, (1, C, H, W) each, under ``torch.inference_mode``."""
+        """Return the trunk's activations, (1, C, H, W) each; call under ``torch.inference_mode``."""
         import torch
 
         if min(image.shape[:2]) < SMALLEST:
             height, width = image.shape[:2]
-            raise MeasureError(f"an image of {width} x {height} pixels is too small; {SMALLEST} is the least")
+            raise MeasureError(f"an image of {width} x {height} pixels is too small; use at least {SMALLEST}")
         x = torch.tensor(image, device=self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
         layers: Sequence[Tensor] = self._module.net(self._module.scaling_layer(x))
         return layers
 
     @cached_property
     def _roots(self) -> list[Tensor]:
-        """Square roots of each layer's weights, (C,)."""
+        """Return the square roots of each layer's weights, (C,)."""
         weights = [lin.model[-1].weight.detach().flatten() for lin in self._module.lins]
         if min(float(weight.min()) for weight in weights) < 0:
-            raise PrerequisiteError(f"{self.file}: LPIPS weights are never negative, and these are")
+            raise PrerequisiteError(
+                f"{self.file}: some LPIPS weights are negative, so they are damaged; download them again"
+            )
         return [weight.sqrt() for weight in weights]
 
     @cached_property
@@ -168,7 +170,7 @@ class PerceptualDistance:
 
 
 class Lpips(PerceptualDistance):
-    """Settings: ``net`` (alex, vgg, squeeze), ``version``; ``trunk_file`` names torchvision's weights."""
+    """LPIPS. Settings: ``net`` (alex, vgg, squeeze), ``version``; ``trunk_file``, torchvision's weights."""
 
     def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
         check_keys("lpips", settings, {"net", "version", "trunk_file"})
@@ -190,7 +192,7 @@ class Lpips(PerceptualDistance):
 
 
 def _lins(net: str, version: str) -> Path:
-    """The learned layer weights, which come inside the package."""
+    """Return the path of the learned layer weights, which the lpips package contains."""
     spec = find_spec("lpips")
     if spec is None or spec.origin is None:
         raise PrerequisiteError("networks: lpips: the package is not installed; pip install lpips")
@@ -205,7 +207,7 @@ def _load(net: str, file: Path, lins: Path) -> Any:
     module.load_state_dict(learned, strict=False, assign=True)
     try:
         published = torch.load(file, map_location="cpu", weights_only=True)
-        # lpips cuts torchvision's network into slices and keeps the numbers of its layers.
+        # lpips splits torchvision's network into slices, whose layers keep their numbers.
         names = {name: f"features.{name.partition('.')[2]}" for name in module.net.state_dict()}
         module.net.load_state_dict({name: published[of] for name, of in names.items()}, assign=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, AttributeError) as error:
@@ -222,26 +224,26 @@ def check_net(kind: str, net: object) -> str:
 
 
 def lpips_module(net: str) -> Any:
-    """``lpips.LPIPS`` in inference mode, without weights: assign them, every one."""
+    """Return an ``lpips.LPIPS`` in inference mode without weights; the caller has to assign all of them."""
     import lpips
     import torch
 
-    with warnings.catch_warnings(), torch.device("meta"):  # random numbers for 61 million weights take time
-        warnings.simplefilter("ignore")  # it calls torchvision by an older name of a parameter
+    with warnings.catch_warnings(), torch.device("meta"):  # random numbers for 61 million weights are slow
+        warnings.simplefilter("ignore")  # lpips uses a deprecated parameter of torchvision
         module = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False).eval()
     module.scaling_layer = lpips.ScalingLayer()
     return module
 
 
 def _scaled(layer: Tensor, root: Tensor) -> Tensor:
-    """(1, C, H, W) -> (C*H*W,): unit length over channels (lpips adds its epsilon outside the root)."""
+    """Scale to unit length over channels, (1, C, H, W) -> (C*H*W,); lpips adds its epsilon outside the root."""
     length = layer.square().sum(dim=1, keepdim=True).sqrt_().add_(1e-10)
     positions = layer.shape[2] * layer.shape[3]
     return (layer / length).mul_((root / positions**0.5).view(-1, 1, 1)).flatten()
 
 
 def _squared_distances(x: Sequence[Tensor], y: Sequence[Tensor]) -> Floats:
-    """(N, M) from N and M vectors, summed in double precision."""
+    """Return the squared distances of N and M vectors, (N, M), summed in double precision."""
     import torch
 
     products = torch.zeros(len(x), len(y), dtype=torch.float64)
@@ -254,13 +256,13 @@ def _squared_distances(x: Sequence[Tensor], y: Sequence[Tensor]) -> Floats:
         y_norms += b.square().sum(dim=1)
     norms = x_norms + y_norms
     distances = norms - 2 * products
-    distances[distances < ROUNDING * norms] = 0  # so that equal images are at zero, not at 4e-16
+    distances[distances < ROUNDING * norms] = 0  # equal images have distance 0, not 4e-16
     result: Floats = distances.float().numpy()
     return result
 
 
 def _full(vectors: Sequence[Tensor]) -> bool:
-    """Whether one more vector would exceed ``BATCH_BYTES``; vectors of a batch are equally long."""
+    """Tell whether one more vector would exceed ``BATCH_BYTES``; a batch's vectors have one length."""
     return bool(vectors) and (len(vectors) + 1) * _bytes(vectors[0]) > BATCH_BYTES
 
 

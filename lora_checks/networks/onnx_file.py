@@ -1,7 +1,7 @@
-"""Of which files an ONNX network consists: large ones keep weights in other files, named inside.
+"""List the files of an ONNX network: large ones store their weights in other files.
 
-ONNX Runtime takes a name from the folder of the model only if it is given the model's path; given its bytes,
-it takes it from wherever the process happens to run.
+ONNX Runtime looks for these files beside the model if it is given the model's path; given its bytes, it
+looks in the current folder.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Any
 from lora_checks.core.errors import PrerequisiteError
 from lora_checks.networks.weights import cause
 
-LOCATION = b"location"  # the key under which a tensor names its file: what lacks these bytes names none
+LOCATION = b"location"  # the key under which a tensor names its file
 
 
 def network_files(kind: str, file: Path) -> tuple[Path, ...]:
-    """``file``, then those that its weights lie in, in order of their names.
+    """Return ``file`` and the files of its weights, sorted by name.
 
-    Raises `PrerequisiteError` if one is missing or lies elsewhere than beside or below ``file``.
+    Raises:
+        PrerequisiteError: A file is missing, or is neither beside nor below ``file``.
     """
     content = file.read_bytes()
     if LOCATION not in content:
@@ -34,7 +35,7 @@ def network_files(kind: str, file: Path) -> tuple[Path, ...]:
 
 
 def _locations(message: Any) -> Iterator[str]:
-    """Of every tensor, wherever it is: in a graph, a branch of one, a function, an attribute."""
+    """Yield the file name of every tensor: in a graph, a branch, a function or an attribute."""
     if message.DESCRIPTOR.name == "TensorProto":
         yield from (entry.value for entry in message.external_data if entry.key == LOCATION.decode())
         return

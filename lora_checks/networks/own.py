@@ -1,9 +1,9 @@
-"""A network of one's own in a file, ONNX or TorchScript: for pictures that ImageNet's networks never saw.
+"""Load a custom network from a file, ONNX or TorchScript: for pictures unlike those of ImageNet.
 
 ONNX is data. TorchScript is a program, which can read and write files while it runs (``aten::save``,
 ``aten::from_file``), so it is loaded only where the policy says that its file is trusted.
 
-It gets (1, 3, size, size) float32 RGB and gives (1, D). How a picture becomes that is said in the policy::
+It takes (1, 3, size, size) float32 RGB and returns (1, D). The policy says how to prepare a picture::
 
     networks:
       lesions: {kind: onnx, file: ./lesions.onnx, size: 224, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}
@@ -33,9 +33,11 @@ FITS = ("crop", "squash")
 
 
 class Own:
-    """Settings: ``file``; ``size``: pixels of the square it takes; ``mean`` and ``std`` of each channel in
-    [0, 1] (0 and 1 unless said); ``fit``: "crop" keeps proportions and cuts the middle out, "squash" does
-    not; ``name`` for people. Scaling is Pillow's bicubic.
+    """A network from a file.
+
+    Settings: ``file``; ``size``, the side in pixels of the square that it takes; ``mean`` and ``std`` of each
+    channel in [0, 1] (default: 0 and 1); ``fit``, "crop" (keep proportions, cut out the middle) or "squash";
+    ``name`` for people. Pictures are scaled by Pillow's bicubic.
     """
 
     kind = ""
@@ -64,7 +66,7 @@ class Own:
         self.label = str(settings.get("name", self.file.stem))
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
-        """(N, D) float32."""
+        """Return (N, D) float32."""
         return np.concatenate([self._checked(self._run(self._input(image))) for image in pixels])
 
     def _input(self, image: Pixels) -> Floats:
@@ -74,8 +76,8 @@ class Own:
             fitted = centred(image, self.size, self.size)
         return standardised(fitted, self.mean, self.std)[None]
 
-    def _checked(self, found: Any) -> Floats:
-        row = np.asarray(found, np.float32)
+    def _checked(self, output: Any) -> Floats:
+        row = np.asarray(output, np.float32)
         if row.ndim != 2 or row.shape[0] != 1:
             raise MeasureError(
                 f"networks: {self.file.name} gives {row.shape} for one picture; it must give (1, D), "
@@ -84,7 +86,7 @@ class Own:
         return row
 
     def _parts(self, settings: Mapping[str, Any]) -> Sequence[Path]:
-        """Every file that the network is loaded from; an error for a network that must not be loaded."""
+        """Return every file that the network is loaded from; raise if it must not be loaded."""
         raise NotImplementedError
 
     def _run(self, x: Floats) -> Any:
@@ -92,7 +94,7 @@ class Own:
 
 
 class Onnx(Own):
-    """Settings: those of `Own`, and ``output``: the name of the output, where it has several."""
+    """An ONNX file. Settings: those of `Own`, and ``output``, the name of an output if there are several."""
 
     kind = "onnx"
     known = SETTINGS | {"output"}
@@ -112,11 +114,11 @@ class Onnx(Own):
 
     @cached_property
     def _session(self) -> tuple[Any, str]:
-        """The network, and the output that is asked for."""
+        """Return the session and the name of the output to read."""
         from onnxruntime import InferenceSession
 
         try:
-            # By its path: with the bytes alone, weights beside it would be looked for where the process runs.
+            # By path: given bytes, ONNX Runtime would look for weight files in the current folder.
             session = InferenceSession(
                 str(self.file), session_options(), providers=[provider("onnx", self.device)]
             )
@@ -124,10 +126,10 @@ class Onnx(Own):
             raise PrerequisiteError(
                 f"networks: onnx: {self.file} cannot be loaded: {cause(error)}"
             ) from error
-        taken = [taken.name for taken in session.get_inputs()]
-        if len(taken) != 1:
+        inputs = [node.name for node in session.get_inputs()]
+        if len(inputs) != 1:
             raise ConfigError(
-                f"networks: onnx: {self.file.name} takes {', '.join(taken) or 'nothing'}; it must take one "
+                f"networks: onnx: {self.file.name} takes {', '.join(inputs) or 'nothing'}; it must take one "
                 "input, the picture"
             )
         names = [output.name for output in session.get_outputs()]
@@ -138,7 +140,7 @@ class Onnx(Own):
 
 
 class TorchScript(Own):
-    """Settings: those of `Own`, and ``trusted: true``."""
+    """A TorchScript file. Settings: those of `Own`, and ``trusted: true``."""
 
     kind = "torchscript"
     known = SETTINGS | {"trusted"}
@@ -157,11 +159,11 @@ class TorchScript(Own):
 
         try:
             with torch.inference_mode():
-                found = self._module(torch.from_numpy(x).to(self.device))
+                output = self._module(torch.from_numpy(x).to(self.device))
         except RuntimeError as error:
             why = str(error).strip().splitlines()[-1]  # the traceback of the script stands before it
             raise MeasureError(f"networks: {self.file.name} cannot take {x.shape}: {why[:200]}") from error
-        return found.float().cpu().numpy() if isinstance(found, torch.Tensor) else np.empty(0)
+        return output.float().cpu().numpy() if isinstance(output, torch.Tensor) else np.empty(0)
 
     @cached_property
     def _module(self) -> Any:

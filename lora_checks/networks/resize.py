@@ -1,4 +1,4 @@
-"""Scaling of pictures, as the reference implementations do it."""
+"""Scale pictures as the reference implementations do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lora_checks.networks import Floats
 
 
 def resized(image: Pixels, size: tuple[int, ...]) -> Pixels:
-    """To (height, width) by Pillow's bicubic, which looks at every pixel; itself where it fits already."""
+    """Scale to (height, width) by Pillow's bicubic; return the image itself if it has that size."""
     height, width = size
     if image.shape[:2] == (height, width):
         return image
@@ -19,8 +19,10 @@ def resized(image: Pixels, size: tuple[int, ...]) -> Pixels:
 
 
 def centred(image: Pixels, resize: int, crop: int) -> Pixels:
-    """The shorter side scaled to ``resize``, then the central square of ``crop``, as torchvision's
-    ``Resize`` and ``CenterCrop`` on a PIL image."""
+    """Scale the shorter side to ``resize`` and cut out the central square of side ``crop``.
+
+    The same as torchvision's ``Resize`` and ``CenterCrop`` on a PIL image.
+    """
     height, width = image.shape[:2]
     longer = int(resize * max(height, width) / min(height, width))
     scaled = resized(image, (longer, resize) if height > width else (resize, longer))
@@ -29,14 +31,16 @@ def centred(image: Pixels, resize: int, crop: int) -> Pixels:
 
 
 def standardised(image: Pixels, mean: NDArray[np.float32], std: NDArray[np.float32]) -> Floats:
-    """(H, W, 3) uint8 -> (3, H, W) float32: [0, 1], less ``mean``, over ``std``, each a channel's."""
+    """Scale (H, W, 3) uint8 to [0, 1], subtract each channel's ``mean``, divide by ``std``; (3, H, W) float32."""
     unit = image.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
     return np.ascontiguousarray((unit - mean[:, None, None]) / std[:, None, None], np.float32)
 
 
 def clean(image: Pixels, side: int) -> Floats:
-    """(H, W, 3) uint8 -> (side, side, 3) float32 in 0..255: bicubic in float, channel by channel, which
-    is clean-fid's (Parmar et al. 2022)."""
+    """Scale (H, W, 3) uint8 to (side, side, 3) float32 in 0..255 as clean-fid does (Parmar et al. 2022).
+
+    Bicubic in float, channel by channel.
+    """
     channels = [Image.fromarray(image[:, :, i].astype(np.float32)) for i in range(3)]
     scaled = [np.asarray(c.resize((side, side), Image.Resampling.BICUBIC)).clip(0, 255) for c in channels]
     return np.stack(scaled, axis=2)

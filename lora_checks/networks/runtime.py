@@ -1,4 +1,4 @@
-"""How ONNX Runtime is started, the same for every network."""
+"""Start ONNX Runtime in the same way for every network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mp
 
 
 def session_options() -> Any:
-    """As many threads as ``OMP_NUM_THREADS`` says, which torch obeys and ONNX Runtime ignores."""
+    """Return options with ``OMP_NUM_THREADS`` threads: torch obeys the variable, ONNX Runtime does not."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -22,7 +22,10 @@ def session_options() -> Any:
 
 
 def provider(kind: str, device: str) -> str:
-    """onnxruntime falls back to the CPU without a word, so ask first."""
+    """Return the provider for a device; raise `PrerequisiteError` if this onnxruntime lacks it.
+
+    onnxruntime itself would fall back to the CPU silently.
+    """
     wanted = PROVIDERS.get(device.partition(":")[0], "CPUExecutionProvider")
     if wanted != "CPUExecutionProvider":
         import onnxruntime

@@ -1,6 +1,6 @@
-"""A perceptual trunk of one's own: LPIPS' architecture and code with other weights.
+"""Load a custom perceptual trunk: LPIPS' architecture and code with other weights.
 
-Its distances and Frechet distances compare only with themselves, so it is never called LPIPS or FID.
+Its distances and Frechet distances are comparable only with each other, so it is never called LPIPS or FID.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lora_checks.networks.weights import cause, check_keys, identity, local_file
 
 
 class Trunk(PerceptualDistance):
-    """Settings: ``file``, a safetensors state dict of ``lpips.LPIPS``; ``net``; ``name`` for people."""
+    """A custom trunk. Settings: ``file``, a safetensors state dict of ``lpips.LPIPS``; ``net``; ``name``."""
 
     def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
         check_keys("trunk", settings, {"net", "file", "name"})
@@ -34,7 +34,7 @@ class Trunk(PerceptualDistance):
         self.label = str(settings.get("name", f"the trunk {file.stem}"))
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
-        """(N, C) float32: the last layer's activations, averaged over the picture (C is 512 for squeeze)."""
+        """Return (N, C) float32: the last layer's activations averaged over the picture (C = 512 for squeeze)."""
         return np.stack([self.mean_of_last_layer(image).numpy() for image in pixels])
 
 

@@ -1,6 +1,6 @@
-"""Weights on this machine: found where the libraries themselves look, and named by their digest.
+"""Find weights where the libraries themselves look for them, and check a network's settings.
 
-Nothing here downloads anything. A network whose weights are missing is an error before any image is made.
+Nothing here downloads anything. Missing weights are an error before any image is made.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lora_checks.images.decoding import DECODER
 
 
 def check_keys(kind: str, settings: Mapping[str, Any], known: Collection[str]) -> None:
-    """`ConfigError` for a setting that the network does not have: a typo must not select a default."""
+    """Raise `ConfigError` for an unknown setting: a typo must not select a default."""
     for key in settings:
         if key not in known:
             close = get_close_matches(key, known, n=1)
@@ -25,7 +25,7 @@ def check_keys(kind: str, settings: Mapping[str, Any], known: Collection[str]) -
 
 
 def local_file(kind: str, key: str, value: object) -> Path:
-    """A file that the policy names; `PrerequisiteError` if it is not there."""
+    """Return the path of a file that the policy names; raise `PrerequisiteError` if it is missing."""
     path = _path(kind, key, value)
     if not path.is_file():
         raise _absent(kind, key, path, "a file", "weights")
@@ -33,7 +33,7 @@ def local_file(kind: str, key: str, value: object) -> Path:
 
 
 def local_folder(kind: str, key: str, value: object) -> Path:
-    """A folder that the policy names; `PrerequisiteError` if it is not there."""
+    """Return the path of a folder that the policy names; raise `PrerequisiteError` if it is missing."""
     path = _path(kind, key, value)
     if not path.is_dir():
         raise _absent(kind, key, path, "a folder", "model")
@@ -54,7 +54,7 @@ def _path(kind: str, key: str, value: object) -> Path:
 def number(
     kind: str, settings: Mapping[str, Any], key: str, default: float, low: float, high: float
 ) -> float:
-    """A numeric setting within its limits, else `ConfigError`."""
+    """Return a numeric setting; raise `ConfigError` if it is not a number from ``low`` to ``high``."""
     value = settings.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise ConfigError(f"networks: {kind}: {key}: must be a number from {low} to {high}, not {value!r}")
@@ -62,7 +62,7 @@ def number(
 
 
 def torch_hub_file(kind: str, name: str, url: str) -> Path:
-    """A checkpoint in torch.hub's cache, found without importing torch."""
+    """Return the path of a checkpoint in torch.hub's cache, without importing torch."""
     home = os.environ.get("TORCH_HOME") or Path(
         os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "torch"
     )
@@ -76,11 +76,11 @@ def torch_hub_file(kind: str, name: str, url: str) -> Path:
 
 
 def cause(error: Exception) -> str:
-    """A library's error as part of one sentence."""
+    """Return a library's error message as part of a sentence."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def identity(kind: str, version: str, settings: Mapping[str, Any], digests: Iterable[str]) -> str:
-    """What decides the numbers of a network: its kind and code, settings, pixels' decoder and weights."""
+    """Return an ``id`` of all that decides a network's numbers: code, settings, image decoder and weights."""
     chosen = "".join(f" {key}={value}" for key, value in sorted(settings.items()))
     return f"{kind}/{version}{chosen} decoder={DECODER} {' '.join(digest[:16] for digest in digests)}"

@@ -1,9 +1,9 @@
-"""Is a network what it was? At start each network of the policy looks at three pictures of this package.
+"""Check that each network of a policy still works as it did, on three pictures of this package.
 
-What it says of them, a few numbers, is held against what it should say: the policy's own ``self_test:`` of
-that network, else this package's table by the network's identity, else what the same network said when this
-store first saw it. Weights that were changed under the same name, a library that resizes otherwise, swapped
-colours: each is an error before any image is made, and not another value of a release.
+Its numbers for these pictures are compared with the expected ones: the ``self_test:`` of that network in
+the policy, or this package's table by the network's identity, or the numbers of the first run with this
+store. Weights that changed under the same name, a library that resizes differently, swapped colours: each
+is an error before any image is made, instead of a wrong value in a release.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from lora_checks.core.store import Store
 from lora_checks.core.words import number
 from lora_checks.networks import Extractor, kind_of, refuse_changed
 
-VERSION = 1  # of the pictures and of what is asked about them
+VERSION = 1  # of the pictures and of the numbers that are taken from them
 KEY = "self_test"  # of a network's settings
-TOLERANCE = 0.002  # of numbers up to 1, of larger ones as a share; other processors and threads stay below
+TOLERANCE = 0.002  # absolute up to 1, relative above; processors and threads differ by less
 KNOWN = Path(__file__).parent / "known.json"
 LIBRARIES = (
     *("torch", "torchvision", "onnxruntime", "open_clip_torch", "transformers", "insightface", "lpips"),
@@ -36,7 +36,7 @@ Scores = Mapping[str, float]
 @dataclass(frozen=True, slots=True)
 class Expected:
     scores: Scores
-    source: str  # who says so, as in "clip/1 ..., as the policy has it"
+    source: str  # who expects them, as in "by the policy"
     remedy: str
 
 
@@ -53,9 +53,10 @@ class Deviation:
 
 
 def check(slot: str, settings: Mapping[str, Any], network: Extractor, store: Store, device: str) -> Scores:
-    """What the network says, measured once for each version of the libraries and kept in the store.
+    """Return the network's numbers, measured once for each version of the libraries and then stored.
 
-    Raises `SelfTestError` where it is not what it should be, naming both.
+    Raises:
+        SelfTestError: A number is not the expected one; the message has both.
     """
     found = kept(network, store, device)
     expected = _expected(slot, settings, network, store, device, found)
@@ -70,7 +71,7 @@ def check(slot: str, settings: Mapping[str, Any], network: Extractor, store: Sto
 
 
 def kept(network: Extractor, store: Store, device: str) -> Scores:
-    """The network's numbers from the store, where these libraries have been asked before."""
+    """Return the network's numbers from the store; measure them if these libraries are new to it."""
     key = digest([VERSION, network.id, _kind_of(device), libraries()])
     path = store.root / "self_test" / f"{key}.json"
 
@@ -86,14 +87,14 @@ def kept(network: Extractor, store: Store, device: str) -> Scores:
 
 
 def deviations(slot: str, expected: Scores, found: Scores) -> list[Deviation]:
-    """Where found numbers are not the expected ones, the farthest first."""
+    """Return the numbers that are not the expected ones, the largest deviation first."""
     unknown = sorted(expected.keys() - found.keys())
     if unknown:
         raise ConfigError(
             f"networks: {slot}: {KEY}: this network has no '{unknown[0]}'; it has {', '.join(sorted(found))}"
         )
     pairs = [(abs(found[name] - value) / max(1.0, abs(value)), name) for name, value in expected.items()]
-    # In the positive, so that a NaN deviates.
+    # `not <=` instead of `>`, so that a NaN deviates.
     wrong = sorted((pair for pair in pairs if not pair[0] <= TOLERANCE), reverse=True)
     return [Deviation(name, expected[name], found[name]) for _, name in wrong]
 
@@ -118,7 +119,7 @@ def _expected(
 def _first_seen(
     slot: str, settings: Mapping[str, Any], network: Extractor, store: Store, device: str, found: Scores
 ) -> Expected:
-    """Under the network's settings and not its weights, which must not change under one name either."""
+    """Return the numbers of the first run: keyed by settings and not by weights, whose change must show."""
     named = {key: value for key, value in settings.items() if key != "name"}
     key = digest([VERSION, kind_of(slot, settings), named, _kind_of(device)])
     path = store.root / "self_test" / f"first-{key}.json"
@@ -143,7 +144,7 @@ def _changed(first: Mapping[str, Any], network: Extractor) -> str:
 
 
 def declared(slot: str, settings: Mapping[str, Any]) -> Scores:
-    """The policy's ``self_test:`` of a network, checked."""
+    """Return the policy's ``self_test:`` of a network; raise `ConfigError` if it is malformed."""
     scores = settings[KEY]
     right = isinstance(scores, Mapping) and scores
     if not right or any(isinstance(v, bool) or not isinstance(v, int | float) for v in scores.values()):
@@ -156,14 +157,14 @@ def declared(slot: str, settings: Mapping[str, Any]) -> Scores:
 
 @cache
 def known() -> Mapping[str, Scores]:
-    """Identity of a network -> what it says, for networks that were measured when this package was made."""
+    """Return identity -> numbers, for the networks that were measured when this package was released."""
     found: dict[str, Scores] = json.loads(KNOWN.read_text(encoding="utf-8"))
     return found
 
 
 @cache
 def libraries() -> tuple[str, ...]:
-    """What decides a network's numbers besides its weights, as far as it is installed."""
+    """Return name and version of each installed library that influences a network's numbers."""
     return tuple(f"{name} {installed}" for name in LIBRARIES if (installed := _installed(name)))
 
 

@@ -1,7 +1,7 @@
-"""What a network says of the package's three pictures, and what holds for every network that works.
+"""Take a network's numbers for the package's three pictures, and check what holds for every working network.
 
-``first`` and ``second`` are drawings of two persons, 64 x 64; ``large`` is 240 x 160 with stripes that are
-finer than a smaller picture can hold, so that another way of resizing or cropping shows.
+``first`` and ``second`` are drawings of two people, 64 x 64. ``large`` is 240 x 160 with stripes too fine
+for a smaller picture, so that a different way of resizing or cropping changes the numbers.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from lora_checks.networks import (
 
 PICTURES = ("first", "second", "large")
 TEXTS = ("a photo of a person", "a red square on a blue background")
-SAME = 1e-4  # between two looks at the same picture, relative
+SAME = 1e-4  # relative difference between two passes over the same picture
 Rows = NDArray[np.float64]
 
 
 def examine(network: Extractor) -> dict[str, float]:
-    """Name -> number, all finite; raises `SelfTestError` where the network contradicts itself."""
+    """Return name -> number, all finite; raise `SelfTestError` if the network contradicts itself."""
     found: dict[str, float] = {}
     for protocol, of in _PARTS:
         if isinstance(network, protocol):
             found |= of(network)
     broken = [name for name, value in found.items() if not np.isfinite(value)]
     if broken or not found:
-        raise _wrong(network, f"{broken[0]} is no number" if broken else "it says nothing of pictures")
+        raise _wrong(network, f"{broken[0]} is not a number" if broken else "it measures no pictures")
     return {name: round(value, 6) for name, value in found.items()}
 
 
@@ -67,13 +67,13 @@ def _of_rows(network: Extractor, look: Callable[[list[Pixels]], Floats]) -> dict
 
 
 def _alike(first: Rows, second: Rows) -> bool:
-    if len(first) == 1:  # a score has no direction
+    if len(first) == 1:  # one number has no direction
         return bool(np.isclose(first[0], second[0], rtol=SAME))
     return _cosine(first, second) > 1 - SAME
 
 
 def _numbers(rows: Mapping[str, Rows]) -> dict[str, float]:
-    """Likeness, length and direction. Likeness alone would not tell that the dimensions changed places."""
+    """Return likeness, length and direction; likeness alone would not show that dimensions were swapped."""
     first, second, large = (rows[name] for name in PICTURES)
     found = {
         "first-second": _cosine(first, second),
@@ -89,7 +89,7 @@ def _numbers(rows: Mapping[str, Rows]) -> dict[str, float]:
 
 
 def _of_faces(network: FaceExtractor) -> dict[str, float]:
-    """How many faces are found: none in a drawing by a detector of photos."""
+    """Return the number of faces in each drawing; 0 for a detector trained on photos."""
     seen, part = pictures(), network.parts["faces"]
     counts = network.rows([seen["first"], seen["second"]])[:, part].ravel()
     return {"faces-first": float(counts[0]), "faces-second": float(counts[1])}
