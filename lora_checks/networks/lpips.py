@@ -154,7 +154,7 @@ class PerceptualDistance:
         weights = [lin.model[-1].weight.detach().flatten() for lin in self._module.lins]
         if min(float(weight.min()) for weight in weights) < 0:
             raise PrerequisiteError(
-                f"{self.file}: some LPIPS weights are negative, so they are damaged; download them again"
+                f"{self.file} is damaged: LPIPS weights are never negative; download it again"
             )
         return [weight.sqrt() for weight in weights]
 
@@ -236,7 +236,7 @@ def lpips_module(net: str) -> Any:
 
 
 def _scaled(layer: Tensor, root: Tensor) -> Tensor:
-    """Scale to unit length over channels, (1, C, H, W) -> (C*H*W,); lpips adds its epsilon outside the root."""
+    """Scale (1, C, H, W) to unit length over channels, (C*H*W,); lpips adds epsilon outside the root."""
     length = layer.square().sum(dim=1, keepdim=True).sqrt_().add_(1e-10)
     positions = layer.shape[2] * layer.shape[3]
     return (layer / length).mul_((root / positions**0.5).view(-1, 1, 1)).flatten()

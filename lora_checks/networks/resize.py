@@ -31,7 +31,7 @@ def centred(image: Pixels, resize: int, crop: int) -> Pixels:
 
 
 def standardised(image: Pixels, mean: NDArray[np.float32], std: NDArray[np.float32]) -> Floats:
-    """Scale (H, W, 3) uint8 to [0, 1], subtract each channel's ``mean``, divide by ``std``; (3, H, W) float32."""
+    """Scale (H, W, 3) uint8 to [0, 1] and normalise each channel by ``mean``, ``std``; (3, H, W) float32."""
     unit = image.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
     return np.ascontiguousarray((unit - mean[:, None, None]) / std[:, None, None], np.float32)
 

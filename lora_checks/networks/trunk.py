@@ -34,7 +34,7 @@ class Trunk(PerceptualDistance):
         self.label = str(settings.get("name", f"the trunk {file.stem}"))
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
-        """Return (N, C) float32: the last layer's activations averaged over the picture (C = 512 for squeeze)."""
+        """Return (N, C) float32: the last layer's activations, averaged over the picture."""
         return np.stack([self.mean_of_last_layer(image).numpy() for image in pixels])
 
 

@@ -138,7 +138,7 @@ def test_nothing_against_nothing(trunk: Trunk, photos: list[np.ndarray]) -> None
 
 
 def test_too_small_an_image_is_refused(trunk: Trunk, photos: list[np.ndarray]) -> None:
-    with pytest.raises(MeasureError, match="40 x 31 pixels is too small; 32"):
+    with pytest.raises(MeasureError, match="40 x 31 pixels is too small; use at least 32"):
         trunk.distances([photos[0][:31, :40]], photos)
 
 
