@@ -39,7 +39,7 @@ def build(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Document:
     """Return the document of a run.
 
     Args:
-        run: what the run began with and found out about itself, as `shapes.Question` types it. Its LoRAs are
+        run: what the run was asked and recorded of itself, as `shapes.Question` types it. Its LoRAs are
             reported in their order; without a verdict for each pair in ``required`` nothing passes; and
             ``baseline`` is there for a run that is compared with an earlier one. All other keys become the
             document's ``run``.

@@ -34,6 +34,7 @@ class Held:
         self._files: list[tuple[Path, Path]] = []
 
     def add(self, path: Path, content: bytes) -> None:
+        """Write the content to disk under a temporary name."""
         self._files.append((stage(path, content), path))
 
     def publish(self) -> None:

@@ -114,7 +114,7 @@ def _notes(
             peak = next((by_name[place["lora"]] for place in board if by_name[place["lora"]] in line), None)
             if peak is not None:
                 line.sort(key=lambda entry: entry.along(axis) or 0)
-                told = [tell(line, peak, axis, fresh) for tell in (notes.overfitting, notes.too_short)]
+                told = [note(line, peak, axis, fresh) for note in (notes.overfitting, notes.too_short)]
                 texts += [f"{series}: {text}" if series else text for text in told if text]
     texts += [notes.unplaced(entries, axis), notes.uneven(entries, [worth.check for worth in worths])]
     return [text for text in texts if text]

@@ -109,11 +109,11 @@ def sentence(first: Place, winner: Best | None, entries: Sequence[Entry], halves
     )
 
 
-def _half(found: Value | None) -> Half | None:
-    if found is None:
+def _half(part: Value | None) -> Half | None:
+    if part is None:
         return None
-    return {"value": found.value, "low": found.low, "high": found.high, "prompts": found.prompts}
+    return {"value": part.value, "low": part.low, "high": part.high, "prompts": part.prompts}
 
 
-def _number(found: Value | None) -> float | None:
-    return None if found is None else found.value
+def _number(measured: Value | None) -> float | None:
+    return None if measured is None else measured.value

@@ -91,10 +91,10 @@ class Against:
         return {
             **self.begun(),
             "note": "" if self.allowances else NOTHING_LIMITED,
-            "policy_differences": _once(text for one in compared for text in one["policy_differences"]),
-            "notes": _once(text for one in compared for text in one["notes"]),
+            "policy_differences": _once(text for part in compared for text in part["policy_differences"]),
+            "notes": _once(text for part in compared for text in part["notes"]),
             "pictures": list(approved.lora.get("pictures") or ()),
-            "rows": [row for one in compared for row in one["rows"]],
+            "rows": [row for part in compared for row in part["rows"]],
         }
 
     @property
