@@ -1,1 +1,1 @@
-"""The document, shown. Reads the document and nothing else."""
+"""Show the document: terminal, Markdown, HTML, tables, JUnit, GitHub and GitLab."""

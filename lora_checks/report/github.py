@@ -1,4 +1,4 @@
-"""What GitHub Actions shows of a report: the job's summary, and annotations on lines of thresholds.yaml."""
+"""Show a report in GitHub Actions: the job summary, and annotations on lines of thresholds.yaml."""
 
 import secrets
 from collections.abc import Sequence
@@ -12,15 +12,16 @@ from lora_checks.record.shapes.rows import Threshold
 from lora_checks.report import markdown
 from lora_checks.report.places import place
 
-MOST = 1024 * 1024  # bytes of a step's summary; GitHub drops a larger one whole
-ROOM = 4096  # of them left to others
-AT_ONCE = 10  # annotations of a kind that GitHub shows of a step
+MOST = 1024 * 1024  # bytes of a step's summary; GitHub drops a larger summary completely
+ROOM = 4096  # bytes left for other tools
+AT_ONCE = 10  # annotations of one level that GitHub shows per step
 
 
 def summary(document: Document, room: int = MOST - ROOM) -> str:
-    """Markdown, the verdict first, of at most ``room`` bytes.
+    """Return Markdown of at most ``room`` bytes, the verdict first.
 
-    What is cut is said: the rows of LoRAs that passed go first, then their names, then LoRAs that did not.
+    If it is too long, the rows of LoRAs that passed are cut first, then their names, then LoRAs that did
+    not pass; a sentence says what was cut.
     """
     stopped = [lora for lora in document["loras"] if lora["outcome"] != "PASS"]
     passed = [lora for lora in document["loras"] if lora["outcome"] == "PASS"]
@@ -58,9 +59,9 @@ def _size(*texts: str) -> int:
 
 
 def annotations(document: Document, root: Path | None = None) -> list[str]:
-    """Workflow commands: an error for what stops the release, a warning for the rest, most urgent first.
+    """Return workflow commands: errors for what stops the release, then warnings, most urgent first.
 
-    ``root`` is the checkout: a place outside it is not named, since GitHub could not show it.
+    ``root`` is the checkout; lines of files outside it are not annotated, since GitHub cannot show them.
     """
     loras = document["loras"]
     stops = [stop for lora in loras for stop in _stops(lora)]
@@ -132,7 +133,7 @@ def _command(level: str, where: str, heading: str, text: str) -> str:
 
 
 def _data(text: str) -> str:
-    """As the runner undoes it; printable() has left no line break, but a name may hold "%0A" itself."""
+    """Escape text for the runner; line breaks are already gone, but a name may contain "%0A" itself."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
@@ -141,13 +142,13 @@ def _property(text: str) -> str:
 
 
 def guarded(lines: Sequence[str]) -> list[str]:
-    """Lines in which the runner looks for no command: a LoRA may be named "::add-mask::a"."""
+    """Protect lines from being read as commands: a LoRA may be named "::add-mask::a"."""
     token = secrets.token_hex(16)
     return [f"::stop-commands::{token}", *lines, f"::{token}::"]
 
 
 def append_summary(document: Document, path: Path) -> None:
-    """Add the summary to the step's file, in what is left of its 1 MiB. Raises `OSError`."""
+    """Append the summary to the step's file, within what is left of its 1 MiB. Raises `OSError`."""
     taken = path.stat().st_size if path.exists() else 0
     with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(summary(document, max(0, MOST - ROOM - taken)))

@@ -1,4 +1,4 @@
-"""What GitLab shows of a report in a merge request: a code quality report, an issue for each row not passed.
+"""Show a report in a GitLab merge request: a code quality report with an issue for each row not passed.
 
 https://docs.gitlab.com/ci/testing/code_quality/: description, check_name, fingerprint, severity and location.
 """
@@ -22,7 +22,7 @@ SEVERITY = {"ERROR": "blocker", "FAIL": "critical", "INCONCLUSIVE": "major", "NO
 
 
 def write(document: Document, directory: Path) -> Path | None:
-    """In a job of GitLab CI, where GITLAB_CI is true; else None. Raises `StoreError`."""
+    """Write the code quality report in a GitLab CI job (GITLAB_CI is true). Raises `StoreError`."""
     if os.environ.get("GITLAB_CI") != "true":
         return None
     root = os.environ.get("CI_PROJECT_DIR")
@@ -31,9 +31,9 @@ def write(document: Document, directory: Path) -> Path | None:
 
 
 def issues(document: Document, root: Path | None = None) -> list[dict[str, Any]]:
-    """An issue for each row that did not pass, and one for a reason that stopped several, as a refused file.
+    """Return an issue for each row that did not pass; rows stopped for the same reason share an issue.
 
-    GitLab matches fingerprints between two branches.
+    GitLab matches issues of two branches by their fingerprints.
     """
     found = []
     for lora in document["loras"]:

@@ -1,4 +1,4 @@
-"""A row as JUnit properties: what a dashboard reads without parsing sentences."""
+"""Write a row as JUnit properties, which a dashboard reads without parsing sentences."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from xml.etree import ElementTree
 from lora_checks.core.words import printable
 from lora_checks.record.shapes import Row
 
-CLASS, CASE = "lora_checks.gate", "verdict"  # of an error that no row of the policy explains
+CLASS, CASE = "lora_checks.gate", "verdict"  # of an error that belongs to no row of the policy
 OUTCOME = "lora_checks.outcome"  # property of the suite
 
 
 def properties(row: Row) -> list[tuple[str, str]]:
-    """Name and value of each property that exists for this row; every value is safe in XML.
+    """Return the properties of a row as names and values that are safe in XML.
 
-    Numbers are written so that ``float()`` gives them back exactly. A number that does not exist has no
-    property: an absent value is not zero and not "None".
+    ``float()`` restores numbers exactly. A missing number has no property: it is neither zero nor "None".
     """
     threshold: Mapping[str, Any] = row["threshold"] or {}
     measurement: Mapping[str, Any] = row["measurement"] or {}
@@ -63,7 +62,7 @@ def _text(value: object) -> str:
 
 
 def acquitted(content: bytes) -> bytes:
-    """The file of a run that has ended well: without the error that stood there until it had."""
+    """Return the JUnit file of a run that passed, without the error that it holds until the run ends."""
     root = ElementTree.fromstring(content)
     for suite in root.iter("testsuite"):
         for case in suite.findall("testcase"):

@@ -1,4 +1,4 @@
-"""``document["ranking"]`` in words: a table of several LoRAs, the best of them, and what a run did to it."""
+"""Put ``document["ranking"]`` into words: a table of LoRAs, the best, and the effect of training."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ AXES: tuple[Axis, ...] = get_args(Axis)
 
 
 def headings(ranking: Ranking) -> list[str]:
-    """ "LoRA", then what the LoRAs differ in, "utility", "judged" where there are halves, and "verdict"."""
+    """Return the headings: "LoRA", what the LoRAs differ in, "utility", perhaps "judged", and "verdict"."""
     judged = ["judged"] if ranking["split"] else []
     return ["LoRA", *(word(axis) for axis in axes(ranking)), "utility", *judged, "verdict"]
 
 
 def cells(ranking: Ranking, loras: Sequence[Lora]) -> list[list[str]]:
-    """A line for each LoRA, the best first: its cells under `headings`, but for the verdict."""
+    """Return a row for each LoRA, the best first: its cells under `headings` without the verdict."""
     files = {lora["name"]: title(lora) for lora in loras}
     return [
         [
@@ -34,13 +34,13 @@ def cells(ranking: Ranking, loras: Sequence[Lora]) -> list[list[str]]:
 
 
 def in_order(ranking: Ranking, loras: Sequence[Lora]) -> list[Lora]:
-    """The LoRAs of the document as the leaderboard has them."""
+    """Return the LoRAs of the document in the order of the leaderboard."""
     by_name = {lora["name"]: lora for lora in loras}
     return [by_name[one["lora"]] for one in ranking["leaderboard"]]
 
 
 def sentences(ranking: Ranking) -> list[str]:
-    """The best, its values on the halves of the prompts, and what the run did to it."""
+    """Return sentences: the best LoRA, its values on both halves of the prompts, the rule and notes."""
     said = [ranking["sentence"]]
     best, split = ranking["best"], ranking["split"]
     if best and split:
@@ -61,7 +61,7 @@ def _both(row: BestRow) -> str:
 
 
 def axes(ranking: Ranking) -> list[Axis]:
-    """What the LoRAs differ in; not in what is unknown of a file that was refused."""
+    """Return the axes in which LoRAs differ, ignoring unknown values of refused files."""
     board = ranking["leaderboard"]
     return [
         axis for axis in AXES if len({one[axis] for one in board if one[axis] is not None or _known(one)}) > 1
@@ -69,7 +69,7 @@ def axes(ranking: Ranking) -> list[Axis]:
 
 
 def word(axis: str) -> str:
-    """As people say it."""
+    """Return the name of an axis for people."""
     return "strength" if axis == "scale" else axis
 
 

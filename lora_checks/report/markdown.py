@@ -1,4 +1,4 @@
-"""The report as GitHub Markdown: for a job summary or a pull request. The verdict is the first line."""
+"""Render the report as GitHub Markdown for a job summary or pull request, the verdict first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lora_checks.record.shapes import Baseline, Document, Lora, Run
 from lora_checks.report import leaderboard
 from lora_checks.report import regression_words as regression
 
-MOST = 1024 * 1024 - 4096  # GitHub drops a job summary above 1 MiB whole; leave room for others' lines
+MOST = 1024 * 1024 - 4096  # GitHub drops a job summary above 1 MiB; leave room for other tools
 
 MOST_RANKED = 200  # lines of the leaderboard
 
@@ -43,7 +43,7 @@ def render(document: Document) -> str:
 
 
 def head(document: Document) -> str:
-    """The verdict, then what is true of the run as a whole."""
+    """Render the verdict and the facts of the whole run."""
     parts = [f"# {escape(headline(document))}\n", _about(document["run"]), _odds(document["loras"])]
     return "".join([*parts, _ranked(document), _compared(document.get("baseline"))])
 
@@ -58,7 +58,7 @@ def _about(run: Run) -> str:
 
 
 def _odds(loras: Sequence[Lora]) -> str:
-    """What rows of bounds promise together; see docs/decisions/0013."""
+    """Explain what rows with the rule "bound" promise together; see docs/decisions/0013."""
     rules = {row["threshold"]["rule"] for lora in loras for row in lora["rows"] if row["threshold"]}
     if "bound" not in rules:
         return ""
@@ -69,7 +69,7 @@ def _odds(loras: Sequence[Lora]) -> str:
 
 
 def _ranked(document: Document) -> str:
-    """Several LoRAs beside each other, the best first."""
+    """Render the leaderboard of several LoRAs."""
     ranking, loras = document.get("ranking"), document["loras"]
     if not ranking:
         return ""
@@ -84,7 +84,7 @@ def _ranked(document: Document) -> str:
 
 
 def _compared(section: Baseline | None) -> str:
-    """With the last approved release: what differs beside the LoRA, and every row's difference."""
+    """Render the comparison with the last approved release: other differences, then every row's."""
     said = regression.lines(section)
     if section is None or not said:
         return ""
@@ -97,7 +97,7 @@ def _compared(section: Baseline | None) -> str:
 
 
 def block(lora: Lora) -> str:
-    """One LoRA: its verdict, its rows, its failures in words."""
+    """Render one LoRA: its verdict, its rows, and its failures in words."""
     measured = [row for row in lora["rows"] if row["outcome"] != "ERROR"]
     parts = [f"\n## {escape(title(lora))}: {lora['outcome']}, {escape(tally(lora))}\n"]
     for reason, checks in errors(lora["rows"]):
@@ -126,7 +126,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that stays text: no markup, HTML, table cell, link, mention or formula comes out of a name."""
+    """Escape text so that a name cannot become markup, HTML, a table cell, link, mention or formula."""
     plain = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     quiet = re.sub(r"([\\`*_{}\[\]|~$#!])", r"\\\1", plain)
     return re.sub(r"(?i)://|\bwww\.|@", lambda found: _unlinked(found.group()), quiet)

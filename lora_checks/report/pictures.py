@@ -1,4 +1,4 @@
-"""The pictures of a LoRA that are shown where not all of them can be, and what is said below each."""
+"""Choose the pictures of a LoRA to show where there is no room for all, with their captions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from lora_checks.core.files import is_of
 from lora_checks.core.words import number, printable
 
-MOST = 64  # of a LoRA: the report and the store keep all of them
+MOST = 64  # pictures of a LoRA to show
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture to show, and what is said below it."""
+    """A picture to show, with its caption."""
 
     name: str  # "prompt-id/seed"
     prompt: str
@@ -34,9 +34,9 @@ class Picture:
 
 
 def pictures(lora: Row, run: Row, most: int = MOST) -> list[Picture]:
-    """At most ``most`` pictures: each prompt's first seed, then each one's second, none by its values.
+    """Return at most ``most`` pictures: each prompt's first seed, then each second seed, and so on.
 
-    What the store no longer has is left out, and so is what is no longer the picture that was judged.
+    Pictures that are missing or have changed since they were judged are left out.
     """
     listed = run.get("prompts")
     texts = {one["id"]: one["text"] for one in listed} if isinstance(listed, list) else {}
@@ -55,7 +55,7 @@ def pictures(lora: Row, run: Row, most: int = MOST) -> list[Picture]:
 
 
 def _by_picture(lora: Row) -> dict[str, dict[str, float | None]]:
-    """Name of a picture -> check -> its value; a share of missing faces is no value of a picture."""
+    """Map each picture to its value by check; a share of missing faces is not a value of a picture."""
     found: dict[str, dict[str, float | None]] = {}
     for row in lora["rows"]:
         measured = row["measurement"]

@@ -1,4 +1,4 @@
-"""Where a row of a report was written, as a path in the repository that CI has checked out."""
+"""Find the line of thresholds.yaml that declares a row, as a path in the CI checkout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def place(threshold: Mapping[str, Any] | None, root: Path | None) -> tuple[str, int]:
-    """File and line of a row of thresholds.yaml; ("", 1) where it has none, or lies outside ``root``."""
+    """Return the file and line of a row, or ("", 1) if unknown or outside ``root``."""
     file, _, line = str((threshold or {}).get("source", "")).rpartition(":")
     if not file or not line.isdecimal():
         return "", 1
@@ -17,7 +17,7 @@ def place(threshold: Mapping[str, Any] | None, root: Path | None) -> tuple[str, 
 
 
 def relative(file: str, root: Path | None) -> str:
-    """ "gate/thresholds.yaml" with forward slashes; "" for what lies outside ``root``."""
+    """Return a path relative to ``root`` with forward slashes, or "" if it lies outside."""
     path = Path(file)
     if not path.is_absolute():
         return path.as_posix()

@@ -1,4 +1,4 @@
-"""Reports side by side: each against the first. The structure, and its terminal, Markdown and HTML forms.
+"""Compare reports with the first one, and show the comparison in the terminal, Markdown and HTML.
 
 ::
 
@@ -30,7 +30,7 @@ HEADINGS = tuple(heading for heading in regression_words.HEADINGS if heading != 
 
 
 def side_by_side(reports: Sequence[Judged]) -> dict[str, Any]:
-    """Each of two or more judged LoRAs against the first."""
+    """Compare each of two or more judged LoRAs with the first."""
     first, *others = reports
     return {
         "comparison": 1,
@@ -43,19 +43,19 @@ def side_by_side(reports: Sequence[Judged]) -> dict[str, Any]:
 
 
 def whole(found: Found) -> bool:
-    """Whether every row of every report could be compared."""
+    """Return whether every row of every report could be compared."""
     rows = [row for one in found["comparisons"] for row in one["rows"]]
     return bool(rows) and not any(row["not_compared"] for row in rows)
 
 
 def name(report: Found) -> str:
-    """ "good 0518e9, PASS (out/report.json)"."""
+    """Return "good 0518e9, PASS (out/report.json)"."""
     label = " ".join(part for part in (report["lora"], report["lora_sha256"][:6]) if part)
     return f"{label}, {report['outcome']} ({report['path']})"
 
 
 def said(one: Found) -> list[str]:
-    """What differs beside the LoRA, and what was not compared, each reason once."""
+    """Return sentences: what differs besides the LoRA, and what was not compared, each reason once."""
     found = []
     if one["policy_differences"]:
         found.append(f"the policies differ: {'; '.join(one['policy_differences'])}")
@@ -64,14 +64,14 @@ def said(one: Found) -> list[str]:
 
 
 def table(one: Found) -> list[tuple[str, ...]]:
-    """The rows that could be compared, as `HEADINGS`."""
+    """Return the rows that could be compared, as cells under `HEADINGS`."""
     place = regression_words.HEADINGS.index("allowed")
     found = [regression_words.columns(row) for row in one["rows"] if not row["not_compared"]]
     return [row[:place] + row[place + 1 :] for row in found]
 
 
 def text(found: Found) -> str:
-    """For a terminal."""
+    """Render the comparison for the terminal."""
     lines = []
     for one in found["comparisons"]:
         before, now = found["reports"][one["before"]], found["reports"][one["now"]]
@@ -107,7 +107,7 @@ def markdown(found: Found) -> str:
 
 
 def html(found: Found) -> str:
-    """A page of its own in the report's style: no script, no network."""
+    """Render a separate page in the report's style, without scripts or network access."""
     from markupsafe import Markup
 
     from lora_checks.report.html.escape import policy
@@ -136,7 +136,7 @@ def _shown(row: Found) -> dict[str, Any]:
 
 
 def write(found: Found, directory: Path) -> list[Path]:
-    """compare.json, compare.md and compare.html. Raises `StoreError`."""
+    """Write compare.json, compare.md and compare.html; return their paths. Raises `StoreError`."""
     contents = {
         "compare.json": json.dumps(found, indent=1, allow_nan=False) + "\n",
         "compare.md": markdown(found),

@@ -1,4 +1,4 @@
-"""The ``baseline`` of a document in words: what every renderer says of it."""
+"""Put the ``baseline`` of a document into words, shared by all renderers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST = 4  # rows that a sentence names
 
 
 def lines(section: Row | None) -> list[str]:
-    """Sentences: with what was compared, what the policy says otherwise, what could not be compared."""
+    """Return sentences: what the run was compared with, how the policies differ, what was not compared."""
     if not section:
         return []
     found = [f"{heading(section)}: {section['note']}" if section["note"] else heading(section)]
@@ -30,14 +30,14 @@ def lines(section: Row | None) -> list[str]:
 
 
 def heading(section: Row) -> str:
-    """ "compared with good 0518e9 of 2026-11-02 (approved.json)"."""
+    """Return "compared with good 0518e9 of 2026-11-02 (approved.json)"."""
     name = " ".join(part for part in (section["lora"], section["lora_sha256"][:6]) if part)
     day = f" of {section['finished'][:10]}" if section["finished"] else ""
     return f"compared with {name}{day} ({PurePath(section['path']).name})"
 
 
 def obstacles(rows: Sequence[Row]) -> list[str]:
-    """Each reason once, with the rows it kept from being compared; the verdicts say theirs themselves."""
+    """Return each reason why rows were not compared, once; rows with a verdict state their own reason."""
     found: dict[str, list[str]] = {}
     for row in rows:
         if row["not_compared"] and not row["outcome"]:
@@ -46,7 +46,7 @@ def obstacles(rows: Sequence[Row]) -> list[str]:
 
 
 def _unlimited(rows: Sequence[Row]) -> list[str]:
-    """What became surely worse and no policy limits."""
+    """Name rows that became significantly worse but have no limit in the policy."""
     worse = [row for row in rows if row["allowed"] is None and surely(row) == "worse"]
     return [
         f"worse than the baseline, which no limit forbids: {_some([*_named(found, rows)])}"
@@ -67,26 +67,26 @@ def _some(names: Sequence[str]) -> str:
 
 
 def surely(row: Row) -> str:
-    """ "better" or "worse" where the interval says so; "" where the difference may be chance."""
+    """Return "better" or "worse" if the interval excludes zero, else ""."""
     if row["low"] is None or row["high"] is None or row["low"] <= 0 <= row["high"]:
         return ""
     return direction.word(row["low"], row["better"])
 
 
 def difference(row: Row) -> str:
-    """ "-0.031 [-0.045, -0.018]"."""
+    """Return "-0.031 [-0.045, -0.018]"."""
     return " ".join(part for part in (number(row["difference"]), interval(row)) if part)
 
 
 def interval(row: Row) -> str:
-    """Of a row that a bound judges, the two ends hold at 95 % each, not together."""
+    """Return the interval; for the rule "bound", each end holds at 95 %, not both together."""
     if row["low"] is None or row["high"] is None:
         return ""
     return f"[{number(row['low'])}, {number(row['high'])}]"
 
 
 def columns(row: Row) -> tuple[str, ...]:
-    """As `HEADINGS`; of a row that was not compared the reason is in the last."""
+    """Return the cells under `HEADINGS`; the last gives the reason if the row was not compared."""
     allowed = "" if row["allowed"] is None else number(row["allowed"])
     if row["not_compared"]:
         return (row["check"], "", "", "", "", allowed, f"not compared: {row['not_compared']}")
@@ -95,7 +95,7 @@ def columns(row: Row) -> tuple[str, ...]:
 
 
 def note(row: Row) -> str:
-    """The prompts that worsened most, and which images took no part."""
+    """Name the prompts that worsened most, and count the images that were left out."""
     worst = [
         f"{prompt} {number(moved)}"
         for prompt, _, _, moved in row["prompts"]

@@ -1,4 +1,4 @@
-"""Every value of every image as one tidy table: ``values.csv``, and ``values.parquet`` with pyarrow."""
+"""Write all values of all images as one tidy table: ``values.csv``, and ``values.parquet`` with pyarrow."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Line = dict[str, Any]
 
 
 def lines(document: Mapping[str, Any]) -> Iterator[Line]:
-    """A line for each LoRA, row of the policy and image; ``value`` is None where there is none (no face).
+    """Yield a line for each LoRA, row of the policy and image.
 
-    ``image`` is the SHA-256 of the picture, "" where it is not known.
+    ``value`` is None if the image has none, such as without a face; ``image`` is its SHA-256 or "".
     """
     for lora in document["loras"]:
         pictures = {picture["name"]: picture for picture in lora.get("pictures", ())}
@@ -43,7 +43,7 @@ def lines(document: Mapping[str, Any]) -> Iterator[Line]:
 
 
 def write(document: Mapping[str, Any], directory: Path) -> list[Path]:
-    """The CSV, and the Parquet file unless the same values are there: pyarrow takes a second to load."""
+    """Write the CSV, and the Parquet file if values changed: pyarrow takes a second to load."""
     text, path = _csv(document), directory / CSV
     same = path.is_file() and path.read_bytes() == text.encode()
     written = [write_text(path, text)]
@@ -75,5 +75,5 @@ def _write_parquet(document: Mapping[str, Any], path: Path) -> Path:
 
 
 def _of_text(line: Line, made: Callable[[str], str]) -> Line:
-    """Numbers stay numbers; text is from outside."""
+    """Apply ``made`` to text, which comes from outside; leave numbers unchanged."""
     return {name: made(value) if isinstance(value, str) else value for name, value in line.items()}

@@ -1,4 +1,4 @@
-"""The verdict table at the end of a run."""
+"""Print the verdict table at the end of a run."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ COLOURS = {
     "INCOMPLETE": "yellow",
     "NOT RUN": "yellow",
 }
-MANY = 4  # above this, a line per LoRA comes first and only what did not pass is shown in full
+MANY = 4  # LoRAs above which each gets one line and only those that did not pass are shown in full
 NARROWEST_NOTE = 24
-GLUE = "\u00a0"  # which printable() leaves in no text
+GLUE = "\u00a0"  # printable() removes it from all other text
 # "in 0", "at most 0.700", "14 of 32": a short word and the number after it, not a prompt and its value.
 NUMBER = re.compile(r"(?<!\S)([^\s,;:|]{1,12}) (?=-?\d|of \d)")
 
 
 def lines(document: Document, width: int, markup: Markup | None = None) -> list[str]:
-    """The table, worst rows first, then each failure in words, then where the images are.
+    """Return the table, worst rows first, then each failure in words and the folders of the images.
 
     ``markup`` colours the verdicts as `TerminalWriter.markup` does.
     """
@@ -71,7 +71,7 @@ def lines(document: Document, width: int, markup: Markup | None = None) -> list[
 
 
 def _board(document: Document, width: int, paint: Markup) -> list[str]:
-    """A line for each LoRA, the best first; as the document has them where it does not rank them."""
+    """Return a line for each LoRA, the best first; unranked LoRAs keep the document's order."""
     loras, ranking = document["loras"], document.get("ranking")
     if not ranking:
         name_width = max(len(printable(title(lora))) for lora in loras)
@@ -90,7 +90,7 @@ def _board(document: Document, width: int, paint: Markup) -> list[str]:
 
 
 def _ended(start: str, lora: Lora, width: int, paint: Markup) -> list[str]:
-    """A line of the board with its verdict; what stopped the LoRA goes below where it has no room beside."""
+    """Complete a line with its verdict and what stopped the LoRA, which wraps if there is no room."""
     line, stopped = f"{start}  {_painted(lora, paint)}  {tally(lora)}", _stoppers(lora)
     used = len(start) + len(lora["outcome"]) + len(tally(lora)) + 4
     if used + len(stopped) <= width:
@@ -99,14 +99,14 @@ def _ended(start: str, lora: Lora, width: int, paint: Markup) -> list[str]:
 
 
 def _best(document: Document, width: int) -> list[str]:
-    """Which LoRA is best, and what a training run did, where there are several."""
+    """Say which of several LoRAs is best, and the effect of training."""
     ranking = document.get("ranking")
     said = leaderboard.sentences(ranking) if ranking else []
     return [line for text in said for line in _wrapped(text, width)]
 
 
 def _compared(document: Document, width: int) -> list[str]:
-    """What a comparison with the last approved release has to say beside its rows."""
+    """Return the sentences about the comparison with the last approved release."""
     return [line for text in regression.lines(document.get("baseline")) for line in _wrapped(text, width)]
 
 
@@ -142,7 +142,7 @@ def _painted(lora: Lora, paint: Markup) -> str:
 
 
 def _stoppers(lora: Lora) -> str:
-    """The checks that did not pass, by name; none for a file that was refused as a whole."""
+    """Name the checks that did not pass; "" for a file that was refused as a whole."""
     stopped = [row["check"] for row in lora["rows"] if row["required"] and row["outcome"] != "PASS"]
     as_a_whole = any(len(checks) > 1 for _, checks in errors(lora["rows"]))
     return f": {printable(', '.join(stopped))}" if stopped and not as_a_whole else ""
@@ -151,7 +151,7 @@ def _stoppers(lora: Lora) -> str:
 def _table(rows: Sequence[tuple[str, ...]], width: int, paint: Markup) -> list[str]:
     clean = [tuple(printable(cell) for cell in row) for row in rows]
     widths = _widths(clean)
-    if sum(widths) + 2 * len(widths) > width:  # the metric is the column that a row's name already explains
+    if sum(widths) + 2 * len(widths) > width:  # drop the metric column: the row's name implies it
         clean = [(*row[:2], "", *row[3:6], ", ".join(filter(None, (row[2], row[6])))) for row in clean]
         widths = _widths(clean)
     return [line for row in clean for line in _row(row, widths, width, paint)]
@@ -164,7 +164,7 @@ def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
 def _row(row: tuple[str, ...], widths: list[int], width: int, paint: Markup) -> list[str]:
     verdict, *cells = (f"{cell:{'>' if i == 3 else '<'}{widths[i]}}" for i, cell in enumerate(row[:6]))
     shown = [cell for cell, column in zip(cells, widths[1:], strict=True) if column]
-    body = "  ".join(shown if any(row[2:6]) else shown[:1])  # nothing was measured: the note follows the name
+    body = "  ".join(shown if any(row[2:6]) else shown[:1])  # nothing measured: the note follows the name
     used = 4 + len(verdict) + len(body) + 2
     line = f"  {paint(verdict, **{COLOURS[row[0]]: True})}  {body}"
     note = row[6]
@@ -187,16 +187,16 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _noted(note: str, width: int, indent: int) -> list[str]:
-    """A note, whose parts stay whole where they can."""
+    """Wrap a note, breaking between its parts if possible."""
     room = max(width - indent, NARROWEST_NOTE)
     parts = [part.replace(" ", GLUE) if len(part) < room else part for part in printable(note).split(", ")]
     return _folded(", ".join(parts), width, indent)
 
 
 def _folded(text: str, width: int, first: int, rest: int | None = None) -> list[str]:
-    """Lines of printable ``text``, indented under its first word.
+    """Wrap printable ``text``, indented under its first word.
 
-    Paths are never broken, so that they can be copied, and no number is parted from its word.
+    Paths are never broken, so that they can be copied, and a number stays on the line of its word.
     """
     found = textwrap.wrap(
         NUMBER.sub(rf"\1{GLUE}", text),

@@ -248,4 +248,4 @@ def test_serve_follows_no_link_out_of_its_folder(real: Path, tmp_path: Path, wha
         link.symlink_to(inside)
         assert _own_bytes(link) is None
     else:
-        assert "is a link; only what lies in the folder itself is shown" in Live(folder).page()
+        assert "is a link; only files of the folder itself are shown" in Live(folder).page()

@@ -1,6 +1,6 @@
-"""The document as one page: it opens from disk, asks no network, and holds its pictures inside.
+"""Render the document as one HTML page with embedded pictures, which opens from disk without a network.
 
-Beside it, in ``images/``, lie the pictures in full size. Everything is made from the document and the store.
+Full-size pictures are next to it in ``images/``. Everything comes from the document and the store.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from lora_checks.report.html.prints import Prints, data_uri
 from lora_checks.report.html.template import render
 
 NAME = "report.html"
-EMBEDDED = ("data:image/webp;base64,", '"cells":"')  # in a page, once for each picture and each matrix
+EMBEDDED = ("data:image/webp;base64,", '"cells":"')  # marks each picture and each matrix in a page
 
 
 def write(document: Document, directory: Path) -> Path:
-    """Writes ``report.html`` and the pictures beside it; returns the page's path.
+    """Write ``report.html`` and the pictures next to it; return the page's path.
 
-    A picture that is not on this machine, or is not the one that was judged, is shown as missing. Raises
-    `StoreError` if the folder cannot be written.
+    A picture that is missing or has changed since it was judged is shown as missing. Raises `StoreError`
+    if the folder cannot be written.
     """
     return write_text(directory / NAME, _text(document, directory))
 
 
 def rewrite(document: Document, directory: Path) -> Path | None:
-    """The same; None where a page of this run stays, as it has pictures or matrices that are gone since."""
+    """Write the page again; keep a page of this run that has pictures now gone, and return None."""
     path, text = directory / NAME, _text(document, directory)
     old = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     same_run = str(document["run"].get("started")) in old
@@ -42,14 +42,14 @@ def rewrite(document: Document, directory: Path) -> Path | None:
 
 
 def _text(document: Document, directory: Path) -> str:
-    with writing(directory / NAME):  # the pictures beside it, too
+    with writing(directory / NAME):  # covers the pictures next to it as well
         return html(document, directory)
 
 
 def html(document: Document, directory: Path, live: Mapping[str, Any] | None = None) -> str:
-    """The page as text; the pictures in full size are put beside it.
+    """Return the page as text; copy the full-size pictures next to it.
 
-    ``live`` are facts of a run that goes on: such a page asks its server for changes and reloads itself.
+    ``live`` holds facts of an ongoing run; that page polls its server and reloads when something changes.
     """
     run = document["run"]
     album = collect(document)

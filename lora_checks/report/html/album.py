@@ -1,4 +1,4 @@
-"""The pictures that a page shows: each once, whatever it is shown beside."""
+"""Collect the pictures of a page, each of them once."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A file on disk as the document names it; ``sha256`` is of its bytes."""
+    """A picture file of the document, with the SHA-256 of its bytes."""
 
     sha256: str
-    file: str  # "" where the document does not say where it lies
+    file: str  # path, "" if the document has none
     name: str  # for people: "green-shirt/1", "base green-shirt/1", "references/07.png"
 
 
 @dataclass(slots=True)
 class Album:
-    """Pictures by number; the same bytes have one number."""
+    """Numbered pictures; equal bytes share a number."""
 
     pictures: list[Picture] = field(default_factory=list)
     _numbers: dict[str, int] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Album:
         return self._numbers.get(sha256)
 
     def named(self, name: str) -> int | None:
-        """Of a reference or training picture: "references/07.png"."""
+        """Return the number of a reference or training picture such as "references/07.png"."""
         return self._named.get(name)
 
     def __len__(self) -> int:
@@ -46,7 +46,7 @@ class Album:
 
 
 def collect(document: Row) -> Album:
-    """Every picture: the LoRAs', the base's, the approved release's, and those of the policy's folders."""
+    """Collect all pictures: of the LoRAs, the base, the approved release and the policy's folders."""
     album = Album()
     for lora in document["loras"]:
         for picture in lora.get("pictures") or ():
@@ -64,19 +64,19 @@ def collect(document: Row) -> Album:
 
 
 def approved(document: Row) -> Sequence[Row]:
-    """The pictures of the last approved release, where the run was compared with one."""
+    """Return the pictures of the approved release that the run was compared with, if any."""
     found: Sequence[Row] = (document.get("baseline") or {}).get("pictures") or ()
     return found
 
 
 def folder_images(run: Row) -> Iterator[tuple[str, Row]]:
-    """("references", {"name", "sha256", "file"}) of each picture in a folder of the policy."""
+    """Yield folder and entry of each picture in the policy's folders."""
     for name in run.get("folders") or {}:
         for image in pictures_of(run, name):
             yield name, image
 
 
 def pictures_of(run: Row, folder: str) -> Sequence[Row]:
-    """The pictures of one folder of the policy, in the order in which they were measured."""
+    """Return the pictures of one folder of the policy in the order they were measured."""
     found: Sequence[Row] = ((run.get("folders") or {}).get(folder) or {}).get("images") or ()
     return found

@@ -1,4 +1,4 @@
-"""``document["baseline"]`` as the page shows it: each row against that of the last approved release."""
+"""Prepare ``document["baseline"]`` for the page: each row against the last approved release's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Row = Mapping[str, Any]
 
 
 def context(document: Row) -> dict[str, Any] | None:
-    """None for a run without ``--lora-baseline``."""
+    """Return the template's values, or None for a run without ``--lora-baseline``."""
     found = document.get("baseline")
     if not found:
         return None
@@ -50,7 +50,7 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _way(row: Row) -> str:
-    """ "better" or "worse": which sign that is depends on the metric."""
+    """Return "better" or "worse", depending on the metric's direction."""
     difference = row["difference"]
     return direction.word(difference, row["better"]) if difference else ""
 

@@ -1,4 +1,4 @@
-"""What was made of a picture for a page, kept in the store, so that a second page takes a moment."""
+"""Cache thumbnails and spectra in the store, so that the next page is quick."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from lora_checks.core import seals
 from lora_checks.core.files import write_atomically
 
-VERSION = "2"  # raise it when thumbnails or spectra change
+VERSION = "2"  # increase when thumbnails or spectra change
 
 
 class Cache:
-    """Bytes by kind and SHA-256 of the picture. Without a folder that can be written, it keeps nothing."""
+    """Bytes by kind and SHA-256 of the picture; caches nothing without a writable folder."""
 
     def __init__(self, root: Path | None) -> None:
         self.root = root
 
     def get(self, kind: str, sha256: str) -> bytes | None:
-        """None where nothing is kept, or what is kept is damaged."""
+        """Return the cached bytes, or None if they are missing or damaged."""
         if self.root is None or not sha256:
             return None
         try:
@@ -30,7 +30,7 @@ class Cache:
         return seals.unseal(kept, f"{kind} {sha256}")
 
     def put(self, kind: str, sha256: str, content: bytes) -> None:
-        """A full disk or a folder that is only read costs time at the next page, nothing else."""
+        """Cache bytes; a full or read-only disk only makes the next page slower."""
         if self.root is None or not sha256:
             return
         path = self._path(kind, sha256)
@@ -43,6 +43,6 @@ class Cache:
 
 
 def open_cache(run: Mapping[str, Any]) -> Cache:
-    """In the store of the run, if that is on this machine."""
+    """Open the cache in the run's store, if it is on this machine."""
     store = Path(run["store"]) if run.get("store") else None
     return Cache(store / "page" if store is not None and store.is_dir() else None)

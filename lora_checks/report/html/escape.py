@@ -1,4 +1,4 @@
-"""What comes from outside stays text: in a script tag, and in what the browser may run or load."""
+"""Keep outside text harmless: escape JSON in script tags, and restrict what the browser may load."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-# In a script tag only "<" can end or comment it; the others are escaped for whoever copies it elsewhere.
+# Only "<" can end a script tag or start a comment; the rest protects text that is copied elsewhere.
 UNSAFE = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "'": "\\u0027"})
 
 
 def script_json(value: object) -> str:
-    """JSON for ``<script type="application/json">``. ASCII: U+2028 and lone surrogates are escapes."""
+    """Return ASCII JSON for ``<script type="application/json">``; U+2028 and lone surrogates are escaped."""
     return json.dumps(value, allow_nan=False, separators=(",", ":")).translate(UNSAFE)
 
 
 def policy(scripts: Sequence[str], live: bool = False) -> str:
-    """The page's Content-Security-Policy: only these scripts, by their hashes, and no network.
+    """Return the page's Content-Security-Policy: only these scripts, by hash, and no network.
 
-    A page that is served ``live`` may ask its own server for changes. Styles may stand inline, because Plot
-    writes some; they can load nothing either.
+    A ``live`` page may also poll its own server. Inline styles are allowed because Plot writes some; they
+    cannot load anything.
     """
     hashes = " ".join(f"'sha256-{_hash(script)}'" for script in scripts)
     rules = (

@@ -1,4 +1,4 @@
-"""The record of a run in sections of names and values: what it takes to check or repeat it."""
+"""List the facts of a run that are needed to check or repeat it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Section = tuple[str, Pairs]
 
 
 def sections(document: Row) -> list[Section]:
-    """Titles, and under each the facts that the document has."""
+    """Return the sections: a title and its facts as names and values."""
     run = document["run"]
     found = [
         ("Run", _run(run)),
@@ -64,7 +64,7 @@ def _version(text: object) -> tuple[str, str]:
 
 
 def _flat(value: object, before: str = "") -> Pairs:
-    """Nested names as "policy parts thresholds"; what is absent or empty is left out."""
+    """Flatten nested names to "policy parts thresholds"; skip empty values."""
     if not isinstance(value, Mapping):
         return []
     found: Pairs = []
@@ -86,7 +86,7 @@ def _text(value: object) -> str:
 
 
 def moment(text: object) -> str:
-    """ "24 Nov 2026, 18:57 UTC" of an ISO time; "" of anything else."""
+    """Format an ISO time as "24 Nov 2026, 18:57 UTC"; return "" for anything else."""
     try:
         return datetime.fromisoformat(str(text)).strftime("%-d %b %Y, %H:%M UTC")
     except ValueError:

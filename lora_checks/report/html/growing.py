@@ -1,4 +1,4 @@
-"""A run that goes on: what is judged so far, and images that are in the store but not yet measured."""
+"""Show an ongoing run: what is judged so far, and images that are not measured yet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lora_checks.images.plan import noise_seed
 from lora_checks.record.shapes import Document, Lora, Run
 from lora_checks.record.shapes.rows import Picture
 
-RECIPE = ("prompt_id", "prompt", "digest")  # what is read of an image's own recipe, beside its seed
+RECIPE = ("prompt_id", "prompt", "digest")  # required texts of an image's recipe
 Row = Mapping[str, Any]
 
 
@@ -26,7 +26,7 @@ def finished(document: Row) -> bool:
 
 
 def grown(document: Document) -> Document:
-    """The document with the images of LoRAs that are still being generated, as far as the store has them."""
+    """Add the images that the store already has for LoRAs still being generated."""
     lacking = {_sha256(lora): lora for lora in document["loras"] if not lora.get("pictures")}
     lacking.pop("", None)
     if finished(document) or not lacking:
@@ -44,7 +44,7 @@ def grown(document: Document) -> Document:
 
 
 def words(document: Row) -> str:
-    """ "12 of 35 rows judged, 41 of 160 images"."""
+    """Return "12 of 35 rows judged, 41 of 160 images"."""
     run, loras = document["run"], document["loras"]
     rows = sum(len(lora["rows"]) for lora in loras)
     everything = rows + sum(len(lora["missing"]) for lora in loras)
@@ -55,14 +55,14 @@ def words(document: Row) -> str:
 
 
 def _sha256(lora: Lora) -> str:
-    """Known from the first verdict on the file, before the record of the LoRA has it."""
+    """Return the LoRA's SHA-256; before its record has it, from its first verdict."""
     return lora.get("sha256") or next((row["lora_sha256"] for row in lora["rows"] if row["lora_sha256"]), "")
 
 
 def _recipes(run: Run) -> Iterator[tuple[tuple[str, Row], Path]]:
-    """Of each image that was made since the run began: its digest, its recipe, and where it lies.
+    """Yield digest, recipe and path of each image made since the run began.
 
-    A line or an image that is damaged is not shown here; the gate says so when it measures the image.
+    Damaged lines and images are skipped; the gate reports them when it measures the image.
     """
     store = Path(run.get("store") or "")
     try:
@@ -83,7 +83,7 @@ def _recipes(run: Run) -> Iterator[tuple[tuple[str, Row], Path]]:
 
 
 def _picture(run: Run, recipe: Row, sha256: str, path: Path) -> Picture | None:
-    """As the record has it; None for an image of a prompt or seed that the run did not ask for."""
+    """Return the picture as a record has it, or None if the run did not ask for its prompt and seed."""
     prompt = Prompt(recipe["prompt_id"], recipe["prompt"])
     seed = next(
         (seed for seed in run.get("seeds") or () if noise_seed(prompt, seed) == recipe.get("seed")), None

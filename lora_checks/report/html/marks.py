@@ -1,4 +1,4 @@
-"""Which images a person should look at: with a value outside their row's limit, or none."""
+"""Mark the images a person should look at: those without a value or outside their row's limit."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Why = Callable[[float | None], str]
 
 
 def label_of(row: Row) -> str:
-    """ "arcface", "clip_score gain on outdoors": what is measured of each image, whatever it amounts to."""
+    """Return the quantity of each image, such as "arcface" or "clip_score gain on outdoors"."""
     m = row["measurement"]
     return label(m["metric"], "mean", None, m["gain"], m["on"])
 
 
 def limits_of(row: Row) -> tuple[float | None, float | None]:
-    """The least and the most that an image's own value may be under this row.
+    """Return the least and the greatest value that this row allows for a single image.
 
-    The limits of a share are of the share: there, an image is held against ``at``.
+    A share limits the share of images; a single image is compared with ``at``.
     """
     threshold, m = row["threshold"] or {}, row["measurement"] or {}
     stat, least, most = m.get("stat", "mean"), threshold.get("min"), threshold.get("max")
@@ -34,7 +34,7 @@ def limits_of(row: Row) -> tuple[float | None, float | None]:
 
 
 def why(row: Row) -> Why:
-    """Value of an image -> why it counts against the LoRA in this row, in words; "" where it does not."""
+    """Return a function that says why an image's value counts against the LoRA, or ""."""
     least, most = limits_of(row)
     m = row["measurement"]
     shown = f"{m['metric']} gain" if m.get("gain") else m["metric"]
@@ -52,9 +52,9 @@ def why(row: Row) -> Why:
 
 
 def distance(row: Row) -> Callable[[float | None], float | None]:
-    """Value of an image -> how far inside the row's limits it is, in sizes of the limit; None if missing.
+    """Return a function of an image's value: its distance inside the limits, relative to the limit.
 
-    Negative is outside, so that the smallest is the worst; comparable between rows.
+    Negative is outside, so the smallest is the worst, also across rows. It returns None for a missing value.
     """
     least, most = limits_of(row)
     size = min((abs(limit) for limit in (least, most) if limit), default=1.0)

@@ -1,4 +1,4 @@
-"""How alike each image and each reference are, from what the networks said of them: kept in the store."""
+"""Compute how similar each image is to each reference, from the features in the store."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from lora_checks.report.html.sheet import measured, short_title
 
 Row = Mapping[str, Any]
 Floats = NDArray[np.float64]
-MOST = 400_000  # cells: a larger one cannot be seen
+MOST = 400_000  # cells; larger matrices are not shown
 MISSING = 255  # of the coded values, 0..254
 
 
 def matrices(document: Row, album: Album) -> list[dict[str, Any]]:
-    """Of each LoRA and row that compares with pictures, once where two rows see the same."""
+    """Return a matrix for each LoRA and each row that compares pictures, without duplicates."""
     store = Path(document["run"].get("store") or "")
     found, seen = [], set()
     for number, lora in enumerate(document["loras"]):
@@ -44,20 +44,20 @@ def matrices(document: Row, album: Album) -> list[dict[str, Any]]:
 
 
 def _by_mean(rows: Sequence[Row]) -> list[Row]:
-    """Of two rows that see the same, the one about the values, not that about how many are missing."""
+    """Order rows so that those about values come before those about missing values."""
     return sorted(rows, key=lambda row: bool(row["measurement"]["stat"] == "missing"))
 
 
 def folder_of(row: Row) -> str:
-    """ "references" of "references (24)"."""
+    """Return "references" for "references (24)"."""
     return str(row["measurement"]["against"]).rpartition(" (")[0]
 
 
 def _metric(row: Row) -> Metric | None:
-    """The metric of a row that compares each image with each picture of a folder."""
+    """Return the metric if it compares each image with each picture of a folder, else None."""
     try:
         found = metrics.get(row["measurement"]["metric"])
-    except LoraChecksError:  # one of the team's own, declared in a test that is not there now
+    except LoraChecksError:  # a custom metric whose declaration is not loaded
         return None
     compares = found.against == "reference" and found.per == "image"
     return found if compares and found.takes in ("features", "distances") else None
@@ -66,7 +66,7 @@ def _metric(row: Row) -> Metric | None:
 def values_of(
     store: Path, row: Row, metric: Metric, images: Sequence[Row], others: Sequence[Row]
 ) -> Floats | None:
-    """(N, M); None where the store does not have all of it or the metric does not look at pairs."""
+    """Return the (N, M) values, or None if the store lacks some or the metric does not compare pairs."""
     network = row["measurement"]["network"].partition(" ")[2]
     theirs, own = [other["sha256"] for other in others], [image["sha256"] for image in images]
     if not own or not theirs:
@@ -87,7 +87,7 @@ def values_of(
 
 
 def _part(row: Row) -> slice:
-    """Of what the store keeps for a picture: ArcFace's last number is that of faces."""
+    """Select the features of a stored array: ArcFace's last number is the count of faces."""
     kind = row["measurement"]["network"].partition(" ")[2].partition("/")[0]
     return slice(0, -1) if kind == "arcface" else slice(None)
 
@@ -102,7 +102,7 @@ def _rows(paths: Sequence[Path]) -> Floats | None:
 def _coded(
     values: Floats, row: Row, metric: Metric, images: Sequence[Row], others: Sequence[Row], album: Album
 ) -> dict[str, Any]:
-    """For the page: a byte a cell between the least and the most, and what stands in rows and columns."""
+    """Encode a matrix for the page: one byte per cell, and the names of rows and columns."""
     there = np.isfinite(values)
     low, high = (float(values[there].min()), float(values[there].max())) if there.any() else (0.0, 1.0)
     scaled = np.where(there, (values - low) / (high - low or 1.0) * (MISSING - 1), MISSING)

@@ -1,4 +1,4 @@
-"""The document -> what the templates write: plain values, each text printable and none of it markup."""
+"""Turn the document into the templates' values: plain values with printable text and no markup."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lora_checks.record.rows import caveat, headline, tally, title
 from lora_checks.record.shapes import Document, Lora, Row
 from lora_checks.report.html import approved, facts, ranking, scale
 
-# A symbol beside each word, so that neither colour nor language alone carries the verdict.
+# A symbol with each word, so that the verdict does not depend on colour or language alone.
 SYMBOLS = {
     "PASS": "✓", "FAIL": "✕", "ERROR": "!", "INCONCLUSIVE": "≈", "INCOMPLETE": "…", "NOT RUN": "…",
 }  # fmt: skip
-MANY = 3  # LoRAs above which those that passed are folded
+MANY = 3  # more LoRAs than this: those that passed are collapsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class Line:
     value: str
     interval: str
     limits: str
-    needs: str  # true values that pass in 90 and in 99 % of runs
+    needs: str  # true values that pass in 90 % and 99 % of runs
     note: str
-    reason: str  # "" where the row passed: then the numbers say it
+    reason: str  # "" if the row passed
     why: str  # of the policy
     network: str
     drawing: scale.Drawing | None
-    sheet: bool  # whether the images can be sorted by it
+    sheet: bool  # whether images can be sorted by this row
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Block:
     name: str
     outcome: str
     tally: str
-    refused: tuple[tuple[str, str], ...]  # a reason that stopped several rows, and their names
+    refused: tuple[tuple[str, str], ...]  # reason that stopped several rows, and their names
     lines: tuple[Line, ...]
     folders: tuple[str, ...]
     sha256: str
@@ -55,7 +55,7 @@ class Block:
 
 
 def context(document: Document) -> dict[str, Any]:
-    """Everything of the page that is no picture and no chart."""
+    """Return the values of the whole page except pictures and charts."""
     run, loras = document["run"], document["loras"]
     blocks = [block(i, lora, len(loras)) for i, lora in enumerate(loras)]
     said = headline(document).partition(": ")[2] if run.get("finished") else so_far(loras)
@@ -78,7 +78,7 @@ def context(document: Document) -> dict[str, Any]:
 
 
 def so_far(loras: Sequence[Lora]) -> str:
-    """Of a run that goes on, or was killed: "2 of 8 LoRAs judged so far"."""
+    """Return "2 of 8 LoRAs judged so far" for a run that is going on or was killed."""
     if len(loras) == 1:
         judged = len(loras[0]["rows"])
         return (
@@ -89,7 +89,7 @@ def so_far(loras: Sequence[Lora]) -> str:
 
 
 def setting(run: Mapping[str, Any]) -> list[str]:
-    """ "base miniature-sd 3f2a91", "16 prompts x 2 seeds", ...: the run in a line."""
+    """Summarise the run: "base miniature-sd 3f2a91", "16 prompts x 2 seeds", ..."""
     base, prompts, seeds = run.get("base") or {}, run.get("prompts"), run.get("seeds")
     parts = [f"base {base['label']}"] if base.get("label") else []
     if prompts is not None and seeds is not None:
@@ -143,7 +143,7 @@ def line(row: Row) -> Line:
 
 
 def _remark(note: str) -> str:
-    """What the reason does not say already: it names the worst prompt and what the images are near to."""
+    """Return the parts of the note that the reason does not already state."""
     said = ("worst: ", "images are nearest to ")
     return ", ".join(part for part in note.split(", ") if not any(words in part for words in said))
 
@@ -155,7 +155,7 @@ def _not_run(check: str) -> Line:
 
 
 def overview(document: Document) -> dict[str, Any]:
-    """LoRAs against checks: an outcome and a value in each cell."""
+    """Tabulate LoRAs by checks, with outcome and value in each cell."""
     loras = document["loras"]
     names = [row["check"] for lora in loras for row in lora["rows"]]
     names += [check for lora in loras for check in lora["missing"]]

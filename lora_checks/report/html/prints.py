@@ -1,4 +1,4 @@
-"""The album on disk and in the page: a thumbnail and a link of each picture, and spectra of some."""
+"""Prepare an album for the page: thumbnails, full-size copies with links, and spectra."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from lora_checks.report.html import spectrum, thumbnails
 from lora_checks.report.html.album import Album, Picture
 from lora_checks.report.html.cache import Cache
 
-FOLDER = "images"  # beside the page: the pictures in full size
+FOLDER = "images"  # full-size pictures, next to the page
 SHOWN_BY_BROWSERS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
-OURS = re.compile(r"[0-9a-f]{20}\.[a-z]{3,4}")  # names that this module gives
+OURS = re.compile(r"[0-9a-f]{20}\.[a-z]{3,4}")  # file names of this module
 
 
 @dataclass(slots=True)
 class Prints:
-    """The pictures of an album, each read from disk at most once a page and only if nothing of it is kept."""
+    """The pictures of an album; each is read at most once per page, and only if it is not cached."""
 
     album: Album
     cache: Cache
@@ -35,22 +35,21 @@ class Prints:
     size: int = 0  # px of a thumbnail's longer side
 
     def source(self, picture: Picture) -> Path | None:
-        """Where the bytes that were judged are: where the document says, or beside an earlier page; None if
-        nowhere."""
+        """Find the judged file: at its recorded path or next to an earlier page, else None."""
         for path in (Path(picture.file) if picture.file else None, self.beside / self.link(picture)):
             if path is not None and is_of(path, picture.sha256):
                 return path
         return None
 
     def link(self, picture: Picture) -> str:
-        """Relative address in full size; its name is by content, so nothing of a file name gets there."""
+        """Return the relative link of the full-size picture, named by content, not by file name."""
         suffix = Path(picture.file).suffix.lower()
         named = picture.sha256 or hashlib.sha256(picture.file.encode(errors="replace")).hexdigest()
         safe = suffix if suffix in SHOWN_BY_BROWSERS else ".png"
         return f"{FOLDER}/{named[:20]}{safe}"
 
     def pixels(self, number: int) -> NDArray[np.uint8] | None:
-        """None where the picture is gone, damaged or another than the one that was judged."""
+        """Return the pixels, or None if the picture is missing, damaged or changed."""
         picture = self.album.pictures[number]
         path = self.source(picture)
         try:
@@ -59,7 +58,7 @@ class Prints:
             return None
 
     def side(self, number: int) -> int:
-        """px of its shorter side; 0 for a picture that is lost."""
+        """Return the shorter side in px, or 0 for a missing picture."""
         sha256 = self.album.pictures[number].sha256
         kept = self.cache.get("side", sha256)
         if kept is not None:
@@ -71,7 +70,7 @@ class Prints:
         return int(min(pixels.shape[:2]))
 
     def thumbnails(self, spectra: Sequence[int] = (), side: int = 0) -> dict[int, bytes]:
-        """WebP of each picture that could be read; on the way, the spectra of some are made and kept."""
+        """Return a WebP of each readable picture; also compute and cache the spectra of ``spectra``."""
         self.size = self.size or self._size()
         wanted, found = set(spectra), {}
         for number in range(len(self.album)):
@@ -81,7 +80,7 @@ class Prints:
         return found
 
     def _size(self) -> int:
-        """Known from an earlier page of as many pictures, or found by trying some."""
+        """Return the thumbnail size: from an earlier page of these pictures, or by trying some."""
         key = hashlib.sha256(repr([p.sha256 for p in self.album.pictures]).encode()).hexdigest()
         kept = self.cache.get("size", key)
         if kept is not None:
@@ -110,7 +109,7 @@ class Prints:
         return curve
 
     def spectrum(self, number: int, side: int) -> NDArray[np.float64] | None:
-        """None for a picture that is lost or smaller than ``side``."""
+        """Return the spectrum, or None for a picture that is missing or smaller than ``side``."""
         sha256 = self.album.pictures[number].sha256
         kept = self.cache.get(f"spectrum-{side}", sha256)
         if kept is not None:
@@ -119,9 +118,9 @@ class Prints:
         return None if pixels is None else self._keep_spectrum(sha256, pixels, side)
 
     def hang(self) -> list[str]:
-        """Copy each picture beside the page, and clear away those of an earlier page.
+        """Copy each picture next to the page and remove those of an earlier page.
 
-        The address of each, relative to the page; "" where browsers cannot show it or it is gone.
+        Returns the relative link of each; "" if it is missing or browsers cannot show it.
         """
         folder = self.beside / FOLDER
         found = [self._hang(picture, folder) for picture in self.album.pictures]
@@ -145,8 +144,7 @@ class Prints:
 
 
 def _is_copy(target: Path, picture: Picture) -> bool:
-    """Whether the picture beside the page is whole, and no link to the original: an edit of the one would
-    change the other."""
+    """Return whether ``target`` is a complete copy, not a link: an edit of one must not change the other."""
     if target.is_symlink() or not is_of(target, picture.sha256):
         return False
     original = Path(picture.file)
@@ -158,5 +156,5 @@ def data_uri(webp: bytes) -> str:
 
 
 def numbers_of(pictures: Sequence[dict[str, Any]], key: str) -> list[int]:
-    """Of a LoRA's images, the numbers under ``key`` ("picture" or "base"), without gaps."""
+    """Return the images' numbers under ``key`` ("picture" or "base"), without missing ones."""
     return [picture[key] for picture in pictures if picture[key] is not None]

@@ -1,4 +1,4 @@
-"""``document["ranking"]`` as the page shows it: a leaderboard, and curves over what varies."""
+"""Prepare ``document["ranking"]`` for the page: a leaderboard and curves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 
 
 def context(document: Row) -> dict[str, Any] | None:
-    """The leaderboard in text; None for a run of one LoRA."""
+    """Return the leaderboard as text, or None for a run of one LoRA."""
     ranking = document.get("ranking")
     if not ranking:
         return None
@@ -33,7 +33,7 @@ def context(document: Row) -> dict[str, Any] | None:
 
 
 def _checks(ranking: Row) -> list[str]:
-    """Those that have a part in utility; where none has, all that have a value."""
+    """Return the checks that count towards utility; if none do, all that have a value."""
     weighted = [worth["check"] for worth in ranking["weights"]]
     known = [
         check for row in ranking["leaderboard"] for check, value in row["values"].items() if value is not None
@@ -57,7 +57,7 @@ def _row(row: Row, axes: Sequence[str], checks: Sequence[str], at: int | None, b
 
 
 def curves(document: Row) -> dict[str, Any] | None:
-    """The curves for the page's script, with names that can be shown; None where nothing varies."""
+    """Return the curves for the page's script, or None if nothing varies."""
     ranking = document.get("ranking") or {}
     if not ranking.get("curves") or ranking.get("axis") is None:
         return None

@@ -1,4 +1,4 @@
-"""A row as one drawing: value, interval, limits, floor and the images' own values on one scale."""
+"""Draw a row on one scale: value, interval, limits, floor and the images' values."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lora_checks.core.words import number
 from lora_checks.judge.verdict import limits
 
 Row = Mapping[str, Any]
-WIDTH, EDGE = 280.0, 6.0  # of the drawing, and what stays free on either side, in px
-CLOSE = 46.0  # px between two labels, below which the lesser of them is left out
+WIDTH, EDGE = 280.0, 6.0  # px: width of the drawing, and margin on either side
+CLOSE = 46.0  # px between labels; closer ones are left out
 LETTER = 5.6  # px, of the labels above the scale
 
 
@@ -25,22 +25,22 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Positions in px from the left, within ``width``; None where the row has no such thing."""
+    """Positions in px from the left, within ``width``; None for missing parts."""
 
     value: float
     interval: tuple[float, float] | None
     forbidden: tuple[tuple[float, float], ...]  # left end and width of what lies outside the limits
     limits: tuple[Mark, ...]
     spread: tuple[float, float] | None  # the smallest and the largest value over the images
-    ticks: str  # SVG path: a stroke an image
-    references: tuple[Mark, ...]  # what others of the same measure against each other
+    ticks: str  # SVG path: one stroke per image
+    references: tuple[Mark, ...]  # values that references or reseeded images give among themselves
     ends: tuple[Mark, ...]  # the ends of the scale
     words: str  # all of it as a sentence
     width: float = WIDTH
 
 
 def drawing(row: Row) -> Drawing | None:
-    """None for a row without a value, such as that of the file."""
+    """Return the drawing, or None for a row without a value, such as "file"."""
     m, threshold = row["measurement"], row["threshold"] or {}
     if not m or m["value"] is None:
         return None
@@ -66,10 +66,7 @@ def drawing(row: Row) -> Drawing | None:
 
 
 def references(m: Row) -> list[tuple[float, str]]:
-    """What measures the same where nothing differs, by the names that the row's note has for it.
-
-    Each image's distance to the nearest picture is on the row's scale, but not on that of a share.
-    """
+    """Return values to compare with, which arise without a LoRA's effect, named as in the row's note."""
     found = [(m["floor"], "floor")] if m.get("floor") is not None else []
     if not found and m.get("themselves") is not None and m["stat"] not in SHARES:
         found.append((m["themselves"], m["against"].partition(" ")[0]))
@@ -77,21 +74,21 @@ def references(m: Row) -> list[tuple[float, str]]:
 
 
 def _own_values(m: Row) -> list[float]:
-    """The images' own, where they are on the same scale as the row's value."""
+    """Return the images' values if they share the scale of the row's value."""
     if m["stat"] == "missing" or m["stat"] in SHARES:
         return []
     return [value for _, value in m["per_image"] if value is not None]
 
 
 class _Place:
-    """Value -> px."""
+    """A map from values to px."""
 
     def __init__(self, values: list[float]) -> None:
         self.low, self.high = min(values), max(values)
         if self.low == self.high:
             self.low, self.high = self.low - 0.5, self.high + 0.5
         spare = 0.04 * (self.high - self.low)
-        if not 0 <= self.low < spare:  # zero is an end that many scales have
+        if not 0 <= self.low < spare:  # many scales end at zero
             self.low -= spare
         self.high += spare
 
@@ -112,7 +109,7 @@ def _mark(place: _Place, value: float, text: str) -> Mark:
 
 
 def _apart(marks: list[Mark]) -> tuple[Mark, ...]:
-    """Without the names that would stand on another: the lines remain, and the note has the numbers."""
+    """Drop labels that would overlap; their lines remain, and the note has the numbers."""
     found: list[Mark] = []
     for mark in marks:
         near = any(

@@ -1,4 +1,4 @@
-"""The page of a report folder, made anew when its run goes on; for this machine only."""
+"""Serve the page of a report folder to this machine, and update it while the run is going on."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from lora_checks.report.html.prints import FOLDER, OURS
 from lora_checks.report.html.template import environment
 
 ADDRESS = "127.0.0.1"
-LEAST_SECONDS = 3.0  # between two makings of the page
-SHARE = 5  # at most one part in so many of the time is spent on making it
+LEAST_SECONDS = 3.0  # between two renderings of the page
+SHARE = 5  # rest this many times as long as a rendering takes
 TYPES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -35,7 +35,7 @@ TYPES = {
 
 
 class Live:
-    """The page as it is now. Safe to ask from several threads."""
+    """The current page; safe to use from several threads."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -43,10 +43,10 @@ class Live:
         self._text, self._version, self._rest_until = "", "", 0.0
         self._store: Path | None = None
         self._read = [directory / report.NAME, directory / journal.NAME]
-        self._trouble = ""  # why there is no page, where that is not for want of a report
+        self._trouble = ""  # why there is no page although there is a report
 
     def version(self) -> str:
-        """Of the page that the next request would get; it changes when there is something new to show."""
+        """Return the version of the page that the next request would get."""
         with self._lock:
             return self._version if time.monotonic() < self._rest_until else self._stamp()
 
@@ -64,7 +64,7 @@ class Live:
             )
 
     def _make(self, stamp: str) -> str:
-        """ "" where there is no report yet."""
+        """Render the page; return "" if there is no report yet."""
         try:
             self._refuse_links()
             document = report.read(self.directory)
@@ -81,10 +81,10 @@ class Live:
     def _refuse_links(self) -> None:
         for file in self._read:
             if file.is_symlink():
-                raise ReportError(f"{file} is a link; only what lies in the folder itself is shown")
+                raise ReportError(f"{file} is a link; only files of the folder itself are shown")
 
     def _stamp(self) -> str:
-        """Of what the page is made of, by time and size."""
+        """Hash the time and size of the page's source files."""
         made = [self._store / FILE] if self._store else []
         files = [*self._read, *made]
         known = [(file.stat().st_mtime_ns, file.stat().st_size) if file.exists() else None for file in files]
@@ -92,14 +92,14 @@ class Live:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The page, its state, and the pictures beside it: nothing else of the disk."""
+    """Handler that serves the page, its state and its pictures, and nothing else from disk."""
 
     live: Live
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         if self.headers.get("Host", "").rpartition(":")[0] not in (ADDRESS, "localhost"):
-            self.send_error(HTTPStatus.FORBIDDEN, "this server answers to its own machine")
+            self.send_error(HTTPStatus.FORBIDDEN, "this server only answers requests from its own machine")
             return
         path = self.path.partition("?")[0]
         if path in ("/", f"/{html.NAME}"):
@@ -127,13 +127,13 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """The terminal belongs to whoever started it."""
+        """Keep the terminal free of access logs."""
 
 
 def _own_bytes(file: Path) -> bytes | None:
-    """What lies in the folder itself; None for a link, which may lead to anything on this disk.
+    """Read a regular file of the folder; return None for a link, which may point anywhere on disk.
 
-    The open file is looked at as well, because its name may lead elsewhere by then.
+    The open file is checked too, because its name may have been exchanged in between.
     """
     try:
         if file.parent.is_symlink():
@@ -145,6 +145,6 @@ def _own_bytes(file: Path) -> bytes | None:
 
 
 def serve(directory: Path, port: int) -> ThreadingHTTPServer:
-    """A server that listens and does not yet answer; ``port`` 0 takes a free one. Raises `OSError`."""
+    """Return a server that listens but does not answer yet; ``port`` 0 picks a free one. Raises `OSError`."""
     handler = type("Handler", (Handler,), {"live": Live(directory)})
     return ThreadingHTTPServer((ADDRESS, port), handler)

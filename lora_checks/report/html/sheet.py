@@ -1,4 +1,4 @@
-"""What the contact sheets, the distributions and the side-by-side view read: images, values, marks."""
+"""Prepare images, values and marks for contact sheets, distributions and the side-by-side view."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Data = dict[str, Any]
 
 
 def checks(document: Row) -> list[Data]:
-    """Each row that has a value for each image, once, in the order of the first LoRA that has it."""
+    """Return each row with values per image once, in the order of the first LoRA that has it."""
     found: dict[str, Data] = {}
     for lora in document["loras"]:
         for row in measured(lora):
@@ -25,7 +25,7 @@ def checks(document: Row) -> list[Data]:
 
 
 def measured(lora: Row) -> list[Row]:
-    """The rows of a LoRA that say something of each image."""
+    """Return the rows of a LoRA that have values per image."""
     return [row for row in lora["rows"] if row["measurement"] and row["measurement"]["per_image"]]
 
 
@@ -45,7 +45,7 @@ def _check(row: Row) -> Data:
 
 
 def loras(document: Row, album: Album, order: Sequence[Data]) -> list[Data]:
-    """Of each LoRA its name, outcome and images; values are in the order of the checks."""
+    """Return title, outcome and images of each LoRA; values follow the order of the checks."""
     prompts = {prompt["id"]: i for i, prompt in enumerate(_prompts(document["run"]))}
     before = {picture["name"]: album.number(picture["sha256"]) for picture in approved(document)}
     return [
@@ -66,7 +66,7 @@ def loras(document: Row, album: Album, order: Sequence[Data]) -> list[Data]:
 
 
 def short_title(lora: Lora) -> str:
-    """The file without its ending, which is the same for all; and its strength where that varies."""
+    """Return the title without the file ending, which is the same for all LoRAs."""
     return printable(title(lora)).replace(".safetensors", "")
 
 
@@ -117,5 +117,5 @@ def _images(lora: Row, album: Album, order: Sequence[str], prompts: Mapping[str,
 
 
 def _nearest(album: Album, name: str | None) -> list[Any] | None:
-    """[number of the picture or null, its name] of the nearest reference."""
+    """Return [picture number or null, name] of the nearest reference."""
     return None if name is None else [album.named(name), printable(name)]

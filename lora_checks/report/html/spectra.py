@@ -1,4 +1,4 @@
-"""The curves of the page's spectrum: each LoRA's images, the base's, and the references'."""
+"""Compute the page's spectrum curves of each LoRA's images, the base's and the references."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REFERENCES = "references"
 
 
 def sets(run: Row, loras: Sequence[Mapping[str, Any]], prints: Prints) -> list[tuple[str, str, list[int]]]:
-    """Kind ("lora", "base" or "references"), name and pictures of each curve; of many, some evenly chosen."""
+    """Return kind ("lora", "base", "references"), name and an even selection of pictures of each curve."""
     found = [("lora", lora["title"], numbers_of(lora["images"], "picture")) for lora in loras]
     bases = {number for lora in loras for number in numbers_of(lora["images"], "base")}
     found.append(("base", "base", sorted(bases)))
@@ -31,13 +31,13 @@ def _some(numbers: Sequence[int]) -> list[int]:
 
 
 def side_of(chosen: Sequence[tuple[str, str, list[int]]], prints: Prints) -> int:
-    """px to which every picture is brought: the shorter side of the LoRAs' images. 0 where there are none."""
+    """Return the common side in px: the shorter side of the LoRAs' images, 0 without images."""
     sides = (prints.side(number) for kind, _, numbers in chosen if kind == "lora" for number in numbers)
     return next((side for side in sides if side), 0)
 
 
 def curves(chosen: Sequence[tuple[str, str, list[int]]], prints: Prints, side: int) -> dict[str, Any] | None:
-    """None where no picture of a LoRA could be read, or is too small to have a spectrum."""
+    """Return the curves, or None if the LoRAs' pictures are missing or too small."""
     if side < 16:
         return None
     lines = [line for line in (_line(*one, prints, side) for one in chosen) if line is not None]
@@ -62,7 +62,7 @@ def _line(kind: str, name: str, numbers: list[int], prints: Prints, side: int) -
 
 
 def _difference(line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:
-    """ "overcooked 420 %": its power in the finest detail, where the references have 100 %."""
+    """Return "overcooked 420 %": power in the finest detail relative to the references."""
     theirs = next((other for other in lines if other["kind"] == REFERENCES), None)
     if line["kind"] != "lora" or theirs is None:
         return ""

@@ -1,4 +1,4 @@
-"""How much detail pictures carry at each scale: their power by radial frequency."""
+"""Measure how much detail pictures have at each scale: power by radial frequency."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 BINS = 48  # at most; from one cycle a picture to half a cycle a pixel
-MOST = 64  # pictures of a set that are looked at
+MOST = 64  # pictures used from a set
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def radial(pixels: Pixels, side: int) -> Floats | None:
-    """(B,) log10 power by frequency of the middle square, scaled down to ``side`` px.
+    """Return (B,) log10 power by frequency of the middle square, scaled down to ``side`` px.
 
-    None for a picture that is smaller: it has no such detail to show.
+    Returns None for a smaller picture, which has no detail at that scale.
     """
     square = _square(pixels)
     if len(square) < side:
@@ -36,14 +36,14 @@ def radial(pixels: Pixels, side: int) -> Floats | None:
 
 
 def frequencies(side: int) -> Floats:
-    """(B,) the middle of each ring, in cycles a pixel."""
+    """Return (B,) the middle of each ring in cycles per pixel."""
     edges = _edges(side)
     middles: Floats = np.sqrt(edges[:-1] * edges[1:])
     return middles
 
 
 def mean_and_spread(curves: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
-    """(B,) the mean, and the 10 % and 90 % quantiles over pictures."""
+    """Return (B,) mean, 10 % and 90 % quantiles over pictures."""
     stack = np.stack(curves)
     low, high = np.quantile(stack, [0.1, 0.9], axis=0)
     return stack.mean(axis=0), low, high
@@ -57,7 +57,7 @@ def _square(pixels: Pixels) -> Pixels:
 
 
 def _edges(side: int) -> Floats:
-    """Rings of equal width on a logarithmic scale, none narrower than one step of the transform."""
+    """Return edges of rings of equal logarithmic width, at least one step of the transform wide."""
     wanted = np.geomspace(1 / side, 0.5, BINS + 1)
     edges = [wanted[0]]
     for edge in wanted[1:]:
@@ -69,7 +69,7 @@ def _edges(side: int) -> Floats:
 
 @lru_cache(maxsize=8)
 def _rings(side: int) -> tuple[NDArray[np.float32], NDArray[np.int64], Floats]:
-    """The window (S, S), the ring of each coefficient (S, S // 2 + 1), and how many each ring has."""
+    """Return the window (S, S), each coefficient's ring (S, S // 2 + 1), and the count per ring."""
     hann = np.hanning(side).astype(np.float32)
     radius = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None, :])
     edges = _edges(side)

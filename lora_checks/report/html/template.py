@@ -1,4 +1,4 @@
-"""Jinja's templates and the static files beside them -> the text of the page."""
+"""Render the page from Jinja templates and static files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 STYLES = ("page.css", "rows.css", "pictures.css", "compare.css", "charts.css", "print.css")
 LIBRARIES = ("d3.min.js", "plot.umd.min.js")
-# In the order in which they need each other.
+# In dependency order.
 SCRIPTS = (
     "base.js", "theme.js", "order.js", "sheet.js", "compare.js", "distributions.js", "matrix.js",
     "spectrum.js", "curves.js", "live.js",
@@ -23,7 +23,7 @@ SCRIPTS = (
 
 @lru_cache
 def environment() -> Environment:
-    """Every template escapes what it is given; a name that is not given is an error."""
+    """Return the Jinja environment, which escapes all values and rejects undefined names."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
@@ -41,7 +41,7 @@ def static(name: str) -> str:
 
 
 def scripts() -> list[str]:
-    """What runs in the page: the libraries, then ours as one."""
+    """Return the page's scripts: the libraries, then ours joined into one."""
     own = "\n".join(static(name) for name in SCRIPTS)
     return [*(static(name) for name in LIBRARIES), f'(() => {{\n"use strict";\n{own}}})();']
 
@@ -53,7 +53,7 @@ def render(
     live: Mapping[str, Any] | None = None,
     name: str = "page.html.j2",
 ) -> str:
-    """The page. ``data`` and ``pictures`` go into script tags that do not run."""
+    """Render the page; ``data`` and ``pictures`` go into script tags that are not executed."""
     from markupsafe import Markup
 
     run = scripts()

@@ -1,4 +1,4 @@
-"""Pictures small enough that hundreds of them fit into one page."""
+"""Encode thumbnails small enough that hundreds of them fit into one page."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Pixels = NDArray[np.uint8]
 
 SIZES = (320, 256, 224, 192, 160, 128, 96, 72)  # px of the longer side
 BUDGET = 10_400_000  # bytes of all thumbnails: 13.9 MB as base64, so that a page stays below 15 MB
-SAMPLE = 16  # pictures that are tried to find the size
-SLACK = 1.08  # what the others may be larger than those
+SAMPLE = 16  # pictures encoded to choose the size
+SLACK = 1.08  # allowance for larger pictures outside the sample
 
 
 def encode(pixels: Pixels, size: int) -> bytes:
-    """WebP with ``size`` px on the longer side; a smaller picture keeps its size, and more of its detail."""
+    """Encode as WebP with ``size`` px on the longer side; smaller pictures keep size and detail."""
     image = Image.fromarray(pixels)
     quality = 90 if max(image.size) <= size else 78
     if max(image.size) > size:
@@ -31,7 +31,7 @@ def encode(pixels: Pixels, size: int) -> bytes:
 
 
 def choose_size(count: int, sample: Sequence[Pixels], budget: int = BUDGET) -> int:
-    """The largest size at which ``count`` pictures like those of the sample stay within the budget."""
+    """Return the largest size at which ``count`` pictures like the sample stay within the budget."""
     if not sample:
         return SIZES[0]
     for size in SIZES:
@@ -42,11 +42,11 @@ def choose_size(count: int, sample: Sequence[Pixels], budget: int = BUDGET) -> i
 
 
 def spread(count: int, most: int = SAMPLE) -> list[int]:
-    """Up to ``most`` numbers below ``count``, evenly."""
+    """Return up to ``most`` evenly spaced numbers below ``count``."""
     return sorted({i * count // min(count, most) for i in range(min(count, most))})
 
 
 def fitting(count: int, load: Callable[[int], Pixels | None], budget: int = BUDGET) -> int:
-    """The size for ``count`` pictures, by looking at some; ``load`` gives None for one that is lost."""
+    """Choose the size for ``count`` pictures from a sample; ``load`` returns None for a missing picture."""
     sample = [pixels for pixels in (load(i) for i in spread(count)) if pixels is not None]
     return choose_size(count, sample, budget)

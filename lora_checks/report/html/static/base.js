@@ -1,9 +1,9 @@
-// What the page holds, and how its parts are made. Text only ever becomes text: no innerHTML anywhere.
+// The page's data, and helpers that build elements. Text must stay text: no innerHTML anywhere.
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const DATA = read("data");
 const THUMBNAILS = read("thumbnails");
 const byId = (id) => document.getElementById(id);
-const SMALL = 128; // px below which a picture is shown in its own pixels
+const SMALL = 128; // px; smaller pictures are shown with visible pixels
 
 function make(tag, fields = {}, ...children) {
   const element = document.createElement(tag);
@@ -17,7 +17,7 @@ function make(tag, fields = {}, ...children) {
   return element;
 }
 
-// State outlives a reload of a page that follows a run.
+// The state survives reloads of a live page.
 const STATE_KEY = `lora_checks ${location.pathname}`;
 const state = { sort: "", worst: true, which: -1, find: "", failing: false, grouped: false, size: 132 };
 try {
@@ -40,7 +40,7 @@ function number(value) {
   return value.toFixed(size < 10 ? 3 : size < 100 ? 2 : 1);
 }
 
-// Pictures are decoded when they come near the screen.
+// Decode pictures only when they come near the screen.
 const waiting = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) develop(entry.target);
 }, { rootMargin: "600px" });
@@ -75,14 +75,14 @@ function shot(picture, tag, alt, full = false) {
   return frame;
 }
 
-// A chart as one sentence: Plot's own names of its parts ("dot", "rule") say nothing to who hears the page.
+// Describe a chart in one sentence: Plot's labels ("dot", "rule") do not help users of screen readers.
 function describe(chart, words) {
   chart.setAttribute("role", "img");
   chart.setAttribute("aria-label", words);
   for (const part of chart.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label");
 }
 
-// A part of the page is drawn when it comes near the screen, or on paper.
+// Draw a part of the page when it comes near the screen or is printed.
 function whenNear(element, draw) {
   let drawn = false;
   const once = () => {
@@ -99,7 +99,7 @@ function whenNear(element, draw) {
   addEventListener("beforeprint", once);
 }
 
-// A link to a LoRA that is folded opens it.
+// A link to a collapsed LoRA opens it.
 const unfold = () => {
   const part = byId(location.hash.slice(1));
   if (part instanceof HTMLDetailsElement) part.open = true;

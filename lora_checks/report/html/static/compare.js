@@ -1,4 +1,4 @@
-// One image beside the base's and its nearest references, with its values. Arrow keys go on, Esc closes.
+// One image next to the base's and its nearest references, with its values. Arrow keys move, Esc closes.
 let current = -1; // place in `order`
 const dialog = byId("compare");
 
@@ -23,7 +23,7 @@ function figures(image, lora, extra) {
   const made = [figure(image.picture, lora, `${image.name}${image.marks.length ? "" : ": inside every limit"}`)];
   if (image.base !== null) made.push(figure(image.base, "base", "the same prompt and noise without the LoRA"));
   if (image.approved !== null) made.push(figure(image.approved, "approved release", "the same prompt and seed"));
-  const seen = new Map(); // a picture that is nearest under several rows is shown once
+  const seen = new Map(); // a picture that is nearest in several rows is shown once
   image.nearest.forEach((found, at) => {
     if (!found) return;
     const [picture, name] = found, about = `${DATA.checks[at].name} ${image.shown[at]}`;
@@ -80,13 +80,13 @@ dialog.addEventListener("keydown", (event) => {
   event.preventDefault();
   step();
 });
-// Back to the card that is shown, not to the one that was opened first.
+// Return the focus to the card shown last, not to the one opened first.
 dialog.addEventListener("close", () => {
   const cards = byId("sheet").querySelectorAll(".card");
   cards[Math.min(current, cards.length - 1)]?.focus();
 });
 
-// From a chart: the image may be hidden by the choice above.
+// Called from a chart: the filters may hide the image, so reset them.
 function compareImage(image, extra = null) {
   let at = order.findIndex((other) => other.which === image.which && other.name === image.name);
   if (at < 0) {

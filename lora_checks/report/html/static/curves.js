@@ -1,4 +1,4 @@
-// Of several checkpoints or strengths: each row's value over what varies, with the row's limits.
+// For several checkpoints or strengths: each row's value along the axis, with the row's limits.
 function curveChart(curve, axis, width) {
   const points = curve.series.flatMap((series) => series.points.filter((point) => point.value !== null).map((point) => ({ ...point, series: series.name })));
   if (!points.length) return null;
@@ -34,7 +34,7 @@ function curveChart(curve, axis, width) {
 }
 
 if (DATA.curves) {
-  byId("curves").append(make("p", { class: "lead whole" }, "Filled: passed; ✕: did not pass; a star: the best. Hatched is outside the limits, shaded the interval."));
+  byId("curves").append(make("p", { class: "lead whole" }, "Filled: passed; ✕: did not pass; star: the best. The hatched area is outside the limits, the shaded area is the interval."));
   for (const curve of DATA.curves.curves) {
     const role = curve.role === "likeness" ? "likeness to the subject" : curve.role === "freedom" ? "freedom from the training pictures" : "";
     const holder = make("div", { class: "chart" }, make("h3", {}, curve.check, make("small", {}, role)));

@@ -1,5 +1,5 @@
-// A strip of dots for each row: an image a dot, a line of them for each LoRA.
-const DOTS = 300; // images of a LoRA above which bars are drawn in place of dots
+// A strip of dots for each row: one dot per image, one line per LoRA.
+const DOTS = 300; // images per LoRA above which bars replace dots
 const plotted = (more) => ({ className: "plot", style: { background: "none", color: "inherit" }, ...more });
 const roomIn = (holder) => Math.max(280, holder.clientWidth - 30);
 const shortName = (name) => (name.length > 22 ? `${name.slice(0, 20)}…` : name);
@@ -33,7 +33,7 @@ function distribution(check, at, width) {
   return [chart, summary(points, check)];
 }
 
-// How many dots stand above one another at most.
+// The greatest number of stacked dots.
 function tallest(points, low, high) {
   const counts = new Map();
   for (const { value, lora } of points) {
@@ -52,7 +52,7 @@ function summary(points, check) {
   }).join("; ");
 }
 
-// A row without limits for an image, such as the share without a face, adds nothing to another of the same values.
+// Skip a row without limits whose values another row already shows, such as the share without a face.
 DATA.checks.forEach((check, at) => {
   const same = DATA.checks.some((other, before) => before !== at && (before < at || other.min !== null || other.max !== null)
     && check.min === null && check.max === null && IMAGES.every((image) => image.values[before] === image.values[at]));

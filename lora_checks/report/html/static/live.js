@@ -1,4 +1,4 @@
-// A page of a run that goes on: it asks its server, and comes back where it was.
+// A live page polls its server, reloads, and restores its scroll position.
 if (DATA.live) {
   const PLACE = `${STATE_KEY} place`;
   try {

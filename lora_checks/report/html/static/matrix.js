@@ -1,9 +1,9 @@
-// Images against references: a canvas that is read by pointing, or by arrow keys.
+// Images against references: a canvas to explore with the pointer or arrow keys.
 const ROW_SETS = []; // redrawn when the theme changes
 
 function matrixPart(matrix) {
   const cells = Uint8Array.from(atob(matrix.cells), (letter) => letter.charCodeAt(0));
-  const width = matrix.rows.length, height = matrix.columns.length; // an image a column, a reference a row
+  const width = matrix.rows.length, height = matrix.columns.length; // columns are images, rows are references
   const images = new Map(IMAGES.filter((image) => image.which === matrix.lora).map((image) => [image.name, image]));
   const valueAt = (image, other) => {
     const code = cells[image * height + other];

@@ -1,7 +1,7 @@
 // Which images are shown, and in which order.
 const OVERALL = "", AS_ASKED = "\u0000";
 
-// Smaller is worse. Without a value an image is worse than any: there was no face, or nothing to measure.
+// Smaller is worse. An image without a value, such as without a face, is the worst.
 function badness(image) {
   if (state.sort === OVERALL) return [-image.marks.length, image.depth ?? Infinity];
   const at = DATA.checks.findIndex((check) => check.name === state.sort);
@@ -32,7 +32,7 @@ function chosen() {
   });
 }
 
-// The check whose value stands on a card: the one that sorts, or the first that the image fails.
+// The check whose value a card shows: the one sorted by, or the first that the image fails.
 function checkOf(image) {
   const asked = DATA.checks.findIndex((check) => check.name === state.sort);
   if (asked >= 0) return asked;
@@ -40,7 +40,7 @@ function checkOf(image) {
   return failed >= 0 ? failed : DATA.checks.length ? 0 : -1;
 }
 
-// [picture, name, check] of the nearest reference that says most about why the image is here.
+// [picture, name, check] of the most relevant nearest reference.
 function nearestOf(image) {
   const first = checkOf(image);
   const order = [first, ...DATA.checks.keys()].filter((at) => at >= 0);

@@ -1,6 +1,6 @@
 // The contact sheets.
-const CHUNK = 240; // cards that are made at a time
-let order = []; // the images as they are shown: what the arrow keys of the side-by-side view follow
+const CHUNK = 240; // cards created at a time
+let order = []; // the images in display order, which the arrow keys of the side-by-side view follow
 
 function card(image) {
   const prompt = DATA.prompts[image.prompt];
@@ -31,7 +31,7 @@ function missing(image, at) {
   return image.marks.find(([check]) => check === name)?.[1] ?? "";
 }
 
-// As many as a screen or two takes; more come when the end is near.
+// Create a screen or two of cards; add more when the end is near.
 function grid(images) {
   const cards = make("div", { class: "cards" });
   let done = 0;
@@ -58,7 +58,7 @@ function group(prompt, images) {
     make("span", { class: "tags" }, ...(prompt?.tags ?? []).map((tag) => make("span", {}, tag))));
   const made = make("div", { class: "group" }, heading, make("p", { class: "text" }, prompt?.text ?? ""));
   if (!SEVERAL) made.append(grid(images));
-  // Of several LoRAs the same noise stands side by side.
+  // With several LoRAs, images from the same noise are side by side.
   for (const [seed, own] of SEVERAL ? d3.group(images, (image) => image.seed) : [])
     made.append(make("div", { class: "row-of" }, make("span", {}, seed === null ? "" : `seed ${seed}`), grid(own)));
   return made;
@@ -73,7 +73,7 @@ function draw() {
     order = groups.flatMap(([, images]) => images);
     sheet.replaceChildren(...groups.map(([prompt, images]) => group(DATA.prompts[prompt], images)));
   } else sheet.replaceChildren(grid(order));
-  if (!order.length) sheet.replaceChildren(make("p", { class: "empty" }, IMAGES.length ? "No picture is like that." : "There are no pictures yet."));
+  if (!order.length) sheet.replaceChildren(make("p", { class: "empty" }, IMAGES.length ? "No picture matches." : "There are no pictures yet."));
   byId("shown").textContent = `${order.length} of ${IMAGES.length} images`;
   byId("direction").textContent = state.sort === AS_ASKED ? (state.worst ? "First to last" : "Last to first") : state.worst ? "Worst first" : "Best first";
   byId("direction").setAttribute("aria-pressed", String(state.worst));
@@ -105,7 +105,7 @@ function setUp() {
   for (const link of document.querySelectorAll("button[data-check]")) link.addEventListener("click", () => jump(link));
 }
 
-// The controls as the state says.
+// Set the controls from the state.
 function show() {
   byId("sort").value = state.sort;
   byId("which").value = String(state.which);
@@ -120,7 +120,7 @@ function resize() {
   byId("sheet").style.setProperty("--tile", `${state.size}px`);
 }
 
-// From a row of a LoRA to its images, worst first.
+// Jump from a row of a LoRA to its images, worst first.
 function jump(link) {
   Object.assign(state, { sort: link.dataset.check, which: SEVERAL ? Number(link.dataset.lora) : -1, worst: true, find: "", failing: false, grouped: false });
   show();

@@ -26,7 +26,7 @@ function spectrumChart(found) {
   return chart;
 }
 
-// Names at the ends of the lines, moved apart where they would overlap.
+// Place names at the ends of the lines and move them apart if they overlap.
 function apart(found, height) {
   const all = found.lines.flatMap((line) => line.mean), span = d3.max(all) - d3.min(all);
   const step = (span * 18) / (height - 60);

@@ -1,4 +1,4 @@
-// Light, dark, or as the system says.
+// Light, dark, or the system's theme.
 const THEMES = ["auto", "light", "dark"];
 const THEME_KEY = "lora_checks theme";
 let theme = "auto";
@@ -17,7 +17,7 @@ function wear(name) {
 byId("theme").addEventListener("click", () => wear(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dispatchEvent(new Event("themechange")));
 wear(theme);
-// Paper is white, and a canvas keeps the colours in which it was drawn.
+// Paper is white, and a canvas keeps the colours it was drawn with.
 addEventListener("beforeprint", () => {
   document.documentElement.dataset.theme = "light";
   dispatchEvent(new Event("themechange"));
