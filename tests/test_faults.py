@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lora_checks.gate.workbench import Workbench, open_workbench
 from world import MINIATURE, row, write_policy
 
 from lora_checks.__main__ import main
 from lora_checks.core.errors import LoraChecksError
 from lora_checks.core.records import Verdict
-from lora_checks.gate import run_record
+from lora_checks.gate import facts
+from lora_checks.gate.run import GateRun, open_generating
 from lora_checks.judge.verdict import error, judge
 from lora_checks.lora.candidates import Candidate, candidates
 from lora_checks.policy import reading as config
@@ -54,24 +54,25 @@ class Bench:
     policy: Any
     lora: Candidate
     said: list[str] = field(default_factory=list)
-    first: Workbench | None = None
+    first: GateRun | None = None
 
     def judge(self, store: Path, show: bool = True) -> Judged:
         """As a run does it, without pytest; ``show`` makes the page, too."""
-        bench = open_workbench(
+        bench = open_generating(
             self.policy, store, "cpu", "float32", 2, lambda _: silent, say=self.said.append
         )
         first = self.first = self.first or bench
-        bench.base, bench.studio, bench._networks = first.base, first.studio, first._networks
+        bench.source.base, bench.source.studio = first.source.base, first.source.studio
+        bench.measurer._networks = first.measurer._networks
         bench.store.sweep()
         bench.preflight()
-        bench.test_networks()
+        bench.measurer.test_networks()
         lora = self.lora.read()
         on = bench.candidate(lora)
         verdicts = [self._verdict(bench, threshold, on) for threshold in self.policy.thresholds]
-        facts = run_record.of_run(self.policy, bench)
-        pictures = run_record.pictures(self.lora, verdicts, bench)
-        about = run_record.of_candidate(self.lora, bench) | {"sha256": lora.sha256, "pictures": pictures}
+        asked = facts.of_run(self.policy, bench)
+        pictures = facts.pictures(self.lora, verdicts, bench)
+        about = facts.of_candidate(self.lora, bench) | {"sha256": lora.sha256, "pictures": pictures}
         more = {
             "started": "2026-01-01T00:00:00+00:00",
             "finished": "now",
@@ -79,22 +80,22 @@ class Bench:
             "command": "pytest",
         }
         names = [(self.lora.name, threshold.name) for threshold in self.policy.thresholds]
-        run = facts | more | {"loras": [about], "required": names, "report": str(store / "report")}
+        run = asked | more | {"loras": [about], "required": names, "report": str(store / "report")}
         _journal(bench, store / "report", run, verdicts)
         document = report.build(run | {"made": bench.made(), "other_failures": []}, verdicts)
         if show:
             outputs.write(document, store / "report")
         return of(document)
 
-    def _verdict(self, bench: Workbench, threshold: Any, on: Any) -> Verdict:
+    def _verdict(self, bench: GateRun, threshold: Any, on: Any) -> Verdict:
         lora = self.lora.read()
         try:
-            return judge(bench.measure_row(threshold, on), threshold, lora)
+            return judge(bench.measurer.measure_row(threshold, on), threshold, lora)
         except LoraChecksError as trouble:
             return error(self.lora.name, lora.sha256, threshold.name, threshold, str(trouble))
 
 
-def _journal(bench: Workbench, folder: Path, run: dict[str, Any], verdicts: list[Verdict]) -> None:
+def _journal(bench: GateRun, folder: Path, run: dict[str, Any], verdicts: list[Verdict]) -> None:
     (folder / journal.NAME).unlink(missing_ok=True)
     told = [{"run": report.plain(run)}, *({"verdict": report.verdict_to_json(one)} for one in verdicts)]
     for line in [*told, {"lora": report.plain(run["loras"][0])}]:
