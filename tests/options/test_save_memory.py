@@ -31,9 +31,9 @@ def test_ways_that_change_pixels_are_part_of_what_an_image_is(gate: Gate, tmp_pa
 @pytest.mark.parametrize(
     ("ways", "message"),
     [
-        ("vae-tilling", "'vae-tilling' is no way to save memory; did you mean 'vae-tiling'?"),
-        ("", "'' is no way to save memory; known: vae-slicing, vae-tiling, attention-slicing"),
-        ("vae-slicing,,vae-tiling", "'' is no way to save memory"),
+        ("vae-tilling", "'vae-tilling' is not a way to save memory; did you mean 'vae-tiling'?"),
+        ("", "'' is not a way to save memory; known: vae-slicing, vae-tiling, attention-slicing"),
+        ("vae-slicing,,vae-tiling", "'' is not a way to save memory"),
     ],
 )
 def test_a_way_that_is_none(gate: Gate, ways: str, message: str) -> None:

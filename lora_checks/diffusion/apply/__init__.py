@@ -1,8 +1,8 @@
-"""A LoRA on a pipeline, every tensor of it accounted for: loaded, given a strength, removed.
+"""Load a LoRA onto a pipeline with every tensor accounted for, set its strength, and remove it.
 
-The names come from the file's reader, the places from `placement`, the parameters from `carriers`; the
-layers are PEFT's. diffusers' own loader drops keys it does not know, loses per-layer alphas and magnitudes
-and knows no LoHa.
+Names come from the file's reader, places from `placement` and parameters from `carriers`; the layers are
+PEFT's. diffusers' own loader drops unknown keys, loses per-layer alphas and magnitudes and does not support
+LoHa.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _SLOTS = "_lora_checks_slots"  # attribute of the pipeline: adapter name -> its 
 
 @dataclass(frozen=True)
 class Adapter:
-    """One LoRA, on the pipeline."""
+    """One LoRA on the pipeline."""
 
-    name: str  # the strength is given by this name
+    name: str  # `activate` sets the strength by this name
     lora: Lora
     placed: tuple[Placed, ...]
     tensors: Mapping[str, Any]  # the file's tensors, on the CPU, as stored
@@ -44,25 +44,32 @@ class Adapter:
 
 
 def load(pipe: Any, lora: Lora, name: str, allowed: Sequence[str] = ()) -> Adapter:
-    """Put the file on the pipeline; nothing changes until `activate` gives it a strength.
+    """Put a LoRA on the pipeline; it has no effect until `activate` sets its strength.
 
-    ``allowed``: fnmatch patterns of the tensor names that may have no place on the base. The pipeline's
-    weights have to be real: `memory.fetch_back` first. Raises `LoraFileError` for a file that changed since
-    it was inspected or that nothing can apply, `GenerationError` for one that is of another base. After an
-    exception the pipeline is good for nothing.
+    After an exception the pipeline must not be used any more.
+
+    Args:
+        pipe: The pipeline; its weights must be real, so call `memory.fetch_back` first.
+        lora: The inspected file.
+        name: A new adapter name.
+        allowed: fnmatch patterns of tensor names that may have no place on the base.
+
+    Raises:
+        LoraFileError: The file changed since it was inspected, or cannot be applied.
+        GenerationError: The file is for another base.
     """
     if name in slots(pipe):
         raise ValueError(f"there is an adapter '{name}' on the pipeline")
     tensors = read(lora)
     placed, unused = place(pipe, lora, tensors, allowed)
     with injection.quiet():
-        found = _carriers(pipe, lora, placed, tensors)
-        slots(pipe)[name] = injection.inject(components(pipe), name, found, lora)
+        parameters = _carriers(pipe, lora, placed, tensors)
+        slots(pipe)[name] = injection.inject(components(pipe), name, parameters, lora)
     return Adapter(name, lora, placed, tensors, unused)
 
 
 def read(lora: Lora) -> dict[str, Any]:
-    """The tensors out of the very bytes that were inspected."""
+    """Read the tensors from exactly the bytes that were inspected. Raises `LoraFileError` if they changed."""
     try:
         with open_regular(lora.path) as file:
             content = bytearray(os.fstat(file.fileno()).st_size)
@@ -77,7 +84,7 @@ def read(lora: Lora) -> dict[str, Any]:
 
 
 def _tensor(content: bytearray, tensor: Tensor) -> Any:
-    """It lies in what was read, so that a file is in memory once."""
+    """Create a tensor that shares the memory of the file's content."""
     import torch
 
     dtype = getattr(torch, _DTYPES[tensor.dtype])
@@ -88,10 +95,13 @@ def _tensor(content: bytearray, tensor: Tensor) -> Any:
 
 
 def activate(pipe: Any, strengths: Mapping[str, float]) -> None:
-    """Adapter name -> strength; whatever is not named, or has strength 0, adds nothing at all.
+    """Set the strength of every adapter, by name; adapters with strength 0 or without one add nothing.
 
-    A strength multiplies the change of the weight. Raises `GenerationError`, and changes nothing, for two
-    DoRAs on one layer and for what cannot be computed on a base that is offloaded layer by layer.
+    A strength multiplies the change of the weight.
+
+    Raises:
+        GenerationError: Two DoRAs are on one layer, or the base is offloaded layer by layer and an adapter
+            cannot be computed that way. Nothing was changed.
     """
     loaded = slots(pipe)
     for name in strengths:
@@ -111,15 +121,15 @@ def activate(pipe: Any, strengths: Mapping[str, float]) -> None:
 
 
 def remove(pipe: Any, name: str) -> None:
-    """Take the adapter off; with the last one the pipeline has the base's own modules again."""
+    """Remove an adapter; after the last one the pipeline has the base's original modules again."""
     with injection.quiet():
         injection.eject(components(pipe), slots(pipe).pop(name))
 
 
 def slots(pipe: Any) -> dict[str, list[Slot]]:
-    """Adapter name -> where it is on the pipeline, in PEFT's layers."""
-    found: dict[str, list[Slot]] = vars(pipe).setdefault(_SLOTS, {})
-    return found
+    """Return the PEFT layers of each adapter on the pipeline, by adapter name."""
+    by_adapter: dict[str, list[Slot]] = vars(pipe).setdefault(_SLOTS, {})
+    return by_adapter
 
 
 def _carriers(pipe: Any, lora: Lora, placed: Sequence[Placed], tensors: Mapping[str, Any]) -> list[Carrier]:

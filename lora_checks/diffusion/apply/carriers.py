@@ -1,8 +1,8 @@
-"""A placed layer -> the parameters that PEFT's layers get, one set for each module of the base.
+"""Compute the parameters of PEFT's layers from a placed layer, one set for each module of the base.
 
-Products that PEFT can form (LoRA, DoRA, LoHa, LoKr) stay in their factors, as small as the file has them.
-What it cannot form is worked out here in fp32 and carried as one whole matrix: PEFT's LoKr with the factor
-[[1]]. All of them are in diffusers' order of rows.
+Products that PEFT supports (LoRA, DoRA, LoHa, LoKr) stay factored, as small as in the file. All others are
+computed here in fp32 and carried as one whole matrix, as a PEFT LoKr with the factor [[1]]. Rows are in
+diffusers' order.
 """
 
 from __future__ import annotations
@@ -20,27 +20,33 @@ from lora_checks.lora.header import shown
 
 Kind = Literal["lora", "lora_bias", "dora", "loha", "lokr"]
 _NO_FACTORS = ("alpha", "dora_scale", "magnitude", "bias")
-EPS = 1.1920929e-07  # of fp32: LyCORIS adds it to a norm before it divides (functional/general.py)
+EPS = 1.1920929e-07  # of fp32; LyCORIS adds it to a norm before dividing (functional/general.py)
 
 
 @dataclass(frozen=True)
 class Carrier:
-    """What one module of the base gets."""
+    """The parameters for one module of the base."""
 
     layer: LoraLayer
     path: str
     kind: Kind
     scaling: float  # at strength 1
     parameters: Parts  # PEFT's name -> value, in the file's precision or in fp32
-    exact: bool = False  # kept in fp32, whatever the base is in
-    stored: bool = False  # kept as the file has it, and cast to the base's precision a piece at a time
-    within: float = 1.0  # the scaling inside a magnitude's norm, where ``scaling`` stands outside
+    exact: bool = False  # kept in fp32, whatever the base's dtype
+    stored: bool = False  # kept in the file's dtype, and cast to the base's piece by piece
+    within: float = 1.0  # scaling inside a magnitude's norm; ``scaling`` is outside
 
 
 def carriers(placed: Placed, tensors: Parts, weights: Sequence[Any]) -> list[Carrier]:
-    """``weights``: of the base's modules, one for each path, as they are.
+    """Compute the carriers of a layer.
 
-    Raises `LoraFileError` for parts that can be applied in no exact way.
+    Args:
+        placed: The layer and its modules.
+        tensors: The file's tensors, by name.
+        weights: The weights of the base's modules, one for each path.
+
+    Raises:
+        LoraFileError: The layer cannot be applied exactly.
     """
     parts = {part: tensors[name] for part, name in placed.layer.parts.items()}
     scale = parts.get("dora_scale")
@@ -64,7 +70,7 @@ def carriers(placed: Placed, tensors: Parts, weights: Sequence[Any]) -> list[Car
 
 
 def _rows(placed: Placed, tensor: Any, dim: int = 0, repeat: int = 1) -> Sequence[Any]:
-    """The rows of each module, in diffusers' order; ``repeat``: rows of the weight to a row of ``tensor``."""
+    """Split rows by module, in diffusers' order; ``repeat``: weight rows per row of ``tensor``."""
     import torch
 
     if placed.layer.swapped:
@@ -78,7 +84,7 @@ def _carriers(placed: Placed, kind: Kind, parameters: Sequence[Parts], exact: bo
 
 
 def _factors(placed: Placed, parts: Parts, weights: Sequence[Any]) -> list[dict[str, Any]]:
-    """lora_A and lora_B of each module, in the shapes of PEFT's layers."""
+    """Return lora_A and lora_B of each module, in the shapes of PEFT's layers."""
     wide = {part: parts[part].float() for part in ("down", "mid")} if "mid" in parts else parts
     down, up = contracted(wide), parts["up"].flatten(1)
     ones = (1,) * (weights[0].ndim - 2)
@@ -96,7 +102,7 @@ def _lora(placed: Placed, parts: Parts, weights: Sequence[Any]) -> list[Carrier]
 
 
 def _dora(placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any]) -> list[Carrier]:
-    """The factor m / |W + dW| is worked out once, in fp32: in bf16 its steps are as large as its effect."""
+    """Compute the factor m / |W + dW| once, in fp32: in bf16 its rounding is as large as its effect."""
     if "bias" in parts or placed.layer.scaling == 0:
         raise _no_dora(placed, "a bias" if "bias" in parts else "an alpha of 0")
     pairs = zip(_factors(placed, parts, weights), _factor(placed, parts, scale, weights), strict=True)
@@ -108,12 +114,12 @@ def _no_dora(placed: Placed, why: str) -> LoraFileError:
 
 
 def _by_row(scale: Any) -> bool:
-    """LyCORIS with ``wd_on_out`` off norms each input's column and not each output's row."""
+    """Return whether norms are per output row; per input column in LyCORIS with ``wd_on_out`` off."""
     return not (scale.ndim > 1 and scale.shape[0] == 1)
 
 
 def _factor(placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any]) -> Sequence[Any]:
-    """m / |W + dW| of each module in fp32, of the shape of its weight but 1 along the axes of the norm."""
+    """Return m / |W + dW| of each module in fp32, shaped to multiply its weight."""
     by_row = _by_row(scale)
     norm = _norm(placed, parts, weights, by_row)
     give_back()
@@ -125,7 +131,7 @@ def _factor(placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any]) ->
 
 
 def _norm(placed: Placed, parts: Parts, weights: Sequence[Any], by_row: bool) -> Any:
-    """|W + dW| of each row in the file's order, or of each input, in fp32 and a piece at a time."""
+    """Compute |W + dW| of each row in the file's order, or of each input, in fp32 and piece by piece."""
     import torch
 
     base = weights[0] if len(weights) == 1 else torch.cat(list(weights))
@@ -146,7 +152,7 @@ def _norm(placed: Placed, parts: Parts, weights: Sequence[Any], by_row: bool) ->
 def _with_factor(
     placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any], found: Sequence[Carrier]
 ) -> list[Carrier]:
-    """A LoHa or LoKr with magnitudes. A strength multiplies the change as a whole."""
+    """Add magnitudes to the carriers of a LoHa or LoKr; a strength multiplies the whole change."""
     pairs = zip(found, _factor(placed, parts, scale, weights), strict=True)
     return [
         replace(
@@ -162,7 +168,7 @@ def _with_factor(
 
 
 def _delta(placed: Placed, parts: Parts, weights: Sequence[Any]) -> Any:
-    """The change of the weight, scaled, in fp32 and diffusers' order of rows."""
+    """Build the scaled change of the weight in fp32, with rows in diffusers' order."""
     import torch
 
     shape = (sum(placed.rows), *weights[0].shape[1:])
@@ -175,7 +181,7 @@ def _delta(placed: Placed, parts: Parts, weights: Sequence[Any]) -> Any:
 
 
 def _loha(placed: Placed, parts: Parts) -> list[Carrier]:
-    """Rows of a Hadamard product are products of rows; with Tucker cores ``w_a`` is (rank, rows)."""
+    """Split a LoHa by the rows of its ``w_a``, which are columns if there are Tucker cores."""
     tucker = "hada_t1" in parts
     shared = {part: tensor for part, tensor in parts.items() if part.startswith("hada_t")}
     shared |= {part: parts[part].flatten(1) for part in ("hada_w1_b", "hada_w2_b")}
@@ -185,7 +191,7 @@ def _loha(placed: Placed, parts: Parts) -> list[Carrier]:
 
 
 def _lokr(placed: Placed, parts: Parts, weights: Sequence[Any]) -> list[Carrier]:
-    """Rows of a Kronecker product are one too only where the cut falls between rows of the first factor."""
+    """Split a LoKr by rows, or build it whole if a cut falls inside a row of the first factor."""
     outer = "lokr_w1" if "lokr_w1" in parts else "lokr_w1_a"
     inner = sum(placed.rows) // len(parts[outer])
     cuts = (*placed.rows, sum(placed.rows) // 2) if placed.layer.swapped else placed.rows
@@ -196,13 +202,15 @@ def _lokr(placed: Placed, parts: Parts, weights: Sequence[Any]) -> list[Carrier]
         shared["lokr_w2_b"] = shared["lokr_w2_b"].flatten(1)
     each = _rows(placed, parts[outer], 0, inner)
     found = _carriers(placed, "lokr", [shared | {outer: piece} for piece in each])
-    return [replace(one, stored="lokr_w2" in shared) for one in found]  # it may be as large as the weight
+    return [
+        replace(one, stored="lokr_w2" in shared) for one in found
+    ]  # lokr_w2 may be as large as the weight
 
 
 def _whole(
     placed: Placed, delta: Any, weights: Sequence[Any], scaling: float, stored: bool = False
 ) -> list[Carrier]:
-    """``delta``: (all rows, ...) in diffusers' order."""
+    """Carry a whole matrix; ``delta`` is (all rows, ...) in diffusers' order."""
     import torch
 
     each = delta.reshape(-1, *weights[0].shape[1:]).split(list(placed.rows))
@@ -214,7 +222,7 @@ def _whole(
 
 
 def _full(placed: Placed, parts: Parts, weights: Sequence[Any]) -> list[Carrier]:
-    """A difference of the whole weight, and of the bias as that of a LoRA whose matrices are nought."""
+    """Carry a full difference; a bias difference becomes that of a LoRA with zero matrices."""
     import torch
 
     whole = parts["diff"]
@@ -226,5 +234,5 @@ def _full(placed: Placed, parts: Parts, weights: Sequence[Any]) -> list[Carrier]
     a = torch.zeros(1, *weights[0].shape[1:])
     ones = (1,) * (weights[0].ndim - 1)
     biases = _rows(placed, parts["diff_b"].flatten())
-    nought = [{"lora_A": a, "lora_B": torch.zeros(len(b), *ones), "bias": b} for b in biases]
-    return found + _carriers(placed, "lora_bias", nought)
+    zero = [{"lora_A": a, "lora_B": torch.zeros(len(b), *ones), "bias": b} for b in biases]
+    return found + _carriers(placed, "lora_bias", zero)

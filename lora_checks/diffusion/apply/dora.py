@@ -1,4 +1,4 @@
-"""DoRA (Liu et al., arXiv 2402.09353) on PEFT's LoRA layer, its factor worked out once and in fp32."""
+"""DoRA (Liu et al., arXiv 2402.09353) on PEFT's LoRA layer, with its factor computed once in fp32."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from lora_checks.diffusion.apply.pieces import through
 
 
 def magnitude(factor: Any, stated: float) -> Any:
-    """A module in the place of PEFT's DoraLinearLayer / DoraConv2dLayer.
+    """Return a module that replaces PEFT's DoraLinearLayer or DoraConv2dLayer.
 
     ``factor``: m / |W + dW| in fp32, (rows, 1, ...) or, for magnitudes of the inputs, (1, columns, ...).
     ``stated``: the layer's scaling at strength 1. A strength multiplies the whole change of the weight, as
-    ComfyUI does (comfy/weight_adapter/base.py); PEFT would scale the LoRA inside the norm instead. PEFT works
-    the norm out again in every forward and in the base's precision, in whose steps most of a DoRA is lost.
+    ComfyUI does (comfy/weight_adapter/base.py); PEFT would scale the LoRA inside the norm instead. PEFT also
+    recomputes the norm in every forward pass in the base's precision, whose rounding loses most of a DoRA.
     """
     import torch
 

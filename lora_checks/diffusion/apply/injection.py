@@ -1,4 +1,4 @@
-"""Carriers -> PEFT layers around the modules of the base, and off them again."""
+"""Inject carriers as PEFT layers around the modules of the base, and remove them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Slot:
     component: str
     path: str
     kind: Kind
-    adapter: str  # PEFT's name for it
+    adapter: str  # PEFT's adapter name
     tuner: Any  # the PEFT layer around the module
     scaling: float  # at strength 1
     file: str  # for messages
@@ -34,16 +34,16 @@ class Slot:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """PEFT warns of what is meant here: several adapters, on a model that has some already."""
+    """Silence PEFT's warnings about several adapters on one model, which are intended here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
-def inject(modules: Mapping[str, Any], name: str, found: Sequence[Carrier], lora: Lora) -> list[Slot]:
-    """PEFT has one configuration for an adapter, so every kind is an adapter of its own."""
+def inject(modules: Mapping[str, Any], name: str, carriers: Sequence[Carrier], lora: Lora) -> list[Slot]:
+    """Inject carriers; each kind becomes its own PEFT adapter, as an adapter has one configuration."""
     grouped: dict[tuple[str, Kind], dict[str, Carrier]] = defaultdict(dict)
-    for carrier in found:
+    for carrier in carriers:
         grouped[carrier.layer.component, carrier.kind][carrier.path] = carrier
     active = {id(tuner): (tuner, list(tuner.active_adapters)) for tuner in _tuners(modules)}
     slots = []
@@ -71,7 +71,7 @@ def _inject(component: Any, adapter: str, by_path: Mapping[str, Carrier], lora: 
 
 
 def _config(kind: Kind, paths: Sequence[str]) -> Any:
-    """The ranks do not count: every parameter is replaced by the file's."""
+    """Return PEFT's configuration; its ranks do not matter, as the file's tensors replace all parameters."""
     import peft
 
     target = "|".join(re.escape(path) for path in paths)
@@ -91,7 +91,7 @@ def _config(kind: Kind, paths: Sequence[str]) -> Any:
 
 @contextmanager
 def _lifted(component: Any, paths: Sequence[str], kind: Kind) -> Iterator[None]:
-    """A LoRA goes under the LoHas and LoKrs of its module: a DoRA has to see what the base alone gives."""
+    """Inject a LoRA below the LoHas and LoKrs of its module: a DoRA needs the output of the base alone."""
     outer = {}
     for path in paths if kind not in ("loha", "lokr") else ():
         above = [tuner for tuner in chain(component.get_submodule(path)) if not hasattr(tuner, "lora_A")]
@@ -105,13 +105,14 @@ def _lifted(component: Any, paths: Sequence[str], kind: Kind) -> Iterator[None]:
 
 
 def chain(module: Any) -> Iterator[Any]:
-    """The PEFT layers around a module, from the outside in."""
+    """Yield the PEFT layers around a module, from the outside in."""
     while hasattr(module, "base_layer"):
         yield module
         module = module.base_layer
 
 
 def put(component: Any, path: str, module: Any) -> None:
+    """Replace the module at ``path``."""
     parent, _, last = path.rpartition(".")
     setattr(component.get_submodule(parent), last, module)
 
@@ -126,7 +127,7 @@ def _tuners(modules: Mapping[str, Any]) -> list[Any]:
 
 
 def names(tuner: Any) -> set[str]:
-    """The PEFT adapters that have parameters on a layer."""
+    """Return the PEFT adapters that have parameters on a layer."""
     return {name for kind in tuner.adapter_layer_names for name in getattr(tuner, kind)}
 
 
@@ -159,9 +160,9 @@ def _fill(component: Any, adapter: str, carrier: Carrier, lora: Lora) -> Slot:
 
 
 def _cast(value: Any, dtype: Any, device: Any, carrier: Carrier, lora: Lora) -> Any:
-    """As diffusers casts to the base's precision, but a value that becomes NaN or infinite is an error.
+    """Cast to the base's dtype as diffusers does, but raise an error if a value becomes NaN or infinite.
 
-    What may be as large as the base's weight stays as the file has it, if that is not larger.
+    Tensors that may be as large as the base's weight keep the file's dtype unless it is wider.
     """
     import torch
 
@@ -195,7 +196,7 @@ def _fill_lycoris(tuner: Any, adapter: str, parameters: Mapping[str, Any]) -> No
 
 
 def _check_account(component: Any, adapter: str, slots: Sequence[Slot], lora: Lora) -> None:
-    """Every module that the file is of has the adapter, with weights and its strength; no other has it."""
+    """Check that exactly the modules of the file have the adapter, and that it has weights there."""
     wanted = {id(slot.tuner) for slot in slots}
     having = {id(tuner) for tuner in _tuners({"": component}) if adapter in names(tuner)}
     if having != wanted or len(wanted) != len(slots):
@@ -210,7 +211,7 @@ def _check_account(component: Any, adapter: str, slots: Sequence[Slot], lora: Lo
 
 
 def check(slots: Sequence[Slot]) -> None:
-    """Raises `GenerationError` unless these of one PEFT layer can be active together, where they are."""
+    """Raise `GenerationError` unless these slots of one PEFT layer can be active together."""
     for slot in slots:
         _check_real(slot)
     doras = [slot for slot in slots if slot.kind == "dora"]
@@ -222,16 +223,16 @@ def check(slots: Sequence[Slot]) -> None:
 
 
 def set_active(tuner: Any, slots: Sequence[Slot]) -> None:
-    """DoRAs first: their factor is of the base's own output. The rest in the order of loading."""
+    """Activate slots in loading order, but DoRAs first: their factor applies to the base's output."""
     ordered = sorted(slots, key=lambda slot: slot.kind != "dora")
     _set(tuner, [slot.adapter for slot in ordered])
 
 
 def _check_real(slot: Slot) -> None:
-    """Where accelerate offloads layer by layer it brings back what a module's own forward needs, and no more.
+    """Raise `GenerationError` if the slot cannot be computed while offloaded layer by layer.
 
-    The matrices of LoHa and LoKr are in no module with a forward, and a DoRA of the inputs reads the base's
-    weight after its forward.
+    accelerate brings back only what a module's own forward pass needs. The matrices of LoHa and LoKr are in
+    no module with a forward pass, and a DoRA of the inputs reads the base's weight after its forward pass.
     """
     if slot.kind in ("lora", "lora_bias"):
         return
@@ -250,7 +251,7 @@ def _set(tuner: Any, active: list[str]) -> None:
 
 
 def eject(modules: Mapping[str, Any], slots: Sequence[Slot]) -> None:
-    """Delete the adapters, and every PEFT layer that is left without any."""
+    """Delete the adapters, and every PEFT layer that has none left."""
     for slot in slots:
         _set(slot.tuner, [name for name in slot.tuner.active_adapters if name != slot.adapter])
         slot.tuner.delete_adapter(slot.adapter)
@@ -268,6 +269,6 @@ def _unwrap(component: Any, path: str, tuner: Any) -> None:
     if outermost is tuner:
         put(component, path, tuner.base_layer)
         return
-    above = next((one for one in chain(outermost) if one.base_layer is tuner), None)
+    above = next((layer for layer in chain(outermost) if layer.base_layer is tuner), None)
     if above is not None:
         above.base_layer = tuner.base_layer

@@ -1,8 +1,8 @@
-"""The change of a weight, some rows at a time.
+"""Compute the change of a weight some rows at a time.
 
-Built whole, the change by a LoHa or LoKr is as large as the weight, and building it takes several times that:
-a file of 0.65 MB took gigabytes. Rows of a change do not depend on each other, so that pieces of a few MB
-give the same products.
+The whole change of a LoHa or LoKr is as large as the weight, and building it needs several times that
+memory: a file of 0.65 MB took gigabytes. Rows of a change are independent of each other, so pieces of a few
+MB give the same result.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
-VALUES = 1 << 20  # of a weight that are built at a time: 4 MB in float32
+VALUES = 1 << 20  # of a weight built at a time: 4 MB in float32
 Parts = Mapping[str, Any]  # part -> torch.Tensor
-Piece = tuple[slice, Any]  # rows, and what they are changed by: (rows, *shape[1:])
+Piece = tuple[slice, Any]  # rows and their change, shaped (rows, *shape[1:])
 
 
 def pieces(parts: Parts, shape: Sequence[int], dtype: Any) -> Iterator[Piece]:
-    """The change of a weight of ``shape`` before its scaling and any magnitude, in ``dtype``."""
+    """Yield the change of a weight of ``shape``, before scaling and magnitudes, in ``dtype``."""
     columns = 1
     for axis in shape[1:]:
         columns *= axis
-    found = _pieces(parts, shape[0], columns, dtype)
-    return ((rows, change.reshape(-1, *shape[1:])) for rows, change in found)
+    flat_pieces = _pieces(parts, shape[0], columns, dtype)
+    return ((rows, change.reshape(-1, *shape[1:])) for rows, change in flat_pieces)
 
 
 def _pieces(parts: Parts, rows: int, columns: int, dtype: Any) -> Iterator[Piece]:
@@ -43,7 +43,7 @@ def _slices(rows: int, columns: int) -> Iterator[slice]:
 
 
 def contracted(parts: Parts) -> Any:
-    """``down`` as (rank, columns, *kernel), with a Tucker core in it (LyCORIS functional/locon.py)."""
+    """Return ``down`` as (rank, columns, *kernel), times any Tucker core (LyCORIS functional/locon.py)."""
     import torch
 
     down = parts["down"]
@@ -60,14 +60,14 @@ def _half(parts: Parts, half: str, at: slice) -> Any:
 
 
 def _tucker(core: Any, a: Any, b: Any) -> Any:
-    """(rows, columns, *kernel) of (rank, rank, *kernel), (rank, rows) and (rank, columns)."""
+    """Multiply (rank, rank, *kernel), (rank, rows) and (rank, columns) into (rows, columns, *kernel)."""
     import torch
 
     return torch.einsum("ij...,ip,jr->pr...", core, a, b)
 
 
 def _kronecker(parts: Parts, columns: int, dtype: Any) -> Iterator[Piece]:
-    """Whole blocks of the second factor, or some of its rows where one block is too large."""
+    """Yield whole blocks of the second factor, or some of its rows if one block is too large."""
     import torch
 
     outer = parts["lokr_w1"].to(dtype) if "lokr_w1" in parts else _product(parts, "lokr_w1", dtype)
@@ -98,7 +98,7 @@ def _height(parts: Parts) -> int:
 
 
 def _inner(parts: Parts, at: slice, dtype: Any) -> Any:
-    """Rows of the second factor, (rows, columns[, *kernel]), the kernel perhaps folded into the columns."""
+    """Return rows of the second factor; the kernel may be folded into the columns."""
     if "lokr_w2" in parts:
         return parts["lokr_w2"][at].to(dtype).contiguous()
     a, b = parts["lokr_w2_a"].to(dtype), parts["lokr_w2_b"].to(dtype)
@@ -112,7 +112,7 @@ def _product(parts: Parts, name: str, dtype: Any) -> Any:
 
 
 def decomposed(weight: Any, change: Any, factor: Any, rows: slice) -> Any:
-    """The change of ``weight`` (these rows) where the sum of both is scaled by ``factor`` as a DoRA is."""
+    """Return the change of these rows if ``factor`` scales weight plus change, as in a DoRA."""
     base = weight[rows].to(change.dtype)
     by_row = factor[rows] if len(factor) > 1 or len(weight) == 1 else factor
     return (base + change) * by_row - base
@@ -120,9 +120,9 @@ def decomposed(weight: Any, change: Any, factor: Any, rows: slice) -> Any:
 
 @cache
 def in_pieces(kind: Any) -> Any:
-    """PEFT's layer of a LoHa or LoKr, which applies its change in pieces.
+    """Derive a class from PEFT's LoHa or LoKr layer that applies its change in pieces.
 
-    It has two things more: a ``factor`` of magnitudes, and parameters that stay in the file's precision.
+    It also supports a ``factor`` of magnitudes, and parameters in the file's precision.
     """
 
     class InPieces(kind):  # type: ignore[misc]
@@ -154,7 +154,7 @@ def in_pieces(kind: Any) -> Any:
 
 
 def through(base: Any, x: Any) -> Any:
-    """The base's layer without its bias, in the precision of ``x``."""
+    """Apply the base's layer without its bias, in the precision of ``x``."""
     weight = base.weight
     if weight.dtype == x.dtype:
         return operate(base, weight, x)
@@ -163,7 +163,7 @@ def through(base: Any, x: Any) -> Any:
 
 
 def joined(base: Any, weights: Iterator[Piece], x: Any) -> Any:
-    """The output of the base's layer with a weight that comes in pieces, and without a bias."""
+    """Apply the base's layer with a weight that comes in pieces, without a bias."""
     output = None
     for rows, weight in weights:
         piece = operate(base, weight, x)
@@ -177,7 +177,7 @@ def joined(base: Any, weights: Iterator[Piece], x: Any) -> Any:
 
 
 def operate(base: Any, weight: Any, x: Any) -> Any:
-    """The base's layer with another weight and without its bias."""
+    """Apply the base's layer with another weight and without its bias."""
     from torch.nn import functional
 
     if weight.ndim == 2:
@@ -188,7 +188,7 @@ def operate(base: Any, weight: Any, x: Any) -> Any:
 
 
 def adopt(tuner: Any) -> None:
-    """Make one of PEFT's layers of a LoHa or LoKr one that works in pieces."""
+    """Make a LoHa or LoKr layer of PEFT work in pieces."""
     import torch
 
     if not hasattr(tuner, "within"):

@@ -1,4 +1,4 @@
-"""A LoRA's layers -> the modules of a pipeline they belong to, with every shape checked."""
+"""Match a LoRA's layers to the modules of a pipeline and check every shape."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ class Placed:
 
 
 def components(pipe: Any) -> dict[str, Any]:
-    """The networks of the pipeline that a LoRA can change."""
-    found = {name: getattr(pipe, name, None) for name in COMPONENTS}
-    return {name: module for name, module in found.items() if hasattr(module, "named_modules")}
+    """Return the networks of the pipeline that a LoRA can change."""
+    networks = {name: getattr(pipe, name, None) for name in COMPONENTS}
+    return {name: module for name, module in networks.items() if hasattr(module, "named_modules")}
 
 
 def core(module: Any) -> Any:
-    """The base's own module, whatever adapters are wrapped around it."""
+    """Return the base's own module, without the adapters around it."""
     return module.get_base_layer() if hasattr(module, "get_base_layer") else module
 
 
 def flat(path: str) -> str:
-    """As `LoraLayer.targets` spells a path; transformers 4 and 5 differ in a leading ``text_model``."""
+    """Spell a path like `LoraLayer.targets`; transformers 4 and 5 differ in a leading ``text_model``."""
     return path.replace(".", "_").removeprefix("text_model_")
 
 
 def paths(component: Any) -> dict[str, str]:
-    """Flattened path -> path, of every module of the base that holds a weight."""
+    """Map flattened paths to paths, for every module of the base that has a weight."""
     return {flat(path): path for path in _weights(component, "")}
 
 
@@ -61,10 +61,11 @@ def _weights(module: Any, prefix: str) -> Iterator[str]:
 def place(
     pipe: Any, lora: Lora, tensors: Tensors, allowed: Sequence[str] = ()
 ) -> tuple[tuple[Placed, ...], tuple[str, ...]]:
-    """The layers on the base, and the names of the tensors that ``allowed`` lets go without a place.
+    """Return the placed layers, and the names of the tensors that ``allowed`` lets stay unused.
 
-    Raises `GenerationError` where the file is of another base, `LoraFileError` where its layers are not
-    all of its tensors or two of them are of one module.
+    Raises:
+        GenerationError: The file is for another base.
+        LoraFileError: A tensor belongs to no layer, or two layers belong to one module.
     """
     modules = components(pipe)
     known = {name: paths(module) for name, module in modules.items()}
@@ -85,7 +86,7 @@ def place(
 
 
 def _stray(lora: Lora, tensors: Tensors, allowed: Sequence[str]) -> set[str]:
-    """Tensors of no layer; all of them have to be allowed."""
+    """Return the tensors of no layer. Raises `LoraFileError` unless all of them are allowed."""
     parts = {name for layer in lora.layers for name in layer.parts.values()}
     stray = [name for name in tensors if name not in parts]
     lost = [name for name in stray if not _matches(name, allowed)]
@@ -132,7 +133,7 @@ def _placed(
 
 
 def weight_shape(layer: LoraLayer, tensors: Tensors) -> tuple[int, ...]:
-    """Of the weight that is changed: (rows, columns, *kernel), or the kernel folded into the columns."""
+    """Return the changed weight's shape: (rows, columns, *kernel), or with the kernel in the columns."""
     shape = {part: tuple(tensors[name].shape) for part, name in layer.parts.items()}
     if "down" in shape:
         return (shape["up"][0], shape["down"][1], *shape.get("mid", shape["down"])[2:])
@@ -154,7 +155,7 @@ def _factor(shape: Mapping[str, tuple[int, ...]], name: str) -> tuple[int, ...]:
 
 
 def _fits(ours: tuple[int, ...], base: tuple[int, ...]) -> bool:
-    """Kernels of 1x1 may be written or not; LoHa and LoKr fold larger ones into the columns."""
+    """Compare shapes: a 1x1 kernel is optional, and LoHa and LoKr fold larger ones into the columns."""
     if math.prod(base[1:]) != math.prod(ours[1:]) or base[0] != ours[0]:
         return False
     return _trimmed(ours) == _trimmed(base) or len(_trimmed(ours)) == 2
@@ -178,7 +179,7 @@ def _guess(lora: Lora) -> str:
 def _homeless(
     lora: Lora, layers: Sequence[LoraLayer], placed: Sequence[Placed], known: Mapping[str, Mapping[str, str]]
 ) -> GenerationError:
-    """One sentence with a count for each component, a sample, and what the base has."""
+    """Return the error for layers without a place: counts by component, a sample, and the base's names."""
     sample = layers[0]
     if not placed:
         has = next(iter(known.get(sample.component) or next(iter(known.values()))))

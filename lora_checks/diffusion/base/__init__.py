@@ -1,4 +1,4 @@
-"""Where the base model lies on this machine, and what exactly it is."""
+"""Locate the base model on this machine and determine its exact identity."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ from lora_checks.diffusion.base.vae import resolve_vae
 
 @dataclass(frozen=True, slots=True)
 class ResolvedBase:
-    folder: Path  # a pipeline directory with model_index.json; of a single file, the one with its settings
-    identity: str  # "hub-id@commit", or a digest of content; with the VAE's where it has another one
+    """A base model on this machine."""
+
+    folder: Path  # pipeline directory with model_index.json; for a single file, the one with its settings
+    identity: str  # "hub-id@commit", or a digest of the content; with the VAE's identity if it was replaced
     label: str  # for people: "miniature-sd 3f2a91"
     file: Path | None = None  # a single .safetensors checkpoint
-    vae: Path | None = None  # a folder or a .safetensors file in place of the base's own
+    vae: Path | None = None  # a folder or .safetensors file that replaces the base's VAE
     hashed: tuple[Contents, ...] = field(default=(), compare=False)  # what ``identity`` is a digest of
 
     def contents(self) -> tuple[Contents, ...]:
-        """Every file that the base is loaded from. What the hub's commit names is hashed here and now.
+        """Return every file that the base is loaded from; files from the hub are hashed now.
 
-        Raises `ConfigError` for what cannot be hashed, `PrerequisiteError` for a damaged download.
+        Raises:
+            ConfigError: A file cannot be hashed.
+            PrerequisiteError: A download is damaged.
         """
         places = [path for path in (self.folder, self.file, self.vae) if path is not None]
         known = {place for contents in self.hashed for place in contents.places}
@@ -36,18 +40,19 @@ class ResolvedBase:
 
 
 def resolve(base: Base) -> ResolvedBase:
-    """Find a policy's base and what is put in its place; a hub id that is not cached yet is downloaded.
+    """Find a policy's base and VAE; download a hub model that is not cached.
 
-    Raises `ConfigError` for a directory that is no pipeline, `PrerequisiteError` if the hub cannot be
-    reached or does not have it.
+    Raises:
+        ConfigError: A directory is not a pipeline.
+        PrerequisiteError: The hub cannot be reached or does not have the model.
     """
-    found = _model(base)
+    resolved = _model(base)
     if base.vae is None:
-        return found
+        return resolved
     vae = resolve_vae(base.vae)
-    identity, label = f"{found.identity} vae {vae.identity}", f"{found.label} with VAE {vae.label}"
-    hashed = (*found.hashed, *([vae.contents] if vae.contents else []))
-    return replace(found, identity=identity, label=label, vae=vae.path, hashed=hashed)
+    identity, label = f"{resolved.identity} vae {vae.identity}", f"{resolved.label} with VAE {vae.label}"
+    hashed = (*resolved.hashed, *([vae.contents] if vae.contents else []))
+    return replace(resolved, identity=identity, label=label, vae=vae.path, hashed=hashed)
 
 
 def _model(base: Base) -> ResolvedBase:
@@ -97,7 +102,7 @@ def _cached(base: Base) -> Path | None:
 
 
 def _complete(index: Path) -> bool:
-    """An interrupted download leaves an index without its parts; the safety checker is never loaded."""
+    """Return whether a download has all its parts except the safety checker, which is never loaded."""
     parts = json.loads(index.read_text(encoding="utf-8"))
     parts.pop("safety_checker", None)
     folders = [name for name, value in parts.items() if isinstance(value, list) and value[0] is not None]
@@ -105,7 +110,7 @@ def _complete(index: Path) -> bool:
 
 
 def _has_content(folder: Path) -> bool:
-    """A model's small config arrives long before its weights."""
+    """Return whether a part is complete: a model's small config arrives long before its weights."""
     names = {path.name for path in folder.glob("*") if path.is_file()}
     weights = any(name.endswith((".safetensors", ".bin")) for name in names)
     return weights if "config.json" in names else bool(names)

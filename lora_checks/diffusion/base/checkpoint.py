@@ -1,4 +1,4 @@
-"""A base in a single .safetensors file, as model sites hand it out: weights without settings.
+"""A base in a single .safetensors file, as model sites distribute it: weights without settings.
 
 diffusers takes the settings (and tokenizers) from a pipeline of the same family. Without ``config:`` it
 guesses the family from the tensors and asks the hub for that pipeline; the guess is diffusers' own.
@@ -22,9 +22,11 @@ SETTINGS = ("*.json", "*/*.json", "*.txt", "*/*.txt", "*/*.model")
 
 
 def settings_of(file: Path, config: str | None) -> tuple[Path, str]:
-    """The pipeline directory with the checkpoint's settings, and its hub id ("" for a local folder).
+    """Return the pipeline directory with the checkpoint's settings, and its hub id ("" if local).
 
-    Raises `ConfigError` for a damaged file, `PrerequisiteError` where the settings cannot be had.
+    Raises:
+        ConfigError: The checkpoint is damaged.
+        PrerequisiteError: The settings are neither here nor on the hub.
     """
     shapes = _shapes(file)
     if config is not None and Path(config).is_absolute():
@@ -48,7 +50,7 @@ def _shapes(file: Path) -> Mapping[str, tuple[int, ...]]:
 
 
 def _guess(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """The hub id that diffusers would take: it looks at names and shapes only."""
+    """Return the hub id that diffusers would choose from names and shapes of the tensors."""
     utils: Any = importlib.import_module("diffusers.loaders.single_file_utils")
     tensors = {name: SimpleNamespace(shape=shape) for name, shape in shapes.items()}
     found: str = utils.fetch_diffusers_config(tensors)["pretrained_model_name_or_path"]

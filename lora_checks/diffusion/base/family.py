@@ -1,6 +1,6 @@
-"""What a base takes, as its own files say.
+"""Determine from a base's files which arguments it supports.
 
-No weight is read, and for the usual families no library is imported.
+Reads no weights and, for the usual families, imports no library.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ Negative = Literal["guidance", "true_cfg_scale", "never"]
 
 @dataclass(frozen=True, slots=True)
 class Family:
+    """What a pipeline supports."""
+
     pipeline: str  # diffusers class of its text-to-image pipeline
     multiple: int  # pixels; width and height are multiples of it
     guided: bool  # False: distilled, any guidance would be ignored
@@ -36,18 +38,19 @@ class Family:
 
 
 def index_of(folder: Path) -> dict[str, Any]:
+    """Return the content of model_index.json."""
     found: dict[str, Any] = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     return found
 
 
 def has(index: Mapping[str, Any], part: str) -> bool:
-    """A pipeline may be saved with a part left out: ``"text_encoder_3": [null, null]``."""
+    """Return whether a pipeline has a part; a missing one is saved as ``"text_encoder_3": [null, null]``."""
     value = index.get(part)
     return isinstance(value, list) and value[0] is not None
 
 
 def family_of(folder: Path) -> Family:
-    """Raises `ConfigError` if the base is no text-to-image pipeline."""
+    """Determine a base's family. Raises `ConfigError` if it is not a text-to-image pipeline."""
     index = index_of(folder)
     name = index.get("_class_name")
     known = _KNOWN.fullmatch(name) if isinstance(name, str) else None
@@ -66,13 +69,14 @@ def family_of(folder: Path) -> Family:
 
 
 def settings(folder: Path, part: str) -> dict[str, Any]:
+    """Return a part's config.json, or {} without one."""
     path = folder / part / "config.json"
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return found
 
 
 def _multiple(folder: Path, kind: str, denoiser: Mapping[str, Any]) -> int:
-    """Latent rows are a power of two pixels; transformers take them in patches, and FLUX two by two."""
+    """Return what width and height must be a multiple of: pixels per latent times latents per patch."""
     pixels: int = 2 ** (len(settings(folder, "vae").get("block_out_channels", range(4))) - 1)
     patch: int = {"Flux": 2, "StableDiffusion3": denoiser.get("patch_size", 2)}.get(kind, 1)
     return max(8, pixels * patch)
@@ -85,7 +89,7 @@ def _negative(kind: str, denoiser: Mapping[str, Any]) -> Negative:
 
 
 def _check_channels(folder: Path, denoiser: Mapping[str, Any], packed: int) -> None:
-    """An inpainting model also reads a mask and a picture, so from a prompt alone it makes nothing."""
+    """Raise `ConfigError` for an inpainting model, which also needs a mask and a picture."""
     wants, latent = denoiser.get("in_channels"), settings(folder, "vae").get("latent_channels")
     if wants is not None and latent is not None and wants != packed * latent:
         raise ConfigError(
@@ -95,7 +99,7 @@ def _check_channels(folder: Path, denoiser: Mapping[str, Any], packed: int) -> N
 
 
 def _inspected(folder: Path, name: object) -> Family:
-    """Of any other pipeline, what its class says."""
+    """Determine the family of any other pipeline from its class."""
     found = pipeline_class(folder, name)
     takes = inspect.signature(found.__call__).parameters
     sequence = takes["max_sequence_length"].default if "max_sequence_length" in takes else None
@@ -106,7 +110,7 @@ def _inspected(folder: Path, name: object) -> Family:
 
 
 def pipeline_class(folder: Path, name: object) -> Any:
-    """The text-to-image class of a pipeline's class, as `AutoPipelineForText2Image` resolves it."""
+    """Return a pipeline's text-to-image class, as `AutoPipelineForText2Image` resolves it."""
     diffusers: Any = importlib.import_module("diffusers")
     auto: Any = importlib.import_module("diffusers.pipelines.auto_pipeline")
     if not isinstance(name, str) or not isinstance(getattr(diffusers, name, None), type):

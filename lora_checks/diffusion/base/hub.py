@@ -1,4 +1,4 @@
-"""A part of a hub repository on this machine: found in the cache, or downloaded."""
+"""Get files of a hub repository, from the cache or by download."""
 
 from __future__ import annotations
 
@@ -15,10 +15,16 @@ SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def snapshot(text: str, patterns: Sequence[str], whole: Callable[[Path], bool], what: str) -> Path:
-    """The folder of a revision (its name is the commit) with the files of ``patterns``.
+    """Return a revision's folder, named after its commit, with the files that match ``patterns``.
 
-    ``text`` is "owner/name" or "owner/name@revision". An interrupted download leaves a folder without
-    all its files, so ``whole`` decides. Raises `PrerequisiteError`, which says that ``what`` is missing.
+    Args:
+        text: "owner/name" or "owner/name@revision".
+        patterns: The files to get.
+        whole: Whether a folder is complete; an interrupted download leaves an incomplete one.
+        what: What is missing, as the subject of the error message.
+
+    Raises:
+        PrerequisiteError: The files are neither cached nor can they be downloaded.
     """
     from huggingface_hub import constants
 
@@ -36,7 +42,7 @@ def snapshot(text: str, patterns: Sequence[str], whole: Callable[[Path], bool], 
 
 
 def _snapshot(text: str, patterns: Sequence[str], whole: Callable[[Path], bool], local: bool) -> Path | str:
-    """The folder, or why there is none."""
+    """Return the folder, or the reason why there is none."""
     from huggingface_hub import snapshot_download
 
     model, _, revision = text.partition("@")
@@ -48,24 +54,24 @@ def _snapshot(text: str, patterns: Sequence[str], whole: Callable[[Path], bool],
         )
     except Exception as error:  # the hub client raises a dozen unrelated types
         return type(error).__name__
-    return folder if whole(folder) else "it has not the files that are needed"
+    return folder if whole(folder) else "the repository lacks files that are needed"
 
 
 def identity(text: str, folder: Path) -> str:
-    """ "owner/name@commit"."""
+    """Return "owner/name@commit"."""
     return f"{text.partition('@')[0]}@{folder.name}"
 
 
 def label(text: str, folder: Path) -> str:
-    """For people: "owner/name 3f2a91"."""
+    """Return a label for people: "owner/name 3f2a91"."""
     return f"{text.partition('@')[0]} {folder.name[:6]}"
 
 
 def refuse_damaged(contents: Contents) -> None:
-    """`PrerequisiteError` for a file of the hub's cache that does not hold what its name says.
+    """Raise `PrerequisiteError` for a file of the hub's cache whose content does not match its name.
 
-    The commit alone is the identity of a base on the hub. In the cache a large file is ``blobs/SHA256``, and
-    the snapshot a link to it, so whether the bytes are those of the commit can be seen here.
+    The identity of a hub base is its commit alone. The cache keeps a large file as ``blobs/SHA256`` and links
+    to it from the snapshot, so its name tells whether the bytes are those of the commit.
     """
     for path, sha256 in contents:
         blob = path.resolve()

@@ -1,4 +1,4 @@
-"""Ways to generate on an accelerator that is too small for the whole pipeline, through diffusers."""
+"""Use diffusers' ways to generate on an accelerator that is too small for the whole pipeline."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from lora_checks.policy.strict_yaml import suggestion
 OFFLOADS = ("none", "model", "sequential")
 SAVINGS = ("vae-slicing", "vae-tiling", "attention-slicing")
 # Tiles are blended at their edges, and sliced attention is another kernel. Slices of the VAE are batches
-# of one, which is no more than another --lora-batch-size; where weights wait does not change a number.
+# of one, no different from another --lora-batch-size; where weights are kept changes no value.
 OTHER_PIXELS = ("vae-tiling", "attention-slicing")
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
+    """The memory savings of a run."""
+
     offload: str = "none"
     save: tuple[str, ...] = ()
 
     @property
     def pixels(self) -> tuple[str, ...]:
-        """What of it belongs to an image's recipe, in a fixed order."""
+        """The savings that change pixels and so belong to an image's recipe, in a fixed order."""
         return tuple(name for name in OTHER_PIXELS if name in self.save)
 
 
 def choose_memory(offload: str, save: str | None, device: str) -> Memory:
-    """Of ``--lora-offload`` and ``--lora-save-memory``. Raises `ConfigError`."""
+    """Read ``--lora-offload`` and ``--lora-save-memory``. Raises `ConfigError`."""
     if offload != "none" and device == "cpu":
         raise ConfigError(
             f"--lora-offload {offload}: moves weights off an accelerator, and this run is on the cpu"
@@ -38,13 +40,13 @@ def choose_memory(offload: str, save: str | None, device: str) -> Memory:
     for name in names:
         if name not in SAVINGS:
             raise ConfigError(
-                f"--lora-save-memory: '{name}' is no way to save memory; {suggestion(name, SAVINGS)}"
+                f"--lora-save-memory: '{name}' is not a way to save memory; {suggestion(name, SAVINGS)}"
             )
     return Memory(offload, tuple(name for name in SAVINGS if name in names))
 
 
 def check_memory(memory: Memory, folder: Path) -> None:
-    """diffusers slices the attention of UNets only; of a transformer it would say nothing and do nothing."""
+    """Raise `ConfigError` for attention slicing without a UNet, which diffusers would silently ignore."""
     if "attention-slicing" in memory.save and not has(index_of(folder), "unet"):
         raise ConfigError(
             "--lora-save-memory attention-slicing: this base has no UNet, whose attention it slices"
@@ -52,6 +54,7 @@ def check_memory(memory: Memory, folder: Path) -> None:
 
 
 def save_memory(pipe: Any, memory: Memory) -> None:
+    """Switch the memory savings on. Raises `GenerationError` if the VAE does not support one."""
     vae = getattr(pipe, "vae", None)
     for name, switch in (("vae-slicing", "enable_slicing"), ("vae-tiling", "enable_tiling")):
         if name in memory.save:

@@ -1,4 +1,4 @@
-"""ResolvedBase -> a diffusers pipeline on its device, and whether a policy's sampler suits it."""
+"""Load a base as a diffusers pipeline, and check that a policy's sampler suits it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ __all__ = ["check_prompt_lengths", "load_pipeline", "preflight"]
 
 
 def preflight(base: ResolvedBase, prompts: PromptSet, memory: Memory) -> tuple[str, ...]:
-    """All that can be known to be wrong with base, sampler and prompts before a weight is loaded.
+    """Check base, sampler and prompts as far as possible before weights are loaded.
 
-    Returns warnings; raises `ConfigError` with file and line.
+    Returns:
+        Warnings.
+
+    Raises:
+        ConfigError: Something is wrong; the message names the file and line.
     """
     check_sampler(family_of(base.folder), prompts)
     check_vae(base)
@@ -29,7 +33,7 @@ def preflight(base: ResolvedBase, prompts: PromptSet, memory: Memory) -> tuple[s
 
 
 def check_sampler(family: Family, prompts: PromptSet) -> None:
-    """Refuse what the base would silently ignore or round."""
+    """Raise `ConfigError` for settings that the base would silently ignore or round."""
     said = prompts.sampler
     for key, pixels in (("width", said.width), ("height", said.height)):
         if pixels % family.multiple:
@@ -65,7 +69,7 @@ def _check_negative(family: Family, prompts: PromptSet) -> None:
 
 
 def check_vae(base: ResolvedBase) -> None:
-    """A VAE of another family decodes noise, or nothing."""
+    """Raise `ConfigError` for a VAE of another family, which would decode noise."""
     if base.vae is None or base.vae.is_file():
         return
     own, other = (
@@ -79,17 +83,19 @@ def check_vae(base: ResolvedBase) -> None:
 
 
 def load_pipeline(base: ResolvedBase, prompts: PromptSet, device: str, dtype: str, memory: Memory) -> Any:
-    """The base's text-to-image pipeline, without its safety checker.
+    """Load the base's text-to-image pipeline, without its safety checker.
 
-    The checker paints images black; in a measurement that would be a bad score without a cause. Raises
-    `GenerationError` where a weight is missing or does not fit.
+    The checker replaces images with black ones, which would lower a score without a visible cause.
+
+    Raises:
+        GenerationError: A weight is missing or does not fit.
     """
     _be_quiet()
-    found = pipeline_class(base.folder, index_of(base.folder).get("_class_name"))
+    kind = pipeline_class(base.folder, index_of(base.folder).get("_class_name"))
     try:
-        pipe = _read(found, base, dtype)
-    except Exception as error:  # whatever files that are damaged, missing or of another model run into
-        why = "weights of it are missing" if "meta tensor" in str(error) else first_line(error)
+        pipe = _read(kind, base, dtype)
+    except Exception as error:  # any error from damaged, missing or wrong files
+        why = "some of its weights are missing" if "meta tensor" in str(error) else first_line(error)
         raise GenerationError(f"base model {base.file or base.folder} does not load: {why}") from error
     _check_whole(pipe, base)
     if scheduler.changes(prompts):
@@ -100,8 +106,8 @@ def load_pipeline(base: ResolvedBase, prompts: PromptSet, device: str, dtype: st
     return pipe
 
 
-def _read(found: Any, base: ResolvedBase, dtype: str) -> Any:
-    """``found`` is the pipeline's class; the weights are of the directory or of the single file."""
+def _read(kind: Any, base: ResolvedBase, dtype: str) -> Any:
+    """Load the pipeline of class ``kind`` from the directory or the single file."""
     torch: Any = importlib.import_module("torch")
     given: dict[str, Any] = {"torch_dtype": getattr(torch, dtype), "local_files_only": True}
     if base.vae is not None:
@@ -109,8 +115,8 @@ def _read(found: Any, base: ResolvedBase, dtype: str) -> Any:
     if "safety_checker" in index_of(base.folder):
         given |= {"safety_checker": None, "requires_safety_checker": False}
     if base.file is None:
-        return found.from_pretrained(base.folder, **given)
-    return found.from_single_file(str(base.file), config=str(base.folder), **given)
+        return kind.from_pretrained(base.folder, **given)
+    return kind.from_single_file(str(base.file), config=str(base.folder), **given)
 
 
 def _vae(path: Path, base: Path, given: dict[str, Any]) -> Any:
@@ -121,7 +127,7 @@ def _vae(path: Path, base: Path, given: dict[str, Any]) -> Any:
 
 
 def _check_whole(pipe: Any, base: ResolvedBase) -> None:
-    """A weight that the checkpoint lacks stays without a value; diffusers does not mention it."""
+    """Raise `GenerationError` for weights that the checkpoint lacks, which diffusers does not report."""
     for name, part in pipe.components.items():
         empty = [key for key, weight in getattr(part, "named_parameters", list)() if weight.is_meta]
         if empty:
@@ -132,7 +138,7 @@ def _check_whole(pipe: Any, base: ResolvedBase) -> None:
 
 
 def _be_quiet() -> None:
-    # neither has types for what is called here
+    # neither library has types for these functions
     for library in ("diffusers", "transformers"):
         importlib.import_module(library)
         logging: Any = importlib.import_module(f"{library}.utils.logging")

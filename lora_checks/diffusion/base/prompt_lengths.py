@@ -1,8 +1,8 @@
-"""How many tokens of each prompt a base reads. Its tokenizers are enough to know; no weight is loaded.
+"""Check that a base reads the whole of each prompt, with its tokenizers and without any weights.
 
-Every reader cuts long prompts without a word. Where CLIP alone reads (SD 1.x, 2.x, XL) that is an error.
-In SD 3 and FLUX the whole prompt goes through T5 and CLIP adds a summary of its first 77 tokens: there
-T5's limit is the error and CLIP's cut a warning, as long prompts are what these bases are used with.
+Every text encoder silently truncates long prompts. With CLIP alone (SD 1.x, 2.x, XL) that is an error.
+In SD 3 and FLUX the whole prompt goes through T5 and CLIP adds a summary of its first 77 tokens. There
+exceeding T5's limit is an error and CLIP's a warning, because long prompts are usual with these bases.
 """
 
 from __future__ import annotations
@@ -25,15 +25,21 @@ TOKENIZERS = {"tokenizer": "text_encoder", "tokenizer_2": "text_encoder_2", "tok
 
 @dataclass(frozen=True, slots=True)
 class Reader:
+    """A tokenizer with a text encoder."""
+
     name: str  # "CLIP", "T5", or the class of its tokenizer
     folder: Path
     tokenizer: str  # transformers class
     limit: int
-    reads_all: bool  # it is the reader of whole prompts: what it cuts is lost
+    reads_all: bool  # it is meant to read whole prompts: what it truncates is lost
 
 
 def check_prompt_lengths(base: ResolvedBase, prompts: PromptSet) -> tuple[str, ...]:
-    """Warnings about what only a summary loses; `ConfigError` with file and line about what is lost."""
+    """Return warnings about prompts that only CLIP's summary truncates.
+
+    Raises:
+        ConfigError: A part of a prompt is lost; the message names the file and line.
+    """
     warnings = []
     for reader in readers(base.folder, prompts.sampler.max_sequence_length):
         count = counter(reader)
@@ -58,7 +64,7 @@ def _advice(reader: Reader) -> str:
 
 
 def _texts(prompts: PromptSet) -> Iterator[tuple[str, str, str]]:
-    """(place, what it is, text) of everything that is tokenized."""
+    """Yield (place, description, text) of everything that is tokenized."""
     for prompt in prompts.prompts:
         yield prompt.source, f"prompt '{prompt.id}'", prompt.text
     if prompts.sampler.negative:
@@ -66,7 +72,7 @@ def _texts(prompts: PromptSet) -> Iterator[tuple[str, str, str]]:
 
 
 def readers(folder: Path, asked: int | None) -> tuple[Reader, ...]:
-    """One for each tokenizer that has an encoder; ``asked`` is the policy's max_sequence_length."""
+    """Return a reader per tokenizer with an encoder; ``asked`` is the policy's max_sequence_length."""
     index = index_of(folder)
     names = [name for name, encoder in TOKENIZERS.items() if has(index, name) and has(index, encoder)]
     classes = {name: str(index[name][1]) for name in names}
@@ -83,7 +89,7 @@ def readers(folder: Path, asked: int | None) -> tuple[Reader, ...]:
 
 
 def _limit(folder: Path, name: str) -> int:
-    """The tokenizer's own, or the number of positions of its encoder where that is smaller."""
+    """Return the tokenizer's limit, or the number of its encoder's positions if that is smaller."""
     path = folder / name / "tokenizer_config.json"
     own = json.loads(path.read_text(encoding="utf-8")).get("model_max_length") if path.is_file() else None
     positions = settings(folder, TOKENIZERS[name]).get("max_position_embeddings")
@@ -91,10 +97,10 @@ def _limit(folder: Path, name: str) -> int:
 
 
 def counter(reader: Reader) -> Callable[[str], int]:
-    """Text -> tokens, with those that mark beginning and end.
+    """Return a function that counts the tokens of a text, with the start and end tokens.
 
-    tokenizer.json is read by the library that transformers itself reads it with, which is there in
-    milliseconds; without that file transformers builds the tokenizer from vocabulary and merges.
+    tokenizer.json is read with the tokenizers library, which imports in milliseconds; without that file
+    transformers builds the tokenizer from vocabulary and merges.
     """
     path = reader.folder / "tokenizer.json"
     try:

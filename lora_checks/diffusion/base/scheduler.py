@@ -1,4 +1,4 @@
-"""The scheduler that a policy asks for, of diffusers' own classes and with settings that they know."""
+"""Build the scheduler that a policy asks for from diffusers' classes, and check its settings."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ FLOW = "FlowMatch"  # in the names of schedulers for models that predict a flow 
 
 
 def changes(prompts: PromptSet) -> bool:
+    """Return whether the policy changes the base's scheduler."""
     return bool(prompts.sampler.scheduler or prompts.sampler.scheduler_settings)
 
 
 def check_scheduler(folder: Path, prompts: PromptSet) -> None:
-    """Before any weight is loaded; diffusers is imported only where the policy changes the scheduler."""
+    """Check the scheduler before weights are loaded; imports diffusers only if the policy changes it."""
     index = index_of(folder)
     if changes(prompts) and has(index, "scheduler"):
         path = folder / "scheduler" / "scheduler_config.json"
@@ -31,7 +32,7 @@ def check_scheduler(folder: Path, prompts: PromptSet) -> None:
 
 
 def build(own: str, config: Mapping[str, Any], prompts: PromptSet) -> Any:
-    """The policy's scheduler over the ``config`` of the base's ``own``; `ConfigError` names the line."""
+    """Build the policy's scheduler from the ``config`` of the base's ``own``. Raises `ConfigError`."""
     name, settings = prompts.sampler.scheduler or own, prompts.sampler.scheduler_settings
     found = _class(name, prompts)
     for key, value in settings.items():
@@ -44,7 +45,7 @@ def build(own: str, config: Mapping[str, Any], prompts: PromptSet) -> Any:
         )
     try:
         return found.from_config(config, **settings)
-    except Exception as error:  # whatever a class does with values it cannot use
+    except Exception as error:  # any error of a class about values it cannot use
         raise ConfigError(
             f"{prompts.place('scheduler_settings')}: {name} refuses them: {first_line(error)}"
         ) from error

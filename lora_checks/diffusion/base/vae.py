@@ -1,4 +1,4 @@
-"""A VAE in place of the base's own: where it lies and what exactly it is."""
+"""Locate a VAE that replaces the base's and determine its exact identity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lora_checks.core.errors import ConfigError
 from lora_checks.diffusion.base import hub
 
 CONFIG = "config.json"
-# Of a repository that is a VAE, and of one that is a whole pipeline; never its pickles.
+# Files of a VAE repository and of a whole pipeline; never pickles.
 WANTED = [
     f"{folder}{name}" for folder in ("", "vae/") for name in (CONFIG, "diffusion_pytorch_model*.safetensors*")
 ]
@@ -18,14 +18,18 @@ WANTED = [
 
 @dataclass(frozen=True, slots=True)
 class ResolvedVae:
+    """A VAE on this machine."""
+
     path: Path  # a folder with config.json, or a .safetensors file that the base's config.json describes
     identity: str
     label: str
-    contents: Contents | None = field(default=None, compare=False)  # None: of the hub, named by its commit
+    contents: Contents | None = field(
+        default=None, compare=False
+    )  # None: from the hub, identified by its commit
 
 
 def resolve_vae(text: str) -> ResolvedVae:
-    """``text`` as in `Base.vae`. Raises `ConfigError` or `PrerequisiteError`."""
+    """Find a VAE; ``text`` is as in `Base.vae`. Raises `ConfigError` or `PrerequisiteError`."""
     path = Path(text)
     if not path.is_absolute():
         snapshot = hub.snapshot(text, WANTED, lambda folder: _inside(folder) is not None, f"the VAE {text}")
