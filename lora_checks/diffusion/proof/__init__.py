@@ -1,4 +1,4 @@
-"""Proof that a LoRA on a pipeline does what its file says: of every layer alone, and of every network."""
+"""Prove that a LoRA on a pipeline does what its file says, layer by layer and for each whole network."""
 
 from __future__ import annotations
 
@@ -22,11 +22,18 @@ from lora_checks.diffusion.proof.module import adapter_values, holds, is_finite,
 def prove(
     pipe: Any, adapter: apply.Adapter, strength: float, others: Mapping[str, float] | None = None
 ) -> Proof:
-    """``adapter`` must be active at ``strength``; ``others`` are the companions that are active, too.
+    """Prove an active adapter in the pipeline's present state, which is restored afterwards.
 
-    It is the state as found that is proven, and afterwards it is as found, also after an error. The inputs
-    are the pipeline's own for one small image, the same in every run. Raises `GenerationError` that names
-    the layer or the network.
+    The inputs are those that the pipeline passes on for one small image, the same in every run.
+
+    Args:
+        pipe: The pipeline.
+        adapter: The adapter to prove.
+        strength: The strength at which it is active.
+        others: Names and strengths of the companions that are active too.
+
+    Raises:
+        GenerationError: The proof failed; the message names the layer or the network.
     """
     with _quiet(), _restored(apply.components(pipe)):
         return _Case(pipe, adapter, strength, others or {}).proof()
@@ -34,7 +41,7 @@ def prove(
 
 @dataclass(frozen=True)
 class _Case:
-    """One adapter on one pipeline."""
+    """The proof of one adapter on one pipeline."""
 
     pipe: Any
     adapter: apply.Adapter
@@ -62,7 +69,7 @@ class _Case:
         return self._record(modules, effect, worst)
 
     def _spots(self, modules: Mapping[str, Any]) -> list[tuple[Spot, ...]]:
-        """The modules of each placed layer."""
+        """Return the modules of each placed layer."""
         return [
             tuple(
                 Spot(placed.layer.component, path, modules[placed.layer.component].get_submodule(path))
@@ -72,7 +79,7 @@ class _Case:
         ]
 
     def _check_active(self, spots: Sequence[Spot]) -> None:
-        """Every module of the file has the adapter, with numbers, in use."""
+        """Check that every module of the file has the adapter, active and with finite values."""
         names = peft_names(self.adapter.name)
         for spot in spots:
             where = f"{spot.component} {spot.path}"
@@ -96,7 +103,7 @@ class _Case:
                 raise self._error(f"is not alone on the base: adapter {min(stray)} is active as well")
 
     def _check_layers(self, spots: Sequence[Sequence[Spot]], real: Mapping[Spot, Any]) -> float:
-        """One layer after another, so that one weight's full change is in memory at a time."""
+        """Compare the layers one after another, so that memory holds the full change of only one weight."""
         unused = next((spot for row in spots for spot in row if spot not in real), None)
         if unused:
             raise self._error(f"changes {unused.component} {unused.path}, which the base never runs")
@@ -108,7 +115,7 @@ class _Case:
     def _effect(
         self, module: Any, name: str, inputs: Inputs, found: list[Any], spots: Sequence[Sequence[Spot]]
     ) -> float:
-        """|output with - output without| / |output without|, and whether it is more than rounding."""
+        """Return |output with - output without| / |output without|, and whether it exceeds rounding."""
         apply.activate(self.pipe, self.others)
         base = numbers(inputs.run(module))
         apply.activate(self.pipe, {**self.others, self.adapter.name: 0.0})
@@ -156,13 +163,13 @@ class _Case:
 
 
 def peft_names(adapter: str) -> list[str]:
-    """What PEFT calls an adapter: every kind of layer in it is an adapter of its own there."""
+    """Return PEFT's names for an adapter: one for each kind of layer in it."""
     return [f"{adapter}_{kind}" for kind in get_args(Kind)]
 
 
 @contextmanager
 def _recording(spots: Sequence[Spot], real: dict[Spot, Any]) -> Iterator[None]:
-    """Into ``real``, rows of the first input that reaches each module."""
+    """Collect in ``real`` some rows of the first input that reaches each module."""
 
     def hook(spot: Spot) -> Any:
         def record(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -179,7 +186,7 @@ def _recording(spots: Sequence[Spot], real: dict[Spot, Any]) -> Iterator[None]:
 
 @contextmanager
 def _restored(modules: Mapping[str, Any]) -> Iterator[None]:
-    """What is active on every PEFT layer, and how strongly, is afterwards what it was."""
+    """Restore the active adapters and strengths of every PEFT layer afterwards."""
     layers = [layer for module in modules.values() for layer in tuner_layers(module)]
     before = [(layer._active_adapter, layer._disable_adapters, dict(layer.scaling)) for layer in layers]
     try:
@@ -193,7 +200,7 @@ def _restored(modules: Mapping[str, Any]) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No gradients, no autocast, no trace in torch's generators, no libraries' warnings."""
+    """Switch off gradients, autocast and warnings, and restore torch's random state afterwards."""
     import torch
 
     cuda = range(torch.cuda.device_count())

@@ -1,4 +1,4 @@
-"""What a whole network gives with and without a LoRA, and how much of a difference is only rounding."""
+"""Compare a network's output with and without a LoRA, and estimate how much of it is rounding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FLOOR = 1e-5
 
 
 def numbers(output: Any) -> list[Any]:
-    """All floating-point tensors of a forward's output, in order, float64 on the CPU."""
+    """Return all floating-point tensors of a forward pass's output, in order, as float64 on the CPU."""
     import torch
 
     if isinstance(output, torch.Tensor):
@@ -24,14 +24,14 @@ def numbers(output: Any) -> list[Any]:
 
 
 def distance(found: Sequence[Any], base: Sequence[Any]) -> float:
-    """|found - base| / |base| over all tensors; not finite where they are not."""
+    """Return |found - base| / |base| over all tensors; not finite if a value is not."""
     apart = sum(float((a - b).square().sum()) for a, b in zip(found, base, strict=True))
     size = sum(float(b.square().sum()) for b in base)
     return float((apart / size) ** 0.5) if size else float("inf" if apart else "nan")
 
 
 def same(found: Sequence[Any], base: Sequence[Any]) -> bool:
-    """Bit for bit, but for the sign of zero."""
+    """Return whether outputs are equal bit for bit, except for the sign of zero."""
     import torch
 
     return all(torch.equal(a, b) for a, b in zip(found, base, strict=True))
@@ -39,10 +39,10 @@ def same(found: Sequence[Any], base: Sequence[Any]) -> bool:
 
 @contextmanager
 def rounding(modules: Iterable[Any]) -> Iterator[None]:
-    """Every output of ``modules`` is moved by half a unit in its last place, up or down, and rounded again.
+    """Move every output of ``modules`` by half a unit in the last place, up or down, and round it again.
 
-    What a network gives then is apart from its plain output by as much as by an adapter that does nothing
-    but disturb the rounding of the layers it is on. Measured, as it depends on the network's depth.
+    The network's output then differs from its normal output as much as with an adapter that only disturbs the
+    rounding of its layers. This is measured because it depends on the network's depth.
     """
     import torch
 

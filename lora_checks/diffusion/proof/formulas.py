@@ -1,4 +1,4 @@
-"""What a layer adds to the base's weight, straight from the published formulas.
+"""Compute what a layer adds to the base's weight, directly from the published formulas.
 
 The proof holds what PEFT does against this, so nothing here is shared with what applies a LoRA.
 
@@ -20,7 +20,7 @@ from typing import Any
 
 from lora_checks.core.records import LoraLayer
 
-VALUES = 1 << 20  # of a weight that are worked out at a time: 8 MB in float64
+VALUES = 1 << 20  # of a weight computed at a time: 8 MB in float64
 _WHOLE = ("diff", "lokr_w2")  # parts that may be as large as the weight: made float64 a few rows at a time
 
 
@@ -52,7 +52,7 @@ def weight_changes(layer: LoraLayer, tensors: Mapping[str, Any], weight: Any) ->
 
 
 def _changes(layer: LoraLayer, parts: Mapping[str, Any], weight: Any) -> Iterator[tuple[slice, Any]]:
-    """Before any magnitude."""
+    """Yield the changes before any magnitude."""
     columns = weight[0].numel()
     step = max(1, VALUES // columns)
     for begin in range(0, len(weight), step):
@@ -61,7 +61,7 @@ def _changes(layer: LoraLayer, parts: Mapping[str, Any], weight: Any) -> Iterato
 
 
 def _norms(layer: LoraLayer, parts: Mapping[str, Any], weight: Any, by_input: bool) -> Any:
-    """|W + dW| of each output, or of each input."""
+    """Compute |W + dW| of each output, or of each input."""
     import torch
 
     found = []
@@ -76,7 +76,7 @@ def _by_input(magnitude: Any) -> bool:
 
 
 def _beside(scale: Any, change: Any, by_input: bool) -> Any:
-    """A number for each row, or for each column, in the shape of the weight."""
+    """Reshape one number per row or column so that it multiplies the weight."""
     ones = (1,) * (change.ndim - 2)
     return scale.reshape(1, -1, *ones) if by_input else scale.reshape(-1, 1, *ones)
 
@@ -100,7 +100,7 @@ def _parts(layer: LoraLayer, tensors: Mapping[str, Any], weight: Any) -> dict[st
 
 
 def _direction(parts: Mapping[str, Any], at: slice, dtype: Any) -> Any:
-    """Rows of the change before its scaling and any magnitude."""
+    """Compute rows of the change, before scaling and magnitudes."""
     if "down" in parts:
         return _product(parts["up"][at], parts["down"], parts.get("mid"))
     if "hada_w1_a" in parts:
@@ -121,7 +121,7 @@ def _product(up: Any, down: Any, core: Any = None) -> Any:
 
 
 def _half(parts: Mapping[str, Any], half: str, at: slice) -> Any:
-    """With a core LyCORIS stores ``a`` as (rank, rows)."""
+    """Compute rows of one LoHa half; with a core LyCORIS stores ``a`` as (rank, rows)."""
     a, b, core = (parts.get(f"hada_{part}") for part in (f"w{half}_a", f"w{half}_b", f"t{half}"))
     return _product(a[at], b) if core is None else _product(a.T[at], b, core)  # type: ignore[index, union-attr]
 

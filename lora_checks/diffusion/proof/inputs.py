@@ -1,4 +1,4 @@
-"""What a pipeline itself gives its networks for one small image: the fixed inputs of the proof."""
+"""Capture the fixed inputs of the proof: what a pipeline passes to its networks for one small image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOKENS = 64  # T5 reads as many as it is told to: 512 would cost more than the i
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Arguments of a network's forward, as the pipeline gave them."""
+    """The arguments that the pipeline passed to a network's forward pass."""
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
@@ -30,7 +30,7 @@ class Inputs:
 
 
 class _Reached(Exception):
-    """The denoiser was called: the rest of the image is not needed."""
+    """Raised when the denoiser was called, because the rest of the image is not needed."""
 
 
 def capture(pipe: Any, modules: Mapping[str, Any]) -> dict[str, Inputs]:
@@ -51,7 +51,7 @@ def capture(pipe: Any, modules: Mapping[str, Any]) -> dict[str, Inputs]:
             pipe(**_settings(pipe, modules))
         except _Reached:
             pass
-        except Exception as error:  # whatever the base's own code meets
+        except Exception as error:  # any error in the base's own code
             raise GenerationError(
                 f"the base could not be run on a small image to prove the LoRA: {first_line(error)}"
             ) from error
@@ -98,6 +98,6 @@ def _settings(pipe: Any, modules: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rows(modules: Mapping[str, Any]) -> int:
-    """Rows of the latent: few, and no more than the base was made for."""
+    """Return the rows of the latent: few, and no more than the base supports."""
     sizes = [getattr(module.config, "sample_size", None) for module in modules.values()]
     return min([LATENT, *(size for size in sizes if isinstance(size, int))])

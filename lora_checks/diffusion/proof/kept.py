@@ -1,4 +1,4 @@
-"""Proofs kept in the store: a LoRA is proven on a base once, however often it is gated."""
+"""Store proofs, so that a LoRA is proven on a base once, however often it is gated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lora_checks.core.records import Lora, Proof, digest
 from lora_checks.core.store import Store
 from lora_checks.images.plan import Machine
 
-VERSION = 1  # of the proving itself: what an earlier version has proven is proven again
+VERSION = 1  # of the proof's method; bump to redo the stored proofs
 
 
 def place(store: Store, machine: Machine, lora: Lora, allowed: Sequence[str]) -> Path:
@@ -22,10 +22,10 @@ def place(store: Store, machine: Machine, lora: Lora, allowed: Sequence[str]) ->
 
 
 def kept(store: Store, path: Path, lora: Lora, machine: Machine, prove: Callable[[], Proof]) -> Proof:
-    """The proof at ``path``; made by ``prove`` where there is none or a damaged one."""
+    """Return the proof at ``path``; call ``prove`` if it is missing or damaged."""
 
     def make() -> dict[str, Any]:
-        about = {"lora": lora.sha256, "versions": list(machine.versions)}  # for people who tidy up
+        about = {"lora": lora.sha256, "versions": list(machine.versions)}  # for people who clean up the store
         return {"proof": dataclasses.asdict(prove()), **about}
 
     found = store.record(path, make)["proof"]

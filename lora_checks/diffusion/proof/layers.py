@@ -1,4 +1,4 @@
-"""One layer at a time: what it adds on the pipeline against what the file's numbers give by the formula.
+"""Compare what each layer adds on the pipeline with what the formula gives for the file's values.
 
 Both sides are computed on two kinds of inputs: rows of what reached the layer in a real forward, and
 Gaussian noise of the same size. Noise weighs every column of the change alike, so the distance on it is
@@ -43,7 +43,7 @@ ROUNDING = 2.0**-6
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """One module of the pipeline on which a layer of the file was placed."""
+    """One module of the pipeline that a layer of the file changes."""
 
     component: str
     path: str  # inside the component
@@ -77,7 +77,7 @@ def with_noise(real: Any) -> Any:
 
 
 class Inspector:
-    """Compares the layers of one adapter at one strength, and keeps the largest distance."""
+    """Compares the layers of one adapter at one strength and keeps the largest relative error."""
 
     def __init__(
         self, file: str, names: Collection[str], tensors: Mapping[str, Any], strength: float
@@ -98,7 +98,7 @@ class Inspector:
         give_back()
 
     def _expected(self, placed: Placed, spots: Sequence[Spot], inputs: Sequence[Any]) -> list[Any]:
-        """The effect on each spot's input by the file's own numbers, float64; some rows at a time."""
+        """Compute the effect on each spot's input from the file's values, in float64, some rows at a time."""
         modules = [spot.module for spot in spots]
         effects = [output_like(module.get_base_layer(), x) for module, x in zip(modules, inputs, strict=True)]
         weight = base_weight(placed.layer, modules)
@@ -129,7 +129,7 @@ class Inspector:
         for kind, scale in ((0, max(sizes)), (1, sizes[1])):
             distance = float((on[kind] - wanted[kind]).norm())
             allowed = (TOLERANCE if exact else ROUNDING) * scale + NOISE * float(off[kind].norm())
-            if not distance <= allowed:  # nor is NaN
+            if not distance <= allowed:  # also refuses NaN
                 hint = "" if exact else "; if its numbers are very small, pass --lora-dtype float32"
                 raise self._error(placed, spot, difference(on[kind], wanted[kind]) + hint)
         if sizes[1]:
@@ -142,7 +142,7 @@ class Inspector:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Rows that follow each other in a piece of the change and in one module's weight."""
+    """Rows that are consecutive in a piece of the change and in one module's weight."""
 
     index: int  # of the module
     row: int  # the first, in the module
@@ -150,7 +150,7 @@ class Span:
 
 
 def spans(placed: Placed, at: slice) -> Iterator[Span]:
-    """Where the rows ``at`` of the file's order stand in the modules."""
+    """Return where the rows ``at``, in the file's order, are in the modules."""
     total = sum(placed.rows)
     shift = total // 2 if placed.layer.swapped else 0
     begin = 0
@@ -167,7 +167,7 @@ def spans(placed: Placed, at: slice) -> Iterator[Span]:
 
 
 def split(placed: Placed, change: Any) -> Sequence[Any]:
-    """Rows in the file's order -> those of each module, in diffusers' order."""
+    """Split rows in the file's order by module, in diffusers' order."""
     import torch
 
     if placed.layer.swapped:
@@ -177,7 +177,7 @@ def split(placed: Placed, change: Any) -> Sequence[Any]:
 
 
 def difference(found: Any, expected: Any) -> str:
-    """In words: a wrong strength, or wrong numbers."""
+    """Describe the error: a wrong strength, or wrong values."""
     if not (found.isfinite().all() and expected.isfinite().all()):
         return "gives numbers that are not finite (NaN)"
     size = float(expected.norm())

@@ -1,4 +1,4 @@
-"""One module of a pipeline with PEFT's layers around it: what it holds, and what it does in float64."""
+"""Inspect one module of a pipeline and its PEFT layers, and compute its output in float64."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ ADDITIVE = frozenset({"lora", "loha", "lokr", "full"})  # their change does not 
 
 
 def tuner_layers(module: Any) -> list[Any]:
-    """PEFT's layers in a module, itself included."""
+    """Return PEFT's layers in a module, including itself."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     return [layer for layer in module.modules() if isinstance(layer, BaseTunerLayer)]
 
 
 def holds(layer: Any, names: Collection[str]) -> list[str]:
-    """Those of the adapters ``names`` that have parameters on one of PEFT's layers."""
+    """Return which of the adapters ``names`` have parameters on a PEFT layer."""
     kept = {name for kind in layer.adapter_layer_names for name in getattr(layer, kind)}
     return [name for name in names if name in kept]
 
 
 def values(module: Any) -> dict[str, Any]:
-    """Every parameter and buffer by name, also where accelerate keeps it elsewhere until the module runs."""
+    """Return every parameter and buffer by name, including those that accelerate has offloaded."""
     found = {}
     for path, part in module.named_modules():
         kept = getattr(getattr(part, "_hf_hook", None), "weights_map", None)
@@ -37,12 +37,12 @@ def values(module: Any) -> dict[str, Any]:
 
 
 def adapter_values(module: Any, names: Collection[str]) -> list[Any]:
-    """Parameters of the adapters ``names`` on a module."""
+    """Return the parameters of the adapters ``names`` on a module."""
     return [value for key, value in values(module).items() if not set(names).isdisjoint(key.split("."))]
 
 
 def is_finite(value: Any) -> bool:
-    """Looked at in pieces: a difference may be as large as the base's weight."""
+    """Return whether all values are finite, checked in pieces to save memory."""
     return all(bool(piece.isfinite().all()) for piece in value.flatten().split(1 << 20))
 
 
@@ -87,12 +87,12 @@ def contribution(module: Any, names: Collection[str], x: Any) -> tuple[Any, Any]
 
 
 def _is_base(key: str) -> bool:
-    """The base's own weight and bias, below all of PEFT's layers."""
+    """Return the base's own weight and bias, below all of PEFT's layers."""
     return key.replace("base_layer.", "") in ("weight", "bias")
 
 
 def _magnitudes(module: Any, names: Collection[str]) -> list[str]:
-    """Parameters of the adapters whose effect depends on the base's weight."""
+    """Return the parameters of the adapters whose effect depends on the base's weight."""
     signs = ("magnitude", "factor")
     return [
         key for key in values(module) if set(names) & set(key.split(".")) and any(s in key for s in signs)
@@ -129,7 +129,7 @@ def _in_float64(module: Any, of_base: bool) -> Iterator[None]:
 
 
 def output_like(base: Any, x: Any) -> Any:
-    """Zeros in the shape that the base's layer gives for ``x``."""
+    """Return zeros in the shape of the base layer's output for ``x``."""
     if base.weight.ndim == 2:
         return x.new_zeros(*x.shape[:-1], len(base.weight))
     place = operate(base, x.new_zeros(1, 1, *base.weight.shape[2:]), x[:, :1])
@@ -137,18 +137,18 @@ def output_like(base: Any, x: Any) -> Any:
 
 
 def channels(output: Any) -> int:
-    """The axis of an output's channels."""
+    """Return the channel axis of an output."""
     return 1 if output.ndim == 4 else int(output.ndim) - 1
 
 
 def beside(bias: Any, output: Any) -> Any:
-    """A number for each channel, in the shape of an output."""
+    """Reshape one number per channel so that it multiplies an output."""
     return bias.reshape(-1, 1, 1) if output.ndim == 4 else bias
 
 
 @contextmanager
 def only(module: Any, names: Collection[str]) -> Iterator[None]:
-    """No other adapter acts on the module, whatever is active there."""
+    """Deactivate all other adapters on the module, and restore them afterwards."""
     layers = tuner_layers(module)
     before = [layer._active_adapter for layer in layers]
     for layer in layers:
@@ -162,7 +162,7 @@ def only(module: Any, names: Collection[str]) -> Iterator[None]:
 
 @contextmanager
 def unhooked(module: Any) -> Iterator[None]:
-    """accelerate would put the weights back that `contribution` has exchanged."""
+    """Suspend accelerate's hooks, which would undo the weights that `contribution` replaced."""
     with ExitStack() as stack:
         for part in module.modules():
             if "_old_forward" in vars(part) and "forward" in vars(part):
@@ -172,7 +172,7 @@ def unhooked(module: Any) -> Iterator[None]:
 
 
 def operate(base: Any, weight: Any, x: Any) -> Any:
-    """What the base's module would give for ``x`` had it these rows for its weight, and no bias."""
+    """Apply the base's module to ``x`` with these rows as its weight and without a bias."""
     from torch.nn import functional
 
     if weight.ndim == 2:
@@ -181,11 +181,11 @@ def operate(base: Any, weight: Any, x: Any) -> Any:
 
 
 def base_weight(layer: LoraLayer, modules: Sequence[Any]) -> Any:
-    """The base's weight on the CPU, rows of all modules in the order of the file."""
+    """Return the base's weight on the CPU: the rows of all modules in the file's order."""
     import torch
 
     shapes = [module.get_base_layer().weight.shape for module in modules]
-    if layer.algorithm in ADDITIVE:  # only its shape counts, and it costs no memory
+    if layer.algorithm in ADDITIVE:  # only its shape matters, and it takes no memory
         return torch.zeros(()).expand(sum(shape[0] for shape in shapes), *shapes[0][1:])
     weights = [base_value(module).to("cpu") for module in modules]
     weight = weights[0] if len(weights) == 1 else torch.cat(weights)
@@ -193,5 +193,5 @@ def base_weight(layer: LoraLayer, modules: Sequence[Any]) -> Any:
 
 
 def base_value(module: Any) -> Any:
-    """The weight below all of PEFT's layers."""
+    """Return the weight below all of PEFT's layers."""
     return next(value for key, value in values(module).items() if key.replace("base_layer.", "") == "weight")
