@@ -42,8 +42,7 @@ def load_policy(
         thresholds: Value of ``--lora-thresholds``; likewise the other arguments.
         prompts: File in place of ``prompts.yaml``.
         references: Folder in place of the policy's references.
-        base: Base model in place of the policy's.
-        seeds: Number of seeds in place of the policy's list.
+        base, seeds: Base model and number of seeds in place of the policy's.
 
     Raises:
         ConfigError: A file is missing or wrong; the message names the line and key.

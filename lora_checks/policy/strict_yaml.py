@@ -32,10 +32,7 @@ _OCTAL = re.compile(r"0o[0-7]+")  # likewise
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A scalar, list or mapping with its file, line and key.
-
-    Each method returns the value as one type and raises `ConfigError` if it has another.
-    """
+    """A scalar, list or mapping with its place; each method returns one type or raises `ConfigError`."""
 
     data: str | bool | int | float | tuple[Value, ...] | dict[str, Value]
     where: str  # "thresholds.yaml:14"
@@ -64,13 +61,11 @@ class Value:
         return self.data
 
     def items(self) -> tuple[Value, ...]:
-        """Return the entries of a list."""
         if not isinstance(self.data, tuple):
             raise self.error(f"must be a list, not {self._seen()}")
         return self.data
 
     def text(self, *, empty: bool = False) -> str:
-        """Return a text, which may be empty only if ``empty``."""
         if not isinstance(self.data, str):
             raise self.error(f"must be text, not {self._seen()}; put it in quotes if it is meant as text")
         if not empty and not self.data.strip():
@@ -78,7 +73,6 @@ class Value:
         return self.data
 
     def choice(self, options: Sequence[_T]) -> _T:
-        """Return a text that must be one of ``options``."""
         text = self.text()
         for option in options:
             if text == option:
@@ -86,13 +80,11 @@ class Value:
         raise self.error(f"must be one of {', '.join(options)}, not '{text}'")
 
     def flag(self) -> bool:
-        """Return true or false."""
         if not isinstance(self.data, bool):
             raise self.error(f"must be true or false, not {self._seen()}")
         return self.data
 
     def number(self, low: float = -math.inf, high: float = math.inf) -> float:
-        """Return a number from ``low`` to ``high``."""
         if isinstance(self.data, bool) or not isinstance(self.data, int | float):
             raise self.error(f"must be a number, not {self._seen()}")
         if not low <= self.data <= high:
@@ -100,7 +92,6 @@ class Value:
         return float(self.data)
 
     def integer(self, low: int, high: float = math.inf) -> int:
-        """Return a whole number from ``low`` to ``high``."""
         if isinstance(self.data, bool) or not isinstance(self.data, int):
             raise self.error(f"must be a whole number, not {self._seen()}")
         if not low <= self.data <= high:
