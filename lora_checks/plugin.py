@@ -70,7 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(wrong)
     if not options.gates(config.option):
         return
-    from lora_checks.gate import fixtures, start
+    from lora_checks.gate import fixtures, row_hooks, start
 
     own = _own_arguments(config)
     gating = start.start(config)
@@ -80,6 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
         *([] if getattr(config.option, "showfixtures", False) else (str(GATE / name) for name in checks)),
         *own,
     ]
+    config.pluginmanager.register(row_hooks.RowHooks(gating.record), "lora_checks.gate.row_hooks")
     config.pluginmanager.register(fixtures, "lora_checks.gate.fixtures")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,6 @@ from lora_checks.core.errors import (
     ConfigError,
     DamagedError,
     GenerationError,
-    LoraChecksError,
-    StoreError,
 )
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import ImageFile, ImageSet, ImageSpec, Lora, Policy, PromptSet, Proof, digest
@@ -26,7 +24,7 @@ from lora_checks.core.words import proven
 from lora_checks.diffusion import base, generate, painted
 from lora_checks.diffusion.base.memory import Memory
 from lora_checks.diffusion.base.pipeline import preflight
-from lora_checks.diffusion.proof import kept as proofs
+from lora_checks.diffusion.proven import Proofs
 from lora_checks.images import decoding, gallery, plan, png
 from lora_checks.images.source import Evidence, Shown
 from lora_checks.lora.candidates import Candidate
@@ -51,7 +49,6 @@ class GeneratedImages:
     caveat: str = ""
     generates: bool = True
     _interim: tuple[tuple[str, ...], ...] = ()
-    _refused: dict[Path, LoraChecksError] = field(default_factory=dict)  # by the place of the proof
     _shown: dict[Path, ImageSet] = field(default_factory=dict)  # by folder
 
     @cached_property
@@ -126,21 +123,12 @@ class GeneratedImages:
         for companion in self.companions:
             if companion.sha256 == lora.sha256:
                 raise ConfigError(f"--lora-with: {companion.path} is the LoRA under test itself")
-            self._prove(companion, replace(self.machine, companions=()))
-        return self._prove(lora, self.machine)
+            self._proofs.of(companion, replace(self.machine, companions=()))
+        return self._proofs.of(lora, self.machine)
 
-    def _prove(self, lora: Lora, machine: plan.Machine) -> Proof:
-        path = proofs.place(self.store, machine, lora, tuple(self.policy.unused_tensors))
-        if path in self._refused:  # every row reports it; it is tried once
-            raise self._refused[path]
-        prove = partial(self.studio.prove, lora, machine.companions)
-        try:
-            return proofs.kept(self.store, path, lora, machine, prove)
-        except StoreError:
-            raise
-        except LoraChecksError as error:
-            self._refused[path] = error
-            raise
+    @cached_property
+    def _proofs(self) -> Proofs:
+        return Proofs(self.store, self.studio, tuple(self.policy.unused_tensors))
 
     def evidence(self, lora: Lora) -> Evidence:
         proof = self.prove(lora)

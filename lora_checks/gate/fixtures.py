@@ -16,6 +16,7 @@ from collections.abc import Callable
 import pytest
 
 from lora_checks.core.records import ImageSet, Lora, Measurement, Policy, Proof, Threshold, Verdict
+from lora_checks.gate.row_hooks import attach
 from lora_checks.gate.run import GateRun
 from lora_checks.gate.session import SESSION, Session
 from lora_checks.images.source import Evidence
@@ -98,10 +99,10 @@ def measurement(threshold: Threshold, lora: Lora, images: ImageSet, gate_run: Ga
 
 
 @pytest.fixture
-def record_verdict(request: pytest.FixtureRequest, gate_session: Session) -> Callable[[Verdict], None]:
+def record_verdict(request: pytest.FixtureRequest) -> Callable[[Verdict], None]:
     """``record_verdict(verdict)`` attaches the verdict of a row to its test."""
 
     def record(verdict: Verdict) -> None:
-        gate_session.attach(request.node, verdict)
+        attach(request.node, verdict)
 
     return record

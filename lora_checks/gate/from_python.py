@@ -188,6 +188,7 @@ def _ended(record: RunRecord, here: Path) -> Result:
         raise StoreError(ending.trouble)
     if ending.document["outcome"] == "PASS":
         ending.publish()
+    ending.extend()
     verdicts = tuple(record.ledger.verdicts.values())
     return Result(ending.document["outcome"], verdicts, folder / documents.NAME, ending.document)
 

@@ -20,6 +20,7 @@ from lora_checks.gate.run_record import RunRecord
 from lora_checks.lora.candidates import Candidate, candidates, companions
 from lora_checks.policy import reading
 from lora_checks.record.regression.against import Against, open_against
+from lora_checks.report import custom
 
 WAY_OUT = "name another folder with --lora-report"
 
@@ -71,6 +72,7 @@ def open_run(option: Any, here: Path, policy_folder: Path, voice: Voice) -> Open
         policy_folder: where thresholds.yaml and prompts.yaml are.
         voice: what tells people about progress.
     """
+    custom.refuse_clashes()
     if option.lora_images is not None:
         loras = provided_candidates(option, here)
     else:

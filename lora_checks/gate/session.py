@@ -1,38 +1,30 @@
-"""The hooks of a gating run under pytest. Registered only in such a run."""
+"""The hooks that count verdicts and end a gating run under pytest. Registered only in such a run."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lora_checks.core.errors import LoraChecksError
-from lora_checks.core.outside import harmless
-from lora_checks.core.records import Allowance, Lora, Outcome, Threshold, Verdict
-from lora_checks.gate import code, rows, summary
+from lora_checks.core.records import Allowance, Outcome, Verdict
+from lora_checks.gate import code, summary
 from lora_checks.gate.ending import Ending
 from lora_checks.gate.junit_file import UNFINISHED, JunitFile
-from lora_checks.gate.ledger import APPLIED_CHECK, FILE_CHECK, IMAGES_CHECK
+from lora_checks.gate.row_hooks import PROPERTY
 from lora_checks.gate.run import GateRun
 from lora_checks.gate.run_record import RunRecord
 from lora_checks.record import document as documents
 from lora_checks.record.regression.against import Against
 from lora_checks.report import junit
 
-CHECK_OF = {  # the gate's own rows, by their files
-    "test_lora_file.py": FILE_CHECK,
-    "test_lora_applied.py": APPLIED_CHECK,
-    "test_lora_images.py": IMAGES_CHECK,
-}
 CODE = "lora_checks.code"  # how a worker's files of code travel
-PROPERTY = "lora_checks.verdict"  # how a verdict travels: one JSON line in item.user_properties
 ENDED_WELL = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 class Session:
-    """The plugin of a gating run. In an xdist worker it makes verdicts, in the controller it counts them."""
+    """Counts the verdicts of a gating run and ends it; in an xdist worker it only lists the loaded code."""
 
     def __init__(self, config: pytest.Config, run: GateRun, record: RunRecord) -> None:
         self.config, self.run, self.record = config, run, record
@@ -63,64 +55,6 @@ class Session:
     def withdraw(self, reason: str) -> None:
         """Take back a PASS: the run went wrong after every row had passed."""
         self.ending.withdraw(reason)
-
-    # -- making verdicts
-
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        names, checks = list(self.loras), self.run.policy.thresholds
-        if "lora" in metafunc.fixturenames:
-            metafunc.parametrize("lora", names, ids=names, indirect=True, scope="session")
-        if "threshold" in metafunc.fixturenames:
-            metafunc.parametrize("threshold", checks, ids=[row.name for row in checks])
-        if "allowance" in metafunc.fixturenames:
-            metafunc.parametrize("allowance", self.allowances, ids=[each.check for each in self.allowances])
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
-        """Give each worker whole LoRAs if there are several; None leaves it to pytest-xdist."""
-        from lora_checks.gate import by_lora
-
-        whole = by_lora.wanted(config, len(self.loras))
-        return by_lora.ByLora(config, log, list(self.loras)) if whole else None
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Show an error of ours as a sentence, and give a gate row that ends in one a verdict."""
-        test_report = yield
-        gate_row = item if isinstance(item, pytest.Function) and _is_gate(item) else None
-        if gate_row is not None and call.when == "call" and (replaced := rows.other_code()):
-            self._break_off(gate_row, replaced, test_report)
-            test_report.outcome, test_report.longrepr = "failed", str(replaced)
-        if call.excinfo is None or not test_report.failed:
-            return test_report
-        error = call.excinfo.value
-        if isinstance(error, LoraChecksError | pytest.fail.Exception):
-            test_report.longrepr = harmless(str(error))
-        if gate_row is not None and not any(name == PROPERTY for name, _ in item.user_properties):
-            self._break_off(gate_row, error, test_report)
-        return test_report
-
-    def attach(self, item: pytest.Item, verdict: Verdict) -> None:
-        """Attach a verdict to its test; it reaches the controller with the test's report."""
-        item.user_properties.append((PROPERTY, documents.verdict_to_json(verdict)))
-
-    def _break_off(self, item: pytest.Function, error: BaseException, test_report: pytest.TestReport) -> None:
-        params, lora = item.callspec.params, item.funcargs.get("lora")
-        row, allowance = params.get("threshold"), params.get("allowance")
-        verdict = rows.broken(
-            self.loras[str(params["lora"])],
-            lora if isinstance(lora, Lora) else None,
-            _check_of(item),
-            row if isinstance(row, Threshold) else None,
-            allowance if isinstance(allowance, Allowance) else None,
-            error,
-        )
-        self.attach(item, verdict)
-        test_report.user_properties = list(item.user_properties)
-
-    # -- counting them
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -235,14 +169,3 @@ class Session:
 
 
 SESSION = pytest.StashKey[Session]()
-
-
-def _check_of(item: pytest.Function) -> str:
-    for name, attribute in (("threshold", "name"), ("allowance", "check")):
-        if name in item.callspec.params:
-            return str(getattr(item.callspec.params[name], attribute))
-    return CHECK_OF[item.path.name]
-
-
-def _is_gate(item: pytest.Item) -> bool:
-    return item.path.parent == Path(__file__).parent

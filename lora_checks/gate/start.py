@@ -15,7 +15,6 @@ from lora_checks.gate.console import Console
 from lora_checks.gate.session import SESSION, Session
 from lora_checks.publish import trackers
 from lora_checks.publish.trackers.after_run import AfterRun
-from lora_checks.report import custom
 
 
 def start(config: pytest.Config) -> Session:
@@ -27,7 +26,6 @@ def start(config: pytest.Config) -> Session:
     try:
         folder = _cleared(config)
         targets = trackers.chosen(config.option.lora_log)
-        custom.refuse_clashes()
         session = _opened(config, folder)
     except LoraChecksError as error:
         raise pytest.UsageError(str(error)) from None

@@ -119,7 +119,7 @@ def test_what_is_replaced_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         (identity, "arcface"),  # a function
         (verdict, "passed"),
         (session, "documents"),  # a name taken from elsewhere
-        (session.Session, "attach"),  # a method
+        (session.Session, "withdraw"),  # a method
     ):
         with monkeypatch.context() as patch:
             patch.setattr(place, name, other)
