@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from lora_checks.core.records import Verdict as Verdict
     from lora_checks.gate.from_python import Result as Result
     from lora_checks.gate.from_python import run_gate as run_gate
+    from lora_checks.images.elsewhere import MadeElsewhere as MadeElsewhere
+    from lora_checks.images.elsewhere import image_source as image_source
     from lora_checks.metrics import metric as metric
     from lora_checks.networks import Extractor as Extractor
     from lora_checks.networks import FaceExtractor as FaceExtractor
@@ -48,6 +50,7 @@ _HOMES = {
     ),
     "policy.arms": ("with_tag",),
     "gate.from_python": ("Result", "run_gate"),
+    "images.elsewhere": ("MadeElsewhere", "image_source"),
     "metrics": ("metric",),
     "networks": (
         "Extractor", "FaceExtractor", "FromFiles", "ImageExtractor", "ManyParts", "PairExtractor",

@@ -138,7 +138,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def _checks(config: pytest.Config) -> tuple[str, ...]:
-    if config.option.lora_images is None:
+    if config.option.lora_images is None and config.option.lora_source is None:
         return CHECKS
     return (*CHECKS[:1], *CHECKS_OF_IMAGES) if config.option.lora else CHECKS_OF_IMAGES
 

@@ -92,10 +92,7 @@ class GeneratedImages:
             "batch_size": self.batch_size,
             "offload": self.memory.offload,
             "save_memory": list(self.memory.save),
-            "companions": [
-                {"name": lora.name, "path": str(lora.path), "scale": lora.scale, "sha256": lora.sha256}
-                for lora in self.companions
-            ],
+            "companions": [_companion(lora) for lora in self.companions],
         }
 
     def preflight(self) -> Sequence[str]:
@@ -163,17 +160,10 @@ class GeneratedImages:
         shown: list[Shown] = []
         for name, without in zip(names, bare, strict=True):
             spec = replace(without, lora=sha256, lora_scale=candidate.scale)
-            image = self._stored(spec, name)
+            image = _stored(self.store, spec, name)
             if image is not None:
-                shown.append(Shown(image, self._stored(without, name), png.recipe(spec)["digest"]))
+                shown.append(Shown(image, _stored(self.store, without, name), png.recipe(spec)["digest"]))
         return shown
-
-    def _stored(self, spec: ImageSpec, name: str) -> ImageFile | None:
-        """Return None for a picture that has gone or been damaged since it was measured."""
-        try:
-            return png.stored(self.store.image(spec.digest), spec, name)
-        except (FileNotFoundError, DamagedError):
-            return None
 
     def _images(
         self, name: str, specs: Sequence[ImageSpec], names: Sequence[str], lora: Lora | None, what: str
@@ -193,6 +183,18 @@ class GeneratedImages:
         }
         gallery.show(folder, images, record)
         self._shown[folder] = images
+
+
+def _companion(lora: Lora) -> dict[str, Any]:
+    return {"name": lora.name, "path": str(lora.path), "scale": lora.scale, "sha256": lora.sha256}
+
+
+def _stored(store: Store, spec: ImageSpec, name: str) -> ImageFile | None:
+    """Return None for a picture that has gone or been damaged since it was measured."""
+    try:
+        return png.stored(store.image(spec.digest), spec, name)
+    except (FileNotFoundError, DamagedError):
+        return None
 
 
 def refuse_no_effect(lora: Lora, candidate: ImageSet, baseline: ImageSet) -> None:

@@ -28,16 +28,20 @@ MISSING = object()
 
 
 def of_run(
-    policy: Policy, plugins: Iterable[object] = (), roots: Sequence[Path] = ()
+    policy: Policy, source: object, plugins: Iterable[object] = (), roots: Sequence[Path] = ()
 ) -> list[dict[str, Any]]:
     """Return each file with its digest and what it is for; of the gate's own only those with a row's metric.
 
     Args:
         policy: the policy in force.
+        source: the source of the images, which a package may have added.
         plugins: pytest's plugins, a conftest.py being one of them.
         roots: folders of the project; what was imported from them is listed.
     """
     reasons = _metrics_of(policy)
+    supplier = _file(sys.modules.get(type(source).__module__))
+    if supplier is not None and PACKAGE not in supplier.parents:
+        reasons.setdefault(supplier, set()).add("image source")
     for path in filter(None, map(_file, list(sys.modules.values()))):
         if _is_local(path, roots):
             reasons.setdefault(path, set()).add("module")

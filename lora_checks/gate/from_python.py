@@ -66,6 +66,7 @@ def run_gate(
     images_from: PathLike | None = None,
     images_made_with: str | None = None,
     baseline_images: PathLike | None = None,
+    source: str | None = None,
     thresholds: PathLike | None = None,
     prompts: PathLike | None = None,
     references: PathLike | None = None,
@@ -96,6 +97,7 @@ def run_gate(
         images_from: their prompts and seeds: a pattern such as "{prompt}_{seed}.png", or a CSV file.
         images_made_with: what the pictures call the LoRA.
         baseline_images: pictures of the same prompts and seeds without the LoRA.
+        source: an image source that a package adds: "NAME" or "NAME:ARGUMENT"; nothing is generated then.
         thresholds: thresholds instead of the policy's.
         prompts: prompts instead of the policy's.
         references: pictures of the subject instead of the policy's.
@@ -136,6 +138,7 @@ def run_gate(
         lora_images_from=images_from,
         lora_images_made_with=images_made_with,
         lora_baseline_images=baseline_images,
+        lora_source=source,
         lora_thresholds=thresholds,
         lora_prompts=prompts,
         lora_references=references,
@@ -180,8 +183,9 @@ def _gated(option: Any, here: Path, command: str, voice: _Voice, at_end: ExitSta
 def _ended(record: RunRecord, here: Path) -> Result:
     for verdict in list(record.changed_files()):
         record.enter(verdict)
-    policy, folder = record.facts.run.policy, record.facts.folder
-    files = code.of_run(policy, roots=(here,) if code.uses_other_code(policy) else ())
+    run, folder = record.facts.run, record.facts.folder
+    policy = run.policy
+    files = code.of_run(policy, run.source, roots=(here,) if code.uses_other_code(policy) else ())
     ending = Ending(folder, JunitFile(tuple))
     ending.write(record.document(files))
     if ending.trouble:

@@ -14,7 +14,7 @@ from lora_checks.core.store import Progress, explained
 from lora_checks.gate import earlier, ledger
 from lora_checks.gate.facts import RunFacts
 from lora_checks.gate.ledger import FILE_CHECK, OWN_CHECKS
-from lora_checks.gate.provided import open_provided, provided_candidates
+from lora_checks.gate.provided import open_custom, open_provided, provided_candidates
 from lora_checks.gate.run import GateRun, open_generating
 from lora_checks.gate.run_record import RunRecord
 from lora_checks.lora.candidates import Candidate, candidates, companions
@@ -167,8 +167,10 @@ def _run(option: Any, here: Path, policy: Policy, voice: Voice) -> GateRun:
     store = _store(option, here)
     if option.lora_batch_size is not None and option.lora_batch_size < 1:
         raise ConfigError("--lora-batch-size must be 1 or more")
-    if option.lora_images is not None:
+    if option.lora_images is not None and option.lora_source is None:
         return open_provided(option, here, policy, store, voice.bar)
+    if option.lora_source is not None:
+        return open_custom(option, here, policy, store, voice.bar)
     return open_generating(
         policy,
         store,

@@ -41,6 +41,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "NAME",
         "help": "what the pictures call the file of --lora, where they say another name or digest",
     },
+    "--lora-source": {
+        "metavar": "NAME[:ARG]",
+        "help": "gate the images of an image source that a package adds; nothing is generated",
+    },
     "--lora-baseline-images": {
         "action": "append",
         "metavar": "DIR",
@@ -121,7 +125,7 @@ _BARE = (
 )
 NEEDS_LORA = (  # options that say nothing unless the gate runs
     *("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds", "scale"),
-    *("until_decided", "baseline", "log"),
+    *("until_decided", "baseline", "log", "source"),
 )
 NEEDS_IMAGES = ("images_from", "images_made_with", "baseline_images")
 BARE = {"--with-lora": "--lora-with", **{f"--{name}": f"--lora-{name}" for name in _BARE}}

@@ -12,6 +12,8 @@ from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import Lora, Policy
 from lora_checks.core.store import Progress, Store
 from lora_checks.gate.run import GateRun, join
+from lora_checks.images.elsewhere import OPTION as SOURCE
+from lora_checks.images.elsewhere import open_source
 from lora_checks.images.provided.made_with import OPTION as MADE_WITH
 from lora_checks.images.provided.picture_names import OPTION as FROM
 from lora_checks.images.provided.picture_names import read_names
@@ -84,6 +86,20 @@ def open_provided(
     }
     device = choose_device(option.lora_device)
     return join(policy, Store(store), ProvidedImages(provided), device, progress)
+
+
+def open_custom(
+    option: Any, here: Path, policy: Policy, store: Path, progress: Callable[[str], Progress]
+) -> GateRun:
+    """Open a run on the images of a source that a package adds. Raises `ConfigError`."""
+    if option.lora_images is not None:
+        raise ConfigError(f"{OPTION} and {SOURCE} both say where the images are; leave one of them out")
+    for name, spelling in GENERATING.items():
+        if getattr(option, f"lora_{name}", None):
+            raise ConfigError(f"{spelling} is for images that the gate generates; leave it out with {SOURCE}")
+    kept = Store(store)
+    source = open_source(option.lora_source, here, policy.prompts, kept.root)
+    return join(policy, kept, source, choose_device(option.lora_device), progress)
 
 
 def _only(option: str, values: list[str] | None) -> str | None:

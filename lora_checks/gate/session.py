@@ -120,7 +120,7 @@ class Session:
 
     def _code(self) -> list[dict[str, Any]]:
         roots = (self.config.rootpath, self.config.invocation_params.dir)
-        return code.of_run(self.run.policy, self.config.pluginmanager.get_plugins(), roots)
+        return code.of_run(self.run.policy, self.run.source, self.config.pluginmanager.get_plugins(), roots)
 
     def _conclude(self, session: pytest.Session) -> None:
         """Decide what the run says, before its files are closed."""

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from lora_checks.core.records import ImageFile, ImageSet, Lora, PromptSet, Proof
 from lora_checks.lora.candidates import Candidate
 
+CAVEAT = "images made elsewhere: that the LoRA was applied is not proven"
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from spy import HEAVY
 from world import SCENES, TEXT, Gate, Run, made, row
 
-from lora_checks.images.provided.source import CAVEAT
+from lora_checks.images.source import CAVEAT
 
 ROWS = ("faces", "identity", "likeness", "distribution")
 SHIRTS = list(SCENES)

@@ -10,10 +10,8 @@ from typing import Any
 from lora_checks.core.errors import ConfigError, LoraChecksError
 from lora_checks.core.records import ImageFile, ImageSet, Lora, PromptSet, Proof
 from lora_checks.images.provided.pictures import GivenImages
-from lora_checks.images.source import Evidence, Shown
+from lora_checks.images.source import CAVEAT, Evidence, Shown
 from lora_checks.lora.candidates import Candidate
-
-CAVEAT = "images made elsewhere: that the LoRA was applied is not proven"
 
 
 @dataclass
