@@ -1,7 +1,7 @@
-"""The one decoder: every metric sees the pixels that this file makes of a picture, and no others.
+"""Decode pictures, in the same way for every metric.
 
-Libraries disagree on the same file: cv2 turns a photo upright and returns half of a truncated JPEG, PIL
-does neither and shows 16-bit grey as white, and scripts skip suffixes they do not know without a word.
+Libraries disagree on the same file: cv2 rotates a photo upright and returns half of a truncated JPEG, PIL
+does neither and shows 16-bit grey as white, and scripts silently skip suffixes that they do not know.
 Colour profiles are ignored, as in the reference implementations of all our metrics.
 """
 
@@ -24,33 +24,37 @@ from lora_checks.images import png_chunks
 Pixels = NDArray[np.uint8]  # (H, W, 3) RGB, 0..255
 
 DECODER = "1"  # part of every stored feature's key: raise it when the pixels of any file change
-MAX_PIXELS = 89_478_485  # Pillow's own limit, as an error and not as a warning
+MAX_PIXELS = 89_478_485  # Pillow's limit for its warning; an error here
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
-# Pictures, but not for us; a .jfif is a JPEG by another name.
+# Pictures that this decoder does not read; a .jfif is a JPEG under another name.
 UNREADABLE = frozenset({".avif", ".heic", ".heif", ".jxl", ".gif", ".jp2", ".jfif"})
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 
 
 def decode(path: Path) -> Pixels:
-    """(H, W, 3) uint8 RGB: upright, 16-bit grey scaled, alpha over white.
+    """Decode a file to (H, W, 3) uint8 RGB: upright, 16-bit grey scaled to 8 bits, alpha over white.
 
-    Raises `MeasureError` naming the file if it is animated, truncated, enormous or no picture, or if a
-    checksum of a PNG does not match. JPEG, WebP, BMP and TIFF have none.
+    Raises:
+        MeasureError: The file is animated, truncated, too large or not a picture, or a checksum of a PNG does
+            not match. JPEG, WebP, BMP and TIFF have no checksums.
     """
     return _decoded(path, _bytes(path))
 
 
 def pixels_of(image: ImageFile) -> Pixels:
-    """Decode the very bytes that the picture's digest is of.
+    """Decode the bytes that the picture's digest was computed from.
 
-    What is measured on a picture is stored under its digest, so pixels of another picture there would be
-    taken for this one's by every later run. Raises `MeasureError` naming the file if it changed.
+    Measurements are stored under this digest, so every later run would take the values of a changed file for
+    those of this picture.
+
+    Raises:
+        MeasureError: The file changed.
     """
     return _decoded(image.path, content_of(image))
 
 
 def content_of(image: ImageFile) -> bytes:
-    """The bytes that the file's digest is of. Raises `MeasureError` if the file holds others by now."""
+    """Return the bytes that the file's digest was computed from; raise `MeasureError` if the file changed."""
     content = _bytes(image.path)
     if hashlib.sha256(content).hexdigest() != image.sha256:
         raise MeasureError(
@@ -64,13 +68,13 @@ def _decoded(path: Path, data: bytes) -> Pixels:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _refuse(path, image)
-            if png_chunks.is_png(data):  # of the pixels' checksums Pillow looks at none
+            if png_chunks.is_png(data):  # Pillow does not verify the checksums of pixels
                 png_chunks.check(data, 2 * (image.width * 8 + 16) * (image.height + 16))
             image.load()
             pixels = np.array(_rgb(path, ImageOps.exif_transpose(image)))
     except MeasureError:
         raise
-    except UnidentifiedImageError as error:  # says where in memory the bytes were
+    except UnidentifiedImageError as error:  # its message has a memory address
         why = f"no {', '.join(_FORMATS)}" if data else "it is empty"
         raise MeasureError(f"{path}: cannot be decoded as a picture: {why}") from error
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ... on damaged files
@@ -107,19 +111,20 @@ def _scaled(grey: NDArray[np.float64]) -> Image.Image:
 
 
 def list_images(folder: Path) -> tuple[Path, ...]:
-    """The pictures of a folder by name, without its subfolders.
+    """Return the pictures of a folder, sorted by name, without subfolders.
 
-    Raises `ConfigError` if there are none, or if one would be left out unseen: of another format, or a link
-    to what is not there.
+    Raises:
+        ConfigError: There are none, or one would be silently skipped: it has another format, or is a broken
+            link.
     """
     try:
-        found = sorted(path for path in folder.iterdir() if path.name[0] != ".")
+        entries = sorted(path for path in folder.iterdir() if path.name[0] != ".")
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be listed: {error.strerror}") from error
-    for path in found:
+    for path in entries:
         if path.suffix.lower() in SUFFIXES and path.is_symlink() and not path.exists():
             raise ConfigError(f"{path}: is a link to nothing; put the picture there or remove the link")
-    paths = [path for path in found if path.is_file()]
+    paths = [path for path in entries if path.is_file()]
     for path in paths:
         if path.suffix.lower() in UNREADABLE:
             raise ConfigError(
@@ -140,7 +145,7 @@ def image_file(
 
 
 def image_set(name: str, folder: Path) -> ImageSet:
-    """The pictures of a folder, or an .npz of statistics in their place."""
+    """Return the pictures of a folder, or a set that holds the statistics of an .npz file instead."""
     if folder.suffix == ".npz" and folder.is_file():
         return ImageSet(name, (), statistics=image_file(folder))
     return ImageSet(name, tuple(image_file(path) for path in list_images(folder)))
@@ -154,9 +159,9 @@ def _bytes(path: Path) -> bytes:
 
 
 class Decoded(Sequence[Pixels]):
-    """Pictures that are decoded when asked for and not kept, so a thousand take the memory of one.
+    """Pictures that are decoded at each access and not cached, so a thousand take the memory of one.
 
-    Each is decoded from the bytes that its digest is of; see `pixels_of`.
+    Each is decoded by `pixels_of`.
     """
 
     def __init__(self, images: Sequence[ImageFile]) -> None:

@@ -1,4 +1,4 @@
-"""A folder per LoRA that a person can open: the pictures by prompt and seed, and what they are."""
+"""Fill a folder for each LoRA that people can open: its pictures by prompt and seed, and their recipes."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ RECORD = "run.json"
 
 
 def folder_name(name: str, sha256: str) -> str:
-    """``overfit-9c1e04``: readable, and another file of the same name gets another folder."""
+    """Return a readable name such as ``overfit-9c1e04``; two files of one name get two folders."""
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}-{sha256[:6]}"
 
 
 def shown(path: Path) -> str:
-    """For people: relative to the current folder where that is shorter."""
+    """Return a path for people: relative to the current folder if that is shorter."""
     return min(os.path.relpath(path), str(path), key=len)
 
 
 def show(folder: Path, images: ImageSet, record: Mapping[str, Any]) -> None:
-    """Make ``folder`` show exactly ``images`` of the store, as copies: whoever edits or marks one there
-    changes nothing that is measured."""
+    """Make ``folder`` contain exactly ``images``, as copies: editing one there changes no measurement."""
     wanted = {f"{image.name.replace('/', '_')}.png": image.path for image in images.images}
     content = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     with explained(folder):
@@ -44,7 +43,7 @@ def show(folder: Path, images: ImageSet, record: Mapping[str, Any]) -> None:
 
 
 def _is_copy(original: Path, shown: Path) -> bool:
-    """Whether it is of the same bytes, and no link: an edit of the one would change the other."""
+    """Tell whether it has the same bytes and is no link, through which an edit would change the original."""
     try:
         linked = shown.is_symlink() or shown.samefile(original)
         return not linked and filecmp.cmp(original, shown, shallow=False)
@@ -57,5 +56,5 @@ def _replace(path: Path, content: bytes) -> None:
         if path.read_bytes() == content:
             return
     except OSError:
-        pass  # there is none yet
+        pass  # there is no such file yet
     write_atomically(path, content)

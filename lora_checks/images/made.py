@@ -38,20 +38,20 @@ def another_run() -> Iterator[None]:
 
 
 def note(store: Store, spec: ImageSpec, how: Mapping[str, Any], before: Sequence[str] = ()) -> None:
-    """That an image was made; ``before``: with which other versions the store has it already."""
+    """Record that an image was made; ``before``: other versions with which the store has it already."""
     line = {"image": spec.digest, "process": os.getpid(), "run": this_run(), **how}
     line |= {"picture": _unversioned(spec), "versions": list(spec.versions)}
     store.append(store.root / FILE, line | ({"before": list(before)} if before else {}))
 
 
 def size(store: Store) -> int:
-    """Bytes; what is behind them later was made since."""
+    """Return the file's size in bytes; lines after it are of images that were made later."""
     path = store.root / FILE
     return path.stat().st_size if path.exists() else 0
 
 
 def summary(store: Store, start: int) -> dict[str, Any]:
-    """What this run made since the file had ``start`` bytes."""
+    """Return what this run made since the file had ``start`` bytes."""
     lines = [line for line in read_lines(store.root / FILE, start) if line.get("run") == this_run()]
     upgraded = [line for line in lines if "before" in line]
     before = Counter(", ".join(_differing(line["before"], line["versions"])) for line in upgraded)
@@ -64,7 +64,7 @@ def summary(store: Store, start: int) -> dict[str, Any]:
 
 
 def of_other_versions(store: Store, specs: Sequence[ImageSpec]) -> dict[str, tuple[str, ...]]:
-    """Digest of a spec -> versions with which the store has the same picture, of those it lacks in these."""
+    """Return, for each spec that the store lacks, other versions with which it has the same picture."""
     absent = {_unversioned(spec): spec for spec in specs if not store.image(spec.digest).exists()}
     found: dict[str, tuple[str, ...]] = {}
     for line in read_lines(store.root / FILE) if absent else ():
@@ -75,7 +75,7 @@ def of_other_versions(store: Store, specs: Sequence[ImageSpec]) -> dict[str, tup
 
 
 def upgrade(found: Mapping[str, Sequence[str]], now: Sequence[str]) -> str:
-    """The sentence about `of_other_versions`; "" where there are none."""
+    """Return a sentence about `of_other_versions`; "" if there are none."""
     if not found:
         return ""
     before = sorted({name for versions in found.values() for name in _differing(versions, now)})

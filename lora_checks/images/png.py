@@ -1,4 +1,4 @@
-"""Pixels -> PNG bytes that hold the recipe of the picture, and a stored picture -> its record."""
+"""Encode pixels as a PNG that holds the picture's recipe, and read stored pictures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ METADATA_KEY = "lora_checks"  # PNG text chunk with the image's recipe
 
 
 def to_uint8(image: NDArray[np.float32], spec: ImageSpec, dtype: str) -> NDArray[np.uint8]:
-    """(H, W, 3) in [0, 1] -> uint8, as diffusers rounds; a NaN or black image is an error with its cause."""
+    """Convert (H, W, 3) in [0, 1] to uint8, rounding as diffusers does.
+
+    Raises:
+        GenerationError: The image has a NaN or is black; the message has the likely cause.
+    """
     where = f"prompt '{spec.prompt.id}', noise seed {spec.seed}"
     if not np.isfinite(image).all():
         raise GenerationError(
@@ -47,11 +51,12 @@ def to_png(pixels: NDArray[np.uint8], spec: ImageSpec, how: Mapping[str, Any]) -
 
 
 def stored(path: Path, spec: ImageSpec, name: str) -> ImageFile:
-    """The picture at the store's address of ``spec``, as it was made.
+    """Return the picture of ``spec`` in the store.
 
-    Raises `FileNotFoundError`, or `DamagedError` unless the picture says by its digest that it was not
-    changed, and by its recipe that it is this one: of whatever else lies there, such as a picture of another
-    LoRA that a copied or edited store holds, a verdict would be in this one's name.
+    Raises:
+        FileNotFoundError: The store has no such picture.
+        DamagedError: The picture was changed, or its recipe is not ``spec``, as in a store that somebody
+            copied or edited: its verdict would be about another picture.
     """
     sha256, made = read(path)
     if made.get("digest") != spec.digest:
@@ -60,7 +65,7 @@ def stored(path: Path, spec: ImageSpec, name: str) -> ImageFile:
 
 
 def read(path: Path) -> tuple[str, dict[str, Any]]:
-    """A stored picture's SHA-256 and its recipe. Raises `FileNotFoundError` or `DamagedError`."""
+    """Return a stored picture's SHA-256 and recipe; raise `FileNotFoundError` or `DamagedError`."""
     content = read_bytes(path)
     sha256 = png_chunks.sealed_sha256(content)
     if sha256 is None:
@@ -69,7 +74,7 @@ def read(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def seen(path: Path) -> tuple[str, dict[str, Any]]:
-    """The same of any picture with a recipe, for showing it and not for measuring it."""
+    """Return SHA-256 and recipe of any picture that has a recipe, to show it and not to measure it."""
     content = read_bytes(path)
     return hashlib.sha256(content).hexdigest(), _recipe(path, content)
 
@@ -89,7 +94,7 @@ def _recipe(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def recipe(spec: ImageSpec) -> dict[str, Any]:
-    """What it takes to make the image again, for the PNG and for people."""
+    """Return everything that is needed to make the image again, for the PNG and for people."""
     sampler = spec.sampler
     return {
         "digest": spec.digest,

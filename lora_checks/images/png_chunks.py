@@ -1,7 +1,7 @@
-"""A PNG's own checksums, which Pillow leaves out for pixels: a flipped bit there shows as another picture.
+"""Verify a PNG's checksums, which Pillow skips for pixels: a flipped bit there decodes to another picture.
 
-And a seal: a chunk before the last one with the SHA-256 of everything before it, so that a picture of the
-store says by itself whether it is still the one that was made.
+And seal a PNG: a chunk before the last one holds the SHA-256 of everything before it, so that a picture of
+the store shows by itself whether it was changed.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ def is_png(data: bytes) -> bool:
 
 
 def check(data: bytes, most: int) -> None:
-    """Raise `ValueError` where a checksum does not match or the end is missing.
+    """Raise `ValueError` if a checksum does not match or the end is missing.
 
-    ``most`` is what the pixels take at most; a stream that holds more is refused.
+    Args:
+        data: The whole file.
+        most: The largest possible size of its pixels in bytes; a longer stream is refused.
     """
     stream = b"".join(content for kind, content in chunks(data) if kind == b"IDAT")
     inflate, left, total = zlib.decompressobj(), stream, 0
@@ -42,7 +44,7 @@ def check(data: bytes, most: int) -> None:
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of each chunk. Raises `ValueError` at the first that is damaged."""
+    """Yield kind and content of each chunk; raise `ValueError` at the first damaged one."""
     place = len(SIGNATURE)
     while True:
         head = data[place : place + 8]
@@ -62,7 +64,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def seal(png: bytes) -> bytes:
-    """The picture with its seal."""
+    """Return the picture with a seal."""
     if not png.endswith(END):
         raise ValueError("not a whole PNG")
     body = png[: -len(END)]
@@ -70,7 +72,7 @@ def seal(png: bytes) -> bytes:
 
 
 def sealed_sha256(png: bytes) -> str | None:
-    """SHA-256 (hex) of the whole file; None where it has no seal or is not what was sealed."""
+    """Return the SHA-256 (hex) of the whole file; None if it has no seal or was changed after sealing."""
     seal_at = len(png) - len(END) - _SEAL_BYTES
     if seal_at <= 0:
         return None

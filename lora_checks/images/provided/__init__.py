@@ -1,1 +1,1 @@
-"""Pictures that something else made: whose prompt and seed each is, and what is gated on them."""
+"""Read pictures that other programs made, and tell prompt, seed and LoRA of each."""

@@ -1,4 +1,4 @@
-"""The "parameters" of stable-diffusion-webui (modules/infotext_utils.py) and what imitates it."""
+"""Read the "parameters" of stable-diffusion-webui (modules/infotext_utils.py) and its imitators."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read(text: str) -> Origin:
 
 
 def _settings(tail: str) -> dict[str, str]:
-    """By name in lower case, for programs differ in theirs ("Lora hashes", "LoRA hashes")."""
+    """Return the settings by name in lower case: programs differ ("Lora hashes", "LoRA hashes")."""
     found, place = {}, 0
     while -1 < place < len(tail):
         match = _PARAMETER.match(tail, place)
@@ -62,7 +62,7 @@ def _unquoted(value: str) -> str:
 
 
 def _without_objects(tail: str) -> tuple[str, dict[str, Any]]:
-    """The settings without those that are JSON, whose commas separate nothing, and these by name."""
+    """Take out the settings that are JSON, whose commas separate nothing; return the rest and these."""
     objects = {}
     for name in ("civitai resources", "civitai metadata", "hashes"):
         start = re.search(rf", {name}: (?=[\[{{])", tail, re.IGNORECASE)
@@ -87,7 +87,7 @@ def _loras(prompt: str, settings: Mapping[str, str], objects: Mapping[str, Any])
 
 
 def _digests(settings: Mapping[str, str], hashes: object) -> dict[str, tuple[str, ...]]:
-    """Of "Lora hashes", and of the Civitai extension's "Hashes"."""
+    """Read the digests of "Lora hashes" and of the Civitai extension's "Hashes"."""
     found = {}
     for part in settings.get("lora hashes", "").split(","):
         name, _, text = part.rpartition(":")
@@ -101,7 +101,7 @@ def _digests(settings: Mapping[str, str], hashes: object) -> dict[str, tuple[str
 
 
 def _additional_networks(settings: Mapping[str, str]) -> Iterator[Use]:
-    """Of the extension of that name, "AddNet"; each model is ``name(digest)``."""
+    """Read the LoRAs of the extension "Additional Networks" (AddNet); each model is ``name(digest)``."""
     off = settings.get("addnet enabled", "").lower() == "false"
     for key, value in settings.items():
         place = re.fullmatch(r"addnet model (\d+)", key)
@@ -113,7 +113,7 @@ def _additional_networks(settings: Mapping[str, str]) -> Iterator[Use]:
 
 
 def _civitai(resources: object) -> list[Use]:
-    """Of Civitai's own site: models with weights, by titles and not by the names of files."""
+    """Read the resources of Civitai's generator: models with weights, by title and not by file name."""
     found = []
     for each in resources if isinstance(resources, list) else ():
         if isinstance(each, dict) and str(each.get("type")).lower() in _CIVITAI_LORAS:

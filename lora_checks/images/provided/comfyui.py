@@ -1,6 +1,7 @@
-"""ComfyUI's graph, as the PNG chunk "prompt" holds it -> prompt text, seed and LoRAs.
+"""Read prompt, seed and LoRAs from ComfyUI's graph, which the PNG chunk "prompt" holds.
 
-Nodes are known by their inputs, not by their names, so that custom samplers and encoders are understood too.
+Nodes are recognised by their inputs, not by their names, so custom samplers and encoders are understood
+too.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def read(text: str) -> Origin:
 
 
 def prompt_and_seed(graph: Graph) -> tuple[str, int | None]:
-    """Of the first sampler; "" and None where there is none, or where several say different things."""
+    """Return prompt and seed of the first sampler; "" and None if there is none or several disagree."""
     first = first_samplers(graph)
     texts = {text for inputs in first for text in _texts(graph, _told(inputs))}
     seeds = {seed for inputs in first for seed in _seeds(graph, inputs)}

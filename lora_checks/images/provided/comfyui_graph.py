@@ -1,4 +1,4 @@
-"""ComfyUI's graph in its API format: nodes, links between them, and values behind links.
+"""Walk ComfyUI's graph in its API format: nodes, links between them, and values behind links.
 
 The graph is a mapping of node ids to {"class_type": ..., "inputs": {...}}; an input is a value or a link
 [node id, number of the output] (ComfyUI, execution.py). Muted and bypassed nodes are not in it, and what
@@ -42,14 +42,14 @@ def is_muted(node: object) -> bool:
 
 
 def linked(value: object) -> str | None:
-    """The id of the node that a link comes from; None for what is no link."""
+    """Return the id of the node that a link comes from; None if the value is not a link."""
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str | int):
         return str(value[0])
     return None
 
 
 def upstream(graph: Graph, link: object, without: Set[str]) -> Iterator[Inputs]:
-    """The node that a link comes from and all before it, each once, but for inputs of these names."""
+    """Yield the node that a link comes from and all before it, once each; skip inputs named ``without``."""
     waiting: list[object] = [link]
     seen: set[str] = set()
     while waiting:
@@ -63,7 +63,7 @@ def upstream(graph: Graph, link: object, without: Set[str]) -> Iterator[Inputs]:
 
 
 def samplers(graph: Graph) -> tuple[list[Inputs], list[Inputs]]:
-    """The first ones, and those that go on from what another one made."""
+    """Return the first samplers, and those that refine the result of another one."""
     found = [inputs for inputs in map(inputs_of, graph.values()) if _is_sampler(inputs)]
     later = [inputs for inputs in found if _refines(graph, inputs)]
     return [inputs for inputs in found if not any(inputs is one for one in later)], later
@@ -80,7 +80,7 @@ def _is_sampler(inputs: Inputs) -> bool:
 
 
 def _refines(graph: Graph, sampler: Inputs) -> bool:
-    """As a second pass, a detailer or an upscaler does."""
+    """Tell whether a sampler refines an image, as a second pass, a detailer or an upscaler does."""
     links = [sampler.get(name) for name in _EARLIER]
     return any(_is_sampler(inputs) for link in links for inputs in upstream(graph, link, frozenset()))
 
@@ -90,7 +90,7 @@ def is_reroute(node: object) -> bool:
 
 
 def behind(graph: Graph, value: object) -> object:
-    """What a value is, through reroutes and constants; None where a link comes from anything else."""
+    """Resolve a value through reroutes and constants; None if the link comes from another node."""
     seen: set[str] = set()
     while (node := linked(value)) is not None:
         if node in seen:

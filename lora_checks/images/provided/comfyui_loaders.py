@@ -1,9 +1,8 @@
-"""Nodes of ComfyUI that put LoRAs on a model, or into a stack of them: names and strengths of one node.
+"""Read the LoRAs and strengths of one ComfyUI loader node.
 
-A loader is understood by the names of its inputs. Those below are of ComfyUI's own loaders, rgthree-comfy,
-efficiency-nodes, Easy-Use, Comfyroll, WAS, LoRA Manager and the loaders by tags in a text. A node with an
-input that is none of these (block weights, a random strength) keeps its LoRAs' names, and its strengths are
-unknown unless they are 0.
+A loader is recognised by the names of its inputs: those of ComfyUI's own loaders, rgthree-comfy,
+efficiency-nodes, Easy-Use, Comfyroll, WAS, LoRA Manager and loaders that read tags in a text. If a node has
+any other input (block weights, a random strength), its strengths are unknown unless they are 0.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ _NEITHER = re.compile(
 
 
 def speaks_of_loras(node: object) -> bool:
-    """Whether it names a LoRA in its inputs, or in its class."""
+    """Tell whether the node's class or an input mentions a LoRA."""
     kind = class_of(node)
     if "lora" in kind.lower() or _TAGS.fullmatch(kind):
         return True
@@ -61,12 +60,12 @@ def speaks_of_loras(node: object) -> bool:
 
 
 def is_hook(node: object) -> bool:
-    """A LoRA that hangs on the conditioning and reaches network and text encoders from there."""
+    """Tell whether the node attaches a LoRA to the conditioning, which affects network and text encoders."""
     return "hook" in class_of(node).lower()
 
 
 def read(graph: Graph, node: object) -> tuple[list[Use], str]:
-    """Its LoRAs, those at strength 0 too, and why that may not be all; "" where it is."""
+    """Return the node's LoRAs, also those at strength 0, and why there may be more; "" if these are all."""
     inputs = inputs_of(node)
     found = [*_slots(graph, inputs), *_mappings(graph, inputs), *_listed(inputs), *_by_tags(graph, node)]
     strange = [name for name in inputs if not _is_known(node, name)]
@@ -80,7 +79,7 @@ def read(graph: Graph, node: object) -> tuple[list[Use], str]:
 
 
 def _may_be_bare(node: object) -> bool:
-    """Whether it is understood without a LoRA of its own: none chosen, or a stack that its link leads to."""
+    """Tell whether the node may have no LoRA itself: none is chosen, or it passes on a stack."""
     inputs = inputs_of(node)
     chosen = any(_NAME.fullmatch(name) or isinstance(value, dict) for name, value in inputs.items())
     stacked = "loras" in inputs or any("lora_stack" in name for name in inputs)
@@ -98,7 +97,7 @@ def _is_known(node: object, name: str) -> bool:
 
 
 def _slots(graph: Graph, inputs: Inputs) -> Iterator[Use]:
-    """``lora_name`` with its strengths, or ``lora_name_1``, ``lora_01``, ``lora_1_name`` with theirs."""
+    """Yield the LoRAs of ``lora_name``, or of ``lora_name_1``, ``lora_01``, ``lora_1_name``."""
     for key, value in inputs.items():
         match = _NAME.fullmatch(key)
         if match and not (isinstance(value, dict) and "lora" in value):
@@ -112,7 +111,7 @@ def _slot_of(match: re.Match[str]) -> str:
 
 
 def _name(graph: Graph, value: object) -> str:
-    """Of a file; "" where it is not known."""
+    """Return the name of a LoRA file; "" if it is unknown."""
     if isinstance(value, dict):  # with a preview, as pysssss has it
         value = value.get("content")
     found = behind(graph, value)
@@ -138,7 +137,7 @@ def _mode(inputs: Inputs) -> str:
 
 
 def _is_on(graph: Graph, inputs: Inputs, slot: str) -> bool | None:
-    """By its own switch, by the node's, and by how many of its slots are in use; None is unknown."""
+    """Tell whether a slot is on, by its switch, the node's switch and the slot count; None if unknown."""
     states = [_state(graph, name, value, slot) for name, value in inputs.items()]
     if any(state is False for state in states):
         return False
@@ -152,7 +151,7 @@ def _is_on(graph: Graph, inputs: Inputs, slot: str) -> bool | None:
 
 
 def _state(graph: Graph, name: str, value: object, slot: str) -> bool | str | None:
-    """Of one input: whether it leaves the slot on; "on" too for one that is no switch of it."""
+    """Tell whether one input leaves the slot on; "on" if the input is not a switch of this slot."""
     switch, bypass = _SWITCH.fullmatch(name), _BYPASS.fullmatch(name)
     match = switch or bypass
     if not match or match["slot"].lstrip("0") not in ("", slot):
@@ -176,7 +175,7 @@ def _value(graph: Graph, inputs: Inputs, pattern: re.Pattern[str], slot: str) ->
 
 
 def _mappings(graph: Graph, inputs: Inputs) -> Iterator[Use]:
-    """Of rgthree's Power Lora Loader: ``{"on": true, "lora": "a.safetensors", "strength": 1}`` for each."""
+    """Read rgthree's Power Lora Loader: ``{"on": true, "lora": "a.safetensors", "strength": 1}``."""
     for value in inputs.values():
         if isinstance(value, dict) and isinstance(value.get("lora"), str) and value["lora"] != "None":
             model = number_behind(graph, value.get("strength"))
@@ -187,7 +186,7 @@ def _mappings(graph: Graph, inputs: Inputs) -> Iterator[Use]:
 
 
 def _listed(inputs: Inputs) -> Iterator[Use]:
-    """Of the LoRA Manager: a list of ``{"name", "strength", "clipStrength", "active"}``."""
+    """Read the LoRA Manager's list of ``{"name", "strength", "clipStrength", "active"}``."""
     found: Any = inputs.get("loras")
     found = found.get("__value__") if isinstance(found, Mapping) else found
     for each in found if isinstance(found, list) else ():
@@ -199,7 +198,7 @@ def _listed(inputs: Inputs) -> Iterator[Use]:
 
 
 def _by_tags(graph: Graph, node: object) -> list[Use]:
-    """Of nodes that load LoRAs by the tags in a text; a tag without a strength is 0 there."""
+    """Read a node that loads LoRAs by the tags in a text; a tag without a strength is at 0."""
     if not _TAGS.fullmatch(class_of(node)):
         return []
     inputs = inputs_of(node)

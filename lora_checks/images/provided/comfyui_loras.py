@@ -1,9 +1,9 @@
-"""Which LoRAs stand before the first sampler of a ComfyUI graph, and whether that is all.
+"""List the LoRAs before the first sampler of a ComfyUI graph, and tell whether the list is complete.
 
-Unknown is the default. From the sampler's model and from the text encoders back to the checkpoint, a node is
-either one that is known to leave LoRAs alone, or a loader whose every input is understood, or it makes the
-LoRAs of the picture unknown. Text and numbers are not followed: a tag in a text does nothing in ComfyUI,
-unless a node loads LoRAs by it.
+Unknown is the default. Every node from the sampler's model and text encoders back to the checkpoint must be
+known to add no LoRA, or be a loader whose inputs are all understood; any other node makes the picture's
+LoRAs unknown. Text and numbers are not followed: ComfyUI ignores tags in a text, unless a node loads LoRAs
+by them.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _PASSING = ("stack", "pipe", "guider", "tuple")  # and of those that LoRAs come 
 
 @dataclass
 class _Walk:
-    """From one sampler back to the checkpoint."""
+    """A walk from one sampler back to the checkpoint."""
 
     graph: Graph
     uses: dict[tuple[str, Way], list[Use]] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class _Walk:
         yield from _links(inputs_of(node), way, narrow=known)
 
     def found(self) -> tuple[Use, ...]:
-        """Of a loader that stands on both ways, both strengths."""
+        """Return the LoRAs; a loader on both ways contributes both strengths."""
         by_place: dict[tuple[str, int], Use] = {}
         for (node, way), uses in self.uses.items():
             for i, use in enumerate(uses):
@@ -104,7 +104,7 @@ class _Walk:
         return tuple(by_place.values())
 
     def why(self) -> str:
-        """Why `found` may not be all, or not at these strengths."""
+        """Return why `found` may be incomplete or its strengths wrong; "" if it is certain."""
         if self.strange:
             return self.strange[0]
         on = any(not use.is_off for use in self.found())
@@ -112,9 +112,9 @@ class _Walk:
 
 
 def loras(graph: Graph) -> tuple[tuple[Use, ...], str]:
-    """Those at strength 0 too, and why they may not be all; "" where they are.
+    """Return the LoRAs, also those at strength 0, and why the list may be incomplete; "" if it is complete.
 
-    A picture does not say which sampler of its graph made it; where they differ its LoRAs are unknown.
+    A picture does not say which sampler of its graph made it. If their LoRAs differ, they are unknown.
     """
     first, later = samplers(graph)
     walks = [_walk(graph, sampler) for sampler in first]
@@ -143,7 +143,7 @@ def _walk(graph: Graph, sampler: Inputs) -> _Walk:
 
 
 def _links(inputs: Inputs, way: Way, *, narrow: bool) -> Iterator[tuple[object, Way]]:
-    """Before a node that is not known every link is followed, but for pictures, latents and the like."""
+    """Yield the links to follow; for an unknown node all but pictures, latents and the like."""
     for key, value in inputs.items():
         name = key.lower().removeprefix("optional_").removeprefix("base_")
         if linked(value) is None or name in _ASIDE or any(part in name for part in _NUMBERS):
@@ -161,7 +161,7 @@ def _links(inputs: Inputs, way: Way, *, narrow: bool) -> Iterator[tuple[object, 
 
 
 def _on(use: Use, way: Way) -> Use:
-    """A LoRA on the way to the sampler's model does not reach the text encoders, nor the other way round."""
+    """Limit a LoRA to the way it is on: the sampler's model or the text encoders."""
     if way == "both":
         return use
     return Use(use.name, use.model if way == "model" else 0.0, use.clip if way == "clip" else 0.0)

@@ -1,7 +1,7 @@
-"""Nodes of ComfyUI that are known to add no LoRA and to leave those alone that are there.
+"""Recognise ComfyUI nodes that neither add nor change LoRAs.
 
-Of ComfyUI itself (nodes.py, comfy_extras/), and of extensions that are often in a graph. A node that is not
-here, and is no loader that is understood, makes a picture's LoRAs unknown.
+From ComfyUI itself (nodes.py, comfy_extras/) and from popular extensions. A node that is neither listed
+here nor a loader that is understood makes a picture's LoRAs unknown.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def merges(node: object) -> bool:
 
 
 def is_source(node: object) -> bool:
-    """Whether it loads a checkpoint, a network or text encoders: by file names and settings alone."""
+    """Tell whether the node only loads a checkpoint, a network or text encoders by file name."""
     inputs = inputs_of(node)
     known = all(
         _SOURCE_INPUTS.fullmatch(name) and (linked(value) is None or "name" in name)

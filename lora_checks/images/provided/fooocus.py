@@ -1,6 +1,6 @@
-"""Fooocus: a JSON object or A1111's text, under "parameters" (its modules/meta_parser.py).
+"""Read Fooocus' metadata: a JSON object or A1111's text under "parameters" (its modules/meta_parser.py).
 
-Styles expand a prompt; what the user wrote is kept beside it.
+Styles expand a prompt; the metadata also has the prompt as the user wrote it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _COMBINED = re.compile(r"(?:lora_combined_|lora )\d+", re.IGNORECASE)
 
 
 def wrote(settings: Mapping[str, str]) -> bool:
-    """Whether A1111's text is of Fooocus."""
+    """Tell whether Fooocus wrote this A1111 text."""
     return "fooocus" in settings.get("version", "").lower() or not {"raw prompt", "lora weights"}.isdisjoint(
         settings
     )
 
 
 def of_settings(full: str, settings: Mapping[str, str]) -> Origin:
-    """Of A1111's text. Tags in the prompt are among the weights already."""
+    """Read A1111's text by Fooocus; its weights include the tags of the prompt."""
     raw = plain(settings.get("raw prompt") or full)
     return Origin(
         raw,
@@ -53,7 +53,7 @@ def read(text: str) -> Origin:
 
 
 def _added(raw: str, full: str, styles: str) -> str:
-    """What stands behind the prompt that was painted and not in the prompt as it was written."""
+    """Return what styles added to the prompt that the user wrote."""
     named = styles if styles not in ("", "[]") else ""
     return "" if not full or full == raw else named or full.removeprefix(raw).strip(" ,")
 

@@ -1,4 +1,5 @@
-"""InvokeAI: "invokeai_metadata" (its invocations/metadata.py), and "sd-metadata" and "Dream" before it."""
+"""Read InvokeAI's metadata: "invokeai_metadata" (invocations/metadata.py), before it "sd-metadata" and
+"Dream"."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ def read(text: str) -> Origin:
 
 
 def _use(entry: object) -> Use:
-    """Of version 4 ``{"model": {"name", "hash"}, "weight"}``, of version 3 ``{"lora": {"model_name"}}``."""
+    """Read ``{"model": {"name", "hash"}, "weight"}`` (version 4) or ``{"lora": {"model_name"}}`` (3)."""
     if not isinstance(entry, dict):
         return Use("")
     model = entry.get("model") or entry.get("lora") or {}
@@ -43,7 +44,7 @@ def _use(entry: object) -> Use:
 
 
 def read_older(text: str) -> Origin:
-    """Versions 1.15 to 2.3: LoRAs stand in the prompt, ``withLora(person, 0.8)``."""
+    """Read versions 1.15 to 2.3, which have LoRAs in the prompt: ``withLora(person, 0.8)``."""
     image = json_object(text).get("image")
     image = image if isinstance(image, Mapping) else {}
     prompt: Any = image.get("prompt")
@@ -53,7 +54,7 @@ def read_older(text: str) -> Origin:
 
 
 def read_dream(text: str) -> Origin:
-    """Before that: the command, ``"a photo" -s 50 -S 123``."""
+    """Read older versions, which have the command: ``"a photo" -s 50 -S 123``."""
     seed = re.search(r"\s-S\s*(\d{1,20})\b", text)
     prompt = re.match(r'\s*"((?:[^"\\]|\\.)*)"', text)
     written = prompt[1] if prompt else re.split(r"\s-\w", text, maxsplit=1)[0]

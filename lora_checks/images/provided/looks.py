@@ -1,4 +1,4 @@
-"""What pictures made elsewhere show, once decoded: each something, and each something else."""
+"""Check the pixels of pictures made elsewhere: none black, none twice, none unchanged by the LoRA."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from lora_checks.images import decoding
 
 
 def sizes(made: ImageSet) -> list[tuple[int, int]]:
-    """Width and height of each picture. Raises `MeasureError` if one cannot be decoded, is black, or is
-    another's copy: metadata and compression change a file's bytes and leave its pixels."""
+    """Return width and height of each picture.
+
+    Raises:
+        MeasureError: A picture cannot be decoded, is black, or has the pixels of another one; metadata and
+            compression change a file's bytes without changing its pixels.
+    """
     found, first = [], dict[str, Path]()
     for image in made.images:
         pixels = decoding.pixels_of(image)
@@ -30,7 +34,7 @@ def sizes(made: ImageSet) -> list[tuple[int, int]]:
 
 
 def unlike(found: Iterable[tuple[int, int]], asked: Sampler) -> str:
-    """ "4 not of 512 x 512 as in prompts.yaml (1024 x 1024)"; a hint: trainers have sizes of their own."""
+    """ "4 not of 512 x 512 as in prompts.yaml (1024 x 1024)"; a hint: trainers choose other sizes."""
     others = [size for size in found if size != (asked.width, asked.height)]
     if not others:
         return ""
@@ -39,7 +43,7 @@ def unlike(found: Iterable[tuple[int, int]], asked: Sampler) -> str:
 
 
 def refuse_unchanged(made: ImageSet, without: ImageSet) -> None:
-    """`MeasureError` if a picture with the LoRA, row by row, is the one without it."""
+    """Raise `MeasureError` if a picture with the LoRA equals its counterpart without it."""
     for one, other in zip(made.images, without.images, strict=True):
         if one.sha256 == other.sha256 or np.array_equal(decoding.pixels_of(one), decoding.pixels_of(other)):
             raise MeasureError(

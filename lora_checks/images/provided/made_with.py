@@ -1,7 +1,7 @@
-"""With which LoRA, and at which strength, pictures say that they were made: accused, unknown, and told.
+"""Compare the LoRA and strength in the pictures' metadata with the LoRA that is gated.
 
-Metadata is believed where it accuses. Where it says nothing, or something that is not understood, the LoRA is
-unknown, and the row says of how many pictures.
+Metadata that names another LoRA is a reason to refuse a picture. If it is missing or not understood, the
+LoRA is unknown, and the row says for how many pictures.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Wanted:
     file: str
     names: frozenset[str]
     digests: tuple[str, ...]
-    by_word: str = ""  # the name that the user says is this file's
+    by_word: str = ""  # the user's name for this file
 
     @classmethod
     def of(cls, lora: Lora, by_word: str = "") -> Wanted:
-        """By the digests of the file and of its tensors, and by the one that the file states itself."""
+        """Take the digests of the file and of its tensors, and the digest that the file itself states."""
         stated = lora.facts.get("tensors sha256", "").lower().removeprefix("0x")
         digests = (lora.sha256, lora.tensors_sha256, stated)
         names = {lora.path.stem, lora.facts.get("title", "")} - {""}
@@ -53,7 +53,7 @@ class Wanted:
         return use.name.casefold() in self.names
 
     def is_it(self, use: Use) -> bool:
-        """A digest speaks louder than a name, and the user's word louder than both."""
+        """Tell whether a use is this LoRA: the user's statement wins over digests, digests over names."""
         if self.is_by_word(use):
             return True
         if use.digests:
@@ -62,7 +62,7 @@ class Wanted:
 
 
 def stale(pictures: Sequence[Picture], lora: Lora | None, by_word: str = "") -> list[str]:
-    """Made with another LoRA or strength, or with one where there should be none, as far as the files say."""
+    """Return a sentence for each picture whose metadata names another LoRA or strength than expected."""
     if lora is None:
         return [f"{picture.path.name}: made with a LoRA" for picture in pictures if picture.origin.on]
     wanted = Wanted.of(lora, by_word) if lora.sha256 else None
@@ -86,7 +86,7 @@ def _refuse_unnamed(pictures: Sequence[Picture], wanted: Wanted, by_word: str) -
 
 @dataclass(frozen=True, slots=True)
 class _Usual:
-    """What most of the pictures say that say anything."""
+    """The most frequent LoRAs and strengths in the pictures' metadata."""
 
     names: tuple[str, ...] | None
     strengths: dict[str, str] = field(default_factory=dict)  # by name
@@ -159,14 +159,14 @@ def _and(names: Iterable[str]) -> str:
 
 
 def lora_by(origin: Origin, wanted: Wanted | None) -> str:
-    """Whose word it is that the picture was made with this LoRA; "" is nobody's."""
+    """Return the source that says the picture was made with this LoRA; "" if there is none."""
     if wanted and any(wanted.is_by_word(use) and not use.is_off for use in origin.on):
         return OPTION
     return origin.source if origin.on and not unknown(origin) else ""
 
 
 def unknown(origin: Origin) -> str:
-    """Why the LoRA or its strength is not known; "" where it is."""
+    """Return why the LoRA or its strength is unknown; "" if both are known."""
     if origin.loras is None:
         return "nothing in the file tells it"
     if origin.unclear:

@@ -1,4 +1,4 @@
-"""What a picture itself says of how it was made, in the text that some program put into its file."""
+"""Read how a picture was made from the text that a program wrote into its file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Reader = Callable[[str], Origin]
 
 
 def read_origin(path: Path) -> Origin:
-    """From the picture's text; an empty `Origin` where it has none that is understood.
+    """Read the picture's text; return an empty `Origin` if no reader understands it.
 
-    Nodes that save pictures from ComfyUI write A1111's text beside the graph, with tags that ComfyUI ignored:
-    of the LoRAs the graph knows best.
+    Some ComfyUI nodes write A1111's text beside the graph, with tags that ComfyUI ignored, so the LoRAs are
+    taken from the graph.
     """
     there = texts(path)
     found = [read(there[key]) for key, read in _READERS if key in there]
@@ -35,7 +35,7 @@ def read_origin(path: Path) -> Origin:
 
 
 def _ours(text: str) -> Origin:
-    """As `png.recipe` writes it."""
+    """Read the gate's own recipe (`png.recipe`)."""
     recipe = json_object(text)
     sha256, scale = recipe.get("lora_sha256"), recipe.get("lora_scale")
     if not isinstance(recipe.get("prompt"), str) or not isinstance(recipe.get("seed"), int):
@@ -45,7 +45,7 @@ def _ours(text: str) -> Origin:
 
 
 def _parameters(text: str) -> Origin:
-    """Several programs use this keyword."""
+    """Read the keyword "parameters", which several programs use."""
     readers: tuple[Reader, ...] = (swarmui.read, fooocus.read, a1111.read)
     return next((origin for read in readers if (origin := read(text)) != Origin()), Origin())
 

@@ -1,4 +1,4 @@
-"""A picture of a folder: which prompt and seed of the policy it is, and by whose word."""
+"""Match each picture of a folder with a prompt and a seed of the policy, and record the source of each."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ ORDER = "the order of the names"
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """``origin`` is of the file; prompt and seed are the policy's, by the names where these say them."""
+    """A picture. ``origin`` is from its file; prompt and seed are the policy's, by names or by ``origin``."""
 
     path: Path
     origin: Origin
     prompt: Prompt | None = None
     seed: int | None = None
-    prompt_by: str = ""  # whose word it is: "its metadata", "its name", "list.csv"
+    prompt_by: str = ""  # source: "its metadata", "its name", "list.csv"
     seed_by: str = ""
-    step: str = ""  # of the training
-    seed_told: bool = False  # and not only its place among its prompt's
-    stranger: str = ""  # why it is none of the policy's prompts
-    metadata_seed: int | None = None  # where the names say another one
+    step: str = ""  # training step
+    seed_told: bool = False  # False: only inferred from the order of names
+    stranger: str = ""  # why it has no prompt of the policy
+    metadata_seed: int | None = None  # if it differs from the seed by name
 
     @property
     def name(self) -> str:
@@ -41,7 +41,7 @@ class Picture:
 
     @property
     def words(self) -> dict[str, str]:
-        """For the record."""
+        """Return the sources of prompt and seed for the record."""
         said = {"prompt_by": self.prompt_by, "seed_by": self.seed_by}
         if self.metadata_seed is not None:
             said["seed_in_metadata"] = str(self.metadata_seed)
@@ -49,7 +49,7 @@ class Picture:
 
 
 def read_pictures(paths: Sequence[Path], prompts: PromptSet, names: Names | None) -> list[Picture]:
-    """What the names say goes before what the files say. Raises `MeasureError` where they contradict."""
+    """Read all pictures; names win over metadata. Raise `MeasureError` if they contradict each other."""
     inside = [_placed(path, read_origin(path), prompts) for path in paths]
     if names is None:
         return inside
@@ -81,10 +81,10 @@ def _named(inside: Picture, names: Names, prompts: PromptSet, alike: int) -> Pic
 
 
 def _other_seed(named: Picture, inside: Picture, prompts: PromptSet, alike: int) -> int | None:
-    """The metadata's, where the names say another one and may.
+    """Return the metadata's seed if the names state another one and are allowed to.
 
-    A list may map seeds of its own to the policy's, but not one of the policy's to another. A batch of
-    ComfyUI is the exception: each of its files has the seed of the first, so it tells none of them.
+    A list may map other seeds to the policy's, but not one seed of the policy to another. The exception is a
+    batch of ComfyUI, in which each file has the first one's seed.
     """
     if not named.prompt or not inside.prompt:
         return None
@@ -115,7 +115,7 @@ def _placed(path: Path, origin: Origin, prompts: PromptSet) -> Picture:
 
 
 def _prompt(origin: Origin, prompts: PromptSet) -> Prompt | None:
-    """By id, by text, or by place."""
+    """Find the policy's prompt by id, by text or by place."""
     if origin.place is not None:
         asked = [prompt for prompt in prompts.prompts for _ in prompts.seeds]
         return asked[origin.place] if origin.place < len(asked) else None
@@ -140,7 +140,7 @@ def _stranger(origin: Origin) -> str:
 
 
 def numbered(pictures: Sequence[Picture], prompts: PromptSet) -> list[Picture]:
-    """Where no seed is told: the k-th picture of a prompt is of its k-th seed, a picture too many of none."""
+    """Assign seeds where none is known: the k-th picture of a prompt gets its k-th seed."""
     told = {picture.prompt for picture in pictures if picture.seed is not None}
     left = {prompt: list(prompts.seeds) for prompt in prompts.prompts if prompt not in told}
     found = []

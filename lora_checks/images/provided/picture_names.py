@@ -1,4 +1,4 @@
-"""``--lora-images-from SPEC``: prompt and seed of pictures by a pattern of names, or by a list."""
+"""Tell prompt and seed of pictures by a pattern of file names or a CSV list (``--lora-images-from``)."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ TOLD = ("prompt", "seed", "index", "step")
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """``{lora}_{step}_{prompt}_{timestamp}.png``: of the whole name, or of the stem where it has no ending.
+    """A pattern such as ``{lora}_{step}_{prompt}_{timestamp}.png``; without a suffix it matches the stem.
 
-    ``{prompt}`` is a prompt's id. ``{index}`` is the picture's place, counted from 0, among all that the
-    policy asks for, each prompt with all its seeds, as trainers number the lines of their sample prompts; it
-    says nothing where ``{prompt}`` is there too.
+    ``{prompt}`` is a prompt's id. ``{index}`` is the picture's position, counted from 0, among all that the
+    policy asks for, each prompt with all its seeds, as trainers number their sample prompts; it is ignored if
+    ``{prompt}`` is there too.
     """
 
     text: str
     ids: tuple[str, ...]
 
     def origin(self, path: Path) -> Origin | None:
-        """None if the name does not fit. Raises `MeasureError` if it fits two prompts."""
+        """Return None if the name does not match; raise `MeasureError` if it matches two prompts."""
         name = path.name if Path(self.text).suffix.lower() in SUFFIXES else path.stem
         choices = self.ids if "{prompt}" in self.text else ()
         fitting = [found for found in (self._match(name, re.escape(id_)) for id_ in choices) if found]
@@ -53,7 +53,7 @@ class Pattern:
         return Origin(found.get("prompt", ""), place, seed, step=found.get("step", ""), source="its name")
 
     def _match(self, name: str, prompt: str) -> dict[str, str]:
-        """Name of the field -> text; empty if it does not match."""
+        """Return field -> text; empty if the name does not match."""
         pieces = re.split(r"(\{[^{}]*\}|\*)", self.text)
         parts = [
             _group(piece.strip("{}"), prompt) if i % 2 else re.escape(piece) for i, piece in enumerate(pieces)
@@ -69,7 +69,7 @@ def _group(name: str, prompt: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A CSV file with the columns file, prompt (id or text) and, if it likes, seed."""
+    """A CSV file with the columns file, prompt (id or text) and optionally seed."""
 
     path: Path
     rows: Mapping[str, Origin] = field(default_factory=dict)  # name of the file ->
@@ -82,7 +82,7 @@ class Listed:
         return self.rows.get(path.name)
 
     def refuse_absent(self, folders: Sequence[Path]) -> None:
-        """A list is of all that was made; whoever deletes a picture from the folder has chosen among them."""
+        """Raise `MeasureError` for a listed picture that is missing; it may have been a bad one."""
         there = {path.name for folder in folders for path in folder.iterdir()}
         absent = [name for name in self.rows if name not in there]
         if absent:
@@ -94,7 +94,7 @@ Names = Pattern | Listed
 
 
 def read_names(spec: str, root: Path, ids: Sequence[str]) -> Names:
-    """Raises `ConfigError`."""
+    """Parse a SPEC; raise `ConfigError` if it is neither a pattern nor a readable list."""
     if "{" in spec or "*" in spec:
         return _pattern(spec, ids)
     if Path(spec).suffix.lower() != ".csv":

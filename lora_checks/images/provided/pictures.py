@@ -1,8 +1,8 @@
-"""Pictures that something else made, in the place of those that the gate would generate.
+"""Read folders of pictures that other programs made, instead of generating images.
 
-They are read as the policy's plan asks for them: one picture of each prompt and seed, no more and no fewer.
-A picture's seed may be the policy's own (0, 1, ...) or the noise seed that the gate derives from it
-(`plan.noise_seed`). Where nothing tells the seed, the pictures of a prompt are its seeds in order of name.
+A folder must hold exactly one picture for each prompt and seed of the policy. A picture's seed may be the
+policy's (0, 1, ...) or the noise seed that the gate derives from it (`plan.noise_seed`). If nothing tells
+the seeds, the pictures of a prompt get its seeds in the order of their names.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ BATCH = "ComfyUI writes a batch's first seed into each file"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A folder that is complete."""
+    """A complete folder."""
 
     images: ImageSet
     pictures: tuple[Picture, ...]  # in the order of the images
-    seeds_told: bool  # whether every picture's seed is known, and not only its place among its prompt's
-    ignored: int  # files and folders that are no pictures
+    seeds_told: bool  # every picture's seed is known; False: inferred from the order of names
+    ignored: int  # files and folders that are not pictures
     older: int  # pictures older than the LoRA file
 
 
 @dataclass
 class GivenImages:
-    """A folder of ``--lora-images``, and ``--lora-baseline-images``: read once, when first asked for."""
+    """A folder of ``--lora-images`` and that of ``--lora-baseline-images``, each read once, when needed."""
 
     folder: Path
     prompts: PromptSet
     names: Names | None = None
     without_lora: Path | None = None
-    made_with: str = ""  # the name by which the pictures call the LoRA, by the user's word
-    siblings: tuple[Path, ...] = ()  # the other folders, of which the list may be too
+    made_with: str = ""  # the pictures' name for the LoRA, as the user states it
+    siblings: tuple[Path, ...] = ()  # other folders, whose pictures the list may name too
     _found: dict[tuple[Path, str], Found] = field(default_factory=dict)
 
     def candidate(self, lora: Lora) -> ImageSet:
-        """Raises `MeasureError` if the pictures are not those that the policy asks for."""
+        """Return the pictures; raise `MeasureError` if they are not those that the policy asks for."""
         if isinstance(self.names, Listed):
             folders = (self.folder, self.without_lora, *self.siblings)
             self.names.refuse_absent([folder for folder in folders if folder])
@@ -68,7 +68,7 @@ class GivenImages:
         return self._read(self.without_lora, BASELINE, None).images
 
     def without(self, on: ImageSet) -> ImageSet:
-        """The counterpart of each image."""
+        """Return the counterpart of each image."""
         whole = {image.name: image for image in self.baseline().images}
         for (folder, _), found in self._found.items():
             if not found.seeds_told:
@@ -81,7 +81,7 @@ class GivenImages:
         return counterparts
 
     def described(self, lora: Lora) -> str:
-        """ "16 pictures, 2 other files ignored", after each of them was decoded."""
+        """Decode every picture and describe the folder: "16 pictures, 2 other files ignored"."""
         found = self._read(self.folder, "candidate", lora)
         odd = looks.unlike(looks.sizes(found.images), self.prompts.sampler)
         parts = [count(len(found.images.images), "picture"), "made elsewhere"]
@@ -93,7 +93,7 @@ class GivenImages:
         return ", ".join(parts)
 
     def words(self, lora: Lora) -> dict[str, dict[str, str]]:
-        """By the image's name: whose word its prompt, its seed and its LoRA are, for the record."""
+        """Return image name -> the sources of its prompt, seed and LoRA, for the record."""
         found = self._read(self.folder, "candidate", lora)
         wanted = made_with.Wanted.of(lora, self.made_with) if lora.sha256 else None
         return {picture.name: _recorded(picture, wanted) for picture in found.pictures}
@@ -112,7 +112,7 @@ def read(
     lora: Lora | None,
     by_word: str = "",
 ) -> Found:
-    """``lora`` is None for pictures made without one. Raises `MeasureError` or `ConfigError`."""
+    """Read a folder; ``lora`` is None for pictures without one. Raise `MeasureError` or `ConfigError`."""
     paths = sorted(images.list_images(folder), key=natural)
     pictures = read_pictures(paths, prompts, names)
     _refuse_untold([picture for picture in pictures if not picture.is_told], names)
@@ -138,7 +138,7 @@ def _recorded(picture: Picture, wanted: made_with.Wanted | None) -> dict[str, st
 
 
 def _overruled(pictures: Sequence[Picture]) -> list[str]:
-    """Where a list or a pattern says other seeds than the metadata, and what a style added."""
+    """Say how many seeds differ from the metadata and how many prompts a style expanded."""
     seeds = [picture for picture in pictures if picture.metadata_seed is not None]
     styled = [picture for picture in pictures if picture.origin.style]
     by = f"{seeds[0].seed_by}, against their metadata" if seeds else ""
@@ -147,7 +147,7 @@ def _overruled(pictures: Sequence[Picture]) -> list[str]:
 
 
 def _older(paths: Sequence[Path], lora: Lora | None) -> int:
-    """A hint and no more: copying a file makes it younger."""
+    """Count pictures older than the LoRA; only a hint, because copying a file changes its time."""
     if lora is None or not lora.path.is_file():
         return 0
     return sum(path.stat().st_mtime < lora.path.stat().st_mtime for path in paths)
@@ -170,7 +170,7 @@ def _refuse(
     prompts: PromptSet,
     stale: Sequence[str],
 ) -> None:
-    """One sentence for all that is wrong with the folder."""
+    """Raise one `MeasureError` with everything that is wrong with the folder."""
     wanted = plan.names(prompts)
     there = {picture.name for picture in pictures}
     missing = [name for name in wanted if name not in there]
@@ -209,7 +209,7 @@ def _surplus(pictures: Iterable[Picture], prompts: PromptSet) -> list[str]:
 
 
 def _why(first: Picture, second: Picture) -> str:
-    """Why two pictures may have the same name, and what tells them apart."""
+    """Explain why two pictures may have the same prompt and seed, and how to distinguish them."""
     if second.step:
         return f", steps {first.step} and {second.step}"
     if second.seed_by != comfyui.SOURCE:
@@ -218,7 +218,7 @@ def _why(first: Picture, second: Picture) -> str:
 
 
 def _copies(pictures: Sequence[Picture], files: dict[Path, ImageFile]) -> list[str]:
-    """One picture under two names would count twice."""
+    """Return pictures with the bytes of another one, which would count twice."""
     first: dict[str, Picture] = {}
     found = []
     for picture in pictures:

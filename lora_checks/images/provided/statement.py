@@ -1,4 +1,4 @@
-"""What is known of how a picture came about, whoever says so: its metadata, its name, a list."""
+"""Hold what is known about how a picture was made, from its metadata, its name or a list."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lora_checks.images.provided.uses import Use
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What is known of one picture; "" and None are unknown."""
+    """How one picture was made; "" and None mean unknown."""
 
     prompt: str = ""  # id or text
-    place: int | None = None  # among all that the policy asks for, counted from 0
+    place: int | None = None  # position among all pictures of the policy, counted from 0
     seed: int | None = None
-    loras: tuple[Use, ...] | None = None  # those at strength 0 too; () is made without a LoRA
+    loras: tuple[Use, ...] | None = None  # including those at strength 0; () means made without a LoRA
     unclear: str = ""  # why `loras` may not be all, or not at these strengths
     step: str = ""  # of the training
     style: str = ""  # what the program added to the prompt
@@ -31,7 +31,7 @@ class Origin:
 
     @property
     def is_without(self) -> bool:
-        """Whether it is known to have been made without a LoRA."""
+        """Tell whether the picture is known to have been made without a LoRA."""
         return self.loras is not None and not self.on and not self.unclear
 
     @property
@@ -40,14 +40,14 @@ class Origin:
 
 
 def plain(text: str) -> str:
-    """A prompt as it is compared: no LoRA tags nor their commas, single spaces."""
+    """Return a prompt for comparison: without LoRA tags and their commas, with single spaces."""
     alone, tags = uses.without_tags(text)
     joined = " ".join(alone.split())
     return re.sub(r",(?: ?,)+", ",", joined).strip(" ,") if tags else joined
 
 
 def json_object(text: str) -> Mapping[str, Any]:
-    """An object; empty where the text is none."""
+    """Parse a JSON object; return an empty one if the text is something else."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -56,7 +56,7 @@ def json_object(text: str) -> Mapping[str, Any]:
 
 
 def whole_number(value: object) -> int | None:
-    """A seed, given as a number or as its text."""
+    """Return a seed that is a number or its text; None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     return int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,20}", value.strip()) else None

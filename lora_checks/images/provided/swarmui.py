@@ -1,4 +1,4 @@
-"""SwarmUI: a JSON object with "sui_image_params" (its docs/Image Metadata Format.md)."""
+"""Read SwarmUI's metadata: a JSON object with "sui_image_params" (its docs/Image Metadata Format.md)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read(text: str) -> Origin:
 
 
 def _list(params: Mapping[str, Any], name: str) -> list[str]:
-    """A list, or one with commas in a text."""
+    """Return a parameter that is a list or a text with commas."""
     value = params.get(name)
     if isinstance(value, list):
         return [str(each).strip() for each in value]
@@ -39,7 +39,7 @@ def _list(params: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _loras(params: Mapping[str, Any], models: object) -> list[Use]:
-    """A weight that is missing is 1, and one of the text encoder's the network's (WorkflowGenerator.cs)."""
+    """Read the LoRAs. Default weights: 1, and the network's for the text encoder (WorkflowGenerator.cs)."""
     weights, encoders = _list(params, "loraweights"), _list(params, "loratencweights")
     found = []
     for i, name in enumerate(_list(params, "loras")):

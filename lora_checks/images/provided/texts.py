@@ -1,4 +1,4 @@
-"""The texts that programs put into a picture's file, by PNG keyword; those of EXIF under the same names."""
+"""Read the texts that programs write into a picture's file, from PNG chunks and EXIF."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CODES = {b"ASCII\0\0\0": "utf-8", b"\0" * 8: "utf-8", b"JIS\0\0\0\0\0": "iso202
 
 
 def texts(path: Path) -> Mapping[str, str]:
-    """Empty for a file that is no picture of these formats: what cannot be decoded is refused elsewhere."""
+    """Return keyword -> text; empty if the file is not such a picture, which the decoder refuses later."""
     try:
         with Image.open(path, formats=_FORMATS) as image:
             if image.format == "PNG":
@@ -31,9 +31,9 @@ def texts(path: Path) -> Mapping[str, str]:
 
 
 def _exif_texts(exif: Image.Exif) -> Iterator[tuple[str, str]]:
-    """ComfyUI's "prompt:{...}" in the place of a camera's name, and the user comment of the others.
+    """Yield ComfyUI's "prompt:{...}" in the camera's name, and the user comment of other programs.
 
-    Fooocus writes the comment into the root directory, where it does not belong (its meta_parser.py).
+    Fooocus writes the comment into the wrong directory, the root (its meta_parser.py).
     """
     for tag in (_MODEL, _MAKE, _DESCRIPTION):
         key, _, text = str(exif.get(tag, "")).partition(":")
@@ -46,7 +46,7 @@ def _exif_texts(exif: Image.Exif) -> Iterator[tuple[str, str]]:
 
 
 def _decoded(comment: object) -> str:
-    """EXIF names the code in 8 bytes and not which half of a UTF-16 character is first: the likelier text."""
+    """Decode a user comment. EXIF does not say the byte order of UTF-16, so take the likelier text."""
     if not isinstance(comment, bytes):
         return ""
     code, text = comment[:8], comment[8:]

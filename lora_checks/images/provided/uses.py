@@ -1,4 +1,4 @@
-"""A LoRA as the program that made a picture was told of it: a name, a strength, the beginning of a digest."""
+"""Represent a LoRA as a picture's metadata names it: a name, strengths, the beginning of a digest."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from lora_checks.core.words import printable
 
 _TAG = re.compile(r"<(?:lora|lyco|lycoris|locon|dora):([^<>]*)>", re.IGNORECASE)
 _ENDINGS = (".safetensors", ".ckpt", ".pt", ".bin")
-_OF_NOTHING = (  # no LoRA has the digest of an empty file; programs write it where they read nothing
+_OF_NOTHING = (  # digests of an empty file, which programs write if they could not read the LoRA
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",  # SHA-256
     "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262",  # BLAKE3
     "da39a3ee5e6b4b0d3255bfef95601890afd80709",  # SHA-1
     "d41d8cd98f00b204e9800998ecf8427e",  # MD5
 )
 _SHOWN = 60  # characters of a name
-_SHORTEST = 8  # hexadecimal digits; fewer are no digest
+_SHORTEST = 8  # hexadecimal digits of a digest
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """``model`` is the strength on the network and ``clip`` on the text encoders; None is unknown."""
+    """A LoRA at a strength: ``model`` for the network, ``clip`` for the text encoders; None means unknown."""
 
-    name: str  # as a file is called, without folder and ending; "" is unknown
+    name: str  # the file's name without folder and suffix; "" means unknown
     model: float | None = None
     clip: float | None = None
-    digests: tuple[str, ...] = ()  # beginnings, any of which may be of the file
+    digests: tuple[str, ...] = ()  # beginnings of digests, any of which may be the file's
 
     @property
     def is_off(self) -> bool:
@@ -51,7 +51,7 @@ class Use:
 
 
 def quoted(name: str) -> str:
-    """For people: names come from outside, and may hold anything."""
+    """Quote a name for people; names come from outside and may contain anything."""
     line = printable(name)
     return f"'{line}'" if len(line) <= _SHOWN else f"'{line[: _SHOWN - 3]}...'"
 
@@ -64,7 +64,7 @@ def called(path: str) -> str:
 
 
 def digest(text: object) -> tuple[str, ...]:
-    """The digest in "0x12ab...", "sha256:12ab..."; nothing for what is not one that could be of the file."""
+    """Return the digest in "0x12ab..." or "sha256:12ab..."; empty if it cannot be a file's SHA-256."""
     kind, _, tail = str(text).strip().lower().rpartition(":")
     tail = tail.removeprefix("0x")
     if kind not in ("", "sha256") or not re.fullmatch(rf"[0-9a-f]{{{_SHORTEST},64}}", tail):
@@ -73,12 +73,12 @@ def digest(text: object) -> tuple[str, ...]:
 
 
 def is_of_nothing(text: str) -> bool:
-    """Whether a digest, or the beginning of one, is that of an empty file, or zeros."""
+    """Tell whether a digest, or its beginning, is that of an empty file or all zeros."""
     return text[:_SHORTEST] in {known[:_SHORTEST] for known in _OF_NOTHING} or not text.strip("0")
 
 
 def number(value: object) -> float | None:
-    """A finite number, given as one or as its text."""
+    """Return a finite number that is given as a number or as text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -89,21 +89,21 @@ def number(value: object) -> float | None:
 
 
 def tagged(prompt: str, *, model_first: bool = False, default: float = 1.0) -> list[Use]:
-    """``<lora:person:0.8>`` of stable-diffusion-webui (extra_networks_lora.py) and what imitates it.
+    """Read tags such as ``<lora:person:0.8>`` (stable-diffusion-webui, extra_networks_lora.py).
 
-    There the first number is of the text encoder, the second of the network; in ComfyUI's text loaders it is
-    the other way round (``model_first``).
+    The first number is for the text encoder, the second for the network; ComfyUI's text loaders have the
+    opposite order (``model_first``).
     """
     return [_use(body, model_first, default) for body in _TAG.findall(prompt)]
 
 
 def without_tags(prompt: str) -> tuple[str, int]:
-    """The prompt with a space for each tag, and how many there were."""
+    """Return the prompt with each tag replaced by a space, and the number of tags."""
     return _TAG.subn(" ", prompt)
 
 
 def _use(body: str, model_first: bool, default: float) -> Use:
-    """``name:te:unet``, with ``te=``, ``unet=``; block weights or steps leave the strength unknown."""
+    """Parse ``name:te:unet``, ``te=`` and ``unet=``; with block weights or steps the strength is unknown."""
     name, *arguments = body.split(":")
     named = dict(each.strip().lower().split("=", 1) for each in arguments if "=" in each)
     places = [each.strip() for each in arguments if "=" not in each]
@@ -120,12 +120,12 @@ def _use(body: str, model_first: bool, default: float) -> Use:
 
 
 def _blocks(named: dict[str, str]) -> list[str]:
-    """Block weights by name; any other argument (a rank, a first step) counts as unknown weights."""
+    """Return named block weights; any other argument (a rank, a first step) counts as unknown weights."""
     return [value if name == "lbw" else f"{name}={value}" for name, value in named.items()]
 
 
 def _is_zero(blocks: str) -> bool:
-    """Whether these block weights leave nothing: the preset NONE, or zeros."""
+    """Tell whether these block weights switch the LoRA off: the preset NONE, or all zeros."""
     return blocks.upper() == "NONE" or (
         "," in blocks and all(number(weight) == 0 for weight in blocks.split(","))
     )
@@ -137,7 +137,7 @@ def _weighs(blocks: str) -> bool:
 
 
 def with_digests(uses: Iterable[Use], by_name: dict[str, tuple[str, ...]]) -> list[Use]:
-    """Each with the digests that the program gives for its name, and the LoRAs that only have a digest."""
+    """Add to each LoRA the digests of its name, and append the LoRAs that are known by a digest only."""
     found = list(uses)
     names = {plain_name(use.name) for use in found}
     known = {plain_name(name): digests for name, digests in by_name.items()}
@@ -149,5 +149,5 @@ def with_digests(uses: Iterable[Use], by_name: dict[str, tuple[str, ...]]) -> li
 
 
 def plain_name(name: str) -> str:
-    """As stable-diffusion-webui writes a name in front of its digest: without its ":" and ","."""
+    """Return a name without ":" and ",", as stable-diffusion-webui writes it in front of a digest."""
     return re.sub(r"[:,]", "", called(name)).casefold()
