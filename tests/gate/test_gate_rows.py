@@ -40,7 +40,7 @@ def test_a_row_that_does_not_fit_its_metric_is_refused_before_anything_is_made(g
             "metric: trunk_frechet, stat: worst_prompt, max: 1",
             "is one value for all images, so it has no stat",
         ),
-        ("metric: sharpness, against: baseline, min: 1", "compares with no pictures; 'gain: true' measures"),
+        ("metric: sharpness, against: baseline, min: 1", "does not compare pictures; 'gain: true' measures"),
     ):
         policy = gate.world.write(gate.folder / "policy", f"  mine: {{{limits}, why: for this test}}\n")
         run = gate("--lora", gate.world.good, "--lora-policy", policy)
