@@ -24,35 +24,35 @@ def cells(ranking: Ranking, loras: Sequence[Lora]) -> list[list[str]]:
     files = {lora["name"]: title(lora) for lora in loras}
     return [
         [
-            files[one["lora"]],
-            *("-" if one[axis] is None else f"{one[axis]:g}" for axis in axes(ranking)),
-            number(one["utility"]),
-            *([number(one["judged"])] if ranking["split"] else []),
+            files[entry["lora"]],
+            *("-" if entry[axis] is None else f"{entry[axis]:g}" for axis in axes(ranking)),
+            number(entry["utility"]),
+            *([number(entry["judged"])] if ranking["split"] else []),
         ]
-        for one in ranking["leaderboard"]
+        for entry in ranking["leaderboard"]
     ]
 
 
 def in_order(ranking: Ranking, loras: Sequence[Lora]) -> list[Lora]:
     """Return the LoRAs of the document in the order of the leaderboard."""
     by_name = {lora["name"]: lora for lora in loras}
-    return [by_name[one["lora"]] for one in ranking["leaderboard"]]
+    return [by_name[entry["lora"]] for entry in ranking["leaderboard"]]
 
 
 def sentences(ranking: Ranking) -> list[str]:
     """Return sentences: the best LoRA, its values on both halves of the prompts, the rule and notes."""
-    said = [ranking["sentence"]]
+    lines = [ranking["sentence"]]
     best, split = ranking["best"], ranking["split"]
     if best and split:
         sizes = len(split["choose"]), len(split["judge"])
         values = ", ".join(filter(None, map(_both, best["rows"])))
-        said.append(
+        lines.append(
             f"{best['lora']} on the {sizes[0]} prompts it was chosen by | {sizes[1]} others: {values}"
         )
     if ranking["gate_only"] and best:
         gates = f"no part in utility: {', '.join(ranking['gate_only'])}"
-        said.append(f"{ranking['rule']}; {gates}")
-    return [*said, *ranking["notes"]]
+        lines.append(f"{ranking['rule']}; {gates}")
+    return [*lines, *ranking["notes"]]
 
 
 def _both(row: BestRow) -> str:
@@ -64,7 +64,9 @@ def axes(ranking: Ranking) -> list[Axis]:
     """Return the axes in which LoRAs differ, ignoring unknown values of refused files."""
     board = ranking["leaderboard"]
     return [
-        axis for axis in AXES if len({one[axis] for one in board if one[axis] is not None or _known(one)}) > 1
+        axis
+        for axis in AXES
+        if len({entry[axis] for entry in board if entry[axis] is not None or _known(entry)}) > 1
     ]
 
 
@@ -73,5 +75,5 @@ def word(axis: str) -> str:
     return "strength" if axis == "scale" else axis
 
 
-def _known(one: Place) -> bool:
-    return any(value is not None for value in one["values"].values())
+def _known(entry: Place) -> bool:
+    return any(value is not None for value in entry["values"].values())

@@ -29,8 +29,8 @@ class Picture:
     @property
     def caption(self) -> str:
         seed = "" if self.seed is None else f", seed {self.seed}"
-        said = ", ".join(f"{check} {number(value)}" for check, value in self.values.items())
-        return printable(": ".join(part for part in (f"{self.prompt}{seed}", self.text, said) if part))
+        values = ", ".join(f"{check} {number(value)}" for check, value in self.values.items())
+        return printable(": ".join(part for part in (f"{self.prompt}{seed}", self.text, values) if part))
 
 
 def pictures(lora: Row, run: Row, most: int = MOST) -> list[Picture]:
@@ -39,17 +39,17 @@ def pictures(lora: Row, run: Row, most: int = MOST) -> list[Picture]:
     Pictures that are missing or have changed since they were judged are left out.
     """
     listed = run.get("prompts")
-    texts = {one["id"]: one["text"] for one in listed} if isinstance(listed, list) else {}
-    said, seen = _by_picture(lora), dict[str, int]()
+    texts = {item["id"]: item["text"] for item in listed} if isinstance(listed, list) else {}
+    values_by_name, seen = _by_picture(lora), dict[str, int]()
     ranked = []
-    for one in lora.get("pictures") or ():
-        prompt, seed = one["prompt"], one["seed"]
+    for item in lora.get("pictures") or ():
+        prompt, seed = item["prompt"], item["seed"]
         seen[prompt] = seen.get(prompt, 0) + 1
-        ranked.append((seen[prompt], one["name"], prompt, seed, Path(one["file"]), one["sha256"]))
+        ranked.append((seen[prompt], item["name"], prompt, seed, Path(item["file"]), item["sha256"]))
     ranked.sort(key=lambda entry: entry[0])
     there = (entry for entry in ranked if is_of(entry[-2], entry[-1]))
     return [
-        Picture(name, prompt, seed, texts.get(prompt, ""), file, said.get(name, {}))
+        Picture(name, prompt, seed, texts.get(prompt, ""), file, values_by_name.get(name, {}))
         for _, name, prompt, seed, file, _ in islice(there, most)
     ]
 

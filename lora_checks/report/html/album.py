@@ -65,8 +65,8 @@ def collect(document: Row) -> Album:
 
 def approved(document: Row) -> Sequence[Row]:
     """Return the pictures of the approved release that the run was compared with, if any."""
-    found: Sequence[Row] = (document.get("baseline") or {}).get("pictures") or ()
-    return found
+    entries: Sequence[Row] = (document.get("baseline") or {}).get("pictures") or ()
+    return entries
 
 
 def folder_images(run: Row) -> Iterator[tuple[str, Row]]:
@@ -78,5 +78,5 @@ def folder_images(run: Row) -> Iterator[tuple[str, Row]]:
 
 def pictures_of(run: Row, folder: str) -> Sequence[Row]:
     """Return the pictures of one folder of the policy in the order they were measured."""
-    found: Sequence[Row] = ((run.get("folders") or {}).get(folder) or {}).get("images") or ()
-    return found
+    entries: Sequence[Row] = ((run.get("folders") or {}).get(folder) or {}).get("images") or ()
+    return entries

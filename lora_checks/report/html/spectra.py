@@ -18,12 +18,12 @@ REFERENCES = "references"
 
 def sets(run: Row, loras: Sequence[Mapping[str, Any]], prints: Prints) -> list[tuple[str, str, list[int]]]:
     """Return kind ("lora", "base", "references"), name and an even selection of pictures of each curve."""
-    found = [("lora", lora["title"], numbers_of(lora["images"], "picture")) for lora in loras]
+    curve_sets = [("lora", lora["title"], numbers_of(lora["images"], "picture")) for lora in loras]
     bases = {number for lora in loras for number in numbers_of(lora["images"], "base")}
-    found.append(("base", "base", sorted(bases)))
-    theirs = (prints.album.number(image["sha256"]) for image in pictures_of(run, REFERENCES))
-    found.append((REFERENCES, REFERENCES, [number for number in theirs if number is not None]))
-    return [(kind, name, _some(numbers)) for kind, name, numbers in found if numbers]
+    curve_sets.append(("base", "base", sorted(bases)))
+    references = (prints.album.number(image["sha256"]) for image in pictures_of(run, REFERENCES))
+    curve_sets.append((REFERENCES, REFERENCES, [number for number in references if number is not None]))
+    return [(kind, name, _some(numbers)) for kind, name, numbers in curve_sets if numbers]
 
 
 def _some(numbers: Sequence[int]) -> list[int]:
@@ -53,21 +53,21 @@ def curves(chosen: Sequence[tuple[str, str, list[int]]], prints: Prints, side: i
 
 
 def _line(kind: str, name: str, numbers: list[int], prints: Prints, side: int) -> dict[str, Any] | None:
-    found = [curve for curve in (prints.spectrum(number, side) for number in numbers) if curve is not None]
-    if not found:
+    readable = [curve for curve in (prints.spectrum(number, side) for number in numbers) if curve is not None]
+    if not readable:
         return None
-    mean, low, high = (_rounded(curve) for curve in spectrum.mean_and_spread(found))
-    about = {"kind": kind, "name": name, "count": len(found), "smaller": len(numbers) - len(found)}
+    mean, low, high = (_rounded(curve) for curve in spectrum.mean_and_spread(readable))
+    about = {"kind": kind, "name": name, "count": len(readable), "smaller": len(numbers) - len(readable)}
     return about | {"mean": mean, "low": low, "high": high}
 
 
 def _difference(line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:
     """Return "overcooked 420 %": power in the finest detail relative to the references."""
-    theirs = next((other for other in lines if other["kind"] == REFERENCES), None)
-    if line["kind"] != "lora" or theirs is None:
+    reference_line = next((other for other in lines if other["kind"] == REFERENCES), None)
+    if line["kind"] != "lora" or reference_line is None:
         return ""
     fine = len(line["mean"]) // 5 or 1  # the last fifth or so of the rings: less than an octave
-    ratio = 10 ** float(np.mean(line["mean"][-fine:]) - np.mean(theirs["mean"][-fine:]))
+    ratio = 10 ** float(np.mean(line["mean"][-fine:]) - np.mean(reference_line["mean"][-fine:]))
     return f"{line['name']} {100 * ratio:.0f} %"
 
 

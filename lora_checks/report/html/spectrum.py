@@ -31,8 +31,8 @@ def radial(pixels: Pixels, side: int) -> Floats | None:
     window, ring, count = _rings(side)
     power = np.abs(np.fft.rfft2((grey - grey.mean()) * window)) ** 2 / (window**2).sum()
     mean = np.bincount(ring.ravel(), power.ravel(), minlength=len(count) + 1)[: len(count)] / count
-    found: Floats = np.log10(mean + 1e-10)
-    return found
+    log_power: Floats = np.log10(mean + 1e-10)
+    return log_power
 
 
 def frequencies(side: int) -> Floats:

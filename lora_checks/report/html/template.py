@@ -42,8 +42,8 @@ def static(name: str) -> str:
 
 def scripts() -> list[str]:
     """Return the page's scripts: the libraries, then ours joined into one."""
-    own = "\n".join(static(name) for name in SCRIPTS)
-    return [*(static(name) for name in LIBRARIES), f'(() => {{\n"use strict";\n{own}}})();']
+    ours = "\n".join(static(name) for name in SCRIPTS)
+    return [*(static(name) for name in LIBRARIES), f'(() => {{\n"use strict";\n{ours}}})();']
 
 
 def render(
@@ -57,7 +57,7 @@ def render(
     from markupsafe import Markup
 
     run = scripts()
-    found = (
+    text = (
         environment()
         .get_template(name)
         .render(
@@ -70,4 +70,4 @@ def render(
             live=live,
         )
     )
-    return found.encode("utf-8", "replace").decode()
+    return text.encode("utf-8", "replace").decode()
