@@ -78,7 +78,7 @@ def test_folder_names_are_tame(name: str, folder: str) -> None:
     assert gallery.folder_name(name, "9c1e04" + "0" * 58) == folder
 
 
-def test_shown_is_the_shorter_way_to_say_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shown_returns_the_shorter_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert gallery.shown(tmp_path / "store" / "a") == str(Path("store", "a"))
     assert gallery.shown(Path("/x")) == "/x"

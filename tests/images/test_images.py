@@ -175,7 +175,7 @@ def test_a_link_to_nothing_is_not_left_out_unseen(tmp_path: Path, target: str) -
     [(b"", "it is empty"), (b"<html>", "no PNG, JPEG, WEBP, BMP, TIFF")],
     ids=["empty", "html"],
 )
-def test_what_is_no_picture_is_said_without_an_address_in_memory(
+def test_a_file_that_is_not_a_picture_is_named_without_an_address_in_memory(
     tmp_path: Path, data: bytes, why: str
 ) -> None:
     (tmp_path / "a.png").write_bytes(data)
@@ -250,7 +250,7 @@ def test_bytes_of_any_kind_are_decoded_or_refused(tmp_path: Path) -> None:
 
 
 def test_a_flipped_bit_of_a_png_changes_no_pixel_silently(tmp_path: Path) -> None:
-    """Without a look at the checksums, 9 of these 600 show other pixels."""
+    """Without verifying checksums, 9 of these 600 decode to other pixels."""
     whole = (MINIATURE / "references" / "00.png").read_bytes()
     path = tmp_path / "damaged.png"
     for bit in map(int, np.random.default_rng(5).integers(0, 8 * len(whole), 600)):
@@ -262,7 +262,7 @@ def test_a_flipped_bit_of_a_png_changes_no_pixel_silently(tmp_path: Path) -> Non
 
 
 def test_a_png_with_right_parts_and_wrong_pixels_is_refused(tmp_path: Path) -> None:
-    """The checksum behind the pixels, where the one of the part was made to match."""
+    """Check the pixels' own checksum if the chunk's checksum matches."""
     import zlib
 
     path = tmp_path / "a.png"

@@ -67,7 +67,7 @@ def test_an_image_of_no_prompt_and_seed_has_no_counterpart(name: str) -> None:
         plan.counterparts(PROMPTS, MACHINE, ["red/1", name])
 
 
-def test_every_image_starts_from_noise_of_its_own() -> None:
+def test_no_two_images_start_from_the_same_noise() -> None:
     seeds = [spec.seed for spec in plan.baseline(PROMPTS, MACHINE)]
     assert len(set(seeds)) == 6
     assert all(0 <= seed < 2**32 for seed in seeds)
@@ -82,7 +82,7 @@ def test_noise_belongs_to_the_prompt_and_not_to_its_place() -> None:
 
 
 def test_known_noise_seed() -> None:
-    """Fixed for ever: another value would make every stored image anew."""
+    """This value never changes: another one would regenerate every stored image."""
     assert plan.noise_seed(Prompt("red", ""), 1) == 259635104
 
 

@@ -42,7 +42,7 @@ def told(tmp_path: Path, nodes: Nodes) -> Origin:
 
 
 def folder(path: Path, nodes: Nodes) -> Path:
-    """A picture of each prompt and seed by the same graph, but for these two."""
+    """Write a picture for each prompt and seed, from one graph."""
 
     def text(prompt: Prompt, seed: int) -> dict[str, str]:
         written = json.dumps(nodes).replace(RED.text, prompt.text)
@@ -113,7 +113,7 @@ def test_loaders(tmp_path: Path, loader: dict[str, Any], use: Use) -> None:
 
 
 def stacker(mode: str, both: float, model: float = 1, clip: float = 1, count: int = 1) -> dict[str, Any]:
-    """Of efficiency-nodes, which keeps the values of either mode."""
+    """efficiency-nodes stores the values of both modes."""
     values = {
         "lora_name_1": "x/good.safetensors",
         "lora_wt_1": both,
@@ -233,7 +233,7 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize(("nodes", "why"), UNKNOWN.values(), ids=UNKNOWN)
-def test_what_is_not_understood_is_unknown_and_said(tmp_path: Path, nodes: Nodes, why: str) -> None:
+def test_an_unknown_node_makes_the_lora_unknown_and_is_named(tmp_path: Path, nodes: Nodes, why: str) -> None:
     found = told(tmp_path, nodes)
     assert found.unclear.startswith(why)
     assert not any(use.is_known for use in found.on)
@@ -348,7 +348,7 @@ def test_the_tuples_of_efficiency_nodes(tmp_path: Path) -> None:
 
 
 def test_the_text_of_a_node_that_saves_does_not_overrule_the_graph(tmp_path: Path) -> None:
-    """It copies the prompt with its tags, which ComfyUI ignored."""
+    """The text copies the prompt with its tags, which ComfyUI ignored."""
     text = f"{RED.text} <lora:good:1>\nSteps: 20, Seed: 1, Version: ComfyUI"
     path = draw(tmp_path / "a.png", {"parameters": text, "prompt": json.dumps(chain(None))})
     assert read_origin(path).is_without

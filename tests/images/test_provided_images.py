@@ -40,7 +40,7 @@ A1111 = (  # stable-diffusion-webui 1.9, modules/processing.py: create_infotext
 
 
 def draw(path: Path, text: Mapping[str, str] | None = None) -> Path:
-    """A picture of its own, with this PNG text."""
+    """Write a unique picture with this PNG text."""
     path.parent.mkdir(parents=True, exist_ok=True)
     info = PngInfo()
     for key, value in (text or {}).items():
@@ -92,7 +92,7 @@ def graph(prompt: str, seed: int, **more: Any) -> dict[str, Any]:
 
 
 def every(folder: Path, name: str, text: Callable[[Prompt, int], Mapping[str, str]] | None = None) -> Path:
-    """A picture of each prompt and seed, named by ``name``."""
+    """Write a picture for each prompt and seed, named by ``name``."""
     for i, prompt in enumerate(PROMPTS.prompts):
         for seed in PROMPTS.seeds:
             path = folder / name.format(prompt=prompt.id, seed=seed, n=2 * i + seed)
@@ -164,7 +164,7 @@ def test_seeds_that_nothing_tells_are_in_the_order_of_the_names(tmp_path: Path) 
     assert not found.seeds_told
 
 
-def test_a_seed_that_the_name_lacks_is_the_file_s_own(tmp_path: Path) -> None:
+def test_a_seed_missing_from_the_name_is_taken_from_the_file(tmp_path: Path) -> None:
     for seed, name in ((1, "red-a.png"), (0, "red-b.png"), (0, "blue-a.png"), (1, "blue-b.png")):
         draw(tmp_path / name, a1111(name.partition("-")[0], seed))
     found = read(tmp_path, "candidate", PROMPTS, read_names("{prompt}-*", tmp_path, IDS), LORA)
@@ -286,7 +286,7 @@ def test_a_name_that_the_list_lacks_is_surplus(tmp_path: Path) -> None:
 
 
 def test_a_picture_of_the_list_that_is_gone_is_an_error(tmp_path: Path) -> None:
-    """Four were made of a prompt with two seeds, and the worst deleted."""
+    """Somebody made four pictures of a prompt with two seeds and deleted the worst."""
     every(tmp_path / "with", "{n}.png")
     lines = "file,prompt,seed\n0.png,red,0\n1.png,red,1\n2.png,blue,0\n3.png,blue,1\n4.png,red,0\n"
     (tmp_path / "list.csv").write_text(lines)
@@ -313,7 +313,7 @@ def test_a_name_and_metadata_that_disagree_are_an_error(
         read(tmp_path, "candidate", PROMPTS, read_names("{prompt}_{seed}", tmp_path, IDS), LORA)
 
 
-def test_a_list_may_map_seeds_of_its_own_to_the_policy_s(tmp_path: Path) -> None:
+def test_a_list_may_map_other_seeds_to_the_policy_s(tmp_path: Path) -> None:
     every(tmp_path, "{prompt}_{seed}.png", lambda prompt, seed: a1111(prompt.id, 1000 + seed))
     found = read(tmp_path, "candidate", PROMPTS, read_names("{prompt}_{seed}", tmp_path, IDS), LORA)
     assert len(found.images.images) == 4
@@ -462,7 +462,7 @@ def test_comfyui_s_flux_graph(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [[], "text", {"1": 5}, {"1": {"inputs": []}}, {"1": {"inputs": {"seed": "x"}}}]
 )
-def test_a_graph_that_is_none_says_nothing(tmp_path: Path, content: object) -> None:
+def test_a_text_that_is_not_a_graph_is_ignored(tmp_path: Path, content: object) -> None:
     assert told(tmp_path / "a.png", content) == Origin()
 
 

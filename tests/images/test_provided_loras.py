@@ -46,7 +46,7 @@ def loader(name: str = "good.safetensors", model: float = 1.0, clip: float = 1.0
 
 
 def webui(tags: str, more: str = "") -> Text:
-    """As stable-diffusion-webui writes it, without "Lora hashes"."""
+    """Return text as stable-diffusion-webui writes it, without "Lora hashes"."""
     return lambda prompt, seed: {
         "parameters": f"{prompt.text}{tags}\nNegative prompt: old\nSteps: 9, Seed: {seed}{more}, Model: x"
     }
@@ -150,7 +150,7 @@ def test_a_lora_of_another_name_is_refused_unless_the_user_says_that_it_is_the_f
 
 @pytest.mark.parametrize("name", ["sks-person", "sks-person.safetensors", "SKS-Person"])
 def test_a_lora_may_be_called_by_its_title(tmp_path: Path, name: str) -> None:
-    """stable-diffusion-webui calls a file by the name that its trainer gave it."""
+    """stable-diffusion-webui uses the name that the trainer wrote into the file."""
     every(tmp_path, "{n}.png", webui(f"<lora:{name}:1>"))
     titled = replace(LORA, facts={"title": "sks-person"})
     assert len(read(tmp_path, "candidate", PROMPTS, None, titled).images.images) == 4
@@ -188,7 +188,7 @@ NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 @pytest.mark.parametrize("length", [8, 10, 12, 64])
 def test_the_digest_of_nothing_is_no_match(tmp_path: Path, length: int) -> None:
-    """A trainer wrote it into every file for months, and programs took it from there."""
+    """A trainer wrote this digest into every file for months, and programs copied it."""
     stating = replace(LORA, path=Path("person.safetensors"), facts={"tensors sha256": NOTHING})
     every(tmp_path, "{n}.png", lambda prompt, seed: a1111(prompt.id, seed, NOTHING[:length]))
     with pytest.raises(
@@ -199,7 +199,7 @@ def test_the_digest_of_nothing_is_no_match(tmp_path: Path, length: int) -> None:
     assert len(read(tmp_path, "candidate", PROMPTS, None, named).images.images) == 4
 
 
-def test_of_how_many_pictures_the_lora_is_unknown_is_said(tmp_path: Path) -> None:
+def test_the_number_of_pictures_with_an_unknown_lora_is_reported(tmp_path: Path) -> None:
     every(tmp_path, "{prompt}_{seed}.png", webui(" <lora:good:1>"))
     draw(tmp_path / "red_1.png")
     draw(tmp_path / "blue_1.png", webui("<lora:good:1:lbw=1,0,0.5>")(PROMPTS.prompts[1], 1))
@@ -215,7 +215,7 @@ def test_of_how_many_pictures_the_lora_is_unknown_is_said(tmp_path: Path) -> Non
 @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
 @pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le", "ascii"])
 def test_a1111_s_text_in_a_jpeg_or_webp(tmp_path: Path, suffix: str, encoding: str) -> None:
-    """As EXIF's UserComment, where modules/images.py and what imitates it put it."""
+    """In EXIF's UserComment, where modules/images.py and its imitators write it."""
     code = b"ASCII\0\0\0" if encoding == "ascii" else b"UNICODE\0"
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9286] = code + webui(" <lora:good:0.8>")(RED, 1)["parameters"].encode(encoding)
@@ -233,7 +233,7 @@ def test_comfyui_s_graph_in_a_webp(tmp_path: Path) -> None:
     assert (found.prompt, found.seed, found.loras) == (RED.text, 1, (Use("good", 0.5, 1.0),))
 
 
-def test_a_photo_s_own_exif_says_nothing(tmp_path: Path) -> None:
+def test_exif_of_a_photo_is_ignored(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0110], exif.get_ifd(0x8769)[0x9286] = "Camera", b"UNICODE\0odd"
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.jpg", exif=exif)

@@ -24,7 +24,7 @@ NO_MATCH = "0123456789ab" * 5 + "0123"
 
 
 def fooocus(prompt: Prompt, seed: int, weight: float) -> dict[str, str]:
-    """As its FooocusMetadataParser writes it; the digest is of the whole file."""
+    """Return text as FooocusMetadataParser writes it, with the digest of the whole file."""
     parameters = {
         "base_model": "juggernaut",
         "full_prompt": [f"{prompt.text}, cinematic still", "harmonious"],
@@ -142,7 +142,7 @@ def test_another_lora(tmp_path: Path, writer: Text) -> None:
 @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
 @pytest.mark.parametrize("writer", [fooocus, fooocus_a1111, swarmui])
 def test_exif(tmp_path: Path, writer: Text, suffix: str) -> None:
-    """Fooocus has both tags in the root directory; SwarmUI has its text where it belongs."""
+    """Fooocus writes both tags into the root directory, SwarmUI into the right one."""
     texts = writer(RED, 1, 0.8)
     exif = Image.Exif()
     if "fooocus_scheme" in texts:
@@ -222,7 +222,7 @@ def test_swarmui_s_default_weight_and_its_text_encoder(tmp_path: Path) -> None:
     assert got.loras == (Use("good", 0.5, 0.0), Use("b", 1.0, 1.0))
 
 
-def test_fooocus_before_its_weights_had_a_place_of_their_own(tmp_path: Path) -> None:
+def test_older_fooocus_has_weights_among_the_hashes(tmp_path: Path) -> None:
     text = f'{RED.text}\nSteps: 30, Seed: 1, Lora hashes: "good: {SHA[:10]}: 0.5, b: 0123456789: 1.0"'
     got = origin(tmp_path, "parameters", f"{text}, Version: Fooocus v2.2.0")
     assert got.loras == (Use("good", 0.5, 0.5, (SHA[:10],)), Use("b", 1.0, 1.0, ("0123456789",)))

@@ -23,7 +23,7 @@ def source(folder: Path) -> GeneratedImages:
     return run.source
 
 
-def test_images_that_an_earlier_version_of_our_own_code_painted_are_made_anew(
+def test_images_by_an_earlier_version_of_the_gate_are_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, before = source(tmp_path), source(tmp_path)

@@ -32,7 +32,7 @@ def test_only_faceless_pictures(face_root: Path) -> None:
 def test_the_largest_face_wins(
     face_root: Path, avatars: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of two that the detector reports, here the surer and more central one is the smaller."""
+    """The detector reports two faces; the smaller has the higher score and is nearer to the middle."""
     extractor = network(face_root)
     detector = extractor._app.det_model
     boxes, landmarks = detector.detect(np.ascontiguousarray(avatars[0][:, :, ::-1]))
@@ -95,7 +95,7 @@ def test_several_faces_are_counted(
 def test_one_detection_and_one_recognition_an_image(
     face_root: Path, avatars: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where there are several faces: only the largest is described."""
+    """Also with several faces: only the largest gets an embedding."""
     extractor = network(face_root)
     asked: list[str] = []
     for task in ("detection", "recognition"):
@@ -106,7 +106,7 @@ def test_one_detection_and_one_recognition_an_image(
 
 
 class Counting:
-    """An ONNX session that notes when it runs."""
+    """An ONNX session that records its runs."""
 
     def __init__(self, session: object, task: str, asked: list[str]) -> None:
         self._session, self._task, self._asked = session, task, asked

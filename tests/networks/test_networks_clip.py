@@ -41,7 +41,7 @@ def test_a_text_that_would_be_cut_is_refused(clip: Clip) -> None:
 
 
 def test_a_tokenizer_of_its_own_counts_the_same_way(clip_folder: Path, tmp_path: Path) -> None:
-    """A Hugging Face tokenizer inside the folder, as the miniature has one."""
+    """The folder contains a Hugging Face tokenizer, as the miniature's does."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 

@@ -20,7 +20,7 @@ def layers() -> torch.nn.Sequential:
 
 @pytest.mark.parametrize("size", [SMALLEST_MAP - 1, SMALLEST_MAP, 40])
 def test_the_numbers_stay(size: int) -> None:
-    """To 1e-5 of the largest, which is what float32 sums of this length are worth."""
+    """Up to 1e-5 of the largest value, the precision of float32 sums of this length."""
     plain, fast = layers(), layers()
     speed_up(fast)
     x = torch.randn(1, 64, size, size + 3).to(memory_format=torch.channels_last)

@@ -42,7 +42,7 @@ def test_it_gets_settings_and_device_and_its_identity_holds_its_file() -> None:
     assert len(shades.id) == len("shades/1 code=") + 16
 
 
-def test_it_is_found_by_its_slot_and_known_to_the_message() -> None:
+def test_a_slot_may_name_it_and_messages_list_it() -> None:
     network("shades")(Shades)
     assert build("shades", {}, "cpu").label == "shades"
     with pytest.raises(ConfigError, match=r"unknown kind 'shadow'; known: .*shades"):

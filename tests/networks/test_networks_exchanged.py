@@ -27,7 +27,7 @@ SIZE, PIXELS = 8, 3 * 8 * 8
 
 
 def pictures(folder: Path) -> list[Any]:
-    """Two."""
+    """Return two pictures."""
     found = []
     for shade in (40, 200):
         path = folder / f"{shade}.png"
@@ -37,7 +37,7 @@ def pictures(folder: Path) -> list[Any]:
 
 
 def external(path: Path, location: str = "weights.bin", scale: float = 1.0, where: str = "graph") -> Path:
-    """A network whose weights, 4 columns of ``scale``, lie in another file."""
+    """Write a network whose weights, 4 columns of ``scale``, are in another file."""
     weights = numpy_helper.from_array(np.full((PIXELS, 4), scale, np.float32), "weights")
     data = path.parent / location
     data.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 
 def test_the_identity_of_a_network_in_one_file_stays(tmp_path: Path) -> None:
-    """Limits are calibrated on it, and features stored under it."""
+    """Limits are calibrated on this identity, and features are stored under it."""
     (tmp_path / "m.onnx").write_bytes(b"one file")
     network = of_onnx(tmp_path / "m.onnx")
     assert network.id == "onnx/1 fit=crop size=8 decoder=1 5a62d4db4ce377b0"
@@ -163,7 +163,7 @@ def test_a_pack_is_the_one_below_root_and_not_one_in_the_current_folder(
 
 
 def test_a_torchscript_file_is_a_program_and_has_to_be_trusted(tmp_path: Path) -> None:
-    """It would write a file as soon as it saw a picture."""
+    """This network would write a file when it gets a picture."""
 
     class Writer(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -219,7 +219,7 @@ def test_no_other_network_runs_a_torchscript_file(tmp_path: Path, kind: str, cli
 
 
 def reversed_weights(file: Path) -> None:
-    """Other weights of the same names and sizes."""
+    """Write different weights with the same names and sizes."""
     if file.suffix == ".safetensors":
         tensors = load_file(file)
         save_file({name: np.ascontiguousarray(np.flip(value)) for name, value in tensors.items()}, file)

@@ -39,7 +39,7 @@ class Counted(Sequence[Any]):
 
 @pytest.fixture
 def passes(trunk: Trunk, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by one for every picture that goes through the network."""
+    """Count the pictures that go through the network."""
     made: list[int] = []
     run = trunk._layers
     monkeypatch.setattr(trunk, "_layers", lambda image: (made.append(1), run(image))[1])
@@ -81,7 +81,7 @@ def test_a_picture_that_is_in_other_pairs_later_is_not_looked_at_again(
 def test_results_do_not_depend_on_how_much_is_held(
     trunk: Trunk, photos: list[np.ndarray], passes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What memory does not hold is in files, and what these do not hold is made again."""
+    """Vectors beyond the memory limit go to files; those beyond the file limit are computed again."""
     plenty = trunk.distances(photos, photos[:4])
     features = trunk.images(photos)
     one = (trunk._vector(photos[0]).numel() + 512) * 4

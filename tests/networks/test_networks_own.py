@@ -32,7 +32,7 @@ def picture(height: int = SIZE, width: int = SIZE) -> np.ndarray:
     return pixels
 
 
-def test_it_sees_rgb_in_its_own_range(settings: dict[str, Any]) -> None:
+def test_pixels_are_rgb_in_the_range_of_the_settings(settings: dict[str, Any]) -> None:
     plain = build("mine", settings, "cpu")
     expected = picture().mean(axis=(0, 1)) / 255
     np.testing.assert_allclose(plain.images([picture()] * 3), [expected] * 3, atol=1e-5)
@@ -45,7 +45,7 @@ def test_it_sees_rgb_in_its_own_range(settings: dict[str, Any]) -> None:
 
 
 def test_cropped_or_squashed(settings: dict[str, Any]) -> None:
-    """Of a left half that is dark the crop's share is half, too; of an outer fifth it is nothing."""
+    """A crop cuts off the dark outer fifth; squashing keeps it."""
     wide = np.full((SIZE, 5 * SIZE, 3), 255, np.uint8)
     wide[:, :SIZE] = 0
     crop = build("mine", settings, "cpu").images([wide])
@@ -70,19 +70,19 @@ def test_a_wrong_setting_is_named(settings: dict[str, Any], change: dict[str, An
 
 
 @pytest.mark.parametrize("key", ["file", "size"])
-def test_what_must_be_given(settings: dict[str, Any], key: str) -> None:
+def test_required_settings(settings: dict[str, Any], key: str) -> None:
     del settings[key]
     with pytest.raises(ConfigError, match=f"{key}: is not given; name the"):
         build("mine", settings, "cpu")
 
 
-def test_a_file_that_is_none(settings: dict[str, Any]) -> None:
+def test_a_file_without_a_network_is_refused(settings: dict[str, Any]) -> None:
     Path(settings["file"]).write_bytes(b"not a network")
     with pytest.raises(PrerequisiteError, match=r"mine\.bin cannot be loaded"):
         build("mine", settings, "cpu").images([picture()])
 
 
-def test_a_size_that_it_does_not_take(tmp_path: Path) -> None:
+def test_an_unsupported_size_is_refused(tmp_path: Path) -> None:
     network = build("mine", {"kind": "onnx", "file": str(onnx_file(tmp_path / "m.onnx")), "size": 64}, "cpu")
     with pytest.raises(MeasureError, match=r"m\.onnx cannot take \(1, 3, 64, 64\)"):
         network.images([picture()])
@@ -127,7 +127,7 @@ def test_one_of_several_outputs_has_to_be_named(tmp_path: Path) -> None:
     np.testing.assert_array_equal(negative, -mean)
 
 
-def test_features_that_are_no_row_are_refused(tmp_path: Path) -> None:
+def test_features_that_are_not_a_row_are_refused(tmp_path: Path) -> None:
     settings = {"kind": "onnx", "file": str(onnx_file(tmp_path / "m.onnx", ("pooled",))), "size": SIZE}
     with pytest.raises(MeasureError, match=r"gives \(1, 3, 1, 1\) for one picture; it must give \(1, D\)"):
         build("mine", settings, "cpu").images([picture()])
@@ -139,7 +139,7 @@ def dino_folder(folder: Path, **config: object) -> Path:
     return folder
 
 
-def test_a_dino_that_is_not_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_dino_names_the_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
@@ -149,7 +149,7 @@ def test_a_dino_that_is_not_on_this_machine(tmp_path: Path, monkeypatch: pytest.
         build("dinov2", {"kind": "dino", "model": "facebook/dinov2-small"}, "cpu")
 
 
-def test_a_dino_whose_folder_is_not_what_it_should_be(tmp_path: Path) -> None:
+def test_a_dino_folder_without_its_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PrerequisiteError, match=r"has no config\.json"):
         build("dino", {"path": str(tmp_path)}, "cpu")
     with pytest.raises(ConfigError, match="is a clip, not one of vit, dinov2"):
@@ -161,7 +161,7 @@ def test_a_dino_whose_folder_is_not_what_it_should_be(tmp_path: Path) -> None:
         build("dino", {"path": str(tmp_path), "model": "facebook/dino-vits16"}, "cpu")
 
 
-def test_a_dino_that_lacks_weights_never_goes_on_with_random_ones(tmp_path: Path) -> None:
+def test_a_dino_never_continues_with_random_weights(tmp_path: Path) -> None:
     small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     network = build("dino", {"path": str(dino_folder(tmp_path, **small))}, "cpu")
     with pytest.raises(PrerequisiteError, match=r"lacks the weight .*; download it again"):

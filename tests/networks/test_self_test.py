@@ -34,7 +34,7 @@ def check(slot: str, settings: Mapping[str, Any], store: Path) -> self_test.Scor
 
 
 def perturb_safetensors(file: Path) -> None:
-    """One tensor, by a tenth."""
+    """Change one tensor by a tenth."""
     from safetensors.torch import load_file, save_file
 
     state = load_file(file)
@@ -53,7 +53,7 @@ def perturb_onnx(file: Path) -> None:
 
 
 def changed(slot: str, folder: Path) -> dict[str, Any]:
-    """The miniature's settings with the expected numbers, a copy of the weights with a changed tensor."""
+    """Return the miniature's settings with the expected numbers, and a changed copy of its weights."""
     settings = dict(settings_of(slot))
     if slot == "trunk":
         shutil.copy(settings["file"], folder / "trunk.safetensors")
@@ -90,7 +90,7 @@ def swapped_colours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def nearest_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CLIP's pictures are made smaller without a filter, as a changed default would do."""
+    """CLIP's pictures are scaled down without a filter, as with a changed default."""
     from PIL import Image
 
     plain = Image.Image.resize
@@ -154,7 +154,7 @@ def test_what_the_store_knows_is_not_asked_of_the_network_again(
 
 
 class Broken:
-    """A network of images whose features are what ``of`` says."""
+    """A network whose features are computed by ``of``."""
 
     id, label = "broken/1", "the broken one"
 
@@ -181,7 +181,7 @@ def test_a_network_that_contradicts_itself_is_an_error_without_any_numbers(
         scores.examine(Broken(of))
 
 
-def test_a_distance_that_is_none_is_an_error() -> None:
+def test_a_function_that_is_not_a_distance_is_an_error() -> None:
     class Pairs:
         id, label = "pairs/1", "the broken one"
 
@@ -211,7 +211,7 @@ def test_expected_numbers_that_cannot_be_compared_are_an_error_of_the_policy(
 
 
 def test_the_gate_ends_before_anything_is_generated(gate: Gate) -> None:
-    """Through the command line, in a store of its own."""
+    """Run the gate with an empty store."""
     policy = gate.world.write(gate.folder / "policy")
     path = policy / "thresholds.yaml"
     found = yaml.safe_load(path.read_text())
@@ -253,7 +253,7 @@ def test_the_networks_of_the_reference_packages_can_be_tested(
 
 
 def test_a_recogniser_is_tested_where_its_detector_finds_nobody() -> None:
-    """A detector of photos finds no face in a drawing, and the recogniser behind it must be tested still."""
+    """A detector trained on photos finds no face in a drawing; the recogniser must be tested all the same."""
     blind = arcface.ArcFace({"root": settings_of("arcface")["root"], "pack": "miniature", "det_size": 64,
                              "det_thresh": 1}, "cpu")  # fmt: skip
     found = scores.examine(blind)
