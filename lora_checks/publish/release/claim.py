@@ -67,10 +67,8 @@ def claim_of(document: Document, report_sha256: str, lora: str = "", url: str = 
     of the run, such as a user's own check, to have failed.
 
     Args:
-        document: The report.
-        report_sha256: Digest of its file.
+        report_sha256: Digest of the report's file.
         lora: Name, file name or SHA-256 of the LoRA; "" for a report of only one.
-        url: Page of the CI run.
 
     Raises:
         ReleaseError: The report has no such LoRA, or several.
@@ -89,10 +87,9 @@ def claim_of(document: Document, report_sha256: str, lora: str = "", url: str = 
     ]
     failed = tuple(name for name, row in rows if row["required"] and row["outcome"] != "PASS")
     passed = tuple(name for name, row in rows if row["outcome"] == "PASS")
+    run = document["run"]
     good = not failed and not unrun and all(entry["outcome"] == "PASS" for entry in entries)
-    good = good and bool(
-        passed and document["run"].get("finished") and not document["run"].get("other_failures")
-    )
+    good = good and bool(passed and run.get("finished") and not run.get("other_failures"))
     return Claim(
         name=printable(PurePath(entries[0]["path"] or entries[0]["name"]).name),
         sha256=entries[0]["sha256"],
@@ -100,7 +97,7 @@ def claim_of(document: Document, report_sha256: str, lora: str = "", url: str = 
         result=PASSED if good else FAILED,
         passed=passed,
         warned=tuple(name for name, row in rows if not row["required"] and row["outcome"] != "PASS"),
-        failed=(*failed, *unrun, *document["run"].get("other_failures", ())),
+        failed=(*failed, *unrun, *run.get("other_failures", ())),
         configuration=_configuration(document, entries, report_sha256),
         url=url,
     )
