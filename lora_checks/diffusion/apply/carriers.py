@@ -160,7 +160,7 @@ def _with_factor(
             scaling=1.0,
             within=one.scaling,
             exact=True,
-            stored=False,
+            stored=True,  # each piece is float32
             parameters={**one.parameters, "factor": factor},
         )
         for one, factor in pairs

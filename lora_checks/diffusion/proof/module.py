@@ -47,10 +47,10 @@ def is_finite(value: Any) -> bool:
 
 
 def dtype_of(module: Any, names: Collection[str]) -> Any:
-    """The coarsest dtype that the adapter acts in: a float32 base makes float32 of what is stored in less."""
+    """The coarsest dtype that the adapter acts in: on a float32 base, and with magnitudes, it is float32."""
     import torch
 
-    if module.get_base_layer().weight.dtype == torch.float32:
+    if module.get_base_layer().weight.dtype == torch.float32 or _magnitudes(module, names):
         return torch.float32
     return max(
         (value.dtype for value in adapter_values(module, names)), key=lambda kind: torch.finfo(kind).eps
