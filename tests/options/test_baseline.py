@@ -357,7 +357,7 @@ def test_what_is_no_approval_is_refused_before_anything_is_made(
             "wrong-identity ended in FAIL, and only what passed can have been approved",
         ),
         (f"{both}#nobody", "holds no LoRA 'nobody'; it has good, wrong-identity"),
-        ("gone.json", "gone.json is no file"),
+        ("gone.json", "gone.json is not a file"),
         ("", "the argument is empty"),
         (broken(gate, "{"), "is not JSON"),
         (edited(of_run(finished=None)), "its run has not finished, so it did not pass"),
