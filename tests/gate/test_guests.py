@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from world import Gate, Run
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PLUGINS = {  # what is installed -> its plugins
     "pytest-playwright": ("playwright", "base_url"),
     "pytest-html": ("html", "html_fixtures", "metadata"),
