@@ -71,9 +71,9 @@ def test_a_folder_without_a_report_is_an_error(tmp_path: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "is no report"),
+        ("{", "name the report.json"),
         ('{"schema": 1}', "is a report of schema 1, and this version reads 2"),
-        ("[]", "schema None"),
+        ("[]", "name the report.json"),
     ],
 )
 def test_another_file_is_no_report(tmp_path: Path, text: str, words: str) -> None:
