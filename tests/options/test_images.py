@@ -299,7 +299,7 @@ def test_a_check_of_ones_own_gets_the_pictures_and_no_proof(gate: Gate) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--lora-images", "gone"), "gone is no folder"),
+        (("--lora-images", "gone"), "gone is not a folder"),
         (("--lora-images", ""), "--lora-images: the argument is empty"),
         (("--lora-images", ".", "--lora-images-from", "{promt}.png"), "has a field that is not known"),
         (("--lora-images", ".", "--lora-baseline-images", "gone"), "--lora-baseline-images: "),
