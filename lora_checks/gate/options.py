@@ -42,8 +42,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "what the pictures call the file of --lora, where they say another name or digest",
     },
     "--lora-source": {
-        "metavar": "NAME[:ARG]",
-        "help": "gate the images of an image source that a package adds; nothing is generated",
+        "metavar": "NAME",
+        "help": "gate the images of a package's image source, NAME or NAME:ARGUMENT; nothing is generated",
     },
     "--lora-baseline-images": {
         "action": "append",

@@ -14,6 +14,7 @@ OPTIONS = [
     "--lora-images",
     "--lora-images-from",
     "--lora-images-made-with",
+    "--lora-source",
     "--lora-baseline-images",
     "--lora-policy",
     "--lora-thresholds",
