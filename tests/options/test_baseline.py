@@ -360,7 +360,7 @@ def test_what_is_no_approval_is_refused_before_anything_is_made(
         ("gone.json", "gone.json is not a file"),
         ("", "the argument is empty"),
         (broken(gate, "{"), "is not JSON"),
-        (edited(of_run(finished=None)), "its run has not finished, so it did not pass"),
+        (edited(of_run(finished="")), "its run has not finished, so it did not pass"),
         (edited(of_run(other_failures=["test_own.py::test"])), "its run failed in test_own.py::test"),
         (edited(of_run(until_decided=32)), "was made with --lora-until-decided"),
         (edited(unnamed), "/loras/0/name is missing"),
