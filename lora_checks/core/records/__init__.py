@@ -1,0 +1,57 @@
+"""The package's nouns as frozen records: Lora, Prompt, ImageSpec, ImageSet, Metric, Measurement, Verdict, ...
+
+Records only hold values and compute digests of them. They import only the standard library.
+"""
+
+from lora_checks.core.records.digests import digest
+from lora_checks.core.records.images import ImageFile, ImageSet, ImageSpec
+from lora_checks.core.records.loras import Lora, LoraLayer, Proof
+from lora_checks.core.records.policies import (
+    Against,
+    Allowance,
+    Base,
+    Better,
+    Calibration,
+    Pairing,
+    Per,
+    Policy,
+    Prompt,
+    PromptSet,
+    Rule,
+    Sampler,
+    Stat,
+    Takes,
+    Threshold,
+    Weight,
+)
+from lora_checks.core.records.verdicts import Measurement, Metric, Outcome, Verdict
+
+__all__ = [
+    "Against",
+    "Allowance",
+    "Base",
+    "Better",
+    "Calibration",
+    "ImageFile",
+    "ImageSet",
+    "ImageSpec",
+    "Lora",
+    "LoraLayer",
+    "Measurement",
+    "Metric",
+    "Outcome",
+    "Pairing",
+    "Per",
+    "Policy",
+    "Prompt",
+    "PromptSet",
+    "Proof",
+    "Rule",
+    "Sampler",
+    "Stat",
+    "Takes",
+    "Threshold",
+    "Verdict",
+    "Weight",
+    "digest",
+]

@@ -1,0 +1,52 @@
+"""Images: what decides their pixels, and where they lie."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from lora_checks.core.records.digests import digest
+from lora_checks.core.records.policies import Prompt, Sampler
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """Everything that decides the pixels of one image; equal digests mean the same image."""
+
+    prompt: Prompt
+    seed: int
+    sampler: Sampler
+    base: str  # digest of the base's weights, or "hub-id@revision"
+    lora: str | None  # sha256; None: the base alone
+    lora_scale: float
+    dtype: str  # "float32", "float16", "bfloat16"
+    device: str  # "cpu", "cuda", ...
+    versions: tuple[str, ...]  # ("diffusers 0.42.1", "torch 2.14.1")
+    companions: tuple[tuple[str, float], ...] = ()  # sha256 and scale of each LoRA from --lora-with
+    memory: tuple[str, ...] = ()  # memory savings that change pixels: "vae-tiling", ...
+
+    @property
+    def digest(self) -> str:
+        pixels = dataclasses.asdict(self) | {"prompt": self.prompt.text}
+        return digest(pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One picture on disk; ``sha256`` is the digest of the file and the key of all its measurements."""
+
+    path: Path
+    sha256: str
+    name: str  # "green-shirt-glasses/1" (prompt id / seed) or the file name of a reference
+    prompt: Prompt | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """Pictures that are measured together."""
+
+    name: str  # "candidate", "baseline", "references", "train"
+    images: tuple[ImageFile, ...]
+    statistics: ImageFile | None = None  # an .npz of (mu, sigma) in place of pictures

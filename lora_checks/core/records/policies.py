@@ -1,0 +1,182 @@
+"""What a policy asks for: prompts, base, sampler, rows and their limits."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lora_checks.core.records.digests import digest
+
+Against = Literal["nothing", "prompt", "texts", "baseline", "reference", "siblings"]
+Per = Literal["image", "set"]
+Better = Literal["higher", "lower"]
+Stat = Literal["mean", "min", "max", "median", "missing", "worst_prompt", "share_at_least", "share_at_most"]
+Pairing = Literal["nearest", "mean", "named", "sorted"]
+Rule = Literal["estimate", "bound"]
+Takes = Literal["features", "distances", "faces", "picture", "pair"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt of ``prompts.yaml``."""
+
+    id: str
+    text: str
+    tags: tuple[str, ...] = ()
+    source: str = ""  # "prompts.yaml:12", for messages
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The model the LoRA is applied to: a hub id, a local pipeline directory, or a single checkpoint."""
+
+    model: str  # a hub id, or an absolute path; a single file ends in .safetensors
+    revision: str | None = None
+    config: str | None = None  # pipeline with the settings of a single checkpoint: folder, "id[@rev]"
+    vae: str | None = None  # replaces the base's VAE: folder, .safetensors file, or "id[@rev]"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """``sampler:`` of ``prompts.yaml``: how images are generated."""
+
+    steps: int
+    guidance: float
+    width: int  # pixels
+    height: int
+    negative: str = ""
+    scheduler: str | None = None  # diffusers class name; None keeps the base's own
+    scheduler_settings: Mapping[str, Any] = field(default_factory=dict)  # override the base's settings
+    max_sequence_length: int | None = None  # tokens that T5 reads; None: the pipeline's default
+    true_cfg_scale: float | None = None  # guidance against the negative prompt, on a distilled base
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSet:
+    """``prompts.yaml``: what is generated."""
+
+    base: Base
+    sampler: Sampler
+    prompts: tuple[Prompt, ...]
+    seeds: tuple[int, ...]
+    trigger: str  # "sks person": the words that the LoRA was trained on
+    class_words: str  # "person": replaces the trigger for scorers that do not know it
+    source: str = ""
+    places: Mapping[str, str] = field(default_factory=dict)  # "guidance" -> "prompts.yaml:2: ..."
+
+    def place(self, key: str) -> str:
+        """Return the file and line of a key of ``sampler:``, for messages."""
+        return self.places.get(key, f"{self.source}: sampler.{key}")
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The data that the limits of a row were set on.
+
+    Only ``identity`` is checked: it must be that of the network. The rest is for the record.
+    """
+
+    identity: str  # `Measurement.network` of the calibration values
+    good: tuple[str, ...]  # names of LoRAs that people rated good; ``bad``: rated bad
+    bad: tuple[str, ...] = ()
+    margin: float | None = None  # between the worst good and the best bad bound, in the metric's unit
+    n: int | None = None  # images per LoRA
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """One row of ``thresholds.yaml``, which is one check."""
+
+    name: str
+    metric: str
+    why: str
+    min: float | None = None
+    max: float | None = None
+    stat: Stat = "mean"
+    pairing: Pairing | Literal[""] = ""  # "": the metric's default
+    against: str = "references"  # folder to compare with, for metrics that compare pictures
+    network: str = ""  # slot of `networks:`; "": the metric's default
+    texts: tuple[str, ...] = ()  # for metrics that choose among texts: the correct text first
+    rule: Rule = "estimate"
+    required: bool = True
+    max_missing: float = 0.0  # share of images that may have no value (no face found)
+    bands: tuple[tuple[str, float], ...] = ()  # ("excellent", 0.15), ...: words printed next to the value
+    source: str = ""  # "thresholds.yaml:14"
+    at: float | None = None  # for a share: counts images with a value of at least or at most this
+    gain: bool = False  # judge the value minus the base's value for the same prompts and seeds
+    on: str = ""  # `tagged:`: only images of prompts with this tag; "": of prompts in no arm
+    calibrated_on: Calibration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """One entry of ``regression:``, which is one check against the last approved release."""
+
+    row: str  # name of the `Threshold`
+    allowed: float  # allowed worsening, 0 or more, in the row's unit
+    rule: Rule  # judge the interval's bound, or the measured difference
+    source: str = ""  # "thresholds.yaml:40"
+
+    @property
+    def check(self) -> str:
+        return f"regression-{self.row}"
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One entry of ``ranking:``: the weight of a row when several LoRAs pass."""
+
+    row: str  # name of the `Threshold`
+    weight: float  # above 0
+    worst: float  # value that scores 0, as does every worse value
+    best: float  # value that scores 1, as does every better value; below ``worst`` if lower is better
+    source: str = ""  # "thresholds.yaml:48"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy directory after reading and checking."""
+
+    prompts: PromptSet
+    thresholds: tuple[Threshold, ...]
+    networks: Mapping[str, Mapping[str, Any]]  # slot ("clip") -> settings; relative paths already resolved
+    folders: Mapping[str, Path]  # "references", "train" -> folder of pictures, or an .npz of statistics
+    directory: Path
+    unused_tensors: Mapping[str, str] = field(default_factory=dict)  # pattern of tensor names -> why
+    regression: tuple[Allowance, ...] = ()  # against the last approved release
+    ranking: tuple[Weight, ...] = ()  # of several LoRAs; empty: all required rows count alike
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything that decides the verdict, but not of file locations and line numbers."""
+        return digest(self.deciding)
+
+    @property
+    def deciding(self) -> dict[str, str]:
+        """The `parts` that decide a verdict: all except `ranking:`, which orders LoRAs that passed."""
+        return {name: part for name, part in self.parts.items() if name != "ranking"}
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """One digest for each part, to tell which parts of two policies differ."""
+        prompts = [dataclasses.replace(prompt, source="") for prompt in self.prompts.prompts]
+        words = (self.prompts.trigger, self.prompts.class_words)
+        return {
+            "thresholds": digest([dataclasses.replace(row, source="") for row in self.thresholds]),
+            "prompts": digest([prompts, self.prompts.sampler, self.prompts.seeds, *words]),
+            "networks": digest({slot: _unplaced(settings) for slot, settings in self.networks.items()}),
+            "unused_tensors": digest(sorted(self.unused_tensors)),
+            "regression": digest([dataclasses.replace(entry, source="") for entry in self.regression]),
+            "ranking": digest([dataclasses.replace(entry, source="") for entry in self.ranking]),
+        }
+
+
+def _unplaced(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace absolute paths with their file names; each measurement has the digest of the weights."""
+    return {
+        name: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for name, value in settings.items()
+    }
