@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from lora_checks.core.errors import StoreError
 from lora_checks.core.records import Lora, Proof
 from lora_checks.core.store import Store
 from lora_checks.core.words import proven
@@ -19,12 +18,22 @@ MACHINE = Machine("digest-of-base", "cpu", "float32", ("torch 2.14.1",))
 PROOF = Proof(6, 3, (), (), {"unet": 0.0412}, 1e-7, "cpu", "float32")
 
 
-def test_a_proof_comes_back_as_it_was(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    path = proofs.place(store, MACHINE, LORA, ())
+def stored(store: Store, proof: Proof) -> tuple[Proof, int]:
+    """What the store gives, and how often it had to be proven."""
+    calls = []
+
+    def prove() -> Proof:
+        calls.append(proof)
+        return proof
+
+    place = proofs.place(store, MACHINE, LORA, ())
+    return proofs.kept(store, place, LORA, MACHINE, prove), len(calls)
+
+
+def test_a_proof_is_made_once_and_comes_back_as_it_was(tmp_path: Path) -> None:
     full = replace(PROOF, unused=("lora_te_a.alpha",), dead=("unet.mid",))
-    store.put(path, proofs.encode(full))
-    assert proofs.decode(path) == full
+    assert stored(Store(tmp_path), full) == (full, 1)
+    assert stored(Store(tmp_path), PROOF) == (full, 0)
 
 
 @pytest.mark.parametrize(
@@ -54,11 +63,13 @@ def test_the_name_of_a_file_does_not_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"tensors": 6}', "[1]"])
-def test_a_damaged_proof_is_an_error_that_names_it(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "p.json"
+def test_a_damaged_proof_is_made_again(tmp_path: Path, content: str) -> None:
+    store = Store(tmp_path)
+    path = proofs.place(store, MACHINE, LORA, ())
+    path.parent.mkdir(parents=True)
     path.write_text(content)
-    with pytest.raises(StoreError, match=r"damaged file in the store: .*p\.json .*delete it"):
-        proofs.decode(path)
+    assert stored(store, PROOF) == (PROOF, 1)
+    assert stored(store, PROOF) == (PROOF, 0)
 
 
 @pytest.mark.parametrize(
