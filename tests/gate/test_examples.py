@@ -24,7 +24,7 @@ def test_a_failing_check_of_ones_own_fails_the_run_and_shows_its_assertion(gate:
     run = gate("--lora", gate.world.good, own)
     assert run.code == 1
     assert "assert lora.tensors < 3" in run.out
-    assert run.report["outcome"] == "PASS"  # the policy's rows; the exit status counts both
+    assert run.report["outcome"] == "ERROR"  # as the exit status: the rows alone passed
 
 
 def test_plain_pytest_leaves_the_examples_alone(gate: Gate) -> None:

@@ -14,6 +14,7 @@ import pytest
 from world import Gate
 
 from lora_checks.__main__ import main
+from lora_checks.core import seals
 from lora_checks.core.errors import ReportError
 from lora_checks.record import document as report
 from lora_checks.report.tables import COLUMNS
@@ -99,9 +100,10 @@ def test_a_run_that_was_killed_after_another_is_the_one_that_counts(gate: Gate) 
     run = gate("--lora", gate.world.good)
     journal = run.report_folder / "verdicts.jsonl"
     first = json.loads(journal.read_text().splitlines()[0])
+    del first[seals.KEY]
     first["run"]["started"] = "2100-01-01T00:00:00+00:00"
     with journal.open("a") as file:
-        file.write(json.dumps(first) + "\n")
+        file.write(json.dumps(seals.seal_json(first)) + "\n")
     assert json.loads((run.report_folder / "report.json").read_text())["outcome"] == "PASS"
     assert report.read(run.report_folder)["outcome"] == "INCOMPLETE"
 
@@ -129,7 +131,7 @@ def test_a_page_that_shows_what_is_no_longer_on_this_machine_is_left_as_it_was(
     told = capsys.readouterr()
     assert (folder / "report.html").read_bytes() == page
     assert (folder / "report.md").is_file()
-    assert f"{folder / 'report.html'}: left as it was" in told.err
+    assert f"{folder / 'report.html'}: left unchanged" in told.err
     assert "--out" in told.err
     assert str(folder / "report.html") not in told.out
     assert main(["report", str(folder), "--out", str(tmp_path / "bare")]) == 0
@@ -146,8 +148,10 @@ def test_verdicts_of_another_run_into_the_same_folder_are_left_out(gate: Gate) -
     run = gate("--lora", gate.world.good)
     journal = run.report_folder / "verdicts.jsonl"
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    begun = lines[0] | {"process": lines[0]["process"] + 1}
+    begun = json.loads(json.dumps(lines[0])) | {"process": lines[0]["process"] + 1}
+    del begun[seals.KEY]
     begun["run"]["started"] = "2100-01-01T00:00:00+00:00"
+    begun = seals.seal_json(begun)
     journal.write_text("".join(json.dumps(line) + "\n" for line in [lines[0], begun, *lines[1:]]))
     found = report.read(run.report_folder)
     assert found["outcome"] == "INCOMPLETE"

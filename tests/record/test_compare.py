@@ -121,7 +121,7 @@ def test_what_differs_beside_the_lora_is_said(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["{both}#good"], "name two reports or more"),
+        (["{both}#good"], "name at least two reports"),
         (["{both}", "{both}"], "holds 2 LoRAs; say which as report.json#NAME: good, wrong-identity"),
         (["{both}#good", "{both}/gone"], "is not a file; name the report.json"),
         (["{both}#good", "{both}#nobody"], "holds no LoRA 'nobody'"),
