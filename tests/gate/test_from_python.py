@@ -101,6 +101,9 @@ def test_twice_in_one_process_and_once_in_a_thread(gate: Gate) -> None:
 
 
 def test_what_it_makes_is_counted_run_by_run(gate: Gate, elsewhere: Path) -> None:
+    from diffusers.utils import logging
+
+    logging.enable_progress_bar()  # a pipeline that another test loaded may have switched it off
     policy = gate.world.write(
         elsewhere / "policy", row("distribution", "trunk_frechet", "max: 1000000000.0"), 3
     )
@@ -112,8 +115,6 @@ def test_what_it_makes_is_counted_run_by_run(gate: Gate, elsewhere: Path) -> Non
     assert any(line.startswith("generating good: ") for line in lines)
     assert all(line == line.strip("\n") and line for line in lines)
     assert run_gate(gate.world.good, **given).document["run"]["made"]["images"] == 0
-    from diffusers.utils import logging
-
     assert logging.is_progress_bar_enabled()
 
 
