@@ -1,0 +1,42 @@
+"""Tiny text encoders of the real classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Config, T5EncoderModel
+
+from families.weights import seeded
+
+
+def clip(seed: int, width: int, projection: int | None = None, act: str = "quick_gelu") -> Any:
+    config = CLIPTextConfig(
+        vocab_size=514,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        projection_dim=projection or width,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=77,
+        hidden_act=act,
+        bos_token_id=512,
+        eos_token_id=513,
+        pad_token_id=513,
+    )
+    return seeded((CLIPTextModelWithProjection if projection else CLIPTextModel)(config), seed)
+
+
+def t5(seed: int, width: int) -> Any:
+    config = T5Config(
+        vocab_size=200,
+        d_model=width,
+        d_kv=8,
+        d_ff=2 * width,
+        num_layers=2,
+        num_heads=2,
+        relative_attention_num_buckets=8,
+        feed_forward_proj="gated-gelu",
+        tie_word_embeddings=False,
+        use_cache=False,
+    )
+    return seeded(T5EncoderModel(config), seed)
