@@ -15,6 +15,7 @@ RUN apt-get update \
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY lora_checks ./lora_checks
+COPY examples/miniature ./examples/miniature
 # PyPI's torch for Linux brings CUDA's libraries itself; the driver is the host's, through --gpus.
 # onnxruntime and onnxruntime-gpu are one package under two names: the second must be the last to write its files.
 RUN pip install --no-cache-dir '.[release]' \

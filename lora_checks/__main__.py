@@ -13,6 +13,7 @@ from lora_checks.core.errors import LoraChecksError
 from lora_checks.core.outside import job_log
 
 COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
+    "demo",
     "stats",
     "inspect",
     "calibrate",

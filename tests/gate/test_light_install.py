@@ -76,3 +76,21 @@ def test_what_needs_the_whole_says_which_package_is_missing(light: Path, tmp_pat
         "error: insightface is not installed here; install it, or everything that the gate needs: "
         "pip install lora-checks\n"
     )
+
+
+def test_the_miniature_comes_with_the_package(light: Path, tmp_path: Path) -> None:
+    done = shell(
+        "python -c 'from lora_checks.commands.demo import miniature_folder; print(miniature_folder())'",
+        tmp_path,
+        light,
+    )
+    folder = Path(done.stdout.strip())
+    assert light.parent in folder.parents, done.stderr
+    installed = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    for part in ("pipeline", "evaluators", "references", "train", "thresholds.yaml", "prompts.yaml"):
+        place = MINIATURE / part
+        files = [place] if place.is_file() else [path for path in place.rglob("*") if path.is_file()]
+        assert {path.relative_to(MINIATURE) for path in files} <= installed
+    done = shell("lora-checks demo", tmp_path, light)
+    assert done.returncode == 2
+    assert "pip install lora-checks" in done.stderr
