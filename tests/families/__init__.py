@@ -24,6 +24,15 @@ _FILES: dict[str, str] = {
     "SD3": "sd3",
     "FLUX": "flux",
     "FLUX schnell": "flux",
+    "AuraFlow": "auraflow",
+    "CogView4": "cogview4",
+    "Sana": "sana",
+    "ERNIE-Image": "ernie_image",
+    "Ideogram 4": "ideogram4",
+    "Kandinsky 5": "kandinsky5",
+    "HunyuanImage 2.1": "hunyuan_image",
+    "PixArt Alpha": "pixart",
+    "PixArt Sigma": "pixart",
 }
 SIDE = 32  # pixels of a picture where a family says nothing else
 

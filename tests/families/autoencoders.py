@@ -5,25 +5,51 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderKLFlux2
 
 from families.weights import seeded
 
 
-def kl(channels: int, quantised: bool, scaling: float, shift: float | None = None) -> Any:
+def kl(
+    channels: int,
+    quantised: bool,
+    scaling: float,
+    shift: float | None = None,
+    *,
+    levels: int = 2,
+    width: int = 32,
+) -> Any:
     """Two pixels a latent row; SD 1.x, 2.x and XL have convolutions around the latent, SD3 and FLUX none."""
     vae = AutoencoderKL(
-        block_out_channels=(32, 32),
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(width,) * levels,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
         latent_channels=channels,
-        norm_num_groups=8,
+        norm_num_groups=min(8, width // 2),
         scaling_factor=scaling,
         shift_factor=shift,
         use_quant_conv=quantised,
         use_post_quant_conv=quantised,
     )
-    seeded(vae, 1)
-    with torch.no_grad():  # pictures of middling contrast: little of them is cut at black and white
+    return _pale(seeded(vae, 1))
+
+
+def flux2(channels: int) -> Any:
+    """FLUX.2's, which ERNIE-Image and Ideogram 4 have too: it norms patches of 2 x 2 latents."""
+    vae = AutoencoderKLFlux2(
+        block_out_channels=(16, 16),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=channels,
+        norm_num_groups=8,
+        layers_per_block=1,
+        sample_size=32,
+    )
+    return _pale(seeded(vae, 1))
+
+
+def _pale(vae: Any) -> Any:
+    """Pictures of middling contrast: little of them is cut at black and white."""
+    with torch.no_grad():
         vae.decoder.conv_out.weight.mul_(0.4)
     return vae

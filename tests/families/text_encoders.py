@@ -26,9 +26,9 @@ def clip(seed: int, width: int, projection: int | None = None, act: str = "quick
     return seeded((CLIPTextModelWithProjection if projection else CLIPTextModel)(config), seed)
 
 
-def t5(seed: int, width: int) -> Any:
+def t5(seed: int, width: int, vocabulary: int = 200) -> Any:
     config = T5Config(
-        vocab_size=200,
+        vocab_size=vocabulary,
         d_model=width,
         d_kv=8,
         d_ff=2 * width,

@@ -1,0 +1,39 @@
+"""Kandinsky 5, text to image: it makes pictures of seven sizes only, the smallest of 640 x 1408 pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from diffusers import FlowMatchEulerDiscreteScheduler, Kandinsky5T2IPipeline, Kandinsky5Transformer3DModel
+
+from families import autoencoders, byte_level, language_models, text_encoders, tokenizers
+from families.weights import seeded
+
+
+def _kandinsky5(path: Path) -> Any:
+    transformer = Kandinsky5Transformer3DModel(
+        in_visual_dim=4,
+        in_text_dim=32,
+        in_text_dim2=20,
+        time_dim=16,
+        out_visual_dim=4,
+        patch_size=(1, 2, 2),
+        model_dim=16,
+        ff_dim=32,
+        num_text_blocks=1,
+        num_visual_blocks=1,
+        axes_dims=(4, 6, 6),
+    )
+    return Kandinsky5T2IPipeline(
+        transformer=seeded(transformer, 2),
+        vae=autoencoders.kl(4, True, 0.3611, levels=4, width=8),
+        text_encoder=language_models.qwen2_5_vl(3, 32),
+        tokenizer=byte_level.processor(path / "tokenizer"),
+        text_encoder_2=text_encoders.clip(4, 20),
+        tokenizer_2=tokenizers.clip(path / "tokenizer_2"),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+    )
+
+
+BUILDERS = {"Kandinsky 5": _kandinsky5}

@@ -1,0 +1,106 @@
+"""Tiny language models, with and without eyes, of the classes that encode prompts today."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from families.byte_level import VOCABULARY
+from families.weights import seeded
+
+TOKEN = 1  # stands for all tokens that would be a picture's
+
+
+def qwen2_5_vl(seed: int, width: int, layers: int = 2) -> Any:
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    half = width // 4
+    sections = [half // 2, half // 4, half - half // 2 - half // 4]  # of a head's half width
+    rope = {"type": "mrope", "rope_type": "default", "mrope_section": sections}
+    vision = {"fullatt_block_indexes": [0], "window_size": 16}
+    config = Qwen2_5_VLConfig(
+        text_config=_text(width, layers) | {"rope_scaling": rope},
+        vision_config=_vision(width) | vision,
+        **_pictures(),
+    )
+    return seeded(Qwen2_5_VLForConditionalGeneration(config), seed)
+
+
+def qwen3_vl(seed: int, width: int, layers: int, kind: str = "Qwen3VLModel") -> Any:
+    import transformers
+
+    half = width // 4
+    sections = [half - 2 * (half // 4), half // 4, half // 4]
+    rope = {"rope_type": "default", "mrope_section": sections, "mrope_interleaved": True}
+    vision = {"num_position_embeddings": 16, "deepstack_visual_indexes": []}
+    config = transformers.Qwen3VLConfig(
+        text_config=_text(width, layers) | {"rope_scaling": rope},
+        vision_config=_vision(width) | vision,
+        **_pictures(),
+    )
+    return seeded(getattr(transformers, kind)(config), seed)
+
+
+def mistral3(seed: int, width: int, layers: int = 2) -> Any:
+    from transformers import Mistral3Config, Mistral3Model
+
+    rope = {"rope_type": "default", "rope_theta": 1e6}
+    vision = {
+        "model_type": "pixtral",
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "image_size": 28,
+        "patch_size": 14,
+        "head_dim": 8,
+    }
+    text = _text(width, layers) | {"model_type": "ministral3", "rope_parameters": rope}
+    return seeded(Mistral3Model(Mistral3Config(text_config=text, vision_config=vision)), seed)
+
+
+def gemma2(seed: int, width: int, layers: int = 2) -> Any:
+    from transformers import Gemma2Config, Gemma2Model
+
+    config = Gemma2Config(**_text(width, layers), **_ends(), sliding_window=16)
+    return seeded(Gemma2Model(config), seed)
+
+
+def glm(seed: int, width: int, layers: int = 2) -> Any:
+    from transformers import GlmConfig, GlmModel
+
+    return seeded(GlmModel(GlmConfig(**_text(width, layers), **_ends())), seed)
+
+
+def _text(width: int, layers: int) -> dict[str, Any]:
+    return {
+        "vocab_size": VOCABULARY,
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": width // 2,
+        "max_position_embeddings": 8192,
+        "tie_word_embeddings": False,
+    }
+
+
+def _vision(width: int) -> dict[str, Any]:
+    return {
+        "depth": 1,
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_heads": 2,
+        "out_hidden_size": width,
+        "patch_size": 4,
+        "spatial_merge_size": 1,
+    }
+
+
+def _pictures() -> dict[str, int]:
+    names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+    return dict.fromkeys(names, TOKEN)
+
+
+def _ends() -> dict[str, int]:
+    return {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
