@@ -12,10 +12,16 @@ HELP = "check policies as strictly as a run does, and summarise them"
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "directories",
-        nargs="+",
+        nargs="*",
         type=Path,
         metavar="DIR",
         help="folder with thresholds.yaml and prompts.yaml",
+    )
+    parser.add_argument(
+        "--schemas",
+        type=Path,
+        metavar="DIR",
+        help="write the JSON Schemas of both files into DIR, for an editor",
     )
 
 
@@ -23,8 +29,13 @@ def run(options: argparse.Namespace) -> int:
     """Return 1 if a policy is invalid; print the first error of each, with file and line."""
     from lora_checks.core.errors import ConfigError
     from lora_checks.core.words import count
+    from lora_checks.policy import json_schema
     from lora_checks.policy.reading import load_policy
 
+    if not (options.directories or options.schemas):
+        raise ConfigError("policy: name a policy's folder, or a folder to write the --schemas into")
+    if options.schemas:
+        print(*json_schema.write(options.schemas), sep="\n")
     invalid = False
     for directory in options.directories:
         try:

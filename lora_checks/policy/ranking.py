@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lora_checks.core.records import Threshold, Weight
+from lora_checks.policy.keys import WEIGHT
 from lora_checks.policy.strict_yaml import Value, suggestion
 
 
@@ -24,7 +25,7 @@ def weights(value: Value, rows: Sequence[Threshold]) -> tuple[Weight, ...]:
 def _weight(value: Value, name: str, rows: Mapping[str, Threshold]) -> Weight:
     if name not in rows:
         raise value.error(f"no row of 'checks:' is called so; {suggestion(name, list(rows))}")
-    fields = value.table(required=["from", "to"], optional=["weight"])
+    fields = value.table(WEIGHT)
     worst, best = fields["from"].number(), fields["to"].number()
     weight = fields["weight"].number() if "weight" in fields else 1.0
     if weight <= 0:

@@ -15,6 +15,7 @@ from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import Policy, Prompt, PromptSet
 from lora_checks.policy.arms import ARMS, CLASS_ONLY, NO_TRIGGER, UNRELATED
+from lora_checks.policy.keys import PROMPT, PROMPTS, THRESHOLDS
 from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
 from lora_checks.policy.ranking import weights
 from lora_checks.policy.regression import allowances
@@ -48,9 +49,7 @@ def load_policy(
         ConfigError: A file is missing or wrong; the message names the line and key.
     """
     path = _policy_file(directory, "thresholds.yaml", thresholds, "--lora-thresholds")
-    top = load(path).table(
-        required=["checks"], optional=["folders", "networks", "unused_tensors", "regression", "ranking"]
-    )
+    top = load(path).table(THRESHOLDS)
     folders = _folders(top.get("folders"), path.parent, references)
     rows = checks(top["checks"], folders)
     prompt_set = _prompt_set(_policy_file(directory, "prompts.yaml", prompts, "--lora-prompts"), base, seeds)
@@ -147,8 +146,7 @@ def _unused(value: Value) -> dict[str, str]:
 
 
 def _prompt_set(path: Path, base: str | None, seeds: int | None) -> PromptSet:
-    required = ["base", "sampler", "trigger", "class_words", "seeds", "prompts"]
-    top = load(path).table(required=required, optional=["literal"])
+    top = load(path).table(PROMPTS)
     literal = _literal(top)
     for key in ("trigger", "class_words"):
         check_literal(top[key], literal, EVERYWHERE)
@@ -214,7 +212,7 @@ def _prompts(value: Value, trigger: str, *, literal: bool) -> tuple[Prompt, ...]
 
 
 def _prompt(value: Value, trigger: str, *, literal: bool) -> Prompt:
-    fields = value.table(required=["id", "text"], optional=["tags", "literal"])
+    fields = value.table(PROMPT)
     check_literal(fields["text"], literal or _literal(fields), "add 'literal: true' to the prompt")
     name, text = fields["id"].text(), " ".join(fields["text"].text().split())
     check_name(fields["id"], name)

@@ -7,6 +7,7 @@ from typing import get_args
 
 from lora_checks.core.quantity import STATS_WITH_INTERVAL
 from lora_checks.core.records import Allowance, Rule, Threshold
+from lora_checks.policy.keys import ALLOWANCE
 from lora_checks.policy.strict_yaml import Value, suggestion
 
 
@@ -44,7 +45,7 @@ def _row(entry: Value, name: str, rows: Sequence[Threshold]) -> Threshold:
 def _allowance(entry: Value, row: Threshold) -> Allowance:
     if not isinstance(entry.data, dict):
         return Allowance(row.name, entry.number(0), row.rule, entry.where)
-    fields = entry.table(required=["allowed"], optional=["rule"])
+    fields = entry.table(ALLOWANCE)
     rule = fields["rule"].choice(get_args(Rule)) if "rule" in fields else row.rule
     if rule == "bound" and row.stat not in STATS_WITH_INTERVAL:
         raise fields["rule"].error(

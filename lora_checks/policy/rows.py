@@ -11,10 +11,11 @@ from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE, SHARES, STATS_WITH_INTERVAL
 from lora_checks.core.records import Calibration, Pairing, PromptSet, Rule, Stat, Threshold
 from lora_checks.policy.arms import ARMS, arm
+from lora_checks.policy.keys import CALIBRATED_ON, NAME_PATTERN, ROW, SHARE_OF
 from lora_checks.policy.prompt_syntax import check_literal
 from lora_checks.policy.strict_yaml import Value, suggestion
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_NAME = re.compile(NAME_PATTERN)
 
 
 def check_name(value: Value, name: str) -> None:
@@ -37,26 +38,11 @@ def checks(value: Value, folders: Mapping[str, object]) -> tuple[Threshold, ...]
 
 def _check(value: Value, name: str, folders: Mapping[str, object]) -> Threshold:
     check_name(value, name)
-    optional = [
-        "min",
-        "max",
-        "stat",
-        "pairing",
-        "against",
-        "network",
-        "texts",
-        "literal",
-        "rule",
-        "required",
-        "gain",
-        "tagged",
-    ]
-    optional += ["max_missing", "bands", "calibrated_on"]
-    fields = value.table(required=["metric", "why"], optional=optional)
+    fields = value.table(ROW)
     low, high = _limits(value, fields)
     row = {key: read(fields[key]) for key, read in _READ.items() if key in fields}
+    literal = "literal" in fields and fields["literal"].flag()
     for text in fields["texts"].items() if "texts" in fields else ():
-        literal = "literal" in fields and fields["literal"].flag()
         check_literal(text, literal, "add 'literal: true' to the row")
     if "stat" in fields:
         row |= _stat(fields["stat"])
@@ -79,7 +65,7 @@ def _stat(value: Value) -> dict[str, Any]:
         return {"stat": stat}
     if len(value.data) != 1:
         raise value.error(f"must be one of {', '.join(SHARES)} with its value")
-    ((stat, entry),) = value.table(optional=SHARES).items()
+    ((stat, entry),) = value.table(SHARE_OF).items()
     return {"stat": stat, "at": entry.number()}
 
 
@@ -104,7 +90,7 @@ def _refuse_contradictions(row: Threshold, fields: Mapping[str, Value]) -> None:
 
 
 def _calibration(value: Value) -> Calibration:
-    fields = value.table(required=["identity", "good"], optional=["bad", "margin", "n"])
+    fields = value.table(CALIBRATED_ON)
     good, bad = (
         tuple(entry.text() for entry in fields[key].items()) if key in fields else ()
         for key in ("good", "bad")

@@ -15,6 +15,7 @@ from typing import Any
 
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import Base, Sampler
+from lora_checks.policy.keys import BASE, SAMPLER
 from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
 from lora_checks.policy.strict_yaml import Value
 
@@ -32,7 +33,7 @@ def base_of(value: Value, parent: Path, option: str | None = None) -> Base:
         parent: The folder that relative paths start from.
         option: The value of ``--lora-base``, which replaces model and revision.
     """
-    fields = value.table(required=["model"], optional=["revision", "config", "vae"])
+    fields = value.table(BASE)
     revision = fields["revision"].text() if "revision" in fields else None
     stated = (
         _base(fields["model"].text(), revision, parent, _place(fields["model"])) if option is None else None
@@ -104,9 +105,7 @@ def path_of(text: str, parent: Path, where: str) -> Path:
 
 def sampler_of(value: Value, *, literal: bool) -> tuple[Sampler, dict[str, str]]:
     """Read ``sampler:``; also return the file and line of each of its keys."""
-    required = ["steps", "guidance", "width", "height"]
-    optional = ["negative", "scheduler", "scheduler_settings", "max_sequence_length", "true_cfg_scale"]
-    fields = value.table(required=required, optional=optional)
+    fields = value.table(SAMPLER)
     if "negative" in fields:
         check_literal(fields["negative"], literal, EVERYWHERE)
     sampler = Sampler(

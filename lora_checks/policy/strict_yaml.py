@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, NoReturn, TypeVar
 import yaml
 
 from lora_checks.core.errors import ConfigError
+from lora_checks.policy.keys import Keys
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
@@ -42,14 +43,14 @@ class Value:
         """Return an error about this value; its message starts with file, line and key."""
         return ConfigError(": ".join(part for part in (self.where, self.key, text) if part))
 
-    def table(self, *, required: Iterable[str] = (), optional: Iterable[str] = ()) -> Mapping[str, Value]:
-        """Return a mapping with known keys; an unknown or a missing required key is an error."""
-        entries, required = self.mapping(), tuple(required)
-        known = [*required, *optional]
+    def table(self, keys: Keys) -> Mapping[str, Value]:
+        """Return a mapping with these keys; an unknown or a missing required key is an error."""
+        entries = self.mapping()
+        known = [*keys.required, *keys.optional]
         for name, value in entries.items():
             if name not in known:
                 raise value.error(f"unknown key{foreign_letters(name)}; {suggestion(name, known)}")
-        for name in required:
+        for name in keys.required:
             if name not in entries:
                 raise self.error(f"'{name}' is missing")
         return entries

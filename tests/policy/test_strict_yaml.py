@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lora_checks.core.errors import ConfigError
+from lora_checks.policy.keys import Key, Keys
 from lora_checks.policy.strict_yaml import MAX_BYTES, Value, load
 
 
@@ -113,22 +114,27 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
     assert read(tmp_path, b"\xef\xbb\xbfa: 1\n").plain() == {"a": 1}
 
 
+def keys(required: tuple[str, ...] = (), optional: tuple[str, ...] = ()) -> Keys:
+    listed = [(name, True) for name in required] + [(name, False) for name in optional]
+    return Keys("of this test", tuple(Key(name, {}, "For this test.", must) for name, must in listed))
+
+
 def test_unknown_keys_name_the_nearest(tmp_path: Path) -> None:
     value = read(tmp_path, "metric: x\nmaxx: 1\n")
     with pytest.raises(ConfigError, match=r"p\.yaml:2: maxx: unknown key; did you mean 'max'\?"):
-        value.table(required=["metric"], optional=["max"])
+        value.table(keys(required=("metric",), optional=("max",)))
 
 
 def test_letters_of_another_alphabet_are_named(tmp_path: Path) -> None:
     value = read(tmp_path, "m\N{CYRILLIC SMALL LETTER A}x: 1\n")
     with pytest.raises(ConfigError, match=r"contains CYRILLIC SMALL LETTER A\); did you mean 'max'"):
-        value.table(optional=["max"])
+        value.table(keys(optional=("max",)))
 
 
 def test_a_missing_key_is_named_at_its_mapping(tmp_path: Path) -> None:
     value = read(tmp_path, "a:\n  b: 1\n").mapping()["a"]
     with pytest.raises(ConfigError, match=r"p\.yaml:1: a: 'why' is missing"):
-        value.table(required=["why"], optional=["b"])
+        value.table(keys(required=("why",), optional=("b",)))
 
 
 @pytest.mark.parametrize(
