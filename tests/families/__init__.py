@@ -8,6 +8,7 @@ tokenizers may put their files) to the pipeline.
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,15 @@ _FILES: dict[str, str] = {
     "HunyuanImage 2.1": "hunyuan_image",
     "PixArt Alpha": "pixart",
     "PixArt Sigma": "pixart",
+    "FLUX.2 dev": "flux2",
+    "FLUX.2 klein": "flux2",
+    "FLUX.2 klein base": "flux2",
+    "Z-Image": "z_image",
+    "Z-Image Turbo": "z_image",
+    "Qwen-Image": "qwen_image",
 }
-SIDE = 32  # pixels of a picture where a family says nothing else
+SIDE = 32  # pixels of a picture
+TOKENS = 64  # of a text, where the pipeline takes a number
 
 
 def family(name: str, folder: Path) -> Path:
@@ -56,4 +64,6 @@ def load(folder: Path) -> Any:
 def paint(pipe: Any, prompt: str, seed: int = 0, steps: int = 2, **settings: Any) -> np.ndarray:
     generator = torch.Generator("cpu").manual_seed(seed)
     sampler = {"num_inference_steps": steps, "width": SIDE, "height": SIDE, "generator": generator}
-    return pipe(prompt, output_type="np", **sampler | settings).images[0]
+    if "max_sequence_length" in inspect.signature(pipe.__call__).parameters:
+        sampler["max_sequence_length"] = TOKENS  # 512, the usual default, costs more than the picture
+    return pipe(prompt=prompt, output_type="np", **sampler | settings).images[0]

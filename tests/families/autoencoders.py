@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderKLFlux2
+from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderKLQwenImage
 
 from families.weights import seeded
 
@@ -45,6 +45,9 @@ def flux2(channels: int) -> Any:
         layers_per_block=1,
         sample_size=32,
     )
+    generator = torch.Generator().manual_seed(9)
+    vae.bn.running_mean.copy_(0.1 * torch.randn(4 * channels, generator=generator))
+    vae.bn.running_var.copy_(0.5 + torch.rand(4 * channels, generator=generator))
     return _pale(seeded(vae, 1))
 
 
@@ -53,3 +56,17 @@ def _pale(vae: Any) -> Any:
     with torch.no_grad():
         vae.decoder.conv_out.weight.mul_(0.4)
     return vae
+
+
+def qwen_image() -> Any:
+    """A VAE of videos (Wan's), of one frame here: causal convolutions in three dimensions."""
+    vae = AutoencoderKLQwenImage(
+        base_dim=16,
+        z_dim=4,
+        dim_mult=[1, 2],
+        num_res_blocks=1,
+        temperal_downsample=[False],
+        latents_mean=[0.1, -0.2, 0.3, -0.1],
+        latents_std=[1.1, 0.9, 1.2, 0.8],
+    )
+    return _pale(seeded(vae, 1))

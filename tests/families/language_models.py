@@ -10,7 +10,14 @@ from families.weights import seeded
 TOKEN = 1  # stands for all tokens that would be a picture's
 
 
-def qwen2_5_vl(seed: int, width: int, layers: int = 2) -> Any:
+def qwen3(seed: int, width: int, layers: int, vocabulary: int, kind: str) -> Any:
+    import transformers
+
+    config = transformers.Qwen3Config(**_text(width, layers, vocabulary))
+    return seeded(getattr(transformers, kind)(config), seed)
+
+
+def qwen2_5_vl(seed: int, width: int, layers: int = 2, vocabulary: int = VOCABULARY) -> Any:
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
     half = width // 4
@@ -18,7 +25,7 @@ def qwen2_5_vl(seed: int, width: int, layers: int = 2) -> Any:
     rope = {"type": "mrope", "rope_type": "default", "mrope_section": sections}
     vision = {"fullatt_block_indexes": [0], "window_size": 16}
     config = Qwen2_5_VLConfig(
-        text_config=_text(width, layers) | {"rope_scaling": rope},
+        text_config=_text(width, layers, vocabulary) | {"rope_scaling": rope},
         vision_config=_vision(width) | vision,
         **_pictures(),
     )
@@ -40,8 +47,15 @@ def qwen3_vl(seed: int, width: int, layers: int, kind: str = "Qwen3VLModel") -> 
     return seeded(getattr(transformers, kind)(config), seed)
 
 
-def mistral3(seed: int, width: int, layers: int = 2) -> Any:
-    from transformers import Mistral3Config, Mistral3Model
+def mistral3(
+    seed: int,
+    width: int,
+    layers: int = 2,
+    vocabulary: int = VOCABULARY,
+    kind: str = "Mistral3Model",
+    text_kind: str = "ministral3",
+) -> Any:
+    import transformers
 
     rope = {"rope_type": "default", "rope_theta": 1e6}
     vision = {
@@ -54,8 +68,9 @@ def mistral3(seed: int, width: int, layers: int = 2) -> Any:
         "patch_size": 14,
         "head_dim": 8,
     }
-    text = _text(width, layers) | {"model_type": "ministral3", "rope_parameters": rope}
-    return seeded(Mistral3Model(Mistral3Config(text_config=text, vision_config=vision)), seed)
+    text = _text(width, layers, vocabulary) | {"model_type": text_kind, "rope_parameters": rope}
+    config = transformers.Mistral3Config(text_config=text, vision_config=vision)
+    return seeded(getattr(transformers, kind)(config), seed)
 
 
 def gemma2(seed: int, width: int, layers: int = 2) -> Any:
@@ -71,9 +86,9 @@ def glm(seed: int, width: int, layers: int = 2) -> Any:
     return seeded(GlmModel(GlmConfig(**_text(width, layers), **_ends())), seed)
 
 
-def _text(width: int, layers: int) -> dict[str, Any]:
+def _text(width: int, layers: int, vocabulary: int = VOCABULARY) -> dict[str, Any]:
     return {
-        "vocab_size": VOCABULARY,
+        "vocab_size": vocabulary,
         "hidden_size": width,
         "intermediate_size": 2 * width,
         "num_hidden_layers": layers,

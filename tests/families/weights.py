@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
@@ -21,3 +22,12 @@ def seeded(module: Any, seed: int) -> Any:
             else:
                 weight.copy_(0.1 * noise + (1.0 if name.endswith("weight") else 0.0))
     return module.eval()
+
+
+def attentive(module: Any, sharpness: float = 3.0) -> Any:
+    """Queries and keys are larger: one token then differs from another, and a prompt from its padding."""
+    with torch.no_grad():
+        for name, weight in module.named_parameters():
+            if weight.ndim == 1 and re.search(r"(norm(_added)?_[qk]|[qk]_norm)\.weight$", name):
+                weight.mul_(sharpness)
+    return module
