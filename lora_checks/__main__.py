@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with job_log():
             return _run(_parser().parse_args(arguments))
-    except BrokenPipeError:  # `| head`: nobody reads on, and Python must not complain at its exit
+    except BrokenPipeError:  # `| head` has stopped reading, and Python must not complain at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 

@@ -56,7 +56,7 @@ def pytest_load_initial_conftests(
 
 
 def _withdraw_earlier_verdict(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Remove an earlier run's verdict now: this is the first hook, and the command may prove wrong later."""
+    """Remove an earlier run's verdict now, in the first hook: the command may turn out to be wrong later."""
     config = pluginmanager.get_plugin("pytestconfig")
     if isinstance(config, pytest.Config):
         from lora_checks.gate import earlier
@@ -75,7 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
     own = _own_arguments(config)
     gating = start.start(config)
     checks = [*_checks(config), *([CHECKS_AGAINST] if gating.allowances else [])]
-    # Of checks that are collected pytest would list each fixture again, and cannot sort the copies.
+    # With the checks collected, pytest would list each fixture again, and it cannot sort the copies.
     config.args = [
         *([] if getattr(config.option, "showfixtures", False) else (str(GATE / name) for name in checks)),
         *own,
@@ -101,7 +101,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, in
             return status
         if not _judged(config):
             sys.stderr.write(
-                "Nothing was judged, so this is no PASS; "
+                "Nothing was judged, so this is not a PASS; "
                 "to gate, leave out options that only list, or that deselect every row\n"
             )
         return pytest.ExitCode.TESTS_FAILED

@@ -5,18 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lora_checks.commands import shared
+
 HELP = "propose limits from LoRAs known to be good and bad"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        "--policy",
-        "--lora-policy",
-        type=Path,
-        default=Path(),
-        help="folder with thresholds.yaml and prompts.yaml",
-    )
+    shared.add_policy(parser)
     add("--good", nargs="+", required=True, metavar="LORA", help="LoRAs that should pass")
     add("--bad", nargs="+", required=True, metavar="LORA", help="LoRAs that should fail, for any reason")
     add(
@@ -26,7 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=Path(".lora_checks"),
         help="folder that caches images and measurements",
     )
-    add("--device", "--lora-device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    shared.add_device(parser)
     add("--seeds", "--lora-seeds", type=int, metavar="N", help="images per prompt (default: the policy's)")
 
 

@@ -43,7 +43,7 @@ class Item:
     kind: str
     size: int  # bytes
     written: float  # seconds since 1970
-    lora: str = ""  # SHA-256, BASE, or "" for a file of no LoRA
+    lora: str = ""  # SHA-256, BASE, or "" for a file that belongs to no LoRA
     useless: str = ""  # why no run with these libraries can use it; "" if one can
 
 
@@ -100,11 +100,11 @@ def _about(
         case ("arrays", _, owner, _):
             return kind, owners.get(owner, Facts())
         case ("arrays", *_):
-            return kind, Facts(useless="of an earlier version of lora_checks")
+            return kind, Facts(useless="from an earlier version of lora_checks")
         case ("page", cache.VERSION, _, start, rest):
             return kind, owners.get(start + rest, Facts())
         case ("page", *_):
-            return kind, Facts(useless="of an earlier version of lora_checks")
+            return kind, Facts(useless="from an earlier version of lora_checks")
         case ("proofs" | "preflight" | "self_test", _):
             return kind, _record(parts[0], path)
         case ("locks", locks.DOOR):  # held by this inventory itself
@@ -118,12 +118,12 @@ def _image(path: Path) -> tuple[str, Facts]:
     try:
         sha256, recipe = png.read(path)
     except (FileNotFoundError, DamagedError):
-        return "", Facts(useless="damaged, or of an earlier version of lora_checks")
+        return "", Facts(useless="damaged, or from an earlier version of lora_checks")
     return sha256, Facts(recipe.get("lora_sha256") or BASE, _of_versions(recipe.get("versions")))
 
 
 def _of_versions(versions: object) -> str:
-    """Return "made with ..." if an image was made with other versions than these, else ""."""
+    """Return "made with ..." if an image was made with versions other than the installed ones, else ""."""
     if not isinstance(versions, list):
         return "made with unknown versions"
     now = (*library_versions(), OWN_CODE)
@@ -135,7 +135,7 @@ def _record(kind: str, path: Path) -> Facts:
     try:
         record = read_record(path)
     except (FileNotFoundError, DamagedError):
-        return Facts(useless="damaged, or of an earlier version of lora_checks")
+        return Facts(useless="damaged, or from an earlier version of lora_checks")
     if kind == "proofs":
         return Facts(str(record.get("lora", "")), _of_versions(record.get("versions")))
     if kind == "preflight":

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from lora_checks.commands import shared
+
 HELP = "check policies as strictly as a run does, and summarise them"
 
 
@@ -15,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="DIR",
-        help="folder with thresholds.yaml and prompts.yaml",
+        help=shared.POLICY,
     )
     parser.add_argument(
         "--schemas",

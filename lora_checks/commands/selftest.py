@@ -7,20 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lora_checks.commands import shared
+
 HELP = "test a policy's networks on known pictures; --record prints the expected numbers"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
-        "--policy",
-        "--lora-policy",
-        type=Path,
-        default=Path(),
-        help="folder with thresholds.yaml and prompts.yaml",
-    )
-    add("--device", "--lora-device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
-    add(
+    shared.add_policy(parser)
+    shared.add_device(parser)
+    parser.add_argument(
         "--record",
         action="store_true",
         help="print the `self_test:` section of each network, for thresholds.yaml",

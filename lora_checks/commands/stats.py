@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import cast
 
+from lora_checks.commands import shared
 from lora_checks.core.device import choose_device
 
 HELP = "measure a folder of reference pictures once; use the file with --lora-references"
@@ -17,7 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "out", type=Path, metavar="OUT.npz", help="write mean and covariance there, in pytorch-fid's format"
     )
     parser.add_argument("--weights", type=Path, help="Inception weights, if not in torch's cache")
-    parser.add_argument("--device", "--lora-device", default="auto", help="auto, cpu or cuda (default: auto)")
+    shared.add_device(parser)
 
 
 def run(options: argparse.Namespace) -> int:

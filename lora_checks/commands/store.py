@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HELP = "show the size of a store, or remove old, useless or a LoRA's files"
 DEFAULT = Path(".lora_checks")
 UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
-DIGITS = 6  # the least that a SHA-256 must have to name a LoRA
+DIGITS = 6  # how many digits of a SHA-256 it takes to name a LoRA
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -136,13 +136,13 @@ def sizes(store: Path, inventory: Inventory) -> list[str]:
         for size, what in _table(
             loras,
             lambda lora: (
-                f"{label(inventory, lora)}, {count(images[lora], 'image')}" if lora else "of no LoRA"
+                f"{label(inventory, lora)}, {count(images[lora], 'image')}" if lora else "not of a LoRA"
             ),
         )
     ]
     useless = [item for item in inventory.items if item.useless and item.kind not in _KEPT]
     if useless:
-        lines += ["", f"{size_of(useless)} can no longer be used: `store gc` shows what"]
+        lines += ["", f"{size_of(useless)} can no longer be used: `store gc` lists the files"]
     return lines
 
 

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lora_checks.commands import shared
 from lora_checks.core.errors import ConfigError, ReleaseError
 
 if TYPE_CHECKING:
@@ -18,19 +19,26 @@ ISSUER = "https://token.actions.githubusercontent.com"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("lora", type=_path, metavar="LORA", help="the file to release")
+    _add_claim(parser)
+    _add_signer(parser)
+    _add_demands(parser)
+
+
+def _add_claim(parser: argparse.ArgumentParser) -> None:
+    """Add what is verified, and under which policy."""
     add = parser.add_argument
-    add("lora", type=_path, metavar="LORA", help="the file to release")
-    add(
-        "--policy",
-        type=_path,
-        required=True,
-        metavar="DIR",
-        help="folder with thresholds.yaml and prompts.yaml",
-    )
+    add("--policy", type=_path, required=True, metavar="DIR", help=shared.POLICY)
     add("--attestation", type=_path, metavar="FILE", help="attestation written by `attest`")
     add(
         "--report", type=_path, metavar="DIR", help="report folder to use instead of an attestation; unsigned"
     )
+    add("--code", type=_path, metavar="DIR", help="checkout with the code that judged (default: this folder)")
+
+
+def _add_signer(parser: argparse.ArgumentParser) -> None:
+    """Add who must have signed it."""
+    add = parser.add_argument
     add(
         "--key",
         type=_path,
@@ -52,6 +60,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="OIDC issuer of the identity (default: GitHub Actions)",
     )
     add("--trusted-root", type=Path, metavar="FILE", help="Sigstore's trusted root, if it cannot be fetched")
+
+
+def _add_demands(parser: argparse.ArgumentParser) -> None:
+    """Add what the run must have been."""
+    add = parser.add_argument
     add("--base", default="", metavar="BASE", help="base that must have been used, or its identity")
     add("--lora-scale", default="1", metavar="SCALES", help="strengths it must have passed at (default: 1)")
     add(
@@ -66,12 +79,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--require", action="append", default=[], metavar="ROW", help="another row that must have passed")
     add(
         "--weights", action="store_true", help="also compare the networks' weights with those on this machine"
-    )
-    add(
-        "--code",
-        type=_path,
-        metavar="DIR",
-        help="checkout with the code that judged it (default: this folder)",
     )
     add("--max-age-days", type=_days, metavar="N", help="refuse a run that finished longer ago")
 

@@ -144,9 +144,7 @@ def _hashed(path: Path) -> Hashed:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return Hashed(
-        sha256, before
-    )  # taken before hashing, so that a write in the meantime shows up as a change
+    return Hashed(sha256, before)  # a stamp from before the hashing: a write meanwhile shows up as a change
 
 
 def _stamp(path: Path) -> Stamp:

@@ -8,14 +8,15 @@ from lora_checks.core.records import Better, Measurement, Threshold
 
 
 def of_row(row: Threshold, measurement: Measurement) -> Better:
-    """Return which way a row wants its value: as its only limit points, else as its metric does."""
+    """Return which way a row wants its value: where its only limit points, else where its metric does."""
     return by_limits(row.min, row.max) or by_metric(measurement.stat, measurement.better)
 
 
 def of_images(low: float | None, high: float | None, stat: str, better: Better) -> Better:
     """Return which way a row wants the values of single images.
 
-    That is not the way of the row's value where it is a share "at most": high values make such a share low.
+    For a share "at most", it is the opposite of what the row wants its own value to be: high values of
+    images make such a share low.
     """
     wanted = by_limits(low, high)
     return _through_share(stat, wanted) if wanted else better
@@ -33,7 +34,7 @@ def by_limits(low: float | None, high: float | None) -> Better | Literal[""]:
 
 
 def by_metric(stat: str, better: Better) -> Better:
-    """Return which value of ``stat`` is better, where ``better`` is which value of the metric is."""
+    """Return which values of ``stat`` are better, given which values of the metric are ``better``."""
     if stat == "missing":
         return "lower"
     return _through_share(stat, better)
@@ -50,7 +51,7 @@ def word(difference: float, better: str) -> Literal["better", "worse"]:
 
 
 def _through_share(stat: str, way: Better) -> Better:
-    """Turn ``way`` round between the values of images and the share of them that are at most something."""
+    """Reverse ``way`` for a share "at most", which falls as the values of images rise."""
     if stat != "share_at_most":
         return way
     return "lower" if way == "higher" else "higher"

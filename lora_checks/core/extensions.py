@@ -1,6 +1,6 @@
 """Look up by name what other packages and files add to the gate; nothing is imported before its name is used.
 
-A package adds to the gate with an entry point, a file such as ``conftest.py`` with a decorator.
+A package uses an entry point for this; a file such as ``conftest.py`` uses a decorator.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lora_checks.core.errors import ConfigError, LoraChecksError, first_line
 
 T = TypeVar("T")
 
-_NAME = re.compile(r"[\w.-]+")  # no comma or colon, which part the names in an option
+_NAME = re.compile(r"[\w.-]+")  # no comma or colon: they separate names in an option
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Extension:
 
 
 class ExtensionPoint:
-    """A list of the gate's that packages and files can add to.
+    """A list of names that the gate knows and that packages and files can extend.
 
     Args:
         group: The group of entry points, such as ``lora_checks.networks``.

@@ -32,11 +32,11 @@ class Progress:
         self.total, self.what, self.unit = total, printable(what), unit
         self._write, self._interactive, self._clock = write, interactive, clock
         self._done = 0
-        self._said = 0.0  # when the last line was written
+        self._written = 0.0  # when the last line was written
         self._bar: Any = None
 
     def __enter__(self) -> Self:
-        self._started = self._said = self._clock()
+        self._started = self._written = self._clock()
         if self.total > 0:
             self._write("\n")  # leave pytest's own line of dots alone
             if self._interactive:
@@ -53,13 +53,13 @@ class Progress:
         elif self.total > 0:
             now = self._clock()
             if self._worth_a_line(before, now):
-                self._said = now
+                self._written = now
                 self._write(self._line(now - self._started) + "\n")
 
     def _worth_a_line(self, before: int, now: float) -> bool:
         """Return whether a tenth was completed and the last line is a second old: people read the log."""
         tenth = self._done * 10 // self.total > before * 10 // self.total
-        return tenth and (self._done >= self.total or now - self._said >= SECONDS_BETWEEN_LINES)
+        return tenth and (self._done >= self.total or now - self._written >= SECONDS_BETWEEN_LINES)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

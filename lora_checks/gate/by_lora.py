@@ -1,7 +1,7 @@
 """A scheduler for pytest-xdist that runs every test of a LoRA in the same worker.
 
-With xdist's default (``load``) a LoRA's tests are spread over the workers, so that each worker loads, proves
-and waits for nearly every LoRA. This module is imported only if xdist is active.
+xdist's default (``load``) spreads a LoRA's tests over the workers, so that nearly every worker loads and
+proves nearly every LoRA, and waits for its images. This module is imported only if xdist is active.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def even(loras: int, workers: int) -> bool:
 
 
 class ByLora(LoadScopeScheduling):  # type: ignore[misc]
-    """Treats the tests of one LoRA as one unit of work."""
+    """Treat the tests of one LoRA as one unit of work."""
 
     def __init__(self, config: pytest.Config, log: Any, loras: Sequence[str]) -> None:
         super().__init__(config, log)
@@ -39,7 +39,7 @@ class ByLora(LoadScopeScheduling):  # type: ignore[misc]
 
     @staticmethod
     def ids(loras: Sequence[str]) -> dict[str, str]:
-        """Map pytest's spelling of each name to the name; the longest first, so "a-b" before "a"."""
+        """Map pytest's spelling of each name to the name, the longest first: "a-b" before "a"."""
         names = sorted(loras, key=len, reverse=True)
         return {name.encode("unicode_escape").decode("ascii"): name for name in names}
 

@@ -1,4 +1,4 @@
-"""``lora-checks calibrate``: measures LoRAs that people labelled good or bad, and proposes limits."""
+"""``lora-checks calibrate``: measure LoRAs that people labelled good or bad, and propose limits."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def report(
         for row in gate_run.policy.thresholds
     ]
     first = [
-        Asked(row, calibrate(row, found[0], found[1], found[2]), found[0], found[1])
-        for row, found in zip(gate_run.policy.thresholds, measured, strict=True)
+        Asked(row, calibrate(row, labels[0], labels[1], labels[2]), labels[0], labels[1])
+        for row, labels in zip(gate_run.policy.thresholds, measured, strict=True)
     ]
     limited, power = powered(first)
     rows = [
-        calibration_text.CalibratedRow(keys, found[0], found[1], found[2], outcome)
-        for keys, found, outcome in zip(_keys(gate_run.policy), measured, limited, strict=True)
+        calibration_text.CalibratedRow(keys, labels[0], labels[1], labels[2], outcome)
+        for keys, labels, outcome in zip(_keys(gate_run.policy), measured, limited, strict=True)
     ]
     passing = unstopped([row.outcome.row for row in rows], [row.bad for row in rows])
     refused = [row.outcome.row.name for row in rows if row.outcome.refused]
@@ -112,7 +112,7 @@ def labelled(good: Sequence[str], bad: Sequence[str], root: Path) -> tuple[list[
 
 
 def _refuse_twins(labels: Sequence[tuple[str, Lora]]) -> None:
-    """Refuse a LoRA that is named twice: it shows no difference, and cannot be both good and bad."""
+    """Refuse a LoRA that is named twice: a second copy adds nothing, and it cannot be both good and bad."""
     first: dict[str, tuple[str, Lora]] = {}
     for label, lora in labels:
         before, twin = first.setdefault(lora.sha256, (label, lora))
@@ -125,7 +125,7 @@ def _refuse_twins(labels: Sequence[tuple[str, Lora]]) -> None:
 
 @contextmanager
 def _blamed(bad: bool) -> Iterator[None]:
-    """Say in an error which option named the LoRA; a bad one that cannot be applied needs no limit."""
+    """Add to an error which option named the LoRA; a bad one that cannot be applied needs no limit."""
     try:
         yield
     except LoraChecksError as error:
@@ -141,7 +141,7 @@ def _find(option: str, arguments: Sequence[str], root: Path) -> tuple[Path, ...]
 
 
 def reseeded(prompts: PromptSet) -> PromptSet:
-    """Return the prompts with as many other seeds: a difference between the two is chance."""
+    """Return the prompts with the same number of other seeds: a difference between the two is chance."""
     n = len(prompts.seeds)
     return replace(prompts, seeds=reading.extended(prompts.seeds, 2 * n)[n:])
 
@@ -161,7 +161,7 @@ def _keys(policy: Policy) -> list[dict[str, object]]:
 
 def _heading(policy: Policy, good: Sequence[Sample], bad: Sequence[Sample]) -> list[str]:
     prompts, seeds = len(policy.prompts.prompts), len(policy.prompts.seeds)
-    alone = ["One good LoRA does not tell how far good ones differ: label more."] if len(good) == 1 else []
+    alone = ["One good LoRA does not show how much good ones differ: label more."] if len(good) == 1 else []
     return [
         f"Limits for {policy.directory / 'thresholds.yaml'}, from {count(len(good), 'good LoRA')} and "
         f"{count(len(bad), 'bad LoRA')}, {count(prompts, 'prompt')} x {count(seeds, 'seed')} each.",
@@ -171,7 +171,7 @@ def _heading(policy: Policy, good: Sequence[Sample], bad: Sequence[Sample]) -> l
 
 
 def _bar(what: str) -> Callable[[int], AbstractContextManager[Advance]]:
-    """Show progress on stderr: stdout gets nothing but the YAML."""
+    """Show progress on stderr: stdout is for the YAML alone."""
 
     @contextmanager
     def opened(total: int) -> Iterator[Advance]:

@@ -16,7 +16,7 @@ from lora_checks.judge.calibration import Calibrated, Labelled
 from lora_checks.judge.proposal import chance, span
 
 WIDTH = 110
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_ ./-]*")  # quote the rest: some readers take 1e-4 for a number
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_ ./-]*")  # quote the rest: some readers take 1e-4 as a number
 _LONG = 60  # characters; longer texts are folded
 
 
@@ -70,13 +70,13 @@ def _measured(row: CalibratedRow) -> list[str]:
     ]
     if all(lora.measurement is not None for lora in (*row.good, *row.again)):
         moved = chance([lora.seen for lora in row.good], [lora.seen for lora in row.again])
-        lines.append(f"by chance the good move by {number(moved)}")
+        lines.append(f"the good ones vary by {number(moved)} by chance")
     return lines
 
 
 def _value(labelled: Labelled) -> str:
     if labelled.measurement is None:
-        return f"{labelled.lora.name} without a value ({labelled.error})"
+        return f"{labelled.lora.name} has no value ({labelled.error})"
     m = labelled.measurement
     missing = f", {m.missing} of {m.n + m.missing} missing" if m.missing else ""
     return f"{labelled.lora.name} {span(labelled.seen)}{missing}"
@@ -89,7 +89,7 @@ def _comment(text: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes YAML that `lora_checks.policy.strict_yaml` reads back as the same values."""
+    """Write YAML that `lora_checks.policy.strict_yaml` reads back as the same values."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  # PyYAML's signature
         return True
@@ -106,6 +106,6 @@ _Dumper.add_representer(str, _text)
 
 
 def dumped(value: Mapping[str, Any]) -> str:
-    """Write YAML in block style, keys in their order, without a line end after the last line."""
+    """Return YAML in block style, keys in their given order, without a final line end."""
     text = yaml.dump(dict(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH - 10)
     return text.rstrip("\n")

@@ -1,7 +1,7 @@
 """The code that judged: the files a run took functions from, and functions that replaced the gate's own.
 
-A ``conftest.py`` is Python and can do anything, so nothing here stops somebody who hides a change; the
-digests show a change to whoever reviews and verifies.
+A ``conftest.py`` is Python and can do anything, so nothing here stops somebody who wants to hide a change.
+The digests show a change to whoever reviews and verifies.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ MISSING = object()
 def of_run(
     policy: Policy, source: object, plugins: Iterable[object] = (), roots: Sequence[Path] = ()
 ) -> list[dict[str, Any]]:
-    """Return each file with its digest and what it is for; of the gate's own only those with a row's metric.
+    """Return each file with its digest and what it is for; the gate's own only if a row's metric is in them.
 
     Args:
         policy: the policy in force.
         source: the source of the images, which a package may have added.
-        plugins: pytest's plugins, a conftest.py being one of them.
+        plugins: pytest's plugins, which include each conftest.py.
         roots: folders of the project; what was imported from them is listed.
     """
     reasons = _metrics_of(policy)
@@ -66,7 +66,7 @@ def _metrics_of(policy: Policy) -> dict[Path, set[str]]:
     for row in policy.thresholds:
         try:
             path = Path(home(metrics.get(row.metric).fn))
-        except ConfigError:  # known to the workers of pytest-xdist alone
+        except ConfigError:  # only the workers of pytest-xdist know it
             continue
         reasons.setdefault(path, set()).add(f"metric {row.metric}")
     return reasons
@@ -95,7 +95,7 @@ def _is_installed(path: Path) -> bool:
 
 
 def replaced() -> list[str]:
-    """Name the functions of the gate that are not from its files: "lora_checks.metrics.identity.arcface"."""
+    """Name the gate's functions that do not come from its files: "lora_checks.metrics.identity.arcface"."""
     names: list[str] = []
     for name, module in sorted(sys.modules.items()):
         if name.partition(".")[0] == PACKAGE.name and (path := _file(module)) is not None:

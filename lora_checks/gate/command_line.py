@@ -1,7 +1,7 @@
 """The gate's options on pytest's command line, read before pytest reads them.
 
-The options once had bare names, such as ``--device``. If they were registered, no other plugin or conftest.py
-could define them, and pytest would end in an error. So those that nobody else defines are renamed here.
+The options once had bare names, such as ``--device``. If the gate registered them, pytest would end in an
+error as soon as another plugin or a conftest.py defines one. So names that nobody else defines are read here.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ GATING = {"--lora", "--lora-images"}
 
 
 def read(parser: pytest.Parser, arguments: Sequence[str], asked: Sequence[str] = ()) -> tuple[list[str], str]:
-    """Return the arguments with free bare names replaced by the gate's own, and a bare name in doubt, or "".
+    """Replace free bare names by the gate's own; return the arguments and a doubtful bare name, or "".
 
-    The name in doubt is the first in ``asked`` that belongs to somebody else while the gate's option has no
-    value: it may have been meant for the gate, which would use another policy or base than the user wanted.
+    The doubtful name is the first in ``asked`` that belongs to somebody else while the gate's option has no
+    value. The user may have meant the gate, which would then use the wrong policy or base.
     """
     texts = expanded(arguments)
     bare, names = bare_names(parser, texts), _names(texts)
@@ -32,14 +32,14 @@ def read(parser: pytest.Parser, arguments: Sequence[str], asked: Sequence[str] =
 
 
 def bare_names(parser: pytest.Parser, arguments: Sequence[str]) -> set[str]:
-    """Return the bare names among the arguments that are the gate's: in a gating run, those that are free."""
+    """Return the bare names among the arguments that mean the gate: in a gating run, the free ones."""
     texts = expanded(arguments)
     free = _free_names(parser, texts)
     return free if _gates(texts, free) else set()
 
 
 def expanded(arguments: Sequence[object]) -> list[str]:
-    """Return the arguments as texts, each @file replaced by its lines, as argparse does."""
+    """Return the arguments as text, with each @file replaced by its lines, as argparse does."""
     texts: list[str] = []
     for argument in map(str, arguments):
         try:
@@ -83,7 +83,7 @@ def joined(arguments: Sequence[str], names: Collection[str]) -> list[str]:
 
 
 def values_of(arguments: Sequence[str], names: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Return the index of each of the names that is followed by a value, and the value."""
+    """Yield the index and the value of each of the names that is followed by a value."""
     options = options_of(arguments)
     for i, (name, value) in enumerate(pairwise(options)):
         if name in names and not value.startswith("-"):
@@ -91,7 +91,7 @@ def values_of(arguments: Sequence[str], names: Collection[str]) -> Iterator[tupl
 
 
 def options_of(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments before ``--``; pytest takes all that follows for paths."""
+    """Return the arguments before ``--``; pytest treats everything after it as paths."""
     return list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
 
 

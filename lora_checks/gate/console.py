@@ -15,7 +15,7 @@ from lora_checks.core.store import Advance
 
 
 class Console:
-    """Writes to stderr past pytest's capture, which would hide it."""
+    """Write to stderr, around pytest's capture, which would hide it."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -35,12 +35,12 @@ class Console:
         self._print(f"{text}\n")
 
     def say_once(self, text: str) -> None:
-        """Print a message that every process of the run would print: only the controller does."""
+        """Print, in the controller only, a message that every process of the run would print."""
         if not self._worker:
             self.say(text)
 
     def _write(self, text: str) -> None:
-        # Workers share the work, and each of them counts all of it, so one of them reports.
+        # Workers share the work and each counts all of it, so only one reports.
         if self._worker in ("", "gw0"):
             self._print(text)
 

@@ -1,9 +1,9 @@
-"""Removal of an earlier run's verdict, as soon as it is known where this run writes its own.
+"""Remove an earlier run's verdict as soon as it is known where this run writes its own.
 
-A run can end before it has read its policy: an option is misspelt, a conftest.py does not import, the process
-is killed. Whoever reads the files afterwards must not find the PASS of another run there. So the paths are
-read from the raw command line when pytest loads this plugin. If pytest ends before it loads any plugin (for
-example ``-p`` with a name that does not exist), the earlier files stay.
+A run can end before it has read its policy: an option is misspelt, a conftest.py fails to import, the process
+is killed. Nobody who reads the files afterwards must find the PASS of another run. So the paths are read from
+the raw command line when pytest loads this plugin. If pytest ends before it loads any plugin (for example
+``-p`` with a name that does not exist), the earlier files stay.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def withdraw(config: pytest.Config) -> None:
     known = _is_report(targets.report)
     if not (targets.certain or known):
         return
-    mine = (targets.ours or known) and lock_of(config, targets.report).take()
-    stuck = clear(targets.report, targets.approved, config.invocation_params.dir) if mine else []
+    writable = (targets.ours or known) and lock_of(config, targets.report).take()
+    stuck = clear(targets.report, targets.approved, config.invocation_params.dir) if writable else []
     for sentence in [*stuck, *remove([targets.junit] if targets.junit else [])]:
         sys.stderr.write(f"{sentence}\n")
 
@@ -77,11 +77,11 @@ def clear(folder: Path, approved: str, here: Path) -> list[str]:
 
     if approved and _is_inside(folder, approved, here):
         return [
-            f"--lora-baseline {approved} lies in {folder}, where the report of this run goes: nothing of it "
+            f"--lora-baseline {approved} is in {folder}, where the report of this run goes: nothing of it "
             "was removed, and it is not the verdict of this run; keep the approved report elsewhere, or name "
             "another folder with --lora-report"
         ]
-    unfinished = folder.glob(".*.part")  # left by a run that was killed while it wrote
+    unfinished = folder.glob(".*.part")  # left by a run that was killed while writing
     return remove([*verdicts(folder), *unfinished])
 
 
@@ -148,7 +148,7 @@ def _from_file(config: pytest.Config) -> list[str]:
 
 
 def _is_worker() -> bool:
-    """Tell whether this is a worker of pytest-xdist, and not a run that such a worker has started."""
+    """Tell whether this is a pytest-xdist worker itself, and not a run that such a worker has started."""
     return "PYTEST_XDIST_WORKER" in os.environ and sys.argv[:1] == ["-c"]
 
 
@@ -178,13 +178,13 @@ def _remove(paths: Sequence[Path]) -> Iterator[str]:
             if not _emptied(path):
                 reason = trouble.strerror or trouble
                 yield (
-                    f"cannot remove {path} of an earlier run ({reason}): it is not the verdict of this run; "
-                    "delete it, or name another place"
+                    f"cannot remove {path} from an earlier run ({reason}): it is not the verdict of this "
+                    "run; delete it, or write to another place"
                 )
 
 
 def _emptied(path: Path) -> bool:
-    """Empty a file; where nothing can be deleted, files can often be written."""
+    """Empty a file; where deleting is forbidden, writing often is not."""
     try:
         with path.open("w"):
             return True

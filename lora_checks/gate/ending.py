@@ -1,8 +1,8 @@
-"""The files that a run leaves behind: they agree with its exit status, or none of them reports a PASS.
+"""Write a run's files so that they agree with its exit status, or none of them reports a PASS.
 
 A run that has passed every row can still go wrong: another plugin fails, the disk is full, somebody presses
 Ctrl-C. So the files of a PASS are first written under temporary names, and the JUnit file with an error;
-both are published when everything else has ended well. If the run is killed before, no file reports a PASS.
+both are published when everything else has ended well. If the run is killed earlier, no file reports a PASS.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Ending:
             sys.stderr.write(f"{printable(sentence)}\n")
 
     def extend(self) -> None:
-        """Write the custom outputs, last: code of others must not show a PASS before there is one."""
+        """Write the custom outputs last: other people's code must not show a PASS before there is one."""
         self._extended = True
         for sentence in outputs.write_custom(self.document, self.folder).troubles:
             sys.stderr.write(f"{printable(sentence)}\n")

@@ -1,4 +1,4 @@
-"""Facts of a run for its record: what was asked for, of which LoRAs, on which machine, and which pictures."""
+"""Collect the facts of a run for its record: its settings, LoRAs, machine and pictures."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from lora_checks.core.clock import now
 from lora_checks.core.device import hardware, library_versions
 from lora_checks.core.errors import LoraChecksError
 from lora_checks.core.records import Policy, Verdict
@@ -36,12 +36,12 @@ class RunFacts:
     required: Sequence[Pair]
     folder: Path  # of the report
     command: str
-    started: str = field(default_factory=lambda: now())
+    started: str = field(default_factory=now)
     _clock: float = field(default_factory=time.monotonic)
 
     @cached_property
     def beginning(self) -> Facts:
-        """What is known before the first verdict, as the journal says it."""
+        """What is known before the first verdict, in the journal's form."""
         return of_run(self.run.policy, self.run) | {
             "started": self.started,
             "report": str(self.folder.resolve()),
@@ -52,7 +52,7 @@ class RunFacts:
 
     @cached_property
     def plain(self) -> Facts:
-        """The `beginning` as a report has it."""
+        """The `beginning` in the report's form."""
         facts: Facts = document.plain(self.beginning)
         return facts
 
@@ -62,7 +62,7 @@ class RunFacts:
         return {} if self.against is None else {"baseline": self.against.begun()}
 
     def end(self, ledger: Ledger, code_files: Iterable[Facts]) -> Facts:
-        """Return what the record says of the run as a whole, once it has ended."""
+        """Return what the record says about the run as a whole, once it has ended."""
         return self.beginning | {
             "made": self.run.made(),
             "finished": now(),
@@ -79,17 +79,13 @@ class RunFacts:
         sha256 = next((v.lora_sha256 for v in verdicts), "")
         try:
             shown = pictures(candidate, verdicts, self.run)
-        except LoraChecksError:  # they have gone or cannot be read; the verdicts stand
+        except LoraChecksError:  # they are gone or cannot be read; the verdicts stand
             shown = []
         return about | {"sha256": sha256, "pictures": shown}
 
     @cached_property
     def _of_file(self) -> Callable[[Candidate], Facts]:
-        return cache(of_file)  # journal and report ask, and each reading hashes the whole file
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+        return cache(of_file)  # journal and report both ask, and each read hashes the whole file
 
 
 def of_run(policy: Policy, run: GateRun) -> Facts:
@@ -167,6 +163,6 @@ def pictures(candidate: Candidate, verdicts: Sequence[Verdict], run: GateRun) ->
 def _names(verdicts: Sequence[Verdict], run: GateRun) -> list[str]:
     measurements = [v.measurement for v in verdicts if v.measurement is not None]
     names = list(dict.fromkeys(name for m in measurements for name, _ in m.per_image))
-    if measurements and not names:  # values of the set alone, which name no images
+    if measurements and not names:  # only values of the whole set, which name no images
         return list(plan.names(run.policy.prompts))
     return names

@@ -1,6 +1,6 @@
-"""The fixtures of a gating run, for the gate's checks and for yours.
+"""Provide the fixtures of a gating run, for the gate's checks and for yours.
 
-A check of your own is an ordinary test; name its folder after the gate's options::
+A check of your own is an ordinary test; give its folder after the gate's options::
 
     pytest --lora person.safetensors my_checks/
 
@@ -40,7 +40,7 @@ def policy(gate_session: Session) -> Policy:
 
 @pytest.fixture(scope="session")
 def lora(request: pytest.FixtureRequest, gate_session: Session) -> Lora:
-    """The LoRA under test, read and checked. Tests that use it run once for each ``--lora``.
+    """The LoRA under test, read and checked. A test that uses it runs once for each LoRA.
 
     With ``--lora-images`` and no ``--lora``, only the name is known: the ``sha256`` is empty.
     """
@@ -49,13 +49,13 @@ def lora(request: pytest.FixtureRequest, gate_session: Session) -> Lora:
 
 @pytest.fixture(scope="session")
 def proof(lora: Lora, gate_run: GateRun) -> Proof:
-    """What the LoRA does on the base, as measured; an error if a part of it is not applied."""
+    """The measured effect of the LoRA on the base; an error if any part of it is not applied."""
     return gate_run.source.prove(lora)
 
 
 @pytest.fixture(scope="session")
 def evidence(lora: Lora, gate_run: GateRun) -> Evidence:
-    """What shows that the images are the LoRA's: the proof, or whose pictures they are."""
+    """The evidence that the images are the LoRA's: the proof, or what the pictures say about themselves."""
     return gate_run.source.evidence(lora)
 
 
@@ -94,7 +94,7 @@ def measure(gate_run: GateRun) -> Callable[..., Measurement]:
 
 @pytest.fixture
 def measurement(threshold: Threshold, lora: Lora, images: ImageSet, gate_run: GateRun) -> Measurement:
-    """The row's measurement. Trouble here is a JUnit error; only judging can fail the test."""
+    """The row's measurement. Trouble here is a JUnit error; only the judgement can fail the test."""
     return gate_run.measurement(threshold, lora, images)
 
 

@@ -1,7 +1,7 @@
-"""A gating run as a function: for notebooks, a trainer's hooks and schedulers.
+"""Run the gate as a function: for notebooks, a trainer's hooks and schedulers.
 
-It judges what ``pytest --lora`` judges, and writes the same report. Pytest is the face for CI; here nothing
-reads a command line, a configuration file or a conftest.py, nothing exits, and the process is left as it was.
+It judges what ``pytest --lora`` judges and writes the same report, but reads no command line, configuration
+file or conftest.py, never exits, and leaves the process as it was.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a gating run came to."""
+    """The result of a gating run."""
 
     outcome: RunOutcome
     verdicts: tuple[Verdict, ...]
@@ -47,12 +47,12 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Whether the LoRAs may be released: every required row of each was judged and has passed."""
+        """Whether the LoRAs may be released: every required row of each was judged and passed."""
         return self.outcome == "PASS"
 
     @property
     def not_passed(self) -> tuple[Verdict, ...]:
-        """The rows that did not pass, whether they are required or not."""
+        """The rows that did not pass, required or not."""
         return tuple(verdict for verdict in self.verdicts if verdict.outcome is not Outcome.PASS)
 
 
@@ -217,7 +217,7 @@ class _Parser(argparse.ArgumentParser):
 
 @contextmanager
 def _libraries_as_they_were() -> Iterator[None]:
-    """Let diffusers and transformers log again as they did: a pipeline of the gate silences them."""
+    """Restore the log levels of diffusers and transformers, which the gate's pipeline silences."""
     names = ("diffusers.utils.logging", "transformers.utils.logging")
     before = {name: _loudness(sys.modules[name]) for name in names if name in sys.modules}
     try:
@@ -238,7 +238,7 @@ def _set_loudness(library: Any, verbosity: int, progress: bool) -> None:
 
 
 class _Voice:
-    """Hands progress and warnings to the caller, a line at a time."""
+    """Hand progress and warnings to the caller, one line at a time."""
 
     def __init__(self, say: Say | None) -> None:
         self._say = say
@@ -260,7 +260,7 @@ class _Voice:
 
 
 def _arguments(**options_: object) -> list[str]:
-    """Write the options as a command line; what is left out or empty is not written."""
+    """Return the options as a command line, without those that are None or empty."""
     arguments: list[str] = []
     for destination, value in options_.items():
         name = f"--{destination.replace('_', '-')}"
@@ -273,7 +273,7 @@ def _arguments(**options_: object) -> list[str]:
 
 
 def _joined(value: object) -> str | None:
-    """Return several values as the command line takes them: "0.6,0.8"; None if there are none."""
+    """Join several values as the command line wants them: "0.6,0.8"; None if there are none."""
     if value is None or isinstance(value, str):
         return value or None
     values = value if isinstance(value, Iterable) else [value]

@@ -1,4 +1,4 @@
-"""Every row of one LoRA, judged without pytest."""
+"""Judge every row of one LoRA without pytest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Judging:
-    """Judges the rows of one LoRA in the order of ``pytest --lora``; a row that breaks off is an ERROR."""
+    """Judge the rows of one LoRA in the order of ``pytest --lora``; a row that raises is an ERROR."""
 
     def __init__(self, record: RunRecord, candidate: Candidate) -> None:
         self._facts, self._run, self._candidate = record.facts, record.facts.run, candidate
@@ -24,7 +24,7 @@ class Judging:
         self._images: ImageSet | Exception | None = None
 
     def verdicts(self) -> Iterator[Verdict]:
-        """Judge one row after another: the file, that the images are its own, each threshold, each change."""
+        """Judge row by row: the file, whether the images are its own, each threshold, each change."""
         if (self._candidate.name, FILE_CHECK) in self._facts.required:
             yield self._judge(self._file, FILE_CHECK)
         yield self._judge(self._evidence, self._run.source.check)
@@ -72,7 +72,7 @@ class Judging:
         return self._run.measurement(row, self._read(), self._made())
 
     def _read(self) -> Lora:
-        """Read the file once; one that is refused is refused in every row."""
+        """Read the file once; if it is refused, every row says so."""
         if self._lora is None:
             self._lora = _tried(self._candidate.read)
         if isinstance(self._lora, Exception):
@@ -80,7 +80,7 @@ class Judging:
         return self._lora
 
     def _made(self) -> ImageSet:
-        """Make the images once; what goes wrong is reported in every row."""
+        """Make the images once; if that fails, every row says why."""
         if self._images is None:
             self._images = _tried(lambda: self._run.images_of(self._read()))
         if isinstance(self._images, Exception):

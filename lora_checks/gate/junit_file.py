@@ -1,4 +1,4 @@
-"""The JUnit file of a gating run. Pytest writes it; it contains a failure unless the run is a PASS."""
+"""Keep a failure in the JUnit file, which pytest writes, unless the run is a PASS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lora_checks.core.words import printable
 from lora_checks.record import document as documents
 from lora_checks.report import junit
 
-UNFINISHED = "INCOMPLETE: the run did not end, or not with status 0"
+UNFINISHED = "INCOMPLETE: the run did not end, or did not end with status 0"
 PLACE = junit.CLASS.replace(".", "/")
 
 
@@ -24,7 +24,7 @@ class JunitFile:
     """The file of ``--junitxml``; without that option no method does anything."""
 
     def __init__(self, plugins: Callable[[], Iterable[object]]) -> None:
-        self._plugins = plugins  # pytest's, of which the writer of the file is one
+        self._plugins = plugins  # pytest's; the writer of the file is among them
         self._name = ""
         self._unfinished: bytes | None = None  # the content before the run was known to be a PASS
 
@@ -39,7 +39,7 @@ class JunitFile:
             self.add_property(f"{prefix}.{name}", value)
 
     def fail(self, reason: str) -> None:
-        """Add a failed test case: whoever reads a file without a failure takes it for a PASS."""
+        """Add a failed test case: a reader takes a file without a failure for a PASS."""
         for writer in self._writers:
             writer.pytest_runtest_logreport(
                 pytest.TestReport(
@@ -80,7 +80,7 @@ class JunitFile:
     @property
     def path(self) -> str:
         """The path as pytest shows it; "" if there is no file."""
-        # pytest removes the writer before the run has quite ended
+        # pytest removes the writer shortly before the run ends
         self._name = next((str(writer.logfile) for writer in self._writers), self._name)
         return self._name
 

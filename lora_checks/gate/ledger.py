@@ -1,4 +1,4 @@
-"""What a run has to judge, what it has judged, and what that comes to."""
+"""Keep what a run must judge and what it has judged, and derive its outcome."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from lora_checks.core.records import Allowance, Outcome, Threshold, Verdict
 from lora_checks.judge.verdict import RunOutcome, passed
 
 FILE_CHECK = "file"  # the row of the LoRA file itself, before any threshold
-APPLIED_CHECK = "applied"  # the row of the proof that it is on the base, as its file says
+APPLIED_CHECK = "applied"  # the row of the proof that it is applied to the base as its file says
 IMAGES_CHECK = "images"  # the row of pictures made elsewhere: they are those that the policy asks for
 OWN_CHECKS = (FILE_CHECK, APPLIED_CHECK, IMAGES_CHECK)
 
-ONCE = "; a rerun passed, and is no verdict: the row was not judged again, so run the command again"
+ONCE = "; a rerun passed, but it is not a verdict: the row was not judged again, so run the command again"
 
 Pair = tuple[str, str]  # a LoRA and a check
 
 
 @dataclass
 class Ledger:
-    """The verdicts of a run, and the (LoRA, check) pairs without which it is no PASS."""
+    """The verdicts of a run, and the (LoRA, check) pairs that a PASS needs."""
 
     required: tuple[Pair, ...]
     verdicts: dict[Pair, Verdict] = field(default_factory=dict)
-    other_failures: dict[str, None] = field(default_factory=dict)  # tests that failed and are no rows
+    other_failures: dict[str, None] = field(default_factory=dict)  # failed tests that are not rows
 
     def enter(self, verdict: Verdict, again: bool = False) -> bool:
         """Enter a verdict; return whether it counts.
 
-        If a check reports twice (``--dist each``), the first verdict that is not PASS wins. So a rerun
-        changes no verdict; if it passes, the verdict says what to do.
+        If a check reports twice (``--dist each``), the first verdict that is not PASS wins. So a rerun cannot
+        turn it into a PASS; if the rerun passes, the verdict says what to do.
 
         Args:
             verdict: of one row.
@@ -48,11 +48,11 @@ class Ledger:
         return True
 
     def enter_failure(self, name: str) -> None:
-        """Enter the failure of something that is no row, such as a test of the user's own."""
+        """Enter the failure of something that is not a row, such as one of the user's own tests."""
         self.other_failures[name] = None
 
     def of(self, lora: str) -> list[Verdict]:
-        """Return the verdicts of one LoRA, in the order in which they came."""
+        """Return the verdicts of one LoRA in the order of arrival."""
         return [verdict for verdict in self.verdicts.values() if verdict.lora == lora]
 
     @property
@@ -71,12 +71,12 @@ class Ledger:
 def required(
     loras: Iterable[str], own: Sequence[str], rows: Sequence[Threshold], allowances: Sequence[Allowance]
 ) -> tuple[Pair, ...]:
-    """Return the (LoRA, check) pairs without which a run is no PASS, whatever was collected or deselected.
+    """Return the (LoRA, check) pairs that a PASS needs, whatever was collected or deselected.
 
     Args:
         loras: names of the LoRAs.
         own: the gate's own checks, of `OWN_CHECKS`.
-        rows: the rows of thresholds.yaml, of which those that are not required are left out.
+        rows: the rows of thresholds.yaml; those that are not required are left out.
         allowances: checks against the last approved release.
     """
     needed = [row.name for row in rows if row.required]

@@ -1,4 +1,4 @@
-"""The options of a run -> what it works with; whatever is wrong with them ends the run here, in seconds."""
+"""Turn a run's options into what it works with; anything wrong with them ends the run here, in seconds."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ WAY_OUT = "name another folder with --lora-report"
 
 
 class Voice(Protocol):
-    """What tells people how far a run is."""
+    """Tell people how far a run has come."""
 
     def bar(self, what: str) -> Progress:
-        """Open a bar of progress."""
+        """Open a progress bar."""
         ...
 
     def say(self, text: str) -> None:
@@ -43,7 +43,7 @@ class Voice(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A run whose policy was read, and whose files were found."""
+    """A run whose policy has been read and whose files have been found."""
 
     run: GateRun
     loras: Mapping[str, Candidate]
@@ -55,7 +55,7 @@ class Opened:
         Args:
             folder: where the report goes.
             command: the command line, for the report.
-            files: whether the candidates are LoRA files, and not folders of pictures alone.
+            files: whether the candidates are LoRA files, rather than folders of pictures alone.
         """
         own = (*((FILE_CHECK,) if files else ()), self.run.source.check)
         allowances = () if self.against is None else self.against.checks
@@ -70,7 +70,7 @@ def open_run(option: Any, here: Path, policy_folder: Path, voice: Voice) -> Open
         option: the gate's options, as `lora_checks.gate.options` names them.
         here: the folder to which paths are relative.
         policy_folder: where thresholds.yaml and prompts.yaml are.
-        voice: what tells people about progress.
+        voice: shows progress and messages to people.
     """
     custom.refuse_clashes()
     if option.lora_images is not None:
@@ -91,12 +91,12 @@ def open_run(option: Any, here: Path, policy_folder: Path, voice: Voice) -> Open
 
 
 def check(opened: Opened, voice: Voice, judges: bool = True) -> None:
-    """Find what is wrong before the first image is made.
+    """Find what is wrong before any image is made.
 
     Args:
         opened: the run.
-        voice: told the warnings.
-        judges: False for a run that only lists its checks, and needs no network.
+        voice: prints the warnings.
+        judges: False for a run that only lists its checks and needs no network.
     """
     run = opened.run
     run.preflight()
@@ -108,7 +108,7 @@ def check(opened: Opened, voice: Voice, judges: bool = True) -> None:
 
 
 def warn_of_another_setting(record: RunRecord, voice: Voice) -> None:
-    """Say that a comparison must end in ERROR, before an hour of generation; the other rows are judged."""
+    """Warn, before an hour of generation, that the comparison will be an ERROR; other rows are judged."""
     against = record.facts.against
     obstacles = [] if against is None else against.obstacles(record.facts.plain)
     if obstacles:
@@ -116,7 +116,7 @@ def warn_of_another_setting(record: RunRecord, voice: Voice) -> None:
 
 
 def enter_store(run: GateRun, at_end: Callable[[Callable[[], None]], object]) -> None:
-    """Remove what killed runs left in the store, and let nobody tidy it up during this one."""
+    """Remove what killed runs left in the store, and block garbage collection during this one."""
     run.store.sweep()
     with explained(run.store.root):
         run.store.locks.enter()
@@ -148,7 +148,7 @@ def prepare(folder: Path) -> None:
 
 
 def _is_readable(candidate: Candidate) -> bool:
-    """Tell whether the file can be read; one that is refused, in its own row, needs no network."""
+    """Tell whether the file can be read; one that is refused gets its own row and needs no network."""
     try:
         candidate.read()
     except LoraFileError:
@@ -157,7 +157,7 @@ def _is_readable(candidate: Candidate) -> bool:
 
 
 def _refuse_own_names(policy: Policy) -> None:
-    """Refuse a row with the name of one of the gate's own: it would be taken for it, and never be judged."""
+    """Refuse a row named like one of the gate's own, for which it would be mistaken and never judged."""
     for row in policy.thresholds:
         if row.name in OWN_CHECKS:
             raise ConfigError(f"{row.source}: '{row.name}' is a row of the gate itself; choose another name")

@@ -1,4 +1,4 @@
-"""The gate's options. Each begins with ``--lora``: other names belong to the projects that pytest runs in."""
+"""Declare the gate's options. Each starts with ``--lora``; other names belong to the project under test."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--lora-images-from": {
         "action": "append",
         "metavar": "SPEC",
-        "help": "where their prompts and seeds are: a pattern such as {prompt}_{seed}.png, or a CSV "
+        "help": "where to read their prompts and seeds: a pattern such as {prompt}_{seed}.png, or a CSV "
         "(default: metadata)",
     },
     "--lora-images-made-with": {
         "action": "append",
         "metavar": "NAME",
-        "help": "what the pictures call the file of --lora, where they say another name or digest",
+        "help": "what the pictures call the file of --lora, if they give another name or digest",
     },
     "--lora-source": {
         "metavar": "NAME",
@@ -85,7 +85,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--lora-baseline": {
         "metavar": "REPORT",
-        "help": "report.json of the last approved release, to be no worse than; none if there is none yet",
+        "help": "report.json of the last approved release, to compare with; none if there is none yet",
     },
     "--lora-device": {
         "default": "auto",
@@ -116,14 +116,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "the last two change pixels a little",
     },
 }
-# The names of version 0.1. They are not registered, so that another plugin or a conftest.py can define them;
+# Names from version 0.1. They are not registered, so that another plugin or a conftest.py can define them;
 # `lora_checks.gate.command_line` reads those that nobody defines.
 _BARE = (
     *("images", "images-from", "baseline-images", "policy", "thresholds", "prompts", "references", "base"),
     *("store", "report", "log", "seeds", "until-decided", "baseline", "device", "dtype", "batch-size"),
     *("offload", "save-memory"),
 )
-NEEDS_LORA = (  # options that say nothing unless the gate runs
+NEEDS_LORA = (  # options that mean nothing unless the gate runs
     *("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds", "scale"),
     *("until_decided", "baseline", "log", "source"),
 )
@@ -132,7 +132,7 @@ BARE = {"--with-lora": "--lora-with", **{f"--{name}": f"--lora-{name}" for name 
 
 
 def out_of_place(option: Any) -> str:
-    """Return what is wrong with options for pictures or LoRAs that no option names; "" if nothing is."""
+    """Return what is wrong if options are given without the LoRAs or pictures they are for; "" if nothing."""
     if option.lora_images is None:
         for name in NEEDS_IMAGES:
             if getattr(option, f"lora_{name}") is not None:

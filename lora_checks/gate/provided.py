@@ -1,4 +1,4 @@
-"""``--lora-images DIR``: its options -> a run that judges pictures made elsewhere."""
+"""Turn the options of ``--lora-images DIR`` into a run that judges pictures made elsewhere."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Folder(Candidate):
 
 
 def provided_candidates(option: Any, here: Path) -> dict[str, Candidate]:
-    """Return the LoRA file, or each folder if there is no file, by its name. Raises `ConfigError`."""
+    """Return the LoRA file by its name, or each folder if there is no file. Raises `ConfigError`."""
     folders = _folders(option, here)
     for name, spelling in GENERATING.items():
         if getattr(option, f"lora_{name}", None):
@@ -97,13 +97,13 @@ def open_custom(
     for name, spelling in GENERATING.items():
         if getattr(option, f"lora_{name}", None):
             raise ConfigError(f"{spelling} is for images that the gate generates; leave it out with {SOURCE}")
-    kept = Store(store)
-    source = open_source(option.lora_source, here, policy.prompts, kept.root)
-    return join(policy, kept, source, choose_device(option.lora_device), progress)
+    opened = Store(store)
+    source = open_source(option.lora_source, here, policy.prompts, opened.root)
+    return join(policy, opened, source, choose_device(option.lora_device), progress)
 
 
 def _only(option: str, values: list[str] | None) -> str | None:
-    """Return the only value; refuse several, of which pytest would silently take the last."""
+    """Return the only value; refuse several, because pytest would silently take the last."""
     if values and len(values) > 1:
         raise ConfigError(f"{option} is given {len(values)} times; it is for all folders, so give it once")
     return values[0] if values else None

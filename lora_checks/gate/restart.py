@@ -1,8 +1,8 @@
-"""Keeps the gate's paths from deciding which project pytest takes its configuration from.
+"""Keep the gate's paths from deciding which project pytest takes its configuration from.
 
 Pytest looks for its root folder and configuration before it loads plugins. It does not know ``--lora`` yet,
-and takes the path in ``--lora /elsewhere/x.safetensors`` for a path to tests. If that could matter, the same
-command is run again with ``--lora=/elsewhere/x.safetensors``, which pytest does not take for a path.
+and mistakes the path in ``--lora /elsewhere/x.safetensors`` for a path to tests. If that could matter, the
+same command is run again with ``--lora=/elsewhere/x.safetensors``, which cannot be mistaken.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DECIDE = (  # the files by which pytest knows a project
 
 
 class Restart:
-    """Replaces a run whose configuration was chosen by one of the gate's paths."""
+    """Replace a run whose configuration was chosen by one of the gate's paths."""
 
     def __init__(self, config: pytest.Config, names: Collection[str]) -> None:
         self.arguments = joined(expanded(config.invocation_params.args), names)
@@ -37,7 +37,7 @@ class Restart:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> int:
-        """Run the command again, without what the other project's configuration brought into this process."""
+        """Run the command again in a process free of the other project's configuration."""
         if lock := config.stash.get(earlier.LOCK, None):
             lock.release()  # the second run takes it
         foreign = {str(path) for path in config.getini("pythonpath")}
@@ -53,7 +53,7 @@ class Restart:
 
 
 def asked(config: pytest.Config) -> list[str]:
-    """Return the arguments of PYTEST_ADDOPTS and the command line, without those of a configuration file."""
+    """Return the arguments from PYTEST_ADDOPTS and the command line, but not from configuration files."""
     addopts = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
     return expanded([*addopts, *config.invocation_params.args])
 

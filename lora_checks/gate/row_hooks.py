@@ -1,4 +1,4 @@
-"""The hooks that make a test of each row, and a verdict of each test."""
+"""Hook into pytest to make a test of each row, and a verdict of each test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROPERTY = "lora_checks.verdict"  # how a verdict travels: one JSON line in item
 
 
 class RowHooks:
-    """Makes verdicts: in each worker of pytest-xdist, or in the only process."""
+    """Make verdicts in each worker of pytest-xdist, or in the only process."""
 
     def __init__(self, record: RunRecord) -> None:
         facts = record.facts
@@ -53,7 +53,7 @@ class RowHooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Show an error of ours as a sentence, and give a gate row that ends in one a verdict."""
+        """Show an error of ours as one sentence, and turn an error in a gate row into a verdict."""
         test_report = yield
         gate_row = item if isinstance(item, pytest.Function) and _is_gate(item) else None
         if gate_row is not None and call.when == "call" and (replaced := rows.other_code()):

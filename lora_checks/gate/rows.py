@@ -1,4 +1,4 @@
-"""A verdict for each row of a run: the gate's own rows, the policy's rows, and a row that broke off."""
+"""Make the verdict of each row: the gate's own rows, the policy's rows, and rows that ended in an error."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lora_checks.record.regression.against import Against
 
 
 def of_file(lora: Lora) -> Verdict:
-    """Judge the file, which was read and checked."""
+    """Pass the file: it was read and checked."""
     return Verdict(lora.name, lora.sha256, FILE_CHECK, Outcome.PASS, described(lora))
 
 
 def of_images(lora: Lora, check: str, evidence: Evidence) -> Verdict:
-    """Judge that the images are the LoRA's: the source has shown it."""
+    """Pass the images as the LoRA's: their source has shown it."""
     details = dict(evidence.details)
     return Verdict(lora.name, lora.sha256, check, Outcome.PASS, evidence.sentence, details=details)
 
@@ -42,7 +42,7 @@ def of_change(
     against: Against,
     facts: dict[str, object],
 ) -> Verdict:
-    """Judge how much worse than the last approved release the row is."""
+    """Judge how much worse the row is than in the last approved release."""
     change = against.change(allowance, row, measurement, lora, facts)
     images = shown(run.source.folder(lora))
     return against.judge(change, allowance, row, measurement, lora, images)
@@ -59,15 +59,12 @@ def broken(
     """Return the verdict of a row that ended in an error, before or after its LoRA was read."""
     sha256 = lora.sha256 if lora is not None else refused_sha256(candidate.path)
     reason = str(error) if isinstance(error, LoraChecksError) else f"{type(error).__name__}: {error}"
-    found = verdict.error(candidate.name, sha256, check, row, reason)
-    return found if allowance is None else replace(found, change_of=allowance.row)
+    errored = verdict.error(candidate.name, sha256, check, row, reason)
+    return errored if allowance is None else replace(errored, change_of=allowance.row)
 
 
 def other_code() -> MeasureError | None:
-    """Return an error if somebody has put functions in the place of the gate's own.
-
-    Whatever those say is unknown.
-    """
+    """Return an error if any of the gate's own functions was replaced; what such code says is unknown."""
     names = code.replaced()
     if not names:
         return None

@@ -1,6 +1,6 @@
-"""One gating run in one process: the policy's rows, measured on the images of each LoRA.
+"""Run the gate in one process: measure the policy's rows on the images of each LoRA.
 
-Nothing here is kept for another process: the workers of pytest-xdist meet in the store only.
+Nothing here is shared between processes: the workers of pytest-xdist meet only in the store.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from lora_checks.judge.measurer import Measurer
 
 @dataclass
 class GateRun:
-    """Joins a source of images with what measures them."""
+    """Join a source of images with a measurer."""
 
     policy: Policy
     store: Store
     source: ImageSource
     measurer: Measurer
     device: str
-    most: int | None = None  # images of a LoRA, if it is analysed until it is decided
+    most: int | None = None  # images of a LoRA, with --lora-until-decided
     warnings: tuple[str, ...] = ()  # of the preflight, for people
     _decided: dict[str, until_decided.Decided] = field(default_factory=dict)  # by the LoRA's name
     _journal: int = 0  # bytes of `made.FILE` when the run began
@@ -42,7 +42,7 @@ class GateRun:
         self._journal = made.size(self.store)
 
     def preflight(self) -> None:
-        """Raise `ConfigError` for everything that can be known to be wrong before the first image."""
+        """Raise `ConfigError` for whatever is known to be wrong before the first image."""
         self.measurer.preflight()
         if self.most is not None:
             _ = self.interim
@@ -64,7 +64,7 @@ class GateRun:
         """Plan the interim analyses of ``--lora-until-decided``."""
         rows = [(row, metrics.get(row.metric)) for row in self.policy.thresholds]
         planned = until_decided.plan(self.policy.prompts, rows, self.most or 0)
-        self.source.interim([plan.names(look) for look in planned.looks])
+        self.source.interim([plan.names(prompts) for prompts in planned.looks])
         return planned
 
     def candidate(self, lora: Lora, prompts: PromptSet | None = None) -> ImageSet:
@@ -72,7 +72,7 @@ class GateRun:
         return self.source.candidate(lora, prompts or self.policy.prompts)
 
     def images_of(self, lora: Lora) -> ImageSet:
-        """Return the images that the LoRA is judged by."""
+        """Return the images on which the LoRA is judged."""
         return self.candidate(lora) if self.most is None else self.decided(lora).images
 
     def decided(self, lora: Lora) -> until_decided.Decided:
@@ -92,7 +92,7 @@ class GateRun:
         return self.measurer.measure_row(row, images) if self.most is None else self.decided(lora).of(row)
 
     def made(self) -> dict[str, Any]:
-        """Count what this run, in whichever of its processes, generated into the store."""
+        """Count what this run generated into the store, in all of its processes."""
         return made.summary(self.store, self._journal)
 
 
@@ -111,10 +111,10 @@ def open_generating(
     say: Callable[[str], None] = lambda _: None,
 ) -> GateRun:
     """Open a run that generates its images. Raises `ConfigError` and `PrerequisiteError`."""
-    device, kept = choose_device(device), Store(store, say)
+    device, opened = choose_device(device), Store(store, say)
     source = GeneratedImages(
         policy,
-        kept,
+        opened,
         device,
         dtype,
         batch_size or (8 if device == "cpu" else 4),
@@ -124,7 +124,7 @@ def open_generating(
         say=say,
     )
     source.dtype = choose_dtype(dtype, device, lambda: has(index_of(source.base.folder), "transformer"))
-    return join(policy, kept, source, device, progress, most)
+    return join(policy, opened, source, device, progress, most)
 
 
 def join(

@@ -1,4 +1,4 @@
-"""The record of a run as it grows: verdicts into the ledger and the journal, and the document at its end."""
+"""Record a run as it goes: verdicts into ledger and journal, and the document at its end."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from lora_checks.core.clock import now
 from lora_checks.core.files import file_sha256
 from lora_checks.core.records import Verdict
-from lora_checks.gate.facts import Facts, RunFacts, now
+from lora_checks.gate.facts import Facts, RunFacts
 from lora_checks.gate.ledger import FILE_CHECK, Ledger
 from lora_checks.judge import verdict as verdicts
 from lora_checks.record import document as documents
@@ -16,11 +17,11 @@ from lora_checks.record import journal
 
 
 class RunRecord:
-    """Writes down what a run finds out. Its methods raise `StoreError` if the journal cannot be written."""
+    """Record what a run finds out. Its methods raise `StoreError` if the journal cannot be written."""
 
     def __init__(self, facts: RunFacts) -> None:
         self.facts, self.ledger = facts, Ledger(tuple(facts.required))
-        self._shown: set[str] = set()  # LoRAs whose pictures the journal names
+        self._shown: set[str] = set()  # LoRAs whose pictures are in the journal
 
     def enter(self, verdict: Verdict, again: bool = False) -> bool:
         """Enter a verdict, perhaps of a test that is run again; return whether it counts."""
@@ -39,14 +40,14 @@ class RunRecord:
         self.facts.run.store.append(self.facts.folder / journal.NAME, line)
 
     def changed_files(self) -> Iterator[Verdict]:
-        """Return an error for each file that was written to meanwhile: what lies there now has not passed."""
+        """Return an error for each file that changed meanwhile: what is there now has not passed."""
         for name, candidate in self.facts.loras.items():
             judged = {v.lora_sha256 for v in self.ledger.of(name) if v.lora_sha256}
             if not judged:
                 continue
             try:
                 current = file_sha256(candidate.path)
-            except OSError:  # it has gone; the record says what was judged
+            except OSError:  # it is gone; the record says what was judged
                 current = min(judged)
             if judged != {current}:
                 before = ", ".join(sha256[:12] for sha256 in sorted(judged - {current}))
@@ -57,11 +58,11 @@ class RunRecord:
                 yield verdicts.error(name, current, FILE_CHECK, None, reason)
 
     def document(self, code: Iterable[Facts], trouble: str = "") -> documents.Document:
-        """Return the document of the run that has ended.
+        """Return the document of a run that has ended.
 
         Args:
             code: the files that judged, as each process loaded them.
-            trouble: what went wrong outside of every row; a PASS is withdrawn for it.
+            trouble: what went wrong outside the rows; it withdraws a PASS.
         """
         document = documents.build(self.facts.end(self.ledger, code), list(self.ledger.verdicts.values()))
         if trouble and document["outcome"] == "PASS":

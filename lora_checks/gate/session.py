@@ -1,4 +1,4 @@
-"""The hooks that count verdicts and end a gating run under pytest. Registered only in such a run."""
+"""Hook into pytest to count verdicts and end a gating run. Registered only in such a run."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lora_checks.record import document as documents
 from lora_checks.record.regression.against import Against
 from lora_checks.report import junit
 
-CODE = "lora_checks.code"  # how a worker's files of code travel
+CODE = "lora_checks.code"  # key under which a worker sends the list of its code files
 ENDED_WELL = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 class Session:
-    """Counts the verdicts of a gating run and ends it; in an xdist worker it only lists the loaded code."""
+    """Count the verdicts of a gating run and end it; in an xdist worker, only list the loaded code."""
 
     def __init__(self, config: pytest.Config, run: GateRun, record: RunRecord) -> None:
         self.config, self.run, self.record = config, run, record
@@ -35,7 +35,7 @@ class Session:
         self.code_of_workers: list[dict[str, Any]] = []
         self.rerun: set[str] = set()  # tests that pytest-rerunfailures runs again
         self.failed = False  # a test's report is a failure, and the JUnit file says so
-        self.unexplained = False  # a failure that no verdict tells of: pytest has to show it
+        self.unexplained = False  # a failure without a verdict, which pytest itself has to show
 
     @property
     def against(self) -> Against | None:
@@ -44,7 +44,7 @@ class Session:
 
     @property
     def allowances(self) -> tuple[Allowance, ...]:
-        """How much worse than the last approved release each row may be, a check each."""
+        """How much worse than the last approved release each row may be; each entry is one check."""
         return () if self.against is None else self.against.checks
 
     @property
@@ -58,7 +58,7 @@ class Session:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Note what a worker of pytest-xdist has loaded, and its controller may not have."""
+        """Note the code that a pytest-xdist worker loaded; its controller may not have loaded it."""
         self.code_of_workers += getattr(node, "workeroutput", {}).get(CODE, [])
 
     @pytest.hookimpl(tryfirst=True)
@@ -67,7 +67,7 @@ class Session:
         properties in a test case, so a verdict becomes properties of the suite."""
         if self.worker:
             return
-        if report.nodeid.startswith("::"):  # pytest has no name for a file outside the run's root folder
+        if report.nodeid.startswith("::"):  # pytest cannot name a file outside the run's root folder
             report.nodeid = f"lora_checks/gate{report.nodeid}"
         texts = [str(value) for name, value in report.user_properties if name == PROPERTY]
         report.user_properties = [pair for pair in report.user_properties if pair[0] != PROPERTY]
@@ -78,7 +78,7 @@ class Session:
         self.failed = self.failed or report.failed
         if report.failed and not (texts and isinstance(report.longrepr, str)):
             self.unexplained = True
-        if report.failed and all(passed):  # no row, or one that was judged well and broke off afterwards
+        if report.failed and all(passed):  # not a row, or one that broke off after it had passed
             self.record.ledger.enter_failure(report.nodeid)
 
     def _enter(self, verdict: Verdict, again: bool = False) -> bool:
@@ -94,9 +94,9 @@ class Session:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
-        """Return 0 only if every required row has passed: not for `-k` typos, all-skipped, `--co` or exit(0).
+        """Return 0 only if every required row passed: not for a typo in `-k`, all-skipped, `--co` or exit(0).
 
-        This is the outermost wrapper: the JUnit file and whatever other plugins do come in between.
+        This is the outermost wrapper: other plugins, and the JUnit file, finish inside it.
         """
         if self.worker:
             self.config.workeroutput[CODE] = self._code()  # type: ignore[attr-defined]
@@ -123,7 +123,7 @@ class Session:
         return code.of_run(self.run.policy, self.run.source, self.config.pluginmanager.get_plugins(), roots)
 
     def _conclude(self, session: pytest.Session) -> None:
-        """Decide what the run says, before its files are closed."""
+        """Decide the run's outcome before its files are closed."""
         for verdict in self.record.changed_files():
             self._enter(verdict)
         ended_well = session.exitstatus in ENDED_WELL
@@ -149,7 +149,7 @@ class Session:
         return f"{outcome}: not passed: {', '.join(causes)}"
 
     def _publish(self, session: pytest.Session) -> None:
-        """Make the files of a PASS public: everything else has ended."""
+        """Publish the files of a PASS, after everything else has ended."""
         if self.ending.document["outcome"] == "PASS":
             if session.exitstatus == pytest.ExitCode.OK:
                 try:

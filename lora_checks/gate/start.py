@@ -1,4 +1,4 @@
-"""Pytest's options -> the `Session` of a gating run."""
+"""Start the `Session` of a gating run from pytest's options."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def start(config: pytest.Config) -> Session:
         session = _opened(config, folder)
     except LoraChecksError as error:
         raise pytest.UsageError(str(error)) from None
-    except ModuleNotFoundError as error:  # an installation that can verify and report, and not gate
+    except ModuleNotFoundError as error:  # an installation that can verify and report, but not gate
         raise pytest.UsageError(packages.missing(error)) from None
     config.stash[SESSION] = session
-    # Before the trackers: of two outermost wrappers the later one ends last.
+    # Before the trackers: of two outermost wrappers, the one registered later ends last.
     config.pluginmanager.register(session, "lora_checks.gate.session")
     if targets and not session.worker:
         logging = AfterRun(config, targets, folder)
@@ -56,7 +56,7 @@ def _opened(config: pytest.Config, folder: Path) -> Session:
 
 
 def _cleared(config: pytest.Config) -> Path:
-    """Return the report's folder, in which nothing of an earlier run is left."""
+    """Remove what an earlier run left in the report's folder, and return the folder."""
     option, here = config.option, config.invocation_params.dir
     folder = opening.report_folder(option, here)
     if _writes(config):
@@ -71,7 +71,7 @@ def _lock(config: pytest.Config, folder: Path) -> None:
 
 
 def _writes(config: pytest.Config) -> bool:
-    """Tell whether this process writes a report: not one that only lists, nor a worker."""
+    """Tell whether this process writes a report: a worker does not, nor does a run that only lists."""
     return not (config.option.collectonly or config.option.help or hasattr(config, "workerinput"))
 
 
@@ -83,7 +83,7 @@ def _policy_folder(config: pytest.Config) -> Path:
 
 
 def _share_cores() -> None:
-    """Let each xdist worker compute on its share of the cores; torch would take all of them in each."""
+    """Give each xdist worker its share of the cores; torch would use all of them in every worker."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))

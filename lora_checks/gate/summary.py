@@ -1,4 +1,4 @@
-"""The end of a gating run on the terminal, in place of pytest's own summary."""
+"""Show the end of a gating run on the terminal, in place of pytest's own summary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lora_checks.report import github, html, terminal
 
 
 def write(reporter: pytest.TerminalReporter, document: Document, folder: Path) -> None:
-    """Write the table of verdicts and where the report is."""
+    """Write the table of verdicts and the place of the report."""
     writer = reporter.config.get_terminal_writer()
     reporter.section("LoRA release gate")
     lines = terminal.lines(document, writer.fullwidth, writer.markup if writer.hasmarkup else None)
@@ -29,7 +29,7 @@ def write(reporter: pytest.TerminalReporter, document: Document, folder: Path) -
 def silence_pytest(config: pytest.Config) -> None:
     """Leave out pytest's FAILURES section, which would repeat the sentences of the table of verdicts."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None:  # -p no:terminal; there is no summary, and there are no options for it
+    if reporter is None:  # with -p no:terminal there is neither a summary nor options for it
         return
     if config.option.tbstyle == "auto":
         config.option.tbstyle = "no"

@@ -1,4 +1,4 @@
-"""The proof that the LoRA is on the base: every tensor in its place, every layer at the file's strength."""
+"""Prove that the LoRA is applied: every tensor in its place, every layer at the file's strength."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The LoRA file itself, before any model is loaded: readable, whole, trained."""
+"""Check the LoRA file itself, before any model is loaded: readable, whole, trained."""
 
 from collections.abc import Callable
 

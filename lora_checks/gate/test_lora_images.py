@@ -1,4 +1,4 @@
-"""The pictures of `--lora-images`: one of each prompt and seed, every one a picture, none of another LoRA."""
+"""Check the pictures of `--lora-images`: one per prompt and seed, each readable, none of another LoRA."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""One test for each LoRA and entry of ``regression:``, with ``--lora-baseline``: no worse than the release.
+"""Test, for each LoRA and entry of ``regression:``, that it is no worse than ``--lora-baseline``.
 
 The comparison is made in a fixture, where trouble is a JUnit error; only a worse value fails in the body.
 """

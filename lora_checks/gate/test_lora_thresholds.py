@@ -1,4 +1,4 @@
-"""One test for each LoRA and row of thresholds.yaml.
+"""Test each LoRA against each row of thresholds.yaml.
 
 Measuring happens in a fixture, where trouble is a JUnit error; only bad quality fails in the body.
 """

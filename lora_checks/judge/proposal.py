@@ -70,11 +70,10 @@ def propose(
 ) -> Proposal | Overlap | None:
     """Propose the limit between good and bad LoRAs.
 
-    The worst end of the good LoRAs' intervals is what a good LoRA may come to. A bad LoRA whose value is no
-    worse has a fault that the row does not measure; if the present limit stops it, that is luck and counts as
-    an overlap. Of a bad LoRA whose value is worse, the whole interval must lie beyond: the limit is midway
-    between the two ends. A value without an interval reaches as far as the good LoRAs' values moved with the
-    seeds.
+    A good LoRA may be as bad as the worst end of the good LoRAs' intervals. A bad LoRA whose value is no
+    worse than that has a fault that the row does not measure; if the present limit stops it, that is luck
+    and counts as an overlap. If its value is worse, its whole interval must be too: the limit is midway
+    between the ends. A value without an interval gets one as wide as the good LoRAs moved with the seeds.
 
     Args:
         side: The limit to propose.
@@ -86,8 +85,6 @@ def propose(
     Returns:
         The limit, the overlap that forbids one, or None if no bad LoRA is worse than the good ones may be.
     """
-    if not good:
-        raise ValueError("no good LoRA")
     up, moved = (1 if side == "min" else -1), chance(good, again)
     weakest = min((*good, *again), key=lambda seen: _ends(seen, up, moved)[0])
     worst = _ends(weakest, up, moved)[0]

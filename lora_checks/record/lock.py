@@ -6,18 +6,15 @@ import contextlib
 import json
 import os
 import platform
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from lora_checks.core.clock import now
 from lora_checks.core.errors import StoreError
 from lora_checks.core.words import printable
 
-FOLDER, NAME = (
-    ".lock",
-    "run",
-)  # in a folder of its own, since every file of the report folder is a part of the report
+FOLDER, NAME = ".lock", "run"  # in a subfolder: every file of the report folder is part of the report
 ATTEMPTS = 3  # a run that ends can remove the folder just as this one opens the file in it
 
 
@@ -53,7 +50,7 @@ class ReportLock:
     def _sign(self) -> None:
         about = {"process": os.getpid(), "host": platform.node(), "command": self.command}
         with contextlib.suppress(OSError):
-            self._file.write_text(json.dumps(about | {"started": _now()}), encoding="utf-8")
+            self._file.write_text(json.dumps(about | {"started": now()}), encoding="utf-8")
 
     def require(self, way_out: str) -> None:
         """Take the lock.
@@ -86,7 +83,3 @@ class ReportLock:
             )
         except (OSError, ValueError, KeyError, TypeError):
             return "of another process"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

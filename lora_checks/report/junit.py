@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from lora_checks.core.words import printable
 from lora_checks.record.shapes import Row
 
-CLASS, CASE = "lora_checks.gate", "verdict"  # of an error that belongs to no row of the policy
+CLASS, CASE = "lora_checks.gate", "verdict"  # of an error outside the policy's rows
 OUTCOME = "lora_checks.outcome"  # property of the suite
 
 
@@ -18,16 +18,25 @@ def properties(row: Row) -> list[tuple[str, str]]:
 
     ``float()`` restores numbers exactly. A missing number has no property: it is neither zero nor "None".
     """
-    threshold: Mapping[str, Any] = row["threshold"] or {}
-    measurement: Mapping[str, Any] = row["measurement"] or {}
-    worst = measurement.get("worst") or (None, None)
-    found = {
+    facts = {
         "lora": row["lora"],
         "lora_sha256": row["lora_sha256"],
         "check": row["check"],
         "verdict": row["outcome"],
         "reason": row["reason"],
         "required": "true" if row["required"] else "false",
+        **_measured(row["measurement"] or {}, row["threshold"] or {}),
+        "direction": f"{row['direction']} is better" if row["direction"] else None,
+        "band": row["band"],
+        "images": row["images"],
+    }
+    return [(name, _text(value)) for name, value in facts.items() if value is not None and value != ""]
+
+
+def _measured(measurement: Mapping[str, Any], threshold: Mapping[str, Any]) -> dict[str, object]:
+    """Return the properties of a row's measurement and limits; both are empty for the gate's own rows."""
+    worst = measurement.get("worst") or (None, None)
+    return {
         "metric": measurement.get("metric") or threshold.get("metric"),
         "stat": measurement.get("stat") or threshold.get("stat"),
         "at": measurement.get("at"),
@@ -42,8 +51,6 @@ def properties(row: Row) -> list[tuple[str, str]]:
         "floor": measurement.get("floor"),
         "threshold_min": threshold.get("min"),
         "threshold_max": threshold.get("max"),
-        "direction": f"{row['direction']} is better" if row["direction"] else None,
-        "band": row["band"],
         "n": measurement.get("n"),
         "missing": measurement.get("missing"),
         "prompts": measurement.get("prompts"),
@@ -52,9 +59,7 @@ def properties(row: Row) -> list[tuple[str, str]]:
         "against": measurement.get("against"),
         "worst_prompt": worst[0],
         "worst_prompt_value": worst[1],
-        "images": row["images"],
     }
-    return [(name, _text(value)) for name, value in found.items() if value is not None and value != ""]
 
 
 def _text(value: object) -> str:
@@ -62,7 +67,7 @@ def _text(value: object) -> str:
 
 
 def acquitted(content: bytes) -> bytes:
-    """Return the JUnit file of a run that passed, without the error that it holds until the run ends."""
+    """Return the JUnit file of a run that passed, without the error that it contained until the end."""
     root = ElementTree.fromstring(content)
     for suite in root.iter("testsuite"):
         for case in suite.findall("testcase"):
@@ -70,7 +75,7 @@ def acquitted(content: bytes) -> bytes:
                 suite.remove(case)
                 for count in ("errors", "tests"):
                     suite.set(count, str(int(suite.get(count, "1")) - 1))
-        for found in suite.iter("property"):
-            if found.get("name") == OUTCOME:
-                found.set("value", "PASS")
+        for entry in suite.iter("property"):
+            if entry.get("name") == OUTCOME:
+                entry.set("value", "PASS")
     return f'<?xml version="1.0" encoding="utf-8"?>{ElementTree.tostring(root, encoding="unicode")}'.encode()

@@ -78,8 +78,8 @@ def test_size_by_kind_and_by_lora(store: Store, capsys: pytest.CaptureFixture[st
         "good 9c1e04, 3 images",
         "b0b0b0, 1 image",
         "base, 1 image",
-        "of no LoRA",
-        "can no longer be used: `store gc` shows what",
+        "not of a LoRA",
+        "can no longer be used: `store gc` lists the files",
     ):
         assert words in out
     total = sum(path.stat().st_size for path in store.root.rglob("*") if path.is_file())

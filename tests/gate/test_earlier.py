@@ -120,9 +120,9 @@ def test_what_cannot_be_removed_is_named(gate: Gate, left: Callable[[], list[str
     try:
         run = gate("--lora", gate.world.good, "--junitxml", "junit.xml")
         assert run.code == 4
-        assert f"cannot remove {page} of an earlier run (Operation not permitted)" in run.err
+        assert f"cannot remove {page} from an earlier run (Operation not permitted)" in run.err
         assert left() == ["report.md"]
-        assert "report.md of an earlier run" in gate("--lora", gate.world.good, "--unknown-option").err
+        assert "report.md from an earlier run" in gate("--lora", gate.world.good, "--unknown-option").err
     finally:
         subprocess.run(["chattr", "-i", page], check=True)
 
@@ -134,7 +134,7 @@ def test_an_approved_report_that_would_be_overwritten_is_kept(gate: Gate) -> Non
     for baseline in ("report", "report/report.json", "report/report.json#good"):
         run = gate("--lora", gate.world.good, "--lora-baseline", baseline)
         assert run.code == 4
-        assert f"--lora-baseline {baseline} lies in {first.report_folder}" in run.err
+        assert f"--lora-baseline {baseline} is in {first.report_folder}" in run.err
         assert (first.report_folder / "report.json").read_bytes() == before
 
 

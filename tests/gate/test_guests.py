@@ -98,7 +98,7 @@ def test_a_rerun_is_no_verdict_and_the_row_says_so(
     assert "1 rerun" in run.out
     row = run.row("identity")
     assert row["outcome"] == "ERROR"
-    assert row["reason"].startswith("the disk was busy; a rerun passed, and is no verdict")
+    assert row["reason"].startswith("the disk was busy; a rerun passed, but it is not a verdict")
     assert row["reason"].endswith("run the command again")
     again = beside(gate, guests, ("pytest-rerunfailures",), *gating(gate), "--reruns", "2")
     assert again.code == 0

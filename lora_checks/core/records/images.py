@@ -1,4 +1,4 @@
-"""Images: what decides their pixels, and where they lie."""
+"""Images: what decides their pixels, and where they are."""
 
 from __future__ import annotations
 

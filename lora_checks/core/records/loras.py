@@ -1,4 +1,4 @@
-"""A LoRA file, and the proof that it is on the base."""
+"""A LoRA file, and the proof that it is applied to the base."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Proof:
     """The effect of a LoRA on the base, measured by forward passes on fixed inputs with and without it."""
 
     tensors: int  # in the file; each is in use, or the policy allows it to be unused
-    layers: int  # in the file; each is on the base, at the strength that the file states
+    layers: int  # in the file; each is applied to the base at the strength that the file states
     unused: tuple[str, ...]  # tensors left out with the policy's permission
     dead: tuple[str, ...]  # layers whose values in the file add nothing
     effect: Mapping[str, float]  # component -> |output with LoRA - output without| / |output without|

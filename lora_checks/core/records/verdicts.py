@@ -1,4 +1,4 @@
-"""What is measured, and what is judged of it."""
+"""What is measured, and how it is judged."""
 
 from __future__ import annotations
 

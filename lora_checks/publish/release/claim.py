@@ -7,16 +7,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
 
 from lora_checks.core.errors import ReleaseError
 from lora_checks.core.words import printable
+from lora_checks.record.shapes import Document, Lora
+from lora_checks.record.shapes.rows import Measurement
 
 PASSED, FAILED = "PASSED", "FAILED"
 APPROVED = "approved"  # the report of --lora-baseline; without a digest for `--lora-baseline none`
 NOT_COMPARED = "not compared with an earlier release (--lora-baseline none)"
 OWN_ROWS = ("file", "applied")  # the gate's own: without them it is unknown what was measured
-Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +75,8 @@ def claim_of(document: Document, report_sha256: str, lora: str = "", url: str = 
     """
     entries = _entries(document, lora)
     scales = tuple(float(entry["scale"]) for entry in entries if "scale" in entry)
-    rows = [
-        (test_name(row["check"], float(entry.get("scale", 1)), scales), row)
-        for entry in entries
-        for row in entry["rows"]
-    ]
-    unrun = [
-        test_name(check, float(entry.get("scale", 1)), scales)
-        for entry in entries
-        for check in entry["missing"]
-    ]
+    rows = [(_test_name(row["check"], entry, scales), row) for entry in entries for row in entry["rows"]]
+    unrun = [_test_name(check, entry, scales) for entry in entries for check in entry["missing"]]
     failed = tuple(name for name, row in rows if row["required"] and row["outcome"] != "PASS")
     passed = tuple(name for name, row in rows if row["outcome"] == "PASS")
     run = document["run"]
@@ -103,7 +95,11 @@ def claim_of(document: Document, report_sha256: str, lora: str = "", url: str = 
     )
 
 
-def _entries(document: Document, lora: str) -> list[Document]:
+def _test_name(check: str, entry: Lora, scales: Sequence[float]) -> str:
+    return test_name(check, float(entry.get("scale", 1)), scales)
+
+
+def _entries(document: Document, lora: str) -> list[Lora]:
     """Return the entries of one LoRA file, one for each strength."""
     loras = document["loras"]
     wanted = {entry["sha256"] for entry in loras if lora in ("", entry["sha256"], *_names(entry))}
@@ -117,19 +113,18 @@ def _entries(document: Document, lora: str) -> list[Document]:
     return [entry for entry in loras if entry["sha256"] == sha256]
 
 
-def _names(entry: Document) -> tuple[str, ...]:
+def _names(entry: Lora) -> tuple[str, ...]:
     """Return the names of an entry: "good:0.8", "good" and "good.safetensors"."""
     bare = str(entry["name"]).removesuffix(f":{entry.get('scale', 1):g}")
     return str(entry["name"]), bare, PurePath(entry["path"]).name
 
 
-def _known(loras: Sequence[Document]) -> str:
+def _known(loras: Sequence[Lora]) -> str:
     return f"it has {', '.join(str(entry['name']) for entry in loras) or 'none'}"
 
 
-def _configuration(document: Document, entries: Sequence[Document], report: str) -> dict[str, Resource]:
-    run = document["run"]
-    policy = run.get("policy") or {}
+def _configuration(document: Document, entries: Sequence[Lora], report: str) -> dict[str, Resource]:
+    run, policy = document["run"], document["run"]["policy"]
     resources = {
         "policy": Resource(
             policy.get("digest", ""), {"directory": printable(PurePath(policy.get("directory", "")).name)}
@@ -160,7 +155,11 @@ def _configuration(document: Document, entries: Sequence[Document], report: str)
         label = f"{approved['lora']} {approved['lora_sha256'][:12]}"
         resources[APPROVED] = Resource(approved["sha256"], {"lora": label} if approved["sha256"] else {})
     for entry in entries:
-        resources |= {f"network/{row['check']}": _network(row) for row in entry["rows"] if row["measurement"]}
+        resources |= {
+            f"network/{row['check']}": _network(row["measurement"])
+            for row in entry["rows"]
+            if row["measurement"]
+        }
     notes = {key: str(run.get(key) or "") for key in ("started", "finished", "hardware", "device", "dtype")}
     notes["versions"] = ", ".join(run.get("versions") or ())
     return resources | {"report.json": Resource(report, {key: text for key, text in notes.items() if text})}
@@ -172,11 +171,10 @@ def _unplaced(model: str) -> str:
     return path.name if path.is_absolute() else model
 
 
-def _network(row: Document) -> Resource:
+def _network(measurement: Measurement) -> Resource:
     """Return what measured a row: metric version, network settings and digest of the weights."""
-    measured = row["measurement"]
-    notes = {"identity": measured["network"], "label": measured["label"]}
-    return Resource(sha256_of(measured["network"]), notes)
+    notes = {"identity": measurement["network"], "label": measurement["label"]}
+    return Resource(sha256_of(measurement["network"]), notes)
 
 
 def sha256_of(text: str) -> str:
