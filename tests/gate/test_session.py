@@ -66,7 +66,7 @@ def test_a_run_that_lists_ends_in_a_sentence(gate: Gate, option: str) -> None:
     run = gate("--lora", gate.world.good, option)
     assert run.code == 1
     assert "INTERNALERROR" not in run.out + run.err
-    assert run.err.splitlines()[-1].startswith("Nothing was judged, so this is not a PASS; to gate, leave out")
+    assert run.err.splitlines()[-1].startswith("Nothing was judged, so this is not a PASS; to gate, leave")
     if option == "--fixtures":
         assert "measure [session scope]" in run.out
 
