@@ -63,7 +63,7 @@ def test_the_text_to_image_pipeline_of_another_task(
         ("FluxFillPipeline", "FluxFillPipeline does not make an image of a prompt alone"),
         ("StableDiffusionControlNetPipeline", "does not make an image of a prompt alone"),
         ("StableDiffusionUpscalePipeline", "does not make an image of a prompt alone"),
-        ("UNet2DConditionModel", "does not make an image of a prompt alone"),
+        ("UNet2DConditionModel", "'UNet2DConditionModel' is no pipeline of diffusers"),
         ("MyPipeline", "'MyPipeline' is no pipeline of diffusers"),
         (None, "'None' is no pipeline of diffusers"),
         (["custom", "MyPipeline"], "is no pipeline of diffusers"),

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lora_checks.core.errors import ConfigError
+from lora_checks.diffusion.base import task
 
 # An inpainting or img2img pipeline has the weights of its family's text-to-image pipeline.
 _KNOWN = re.compile(r"(StableDiffusion|StableDiffusionXL|StableDiffusion3|Flux)(?:Img2Img|Inpaint)?Pipeline")
 _SEQUENCE = {"StableDiffusion3": 256, "Flux": 512}  # diffusers' own max_sequence_length
-_NEEDED = ("prompt", "num_inference_steps", "guidance_scale", "generator", "output_type", "width", "height")
 
 Negative = Literal["guidance", "true_cfg_scale", "never"]
 
@@ -110,19 +110,16 @@ def _inspected(folder: Path, name: object) -> Family:
 
 
 def pipeline_class(folder: Path, name: object) -> Any:
-    """Return a pipeline's text-to-image class, as `AutoPipelineForText2Image` resolves it."""
+    """Return a pipeline's text-to-image class, as `AutoPipelineForText2Image` resolves it.
+
+    Raises:
+        ConfigError: It is no pipeline of this diffusers, or makes no image of a prompt alone.
+    """
     diffusers: Any = importlib.import_module("diffusers")
-    auto: Any = importlib.import_module("diffusers.pipelines.auto_pipeline")
-    if not isinstance(name, str) or not isinstance(getattr(diffusers, name, None), type):
+    own = getattr(diffusers, name, None) if isinstance(name, str) else None
+    if not (isinstance(own, type) and issubclass(own, diffusers.DiffusionPipeline)):
         raise ConfigError(f"base {folder}: '{name}' is no pipeline of diffusers {diffusers.__version__}")
-    mapped = auto._get_task_class(
-        auto.AUTO_TEXT2IMAGE_PIPELINES_MAPPING, name, throw_error_if_not_exist=False
-    )
-    found = mapped or getattr(diffusers, name)
-    takes = inspect.signature(found.__call__).parameters
-    needs_more = "Control" in found.__name__ or (mapped is None and {"image", "num_frames"} & set(takes))
-    if needs_more or not set(_NEEDED) <= set(takes):
-        raise ConfigError(
-            f"base {folder}: {name} does not make an image of a prompt alone; name a text-to-image base"
-        )
-    return found
+    pipeline = task.text_to_image(own.__name__) or own
+    if why := task.refusal(pipeline):
+        raise ConfigError(f"base {folder}: {name} does not make an image of a prompt alone: {why}")
+    return pipeline
