@@ -23,6 +23,7 @@ _FILES: dict[str, str] = {
     "SD 2.x": "sd",
     "SDXL": "sdxl",
     "SD3": "sd3",
+    "SD3.5 large": "sd3",
     "FLUX": "flux",
     "FLUX schnell": "flux",
     "AuraFlow": "auraflow",
@@ -40,6 +41,11 @@ _FILES: dict[str, str] = {
     "Z-Image": "z_image",
     "Z-Image Turbo": "z_image",
     "Qwen-Image": "qwen_image",
+    "Chroma": "chroma",
+    "Krea 2": "krea2",
+    "Krea 2 Turbo": "krea2",
+    "HiDream": "hidream",
+    "Lumina2": "lumina2",
 }
 SIDE = 32  # pixels of a picture
 TOKENS = 64  # of a text, where the pipeline takes a number

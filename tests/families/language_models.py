@@ -32,7 +32,9 @@ def qwen2_5_vl(seed: int, width: int, layers: int = 2, vocabulary: int = VOCABUL
     return seeded(Qwen2_5_VLForConditionalGeneration(config), seed)
 
 
-def qwen3_vl(seed: int, width: int, layers: int, kind: str = "Qwen3VLModel") -> Any:
+def qwen3_vl(
+    seed: int, width: int, layers: int, kind: str = "Qwen3VLModel", vocabulary: int = VOCABULARY
+) -> Any:
     import transformers
 
     half = width // 4
@@ -40,7 +42,7 @@ def qwen3_vl(seed: int, width: int, layers: int, kind: str = "Qwen3VLModel") -> 
     rope = {"rope_type": "default", "mrope_section": sections, "mrope_interleaved": True}
     vision = {"num_position_embeddings": 16, "deepstack_visual_indexes": []}
     config = transformers.Qwen3VLConfig(
-        text_config=_text(width, layers) | {"rope_scaling": rope},
+        text_config=_text(width, layers, vocabulary) | {"rope_scaling": rope},
         vision_config=_vision(width) | vision,
         **_pictures(),
     )
@@ -73,11 +75,17 @@ def mistral3(
     return seeded(getattr(transformers, kind)(config), seed)
 
 
-def gemma2(seed: int, width: int, layers: int = 2) -> Any:
+def gemma2(seed: int, width: int, layers: int = 2, vocabulary: int = VOCABULARY) -> Any:
     from transformers import Gemma2Config, Gemma2Model
 
-    config = Gemma2Config(**_text(width, layers), **_ends(), sliding_window=16)
+    config = Gemma2Config(**_text(width, layers, vocabulary), **_ends(), sliding_window=16)
     return seeded(Gemma2Model(config), seed)
+
+
+def llama(seed: int, width: int, layers: int, vocabulary: int) -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return seeded(LlamaForCausalLM(LlamaConfig(**_text(width, layers, vocabulary))), seed)
 
 
 def glm(seed: int, width: int, layers: int = 2) -> Any:

@@ -1,7 +1,8 @@
-"""Stable Diffusion 3."""
+"""Stable Diffusion 3.5, medium ("SD3") and large."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from families import autoencoders, text_encoders, tokenizers
 from families.weights import LATENT, seeded
 
 
-def _sd3(path: Path) -> Any:
-    """As SD 3.5 medium: its first block has a second attention, and queries and keys are normed."""
+def _sd3(path: Path, twice: tuple[int, ...]) -> Any:
+    """3.5 norms queries and keys; its medium size has a second attention in the blocks `twice`, its large none."""
     transformer = SD3Transformer2DModel(
         sample_size=LATENT,
         patch_size=2,
@@ -25,7 +26,7 @@ def _sd3(path: Path) -> Any:
         pooled_projection_dim=16 + 24,
         out_channels=4,
         pos_embed_max_size=LATENT,
-        dual_attention_layers=(0,),
+        dual_attention_layers=twice,
         qk_norm="rms_norm",
     )
     return StableDiffusion3Pipeline(
@@ -41,4 +42,4 @@ def _sd3(path: Path) -> Any:
     )
 
 
-BUILDERS = {"SD3": _sd3}
+BUILDERS = {"SD3": partial(_sd3, twice=(0,)), "SD3.5 large": partial(_sd3, twice=())}

@@ -9,7 +9,9 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from families.weights import seeded
 
 
-def clip(seed: int, width: int, projection: int | None = None, act: str = "quick_gelu") -> Any:
+def clip(
+    seed: int, width: int, projection: int | None = None, act: str = "quick_gelu", positions: int = 77
+) -> Any:
     config = CLIPTextConfig(
         vocab_size=514,
         hidden_size=width,
@@ -17,7 +19,7 @@ def clip(seed: int, width: int, projection: int | None = None, act: str = "quick
         projection_dim=projection or width,
         num_hidden_layers=2,
         num_attention_heads=2,
-        max_position_embeddings=77,
+        max_position_embeddings=positions,
         hidden_act=act,
         bos_token_id=512,
         eos_token_id=513,

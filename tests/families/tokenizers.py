@@ -28,7 +28,7 @@ _WORDS = (
 )
 
 
-def clip(folder: Path) -> Any:
+def clip(folder: Path, limit: int = 77) -> Any:
     """Every byte is a token, alone and at the end of a word; there are no merges."""
     from tokenizers.pre_tokenizers import ByteLevel
 
@@ -37,7 +37,7 @@ def clip(folder: Path) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
-    return CLIPTokenizer.from_pretrained(folder, model_max_length=77)
+    return CLIPTokenizer.from_pretrained(folder, model_max_length=limit)
 
 
 def t5(folder: Path) -> Any:
@@ -116,6 +116,39 @@ def mistral(limit: int = 131072) -> Any:
         extra_special_tokens=[f"[{name}]" for name in MISTRAL_SPECIAL],
     )
     tokenizer.chat_template = MISTRAL_CHAT
+    return tokenizer
+
+
+def llama3(limit: int = 131072) -> Any:
+    """Llama 3's, which writes its first token before every text."""
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=_learnt(),
+        bos_token="<|begin_of_text|>",
+        eos_token="<|eot_id|>",
+        model_max_length=limit,
+    )
+    return _beginning(tokenizer)
+
+
+def gemma(limit: int = int(1e30)) -> Any:
+    """Gemma 2's, whose configuration names no limit."""
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=_learnt(),
+        bos_token="<bos>",
+        eos_token="<eos>",
+        pad_token="<pad>",
+        model_max_length=limit,
+    )
+    return _beginning(tokenizer)
+
+
+def _beginning(tokenizer: Any) -> Any:
+    from tokenizers import processors
+
+    first = tokenizer.bos_token
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{first} $A", special_tokens=[(first, tokenizer.bos_token_id)]
+    )
     return tokenizer
 
 
