@@ -13,7 +13,7 @@ from families.weights import LATENT, seeded
 
 
 def _sd3(path: Path, twice: tuple[int, ...]) -> Any:
-    """3.5 norms queries and keys; its medium size has a second attention in the blocks `twice`, its large none."""
+    """3.5 norms queries and keys; medium has a second attention in the blocks `twice`, large has none."""
     transformer = SD3Transformer2DModel(
         sample_size=LATENT,
         patch_size=2,
