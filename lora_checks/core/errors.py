@@ -6,6 +6,7 @@ LoraChecksError
 │   └── SelfTestError    a measuring network gives wrong values: restore its weights or libraries
 ├── LoraFileError        the LoRA file itself is unusable: train or export it again
 ├── GenerationError      the pipeline could not make the images: base, LoRA and device do not fit
+│   └── NoRoomError      memory does not hold the base, or one image: use an option that saves memory
 ├── StoreError           the store cannot be read or written: free the disk or choose another folder
 │   └── DamagedError     a file in the store differs from what was written: it is regenerated; else delete it
 ├── MeasureError         an image or a network gave no usable number
@@ -55,6 +56,10 @@ class LoraFileError(LoraChecksError):
 
 class GenerationError(LoraChecksError):
     """The pipeline could not produce a usable image with this base, LoRA and device."""
+
+
+class NoRoomError(GenerationError):
+    """Memory does not hold the base or one image of it; no other LoRA of the run would change that."""
 
 
 class StoreError(LoraChecksError):

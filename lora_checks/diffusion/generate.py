@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from lora_checks.core.contents import Contents
-from lora_checks.core.errors import GenerationError
+from lora_checks.core.errors import GenerationError, NoRoomError
 from lora_checks.core.records import ImageSpec, Lora, PromptSet, Proof
 from lora_checks.diffusion import apply, proof
 from lora_checks.diffusion.apply import Adapter
-from lora_checks.diffusion.base import ResolvedBase
-from lora_checks.diffusion.base.memory import Memory, fetch_back, place
+from lora_checks.diffusion.base import ResolvedBase, room
+from lora_checks.diffusion.base.memory import Memory, empty, fetch_back, place, settle
 from lora_checks.diffusion.base.pipeline import load_pipeline
-from lora_checks.diffusion.sampling import Limits, Say, free, sample
+from lora_checks.diffusion.decoder import Limits, Say
+from lora_checks.diffusion.device_memory import free, out_of_memory
+from lora_checks.diffusion.sampling import sample
 from lora_checks.images.png import to_png, to_uint8
 
+NETWORKS = 4 << 30  # bytes on an accelerator that the measuring networks may take beside the pipeline
 RESIDENT = 4  # LoRAs kept on the pipeline; switching to one takes a thirtieth of the time to load it
 
 
@@ -56,6 +59,7 @@ class Studio:
         self._pipe: Any = None
         self._files: tuple[Contents, ...] | None = None  # files that the pipeline is loaded from
         self._away = False  # the weights wait in main memory
+        self._no_room = ""  # why no LoRA of this run can have an image
         self._adapters: dict[str, Adapter] = {}  # by sha256, the most recently used last
 
     def render(self, specs: Sequence[ImageSpec], lora: Lora | None) -> Iterator[Rendered]:
@@ -85,17 +89,28 @@ class Studio:
             return proof.prove(self._pipe, adapter, lora.scale, strengths)
 
     def rest(self) -> None:
-        """Move the weights to main memory to free the accelerator for the measuring networks."""
-        if self._pipe is None or self._device == "cpu":
+        """Make room for the measuring networks: move the weights to main memory if they need the room."""
+        if self._pipe is None or self._device == "cpu" or self._away:
             return
-        if self._memory.offload == "none":  # otherwise they are there already
+        free(self._device)
+        if self._memory.offload != "none":  # they are there already
+            return
+        left = room.device_room(self._device)
+        if left is not None and left[0] >= NETWORKS:
+            return
+        try:
             self._pipe.to("cpu")
-            self._away = True
+        except BaseException:
+            self._discard()
+            raise
+        self._away = True
         free(self._device)
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
         """Put the pipeline on its device; discard it if the block fails."""
+        if self._no_room:
+            raise NoRoomError(self._no_room)
         try:
             # a host project's `-W error` is meant for its own code, not for diffusers' deprecations
             with warnings.catch_warnings():
@@ -106,9 +121,18 @@ class Studio:
                     place(self._pipe, self._device, self._memory)
                 self._away = False
                 yield
+                settle(self._pipe)
             self._refuse_changed()  # weights on a CPU may be read from the file as they are needed
-        except BaseException:
+        except NoRoomError as error:
+            if len(self._adapters) <= len(self._companions) + 1:  # no other LoRA took the room
+                self._no_room = str(error)
             self._discard()
+            raise
+        except BaseException as error:
+            self._discard()
+            if out_of_memory(error):
+                doing = "for a LoRA on"
+                raise room.Room(self._base, self._device, self._dtype, self._memory).error(doing) from None
             raise
 
     def _loaded(self) -> Any:
@@ -150,5 +174,7 @@ class Studio:
         return adapter
 
     def _discard(self) -> None:
-        self._pipe, self._adapters = None, {}
+        if self._pipe is not None:
+            empty(self._pipe.components.values())
+        self._pipe, self._adapters, self._away = None, {}, False
         free(self._device)

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.core.errors import GenerationError
+from lora_checks.core.errors import NoRoomError
 from lora_checks.core.records import ImageSpec, Sampler
-
-Say = Callable[[str], None]
-
-
-@dataclass
-class Limits:
-    """Limits of this machine found during a run; they stay valid when the pipeline is reloaded."""
-
-    batch: int | None = None  # largest batch that fits, once memory ran out
-    float32_vae: bool = False
+from lora_checks.diffusion.base.memory import settle
+from lora_checks.diffusion.decoder import Limits, Say, guarded
+from lora_checks.diffusion.device_memory import free, out_of_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +30,14 @@ def sample(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) -> I
     """Yield the pixels of each spec, in order, in as few batches as memory allows. Pixels may be NaN.
 
     Raises:
-        GenerationError: Memory does not hold a single image.
+        NoRoomError: Memory does not hold a single image.
     """
     left = list(specs)
     while left:
         size = min(len(left), limits.batch or len(left))
         pixels = _attempt(pipe, left[:size], limits, say)
         if pixels is None:
+            settle(pipe)
             _halve(left[0], size, limits, say)
             continue
         vae = vae_format(pipe)
@@ -64,23 +57,17 @@ def vae_format(pipe: Any) -> str:
 def _attempt(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) -> NDArray[np.float32] | None:
     """Return the pixels, or None if memory ran out; the exception and its references are gone by then."""
     try:
-        return _finite(pipe, specs, limits, say)
-    except RuntimeError as error:
+        with guarded(pipe, specs[0], limits, say):
+            return _call(pipe, specs)
+    except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
         return None
 
 
-def out_of_memory(error: RuntimeError) -> bool:
-    """Return whether memory ran out: torch has a class for CUDA, but only a message for MPS and the CPU."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
-
-
 def _halve(spec: ImageSpec, size: int, limits: Limits, say: Say) -> None:
     if size == 1:
-        raise GenerationError(
+        raise NoRoomError(
             f"{spec.device} has not enough memory for one {spec.sampler.width}x{spec.sampler.height} image; "
             "close what else uses it, or pass --lora-offload model, --lora-save-memory vae-tiling or "
             "--lora-dtype float16"
@@ -88,53 +75,6 @@ def _halve(spec: ImageSpec, size: int, limits: Limits, say: Say) -> None:
     limits.batch = size // 2
     say(f"memory holds no {size} images at a time: batches of {limits.batch} from here on")
     free(spec.device)
-
-
-def free(device: str) -> None:
-    """Release the memory that torch caches; otherwise the next attempt has no more room than this one."""
-    gc.collect()
-    if device.startswith("cuda"):
-        import torch
-
-        torch.cuda.empty_cache()
-
-
-def _finite(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) -> NDArray[np.float32]:
-    """Sample again with a float32 VAE if pixels are NaN: VAEs of SD 1.x and XL exceed float16's 65504."""
-    import torch
-
-    if limits.float32_vae:
-        use_float32_vae(pipe)
-    pixels = _call(pipe, specs)
-    vae = getattr(pipe, "vae", None)
-    if np.isfinite(pixels).all() or vae is None or vae.dtype is not torch.float16 or _is_elsewhere(vae):
-        return pixels
-    use_float32_vae(pipe)
-    again = _call(pipe, specs)
-    limits.float32_vae = bool(np.isfinite(again).all())
-    if limits.float32_vae:
-        say("the VAE of this base overflows in float16: it decodes in float32 from here on")
-    else:  # it was not the VAE: what is made after this must not be another picture because of it
-        vae.to(torch.float16)
-        del vae.decode
-    return again
-
-
-def _is_elsewhere(module: Any) -> bool:
-    """Offloaded layer by layer: its weights are placeholders, whose format cannot be changed."""
-    return any(weight.is_meta for weight in module.parameters())
-
-
-def use_float32_vae(pipe: Any) -> None:
-    """Latents come in the pipeline's own format, and its pipelines do not cast them."""
-    import torch
-
-    vae = pipe.vae
-    if vae.dtype is torch.float32:
-        return
-    vae.to(torch.float32)
-    decode = vae.decode
-    vae.decode = lambda latents, *rest, **options: decode(latents.to(torch.float32), *rest, **options)
 
 
 def _call(pipe: Any, specs: Sequence[ImageSpec]) -> NDArray[np.float32]:

@@ -53,4 +53,4 @@ def test_a_vae_that_cannot_be_tiled() -> None:
     with pytest.raises(
         GenerationError, match="--lora-save-memory vae-tiling: Identity of this base cannot do it"
     ):
-        save_memory(SimpleNamespace(vae=torch.nn.Identity()), Memory(save=("vae-tiling",)))
+        save_memory(SimpleNamespace(vae=torch.nn.Identity()), Memory(save=("vae-tiling",)), "cpu")

@@ -81,13 +81,15 @@ def swollen(pipe: Any) -> Any:
 def test_a_vae_that_overflows_decodes_in_float32(family_folder: FolderOf, family: str) -> None:
     folder, limits, said = family_folder(family), Limits(), list[str]()
     pipe = swollen(loaded(folder, prompts(), "float16"))
+    denoiser, calls = getattr(pipe, "unet", None) or pipe.transformer, list[int]()
+    denoiser.register_forward_pre_hook(lambda *_: calls.append(1))
     first = made(pipe, 2, limits, said)
+    assert len(calls) == prompts().sampler.steps  # decoded again, and not denoised again
     assert said == ["the VAE of this base overflows in float16: it decodes in float32 from here on"]
     assert {one.vae for one in first} == {"float32"}
     whole = made(swollen(loaded(folder, prompts())), 2, Limits(), [])
     apart = max(np.abs(a.pixels - b.pixels).max() for a, b in zip(first, whole, strict=True))
     assert apart < 0.1  # the same pictures, but for what float16 does to the latents
-    denoiser = getattr(pipe, "unet", None) or pipe.transformer
     assert denoiser.dtype is torch.float16
     again = made(
         swollen(loaded(folder, prompts(), "float16")), 2, limits, said

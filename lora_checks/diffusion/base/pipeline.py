@@ -10,8 +10,10 @@ from lora_checks.core.errors import ConfigError, GenerationError, first_line
 from lora_checks.core.records import PromptSet
 from lora_checks.diffusion.base import ResolvedBase, scheduler
 from lora_checks.diffusion.base.family import Family, family_of, index_of, pipeline_class, settings
-from lora_checks.diffusion.base.memory import Memory, check_memory, place, save_memory
+from lora_checks.diffusion.base.memory import Memory, check_memory, empty, place, save_memory
 from lora_checks.diffusion.base.prompt_lengths import check_prompt_lengths
+from lora_checks.diffusion.base.room import Room
+from lora_checks.diffusion.device_memory import out_of_memory
 
 __all__ = ["check_prompt_lengths", "load_pipeline", "preflight"]
 
@@ -89,34 +91,62 @@ def load_pipeline(base: ResolvedBase, prompts: PromptSet, device: str, dtype: st
 
     Raises:
         GenerationError: A weight is missing or does not fit.
+        NoRoomError: Memory does not hold it; what was loaded of it is gone.
     """
     _be_quiet()
-    kind = pipeline_class(base.folder, index_of(base.folder).get("_class_name"))
+    room = Room(base, device, dtype, memory)
+    room.refuse()
     try:
-        pipe = _read(kind, base, dtype)
-    except Exception as error:  # any error from damaged, missing or wrong files
-        why = "some of its weights are missing" if "meta tensor" in str(error) else first_line(error)
-        raise GenerationError(f"base model {base.file or base.folder} does not load: {why}") from error
-    _check_whole(pipe, base)
-    if scheduler.changes(prompts):
-        pipe.scheduler = scheduler.build(type(pipe.scheduler).__name__, pipe.scheduler.config, prompts)
-    pipe.set_progress_bar_config(disable=True)
-    save_memory(pipe, memory)
-    place(pipe, device, memory)
+        pipe = _read(base, device if memory.offload == "none" else "cpu", dtype)
+        _check_whole(pipe, base)
+        if scheduler.changes(prompts):
+            pipe.scheduler = scheduler.build(type(pipe.scheduler).__name__, pipe.scheduler.config, prompts)
+        pipe.set_progress_bar_config(disable=True)
+        save_memory(pipe, memory, device)
+        place(pipe, device, memory)
+    except Exception as error:
+        if out_of_memory(error):
+            raise room.error() from None
+        raise
     return pipe
 
 
-def _read(kind: Any, base: ResolvedBase, dtype: str) -> Any:
-    """Load the pipeline of class ``kind`` from the directory or the single file."""
+def _read(base: ResolvedBase, device: str, dtype: str) -> Any:
+    """Load the pipeline from the directory or the single file, part after part if it goes to a device.
+
+    Main memory then holds one part at a time, and not FLUX's 34 GB.
+    """
+    kind = pipeline_class(base.folder, index_of(base.folder).get("_class_name"))
     torch: Any = importlib.import_module("torch")
     given: dict[str, Any] = {"torch_dtype": getattr(torch, dtype), "local_files_only": True}
-    if base.vae is not None:
-        given["vae"] = _vae(base.vae, base.folder, given)
-    if "safety_checker" in index_of(base.folder):
-        given |= {"safety_checker": None, "requires_safety_checker": False}
-    if base.file is None:
-        return kind.from_pretrained(base.folder, **given)
-    return kind.from_single_file(str(base.file), config=str(base.folder), **given)
+    parts: dict[str, Any] = {}
+    try:
+        if base.vae is not None:
+            parts["vae"] = _vae(base.vae, base.folder, given)
+            parts["vae"].to(device)
+        if base.file is None and device != "cpu":
+            _load_parts(base.folder, device, given, parts)
+        if "safety_checker" in index_of(base.folder):
+            given |= {"safety_checker": None, "requires_safety_checker": False}
+        if base.file is None:
+            return kind.from_pretrained(base.folder, **given, **parts)
+        return kind.from_single_file(str(base.file), config=str(base.folder), **given, **parts)
+    except Exception as error:  # any error from damaged, missing or wrong files
+        empty(parts.values())
+        if out_of_memory(error):
+            raise
+        why = "some of its weights are missing" if "meta tensor" in str(error) else first_line(error)
+        raise GenerationError(f"base model {base.file or base.folder} does not load: {why}") from error
+
+
+def _load_parts(folder: Path, device: str, given: dict[str, Any], parts: dict[str, Any]) -> None:
+    """Load each network of the pipeline that ``parts`` lacks, and move it before the next is loaded."""
+    for name, value in index_of(folder).items():
+        if isinstance(value, list) and value[0] in ("diffusers", "transformers") and name not in parts:
+            kind = getattr(importlib.import_module(value[0]), value[1])
+            if hasattr(kind, "named_parameters"):
+                parts[name] = kind.from_pretrained(folder / name, **given)
+                parts[name].to(device)
 
 
 def _vae(path: Path, base: Path, given: dict[str, Any]) -> Any:

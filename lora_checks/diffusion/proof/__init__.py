@@ -13,6 +13,7 @@ from lora_checks.core.errors import GenerationError
 from lora_checks.core.records import Proof
 from lora_checks.diffusion import apply
 from lora_checks.diffusion.apply.carriers import Kind
+from lora_checks.diffusion.base.memory import settle
 from lora_checks.diffusion.proof.effect import FLOOR, distance, numbers, rounding, same
 from lora_checks.diffusion.proof.inputs import Inputs, capture
 from lora_checks.diffusion.proof.layers import Inspector, Spot, rows
@@ -60,6 +61,7 @@ class _Case:
         for name in used:
             if name not in inputs:
                 raise self._error(f"changes {name}, which this base does not use for an image")
+            settle(self.pipe)  # else it would come beside the network before it
             with _recording([spot for row in spots for spot in row if spot.component == name], real):
                 outputs[name] = numbers(inputs[name].run(modules[name]))
         worst = self._check_layers(spots, real)
@@ -116,6 +118,7 @@ class _Case:
         self, module: Any, name: str, inputs: Inputs, found: list[Any], spots: Sequence[Sequence[Spot]]
     ) -> float:
         """Return |output with - output without| / |output without|, and whether it exceeds rounding."""
+        settle(self.pipe)
         apply.activate(self.pipe, self.others)
         base = numbers(inputs.run(module))
         apply.activate(self.pipe, {**self.others, self.adapter.name: 0.0})

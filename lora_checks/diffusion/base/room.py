@@ -1,0 +1,190 @@
+"""Compare what a base's weights take with the memory that is there, and say which option would help."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lora_checks.core import memory as host
+from lora_checks.core.errors import NoRoomError
+from lora_checks.core.memory import gib
+from lora_checks.diffusion.base import ResolvedBase
+from lora_checks.diffusion.base.family import has, index_of
+from lora_checks.diffusion.base.memory import Memory
+
+BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+STORED = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+BESIDE = 0.9  # of a device, which the largest part may fill so that its numbers fit beside it
+_OTHER_PARTS = ("first_stage_model", "cond_stage_model", "conditioner", "text_encoders", "vae")  # in one file
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The weights of one network of a base."""
+
+    size: int  # bytes in the run's number format
+    converted: int  # of them, those that the files hold in another format: they cannot stay on the disk
+
+
+@dataclass(frozen=True)
+class Room:
+    """A base in a number format, and where it is to go."""
+
+    base: ResolvedBase
+    device: str
+    dtype: str
+    memory: Memory
+
+    @cached_property
+    def parts(self) -> Mapping[str, Part]:
+        """By component; from the headers of the files alone."""
+        if self.base.file is not None:
+            return _of_checkpoint(self.base.file, self.dtype)
+        index = index_of(self.base.folder)
+        names = [name for name in index if has(index, name) and name != "safety_checker"]
+        parts = {name: _of_folder(self.base.folder / name, self.dtype) for name in names}
+        if self.base.vae is not None and self.base.vae.is_dir():
+            parts["vae"] = _of_folder(self.base.vae, self.dtype)
+        return {name: part for name, part in parts.items() if part.size}
+
+    def refuse(self) -> None:
+        """Raise `NoRoomError` for weights that cannot fit, before an hour of loading or the kernel's kill."""
+        room = device_room(self.device)
+        if room is not None and self._on_device > room[1]:
+            raise self.error()
+        free = host.available()
+        if free is not None and self._on_host > free:
+            raise NoRoomError(
+                f"this machine's main memory does not hold base model {self.base.label}: its weights take "
+                f"{gib(self._on_host)} of it in {self.dtype}, and {gib(free)} are free; "
+                f"{self._help_on_host()}"
+            )
+
+    def error(self, doing: str = "") -> NoRoomError:
+        """Return the error of a device that turned out too small."""
+        room = device_room(self.device)
+        there = "" if room is None else f", and {gib(room[0])} of its {gib(room[1])} are free"
+        what = f"base model {self.base.label}"
+        return NoRoomError(
+            f"{self.device} has not enough memory {doing or 'for'} {what}: its weights take "
+            f"{gib(self._total)} in {self.dtype}{self._of_largest}{there}; {self._help(room)}"
+        )
+
+    @property
+    def _total(self) -> int:
+        return sum(part.size for part in self.parts.values())
+
+    @property
+    def _largest(self) -> int:
+        return max((part.size for part in self.parts.values()), default=0)
+
+    @property
+    def _of_largest(self) -> str:
+        if len(self.parts) < 2:
+            return ""
+        name = max(self.parts, key=lambda name: self.parts[name].size)
+        return f" (the {name} alone {gib(self._largest)})"
+
+    @property
+    def _on_device(self) -> int:
+        return {"none": self._total, "model": self._largest}.get(self.memory.offload, 0)
+
+    @property
+    def _on_host(self) -> int:
+        """Return what main memory has to hold at once; weights as they are in a file can be read again."""
+        if self.device == "cpu":
+            return sum(part.converted for part in self.parts.values())
+        if self.memory.offload == "none" and self.base.file is None:  # part after part goes to the device
+            return max((part.converted for part in self.parts.values()), default=0)
+        return self._total
+
+    def _help(self, room: tuple[int, int] | None) -> str:
+        ways = []
+        if self.device == "cpu":
+            ways += ["close what else uses it"]
+        elif self.memory.offload == "none":
+            fits = room is None or self._largest < BESIDE * room[1]
+            ways += [f"--lora-offload {'model' if fits else 'sequential, which is slow'}"]
+        elif self.memory.offload == "model":
+            ways += ["--lora-offload sequential, which is slow"]
+        return _listed([*ways, *self._halved(), "a device with more memory"])
+
+    def _help_on_host(self) -> str:
+        ways = ["close what else uses it", *self._halved()]
+        return _listed([*ways, *(["--lora-offload none"] if self.memory.offload != "none" else [])])
+
+    def _halved(self) -> list[str]:
+        return ["--lora-dtype bfloat16 or float16"] if self.dtype == "float32" else []
+
+
+def _listed(ways: list[str]) -> str:
+    return f"use {', or '.join(ways)}" if not ways[0].startswith("close") else ", or use ".join(ways)
+
+
+def device_room(device: str) -> tuple[int, int] | None:
+    """Return (free, total) bytes of an accelerator; None where nothing says it."""
+    kind = device.partition(":")[0]
+    if kind == "cuda":
+        import torch
+
+        return torch.cuda.mem_get_info(device)
+    if kind == "mps":
+        import torch
+
+        total = torch.mps.recommended_max_memory()
+        return max(0, total - torch.mps.driver_allocated_memory()), total
+    return None
+
+
+def _of_folder(folder: Path, dtype: str) -> Part:
+    """Add up a component's weights; those of a pickle count as its bytes."""
+    files = _weights(folder)
+    if not files:
+        size = sum(path.stat().st_size for path in folder.glob("*.bin"))
+        return Part(size, size)
+    return _sum(tensor for file in files for tensor in _tensors(file, dtype).values())
+
+
+def _weights(folder: Path) -> list[Path]:
+    """Return the files of the plain variant; others, such as ``model.fp16.safetensors``, are not loaded."""
+    for index in sorted(folder.glob("*.safetensors.index.json")):
+        if index.name.count(".") == 3:
+            names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            return [folder / name for name in sorted(set(names))]
+    return sorted(path for path in folder.glob("*.safetensors") if path.name.count(".") == 1)
+
+
+def _of_checkpoint(file: Path, dtype: str) -> Mapping[str, Part]:
+    groups: dict[str, list[Part]] = {}
+    for name, tensor in _tensors(file, dtype).items():
+        first = name.partition(".")[0]
+        groups.setdefault(first if first in _OTHER_PARTS else "denoiser", []).append(tensor)
+    return {name: _sum(iter(tensors)) for name, tensors in groups.items()}
+
+
+def _sum(tensors: Iterator[Part]) -> Part:
+    listed = list(tensors)
+    return Part(sum(one.size for one in listed), sum(one.converted for one in listed))
+
+
+def _tensors(file: Path, dtype: str) -> dict[str, Part]:
+    """Read the header of a safetensors file; one that cannot be read is refused when it is loaded."""
+    try:
+        with file.open("rb") as stream:
+            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        header.pop("__metadata__", None)
+        return {name: _part(value, dtype) for name, value in header.items()}
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError):
+        return {}
+
+
+def _part(value: Mapping[str, object], dtype: str) -> Part:
+    kind, shape, (begin, end) = value["dtype"], value["shape"], value["data_offsets"]  # type: ignore[misc]
+    if not str(kind).startswith(("F", "BF")):  # counters stay as they are
+        return Part(end - begin, 0)  # type: ignore[has-type]
+    size = math.prod(shape) * BYTES[dtype]  # type: ignore[call-overload]
+    return Part(size, 0 if STORED.get(str(kind)) == dtype else size)

@@ -1,0 +1,30 @@
+"""Tell when a device's memory ran out, and release what torch holds of it."""
+
+from __future__ import annotations
+
+import gc
+
+# torch has a class for CUDA, but only a message for MPS, for the CPU and for CUDA's libraries.
+MESSAGES = (
+    *("out of memory", "can't allocate memory"),
+    *("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"),
+)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out, of a device or of the machine."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(message in str(error) for message in MESSAGES)
+
+
+def free(device: str) -> None:
+    """Release the memory that torch caches; otherwise the next attempt has no more room than this one."""
+    gc.collect()
+    kind = device.partition(":")[0]
+    if kind in ("cuda", "mps"):
+        import torch
+
+        (torch.cuda if kind == "cuda" else torch.mps).empty_cache()
