@@ -22,11 +22,13 @@ ADAPTER_METADATA = "lora_adapter_metadata"  # where diffusers keeps the PEFT con
 MAX_ADAPTER = 1_000_000  # characters; all of SDXL with a pattern for each layer has 100,000
 
 _STRENGTH = ("lora_alpha", "alpha", "r", "alpha_pattern", "rank_pattern", "use_rslora")
-_DENOISERS = ("unet", "transformer")
+_DENOISERS = ("unet", "transformer", "denoiser")
 # Other spellings of a network's name, which trainers write before the names of layers.
 _SPELLINGS = {
+    "unet": ("denoiser",),  # of names that do not say what the base calls it
+    "transformer": ("denoiser",),
     "lora_unet": _DENOISERS,
-    "lora_transformer": ("transformer",),
+    "lora_transformer": ("transformer", "denoiser"),
     "diffusion_model": _DENOISERS,
     "lora_te": ("text_encoder",),
     "lora_te1": ("text_encoder",),

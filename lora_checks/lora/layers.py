@@ -1,4 +1,4 @@
-"""Group the tensors of a LoRA file into layers and find the place of each on the base."""
+"""Group the tensors of a LoRA file into layers, with what each layer's name tells."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from lora_checks.core.errors import LoraFileError
 from lora_checks.lora.algorithms import LABELS, Anatomy, algorithm_of, anatomy
 from lora_checks.lora.header import Tensor, shown
-from lora_checks.lora.names import place
 from lora_checks.lora.others import other_kind
 from lora_checks.lora.place import Place
 from lora_checks.lora.refused import check_algorithm, check_peft, no_lora, unknown_name
 from lora_checks.lora.spelling import Spelt, adapter_in, split_part, split_prefix
+from lora_checks.lora.told_names import DENOISER, DENOISERS, original_of, told_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def layers_of(tensors: Mapping[str, Tensor], flux: bool = False) -> tuple[Layer,
         flux: Whether the metadata names FLUX as the base, whose second text encoder is the T5.
 
     Raises:
-        LoraFileError: A tensor belongs to no layer, or a layer has no place on any base.
+        LoraFileError: A tensor belongs to no layer, or a layer can have no place on any base.
     """
     if not tensors:
         raise LoraFileError("holds no tensors")
@@ -50,9 +50,10 @@ def layers_of(tensors: Mapping[str, Tensor], flux: bool = False) -> tuple[Layer,
     if other:
         raise LoraFileError(other)
     grouped = _grouped(tensors)
-    layers = tuple(_layer(name, parts) for name, parts in grouped.items())
+    original = original_of(split_prefix(name).module for name in grouped)
+    layers = tuple(_layer(name, parts, original) for name, parts in grouped.items())
     t5 = "text_encoder_2" if flux or any(_is_flux(layer) for layer in layers) else "text_encoder_3"
-    layers = tuple(_with_t5(layer, t5) for layer in layers)
+    layers = tuple(_with_encoder(layer, t5) for layer in layers)
     _check_unique(layers)
     return layers
 
@@ -91,39 +92,35 @@ def _check_one_adapter(tensors: Iterable[str]) -> None:
         raise LoraFileError(f"holds the adapters {listed} in its keys; save each in a file of its own")
 
 
-def _layer(name: str, parts: Mapping[str, Tensor]) -> Layer:
+def _layer(name: str, parts: Mapping[str, Tensor], original: str) -> Layer:
     spelt = split_prefix(name)
-    found = place(spelt.module, spelt.component) or _otherwise(spelt)
-    kind = _kind(spelt.kind, spelt.module, found)
+    place = told_place(spelt.module, spelt.component, original)
+    kind = _kind(spelt, place)
     algorithm = algorithm_of(name, parts)
     check_algorithm(algorithm, name)
     if kind == "PEFT":
         check_peft(name)
-    if found is None:
+    if name.startswith("vae."):
         raise LoraFileError(
-            f"has LoRA keys of no known kind, such as {shown(name)}: nothing tells which part of the base "
-            "they are of; export it with diffusers' prefixes (unet.) or kohya's (lora_unet_)"
+            f"has LoRA keys of no known kind, such as {shown(name)}: no pipeline loads a LoRA onto a VAE; "
+            "save the layers of denoiser and text encoders alone"
         )
     path = spelt.module.replace(".processor.", ".")
-    return Layer(name, kind, found, parts, anatomy(name, parts, algorithm), path)
+    return Layer(name, kind, place, parts, anatomy(name, parts, algorithm), path)
 
 
-def _otherwise(spelt: Spelt) -> Place | None:
-    """Fall back to the UNet: kohya's scripts call everything but text encoders ``lora_unet``."""
-    flat = spelt.module.replace(".", "_")
-    return Place("unet", (flat,)) if spelt.kind == "kohya" and not spelt.component else None
-
-
-def _kind(kind: str, module: str, found: Place | None) -> str:
-    """Return the naming scheme of a layer; "" for names that FLUX and SD3 share."""
-    original = found.original if found else ""
+def _kind(spelt: Spelt, place: Place) -> str:
+    """Return the naming scheme of a layer."""
+    kind, module, original = spelt.kind, spelt.module, place.original
     if original == "FLUX" and not kind.startswith(("kohya", "LyCORIS")):
         if "_blocks." in module and ".processor." in module:
             return "XLabs"
         return {"PEFT": "fal", "ComfyUI": kind}.get(kind, "BFL")
     if kind:
         return kind
-    return "" if " or " in original else f"original {original}" if original else "diffusers"
+    if original:
+        return f"original {original}"
+    return "unprefixed" if place.component == DENOISER else "diffusers"
 
 
 def _is_flux(layer: Layer) -> bool:
@@ -131,20 +128,20 @@ def _is_flux(layer: Layer) -> bool:
     return layer.place.original == "FLUX" or targets[0].startswith("single_transformer_blocks_")
 
 
-def _with_t5(layer: Layer, component: str) -> Layer:
-    """Name the T5's component: FLUX's second and SD3's third text encoder share one name in files."""
-    if layer.place.component != "T5":
-        return layer
-    return replace(layer, place=replace(layer.place, component=component))
+def _with_encoder(layer: Layer, component: str) -> Layer:
+    """Name the component of a T5, FLUX's second and SD3's third text encoder, and of a language model."""
+    component = {"T5": component, "LLM": "text_encoder"}.get(layer.place.component, "")
+    return replace(layer, place=replace(layer.place, component=component)) if component else layer
 
 
 def _check_unique(layers: Iterable[Layer]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for layer in layers:
+        component = layer.place.component
         for target in layer.place.targets:
-            other = seen.setdefault((layer.place.component, target), layer.name)
+            other = seen.setdefault((DENOISER if component in DENOISERS else component, target), layer.name)
             if other != layer.name:
                 raise LoraFileError(
                     f"names one layer twice: {shown(other)} and {shown(layer.name)} both change "
-                    f"{layer.place.component} {shown(target)}; keep one of the two"
+                    f"{component} {shown(target)}; keep one of the two"
                 )

@@ -1,53 +1,182 @@
-"""Translate a trainer's module name into diffusers' component and module names, with "_" for ".".
+"""Find the modules of the base that a layer's name means.
 
-kohya flattens names, and only the base can tell which underscores were dots, so the base's names are
-flattened to compare them. `names_unet` and `names_transformer` translate the names of the original
-checkpoints (LDM, BFL, SD3).
+The base decides: a name that it has is that module. Only then a table of the original model's names is
+asked (`native_names`), and last the rules of old spellings. kohya and others flatten names ("_" for "."),
+and only the base can tell which underscores were dots; so names are compared flattened. A name that means
+two modules, or a denoiser of which the base has two, is an error and never a guess.
 """
 
 from __future__ import annotations
 
-from lora_checks.lora.names_transformer import transformer_module
-from lora_checks.lora.names_unet import unet_module
-from lora_checks.lora.place import Place
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-# Prefixes of diffusers' modules (models/unets/unet_2d_condition.py, transformers/transformer_flux.py,
-# transformers/transformer_sd3.py), used if only the name tells the component.
-_UNET = (
-    "down_blocks_", "mid_block_", "up_blocks_", "conv_in", "conv_out", "conv_norm_out",
-    "time_embedding_", "add_embedding_",
-)  # fmt: skip
-_TRANSFORMER = (
-    "transformer_blocks_", "single_transformer_blocks_", "time_text_embed_", "context_embedder",
-    "x_embedder", "pos_embed_", "norm_out_", "proj_out",
-)  # fmt: skip
+from lora_checks.core.errors import GenerationError
+from lora_checks.lora.header import shown
+from lora_checks.lora.native_names import Native, table_of
+from lora_checks.lora.spelling import Spelt, split_prefix
+
+# Wrappers around a text encoder that versions of transformers, and classes of one model, have or have not.
+_WRAPPERS = re.compile(r"(?:(?:text_model|language_model|model)_)+")
 # The text encoders' attention in diffusers' old spelling (utils/state_dict_utils.py, DIFFUSERS_OLD_TO_PEFT).
 _OLD_ATTENTION = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
+# ai-toolkit saves Wan 2.2's two LoRAs as *_high_noise and *_low_noise; diffusers' `transformer` begins, where
+# the noise is high, and its `transformer_2` ends.
+_NOISE = {
+    "transformer": re.compile(r"high[-_ ]?noise", re.I),
+    "transformer_2": re.compile(r"low[-_ ]?noise", re.I),
+}
 
 
-def place(module: str, component: str) -> Place | None:
-    """Return the place of a layer; None if neither prefix (``component`` is "") nor name tells it."""
-    flat = module.replace(".", "_")
-    if component == "T5" or component.startswith("text_encoder"):
-        return Place(component, (_text_module(flat),))
-    original = transformer_module(flat) or unet_module(flat)
-    if original:
-        return original
-    flat = flat.replace("_processor_", "_")  # diffusers' old attention processors
-    if flat.endswith("_to_out"):  # in their names, the first of two modules has no index
-        flat += "_0"
-    component = component or _component(flat)
-    return Place(component, (flat,)) if component else None
+def is_text_encoder(component: str) -> bool:
+    """Return whether a component's name, or the hint of a prefix, means a text encoder."""
+    return component.startswith("text_encoder") or component in ("T5", "LLM")
 
 
-def _component(flat: str) -> str:
-    if flat.startswith(_UNET):
-        return "unet"
-    return "transformer" if flat.startswith(_TRANSFORMER) else ""
-
-
-def _text_module(flat: str) -> str:
-    """Normalise a text encoder's module name; transformers versions differ in a leading ``text_model``."""
-    flat = flat.removeprefix("text_model_")
+def text_module(flat: str) -> str:
+    """Normalise a text encoder's flattened module name."""
+    wrapped = _WRAPPERS.match(flat)
+    flat = flat[wrapped.end() :] if wrapped else flat
     head, separator, last = flat.rpartition("_self_attn_")
     return head + separator + _OLD_ATTENTION.get(last, last)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The names of one network of the base."""
+
+    component: str  # what the pipeline calls it
+    classes: tuple[str, ...]  # names of its class and of those it derives from
+    paths: Mapping[str, tuple[str, ...]]  # flattened name -> modules that have it
+
+    @classmethod
+    def of(cls, component: str, classes: Iterable[str], paths: Iterable[str]) -> Network:
+        """Return the network with the modules ``paths``, as `torch.nn.Module.named_modules` spells them."""
+        flattened: dict[str, list[str]] = defaultdict(list)
+        for path in paths:
+            flat = path.replace(".", "_")
+            flattened[text_module(flat) if is_text_encoder(component) else flat].append(path)
+        return cls(component, tuple(classes), {flat: tuple(some) for flat, some in flattened.items()})
+
+    def find(self, module: str) -> Native | None:
+        """Return the modules' paths for a name without its prefix; None if it means none.
+
+        Raises:
+            GenerationError: The name means two modules.
+        """
+        for name in _spellings(module, is_text_encoder(self.component)):
+            path = self._path(name)
+            if path:
+                return Native((path,))
+            table = table_of(self.classes)
+            native = table.find(name.replace(".", "_")) if table else None
+            if native:
+                paths = tuple(path for path in map(self._path, native.targets) if path)
+                if len(paths) == len(native.targets):
+                    return replace(native, targets=paths)
+        return None
+
+    def _path(self, name: str) -> str | None:
+        flat = name.replace(".", "_")
+        paths = self.paths.get(text_module(flat) if is_text_encoder(self.component) else flat, ())
+        if len(paths) > 1 and name not in paths:
+            raise GenerationError(
+                f"the name {shown(name)} means several modules of the base's {self.component}: "
+                f"{' and '.join(paths[:2])}; save the LoRA with dots in its names"
+            )
+        return name if name in paths else next(iter(paths), None)
+
+
+def _spellings(module: str, text: bool) -> Iterator[str]:
+    """Yield the name itself, then what it was called before it had its present spelling."""
+    yield module
+    plain = re.sub(r"([._])processor[._]", r"\1", module)  # diffusers' old attention processors
+    if plain != module:
+        yield plain
+    if plain.endswith("to_out") and not text:  # the first of two modules had no index
+        yield f"{plain}.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a layer belongs on the base."""
+
+    component: str
+    native: Native  # its targets are the paths of the modules
+
+
+class Base:
+    """The networks of a pipeline that a LoRA can change, by their names."""
+
+    def __init__(
+        self, networks: Iterable[Network], denoisers: Iterable[str], aliases: Iterable[str] = ()
+    ) -> None:
+        """Take all networks, the components that are "the denoiser", and prefixes that mean it as well."""
+        self.networks = {network.component: network for network in networks}
+        self.denoisers = tuple(denoisers)
+        self._aliases = frozenset(aliases)
+
+    def find(self, layer: str, file: str) -> Found | None:
+        """Return the place of a layer.
+
+        Args:
+            layer: Its name in the file.
+            file: The file's name, which tells the noise level that one of two denoisers is for.
+
+        Raises:
+            GenerationError: The name means several modules, or one of two denoisers.
+        """
+        spelt = split_prefix(layer)
+        found = {}
+        for component, module in self._candidates(spelt):
+            network = self.networks.get(component)
+            native = network.find(module) if network else None
+            if native:
+                found[component] = Found(component, native)
+        return self._one(found, layer, file)
+
+    def component(self, layer: str) -> str:
+        """Return the component that a layer without a place is meant for; "" if the base has none such."""
+        return next((name for name, _ in self._candidates(split_prefix(layer)) if name in self.networks), "")
+
+    def _candidates(self, spelt: Spelt) -> list[tuple[str, str]]:
+        """Return the components that a layer may be of, each with the name inside it."""
+        if is_text_encoder(spelt.component):
+            return [(name, spelt.module) for name in self._encoders(spelt.component)]
+        if spelt.component in self.networks:
+            return [(spelt.component, spelt.module)]
+        head, dot, rest = spelt.module.partition(".")
+        if not spelt.kind and dot and head in self.networks:
+            return [(head, rest)]
+        return [(name, spelt.module) for name in self.denoisers if self._may_be(spelt.component, name)]
+
+    def _may_be(self, prefix: str, denoiser: str) -> bool:
+        """Return whether a prefix can mean a denoiser of another name; a UNet is no transformer."""
+        classes = " ".join(self.networks[denoiser].classes)
+        other = {"unet": "Transformer", "transformer": "UNet"}.get(prefix)
+        return prefix in self._aliases or other is None or other not in classes
+
+    def _encoders(self, hint: str) -> list[str]:
+        """Return the text encoder of a prefix; files do not say which number the base's T5 has."""
+        encoders = [name for name in self.networks if is_text_encoder(name)]
+        kinds = {name: " ".join(self.networks[name].classes) for name in encoders}
+        if hint == "T5":
+            t5 = [name for name in encoders if "T5" in kinds[name]]
+            return t5 if len(t5) == 1 else ["text_encoder_3"]
+        if hint == "LLM":
+            return [name for name in encoders if "T5" not in kinds[name] and "CLIP" not in kinds[name]]
+        return [hint]
+
+    def _one(self, found: Mapping[str, Found], layer: str, file: str) -> Found | None:
+        if len(found) < 2:
+            return next(iter(found.values()), None)
+        named = [name for name in found if name in _NOISE and _NOISE[name].search(file)]
+        if len(named) == 1:
+            return found[named[0]]
+        noise = ", or call the file ..._high_noise or ..._low_noise" if set(found) <= set(_NOISE) else ""
+        raise GenerationError(
+            f"layer {shown(layer)} does not say which of the base's {' and '.join(found)} it is for: write "
+            f"that name and a dot before its names{noise}"
+        )

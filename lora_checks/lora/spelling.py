@@ -47,18 +47,16 @@ _WITH_ADAPTER = re.compile(
     r"(?P<head>.+\.(?:lora_[AB]|lora_magnitude_vector|hada_\w+|lokr_\w+))\.(?P<adapter>[^.]+)(?P<tail>\.weight|\.bias)?"
 )
 
-# Prefix -> kind and component; if the component is "", the module's name tells it.
+# Prefix -> kind and component; if the component is "", the base tells it.
 _PREFIXES = {
-    "unet.": ("diffusers", "unet"),
-    "transformer.": ("diffusers", "transformer"),
-    "text_encoder.": ("diffusers", "text_encoder"),
-    "text_encoder_2.": ("diffusers", "text_encoder_2"),
-    "text_encoder_3.": ("diffusers", "text_encoder_3"),
+    **{f"{name}.": ("diffusers", name) for name in ("unet", "transformer", "transformer_2")},
+    **{f"text_encoder{n}.": ("diffusers", f"text_encoder{n}") for n in ("", "_2", "_3", "_4")},
     "lora_unet_": ("kohya", ""),
     "lora_te_": ("kohya", "text_encoder"),
     "lora_te1_": ("kohya", "text_encoder"),
     "lora_te2_": ("kohya", "text_encoder_2"),
     "lora_te3_": ("kohya", "T5"),
+    "lora_te4_": ("kohya", "text_encoder_4"),
     "lora_transformer_": ("OneTrainer", "transformer"),
     "lycoris_": ("LyCORIS", ""),
     "diffusion_model.": ("ComfyUI", ""),
@@ -68,6 +66,7 @@ _PREFIXES = {
     "base_model.model.": ("PEFT", ""),
 }
 _PREFIX = re.compile("|".join(map(re.escape, _PREFIXES)))
+_LANGUAGE_MODEL = re.compile(r"text_encoders\.[a-z0-9_]+\.transformer\.")  # ComfyUI: gemma2_2b, qwen25_7b
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class Spelt:
     """The parts of a layer's name."""
 
     kind: str  # "" without a prefix
-    component: str  # "" if only the module tells; "T5": its number depends on the family
+    component: str  # "" if only the base tells; "T5" and "LLM": their number depends on the base
     module: str  # the rest, as spelt in the file
 
 
@@ -113,6 +112,7 @@ def split_prefix(layer: str) -> Spelt:
     """Split a layer's name into its kind, component and module."""
     match = _PREFIX.match(layer)
     if match is None:
-        return Spelt("", "", layer)
+        other = _LANGUAGE_MODEL.match(layer)
+        return Spelt("ComfyUI", "LLM", layer[other.end() :]) if other else Spelt("", "", layer)
     kind, component = _PREFIXES[match.group()]
     return Spelt(kind, component, layer[match.end() :])

@@ -66,6 +66,7 @@ ENTRIES = tuple(
         ("Cross-attention of SDXL", lambda path: save_file(linear(1280, 2048), path), MISFIT.format("1280x2048", "96x128", "…")),
         ("Cross-attention of SD 1.x", lambda path: save_file(linear(320, 768), path), MISFIT.format("320x768", "96x128", "…")),
         ("kohya LoRA of SDXL", lambda path: save_file(kohya("lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q") | kohya("lora_te2_text_model_encoder_layers_0_mlp_fc1"), path), "a.safetensors: …"),
+        ("LoRA of no known model", lambda path: save_file(layer("encoder.7.query"), path), NONE_MATCH.format(1, "")),
         ("FLUX.1", lambda path: save_file(layer("transformer.single_transformer_blocks.0.attn.to_q"), path), NONE_MATCH.format(1, "…")),
         ("one output less", lambda path: save_file(linear(95, 128), path), MISFIT.format("95x128", "96x128", "")),
         ("inputs and outputs exchanged", lambda path: save_file(linear(128, 96), path), MISFIT.format("128x96", "96x128", "")),

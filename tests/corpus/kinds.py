@@ -90,7 +90,6 @@ OTHER = (
     Entry("statistics", save({"mu": ONES, "sigma": ONES}), UNKNOWN.format(2, "'mu'")),
     Entry("LoRA of a language model", save(layer(LLM)), f"is a LoRA of a language or vision model ('{LLM}.lora_…'); only those of image models are gated"),
     Entry("PEFT adapter", save(layer(Q.replace("unet", "base_model.model"))), "is a PEFT adapter (…) whose alpha stands in adapter_config.json …"),
-    Entry("LoRA of no known model", save(layer("encoder.7.query")), "has LoRA keys of no known kind, such as 'encoder.7.query': nothing tells which part of the base they are of; …"),
     Entry("LoRA and more of the VAE", save(layer() | layer("vae.decoder.conv_in")), "has LoRA keys of no known kind, such as 'vae.decoder.conv_in': …"),
     Entry("LoRA and whole weights", save(layer() | {"unet.conv_in.weight": ONES}), "holds tensor 'unet.conv_in.weight', which is no part of any known kind of LoRA"),
     Entry("LoRA and an embedding", save(layer() | {"bundle_emb.sks.string_to_param.*": ONES}), f"is a LoRA bundled with a textual inversion of 'sks' (bundle_emb), which is not loaded ('bundle_emb…'); {ONLY}"),

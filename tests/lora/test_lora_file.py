@@ -74,7 +74,7 @@ def test_a_kohya_file_is_described(tmp_path: Path) -> None:
     save_file(kohya() | kohya("lora_te2_layers_0", 1.0) | kohya("lora_te_layers_0", None), path)
     found = inspect(path, "good")
     assert (found.kind, found.ranks, found.alphas) == ("kohya", (4,), (1.0, 2.0))
-    assert found.components == {"unet": 1, "text_encoder_2": 1, "text_encoder": 1}
+    assert found.components == {"denoiser": 1, "text_encoder_2": 1, "text_encoder": 1}
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ FILES: Mapping[str, tuple[bytes, str]] = {
         "is a full checkpoint (1 tensors such as 'model.diffusion_model.out.0.weight'), not a LoRA",
     ),
     "no LoRA": (save({"weight": np.ones(2, np.float32)}), "has no LoRA keys among its 1 tensors"),
-    "bare keys": (save(layer("mid.to_q")), "has LoRA keys of no known kind, such as 'mid.to_q': nothing"),
+    "a VAE": (save(layer("vae.conv_in")), "has LoRA keys of no known kind, such as 'vae.conv_in': no"),
     "LLM": (save(layer("base_model.model.layers.0.q_proj")), "is a PEFT adapter ('base_model"),
     "inversion": (save({"emb_params": np.ones((2, 2))}), "is a textual inversion"),
     "two spellings": (

@@ -12,8 +12,8 @@ class LoraLayer:
     """The change to one weight of the base, or to several weights that the file stores stacked as one."""
 
     name: str  # as spelt in the file, without the suffixes of its tensors
-    component: str  # "unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3"
-    targets: tuple[str, ...]  # diffusers' module names with "_" for ".", in the order of the output rows
+    component: str  # "unet", "transformer", "text_encoder", ...; "denoiser" where only the base can tell
+    targets: tuple[str, ...]  # module names with "_" for ".", in row order, as far as the file alone tells
     algorithm: str  # "lora", "dora", "loha", "lokr", ...
     parts: Mapping[str, str]  # "down", "up", "alpha", "hada_w1_a", ... -> name of the tensor in the file
     rank: int | None  # None if the change is not factored

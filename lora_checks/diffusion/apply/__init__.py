@@ -20,7 +20,8 @@ from lora_checks.core.records import Lora
 from lora_checks.diffusion.apply import injection
 from lora_checks.diffusion.apply.carriers import Carrier, carriers
 from lora_checks.diffusion.apply.injection import Slot
-from lora_checks.diffusion.apply.placement import Placed, components, core, place
+from lora_checks.diffusion.apply.networks import components, core
+from lora_checks.diffusion.apply.placement import Placed, place
 from lora_checks.lora.header import Tensor, read_header, shown
 from lora_checks.lora.opening import open_regular
 

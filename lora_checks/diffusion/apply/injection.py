@@ -14,8 +14,8 @@ from lora_checks.core.errors import GenerationError, first_line
 from lora_checks.core.records import Lora
 from lora_checks.diffusion.apply.carriers import Carrier, Kind
 from lora_checks.diffusion.apply.dora import magnitude
+from lora_checks.diffusion.apply.networks import core
 from lora_checks.diffusion.apply.pieces import VALUES, adopt
-from lora_checks.diffusion.apply.placement import core
 from lora_checks.lora.header import shown
 
 

@@ -1,19 +1,20 @@
-"""Match a LoRA's layers to the modules of a pipeline and check every shape."""
+"""Put every layer of a LoRA on its modules of a pipeline and check every shape."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from lora_checks.core.errors import GenerationError, LoraFileError
 from lora_checks.core.records import Lora, LoraLayer
+from lora_checks.diffusion.apply.networks import base_of, components, core
 from lora_checks.lora.header import shown
+from lora_checks.lora.names import Base, Found
 
-COMPONENTS = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
 Tensors = Mapping[str, Any]  # tensor name -> anything with a shape
 
 
@@ -21,41 +22,9 @@ Tensors = Mapping[str, Any]  # tensor name -> anything with a shape
 class Placed:
     """One layer of the file on the pipeline."""
 
-    layer: LoraLayer
+    layer: LoraLayer  # with the base's component and targets, whatever the file alone told
     paths: tuple[str, ...]  # module paths inside the component, one per target, in the order of the rows
     rows: tuple[int, ...]  # out_features (out_channels) of each
-
-
-def components(pipe: Any) -> dict[str, Any]:
-    """Return the networks of the pipeline that a LoRA can change."""
-    networks = {name: getattr(pipe, name, None) for name in COMPONENTS}
-    return {name: module for name, module in networks.items() if hasattr(module, "named_modules")}
-
-
-def core(module: Any) -> Any:
-    """Return the base's own module, without the adapters around it."""
-    return module.get_base_layer() if hasattr(module, "get_base_layer") else module
-
-
-def flat(path: str) -> str:
-    """Spell a path like `LoraLayer.targets`; transformers 4 and 5 differ in a leading ``text_model``."""
-    return path.replace(".", "_").removeprefix("text_model_")
-
-
-def paths(component: Any) -> dict[str, str]:
-    """Map flattened paths to paths, for every module of the base that has a weight."""
-    return {flat(path): path for path in _weights(component, "")}
-
-
-def _weights(module: Any, prefix: str) -> Iterator[str]:
-    for name, child in module._modules.items():
-        if child is None:
-            continue
-        path = f"{prefix}{name}"
-        if getattr(core(child), "weight", None) is not None:
-            yield path
-        else:
-            yield from _weights(child, f"{path}.")
 
 
 def place(
@@ -64,22 +33,21 @@ def place(
     """Return the placed layers, and the names of the tensors that ``allowed`` lets stay unused.
 
     Raises:
-        GenerationError: The file is for another base.
+        GenerationError: The file is for another base, or a name means several of its modules.
         LoraFileError: A tensor belongs to no layer, or two layers belong to one module.
     """
-    modules = components(pipe)
-    known = {name: paths(module) for name, module in modules.items()}
+    modules, base = components(pipe), base_of(pipe)
     stray = _stray(lora, tensors, allowed)
     placed, homeless = [], []
     for layer in lora.layers:
-        found = [known.get(layer.component, {}).get(target) for target in layer.targets]
-        if all(found):
-            placed.append(_placed(lora, layer, [path for path in found if path], modules, tensors))
+        found = _find(lora, layer, base)
+        if found:
+            placed.append(_placed(lora, layer, found, modules[found.component], tensors))
         else:
-            homeless.append(layer)
+            homeless.append(replace(layer, component=base.component(layer.name) or layer.component))
     unmet = [layer for layer in homeless if not all(_matches(n, allowed) for n in layer.parts.values())]
     if not placed or unmet:
-        raise _homeless(lora, homeless if not placed else unmet, placed, known)
+        raise _homeless(lora, homeless if not placed else unmet, placed, base)
     _check_alone(lora, placed)
     unused = {name for layer in homeless for name in layer.parts.values()} | stray
     return tuple(placed), tuple(name for name in tensors if name in unused)
@@ -117,19 +85,31 @@ def _check_alone(lora: Lora, placed: Sequence[Placed]) -> None:
                 )
 
 
-def _placed(
-    lora: Lora, layer: LoraLayer, found: Sequence[str], modules: Mapping[str, Any], tensors: Tensors
-) -> Placed:
-    cores = [core(modules[layer.component].get_submodule(path)) for path in found]
-    shapes = [tuple(module.weight.shape) for module in cores]
+def _find(lora: Lora, layer: LoraLayer, base: Base) -> Found | None:
+    try:
+        return base.find(layer.name, lora.path.name)
+    except GenerationError as error:
+        raise GenerationError(f"{lora.path.name}: {error}") from error
+
+
+def _placed(lora: Lora, layer: LoraLayer, found: Found, network: Any, tensors: Tensors) -> Placed:
+    paths = found.native.targets
+    shapes = [tuple(core(network.get_submodule(path)).weight.shape) for path in paths]
     ours = weight_shape(layer, tensors)
     base = (sum(shape[0] for shape in shapes), *shapes[0][1:])
     if any(shape[1:] != shapes[0][1:] for shape in shapes) or not _fits(ours, base):
         raise GenerationError(
-            f"{lora.path.name}: {layer.component} layer {shown(layer.name)} does not fit the base: "
+            f"{lora.path.name}: {found.component} layer {shown(layer.name)} does not fit the base: "
             f"LoRA {_x(ours)}, base {_x(base)}{_guess(lora)}"
         )
-    return Placed(layer, tuple(found), tuple(shape[0] for shape in shapes))
+    pair = found.native.swapped_if_pair and ours[0] == 2 * ours[1]
+    layer = replace(
+        layer,
+        component=found.component,
+        targets=tuple(path.replace(".", "_") for path in paths),
+        swapped=found.native.swapped or pair,
+    )
+    return Placed(layer, paths, tuple(shape[0] for shape in shapes))
 
 
 def weight_shape(layer: LoraLayer, tensors: Tensors) -> tuple[int, ...]:
@@ -177,19 +157,20 @@ def _guess(lora: Lora) -> str:
 
 
 def _homeless(
-    lora: Lora, layers: Sequence[LoraLayer], placed: Sequence[Placed], known: Mapping[str, Mapping[str, str]]
+    lora: Lora, layers: Sequence[LoraLayer], placed: Sequence[Placed], base: Base
 ) -> GenerationError:
     """Return the error for layers without a place: counts by component, a sample, and the base's names."""
     sample = layers[0]
     if not placed:
-        has = next(iter(known.get(sample.component) or next(iter(known.values()))))
+        network = base.networks.get(sample.component) or next(iter(base.networks.values()))
+        has = next(iter(network.paths.values()))[0].replace(".", "_")
         return GenerationError(
             f"{lora.path.name}: 0 of {len(lora.layers)} layers match the base, such as {shown(sample.name)}; "
-            f"its {', '.join(known)} have modules such as {shown(has)}{_guess(lora)}"
+            f"its {', '.join(base.networks)} have modules such as {shown(has)}{_guess(lora)}"
         )
-    total = Counter(layer.component for layer in lora.layers)
     missing = Counter(layer.component for layer in layers)
+    total = missing + Counter(one.layer.component for one in placed)
     counts = " and ".join(f"{n} of {total[name]} {name} layers" for name, n in missing.items())
-    lacking = [name for name in missing if name not in known]
+    lacking = [name for name in missing if name not in base.networks]
     why = f"it has no {' and no '.join(lacking)}" if lacking else f"such as {shown(sample.name)}"
     return GenerationError(f"{lora.path.name}: {counts} have no place on the base, {why}{_guess(lora)}")

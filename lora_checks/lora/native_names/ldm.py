@@ -1,15 +1,16 @@
-"""Translate module names of the original (LDM, sgm) UNet to diffusers'.
+"""The original (LDM, sgm) UNet: Stable Diffusion 1.x, 2.x and XL.
 
 Follows diffusers' loaders/single_file_utils.py (convert_ldm_unet_checkpoint, DIFFUSERS_TO_LDM_MAPPING) and
-kohya's sd-scripts, library/sdxl_original_unet.py, on which its SDXL LoRAs are trained. Every Stable Diffusion
-model with these names has two layers per block, so no configuration is needed.
+kohya's sd-scripts, library/sdxl_original_unet.py, on which its SDXL LoRAs are trained. Its blocks are
+numbered through, which no row can say. Every Stable Diffusion model with these names has two layers per
+block, so no configuration is needed.
 """
 
 from __future__ import annotations
 
 import re
 
-from lora_checks.lora.place import Place
+from lora_checks.lora.native_names.table import Native
 
 _LAYERS = 2  # per block, `layers_per_block`
 _SINGLE = {
@@ -32,10 +33,16 @@ _RESNET = {
 _BLOCK = re.compile(r"(input_blocks|output_blocks)_(\d{1,3})_(\d)_(.+)|middle_block_(\d)_(.+)")
 
 
-def unet_module(flat: str) -> Place | None:
-    """Return the place of a module; None if the original UNet has no such name."""
-    target = _SINGLE.get(flat) or _in_block(flat)
-    return Place("unet", (target,), original="LDM") if target else None
+class LdmUnet:
+    """The names of the UNet, found as in a `Table`."""
+
+    def find(self, flat: str) -> Native | None:
+        """Return diffusers' flattened name of a flattened name."""
+        target = _SINGLE.get(flat) or _in_block(flat)
+        return Native((target,)) if target else None
+
+
+LDM = LdmUnet()
 
 
 def _in_block(flat: str) -> str | None:
