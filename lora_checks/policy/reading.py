@@ -76,7 +76,10 @@ def _policy_file(directory: Path, name: str, override: Path | None, option: str)
         raise ConfigError(f"--lora-policy: {directory} is not a directory")
     path = directory / name
     if not path.is_file():
-        raise ConfigError(f"--lora-policy: {directory} has no {name}; add it, or name one with {option} FILE")
+        raise ConfigError(
+            f"--lora-policy: {directory} has no {name}; `lora-checks init` writes a first policy, "
+            f"and {option} FILE names a file elsewhere"
+        )
     return path
 
 
