@@ -35,6 +35,13 @@ def choose_device(asked: str) -> str:
     return asked
 
 
+def accelerators(asked: str) -> list[str]:
+    """List the accelerators among which ``auto`` or ``cuda`` leaves the choice; none if it means the CPU."""
+    devices = _devices()
+    cuda = [name for name in devices if name.startswith("cuda:")]
+    return cuda or [name for name in devices if name == "mps" and asked == "auto"]
+
+
 def _devices() -> list[str]:
     """List the devices of this machine, fastest first."""
     if sys.platform == "linux" and not any(Path(node).exists() for node in GPU_NODES):

@@ -9,7 +9,7 @@ import pytest
 
 from lora_checks.core.errors import LoraChecksError
 from lora_checks.core.records import Allowance, Outcome, Verdict
-from lora_checks.gate import code, summary
+from lora_checks.gate import cards, code, summary
 from lora_checks.gate.ending import Ending
 from lora_checks.gate.junit_file import UNFINISHED, JunitFile
 from lora_checks.gate.row_hooks import PROPERTY
@@ -55,6 +55,9 @@ class Session:
     def withdraw(self, reason: str) -> None:
         """Take back a PASS: the run went wrong after every row had passed."""
         self.ending.withdraw(reason)
+
+    def pytest_report_header(self, config: pytest.Config) -> str:
+        return cards.line(config, self.run)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

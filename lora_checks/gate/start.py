@@ -10,7 +10,7 @@ import pytest
 
 from lora_checks.core import packages
 from lora_checks.core.errors import LoraChecksError
-from lora_checks.gate import earlier, opening
+from lora_checks.gate import cards, earlier, opening
 from lora_checks.gate.console import Console
 from lora_checks.gate.session import SESSION, Session
 from lora_checks.publish import trackers
@@ -42,6 +42,7 @@ def start(config: pytest.Config) -> Session:
 
 def _opened(config: pytest.Config, folder: Path) -> Session:
     option, here, console = config.option, config.invocation_params.dir, Console(config)
+    option.lora_device = cards.own(config)
     opened = opening.open_run(option, here, _policy_folder(config), console)
     if _writes(config):
         opening.prepare(folder)

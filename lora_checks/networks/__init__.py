@@ -108,6 +108,7 @@ KINDS = {
     "lpips": "lora_checks.networks.lpips:Lpips",
     "trunk": "lora_checks.networks.trunk:Trunk",
 }
+_DEVICE = "_lora_checks_device"  # attribute of a network
 EXTENSIONS = ExtensionPoint("lora_checks.networks", "network", KINDS)
 
 
@@ -175,13 +176,28 @@ def build(slot: str, settings: Mapping[str, Any], device: str, cache: Path | Non
     settings = {key: value for key, value in settings.items() if key not in ("kind", "self_test")}
     extension = EXTENSIONS.get(kind)
     if extension is not None:
-        return _custom(slot, extension, settings, device, cache)
+        return on_device(_custom(slot, extension, settings, device, cache), device)
     if kind not in KINDS:
         known = ", ".join(sorted({*KINDS, *EXTENSIONS.names()}))
         raise ConfigError(f"networks: {slot}: unknown kind '{kind}'; known: {known}")
     module, _, name = KINDS[kind].partition(":")
     extractor: Extractor = getattr(import_module(module), name)(settings, device, cache=cache)
-    return extractor
+    return on_device(extractor, device)
+
+
+def on_device(network: T, device: str) -> T:
+    """Note what kind of device a network computes on: its numbers are stored apart from another kind's."""
+    try:
+        setattr(network, _DEVICE, device.partition(":")[0])
+    except AttributeError as error:
+        name = type(network).__name__
+        raise ConfigError(f"{name} does not let an attribute be set; leave out __slots__") from error
+    return network
+
+
+def device_of(network: object) -> str:
+    """Return the kind of device that `on_device` noted: "cpu", "cuda" or "mps"."""
+    return str(getattr(network, _DEVICE, "cpu"))
 
 
 def _custom(

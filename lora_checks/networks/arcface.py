@@ -21,7 +21,7 @@ from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.onnx_file import network_files
-from lora_checks.networks.runtime import provider, session_options
+from lora_checks.networks.runtime import provider, provider_options, session_options
 from lora_checks.networks.weights import cause, check_keys, identity, number
 
 URL = "https://github.com/deepinsight/insightface/releases/download/model-zoo/"
@@ -47,7 +47,7 @@ class ArcFace:
         self.pad = number("arcface", settings, "pad", 0, 0, 4)
         if self.det_size % 32:
             raise ConfigError(f"networks: arcface: det_size: {self.det_size} is not a multiple of 32")
-        self.provider = provider("arcface", device)
+        self.device, self.provider = device, provider("arcface", device)
         chosen = {"det_size": self.det_size, "det_thresh": self.det_thresh, "pad": self.pad}
         self.files = Contents(*_pack_files(self.root, self.pack))
         self.id = identity("arcface", "2", {"pack": self.pack, **chosen}, self.files.digests)
@@ -109,6 +109,7 @@ class ArcFace:
                     root=str(self.root),
                     allowed_modules=["detection", "recognition"],
                     providers=[self.provider],
+                    provider_options=provider_options(self.device),
                     sess_options=session_options(),
                 )
                 app.prepare(ctx_id=0, det_thresh=self.det_thresh, det_size=(self.det_size, self.det_size))

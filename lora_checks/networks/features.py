@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from lora_checks.networks import (
     ManyParts,
     PairExtractor,
     TextExtractor,
+    device_of,
     refuse_changed,
 )
 
@@ -41,7 +43,7 @@ def image_features(
         progress: Called with the number of missing rows, then with each row that is done.
         part: Which part of a row to return, for a network of `ManyParts`.
     """
-    paths = [store.array(network.id, image.sha256) for image in images]
+    paths = [_address(store, network, image.sha256) for image in images]
     compute = network.rows if isinstance(network, ManyParts) else network.images
 
     def make(indices: Sequence[int]) -> list[Floats]:
@@ -58,7 +60,7 @@ def text_features(texts: Sequence[str], network: TextExtractor, store: Store) ->
     def make(indices: Sequence[int]) -> list[Floats]:
         return _rows(network, network.texts([unique[i] for i in indices]), len(indices))
 
-    rows = store.arrays([store.array(network.id, "text", text) for text in unique], make, BATCH)
+    rows = store.arrays([_address(store, network, "text", text) for text in unique], make, BATCH)
     by_text = dict(zip(unique, rows, strict=True))
     return np.stack([by_text[text] for text in texts])
 
@@ -72,7 +74,7 @@ def all_distances(
 ) -> Floats:
     """Return the distance of every x to every y, (N, M)."""
     others = [image.sha256 for image in y]
-    paths = [store.array(network.id, image.sha256, others) for image in x]
+    paths = [_address(store, network, image.sha256, others) for image in x]
 
     def make(indices: Sequence[int]) -> list[Floats]:
         return _rows(network, network.distances(Decoded([x[i] for i in indices]), Decoded(y)), len(indices))
@@ -88,13 +90,19 @@ def paired_distances(
     progress: Progress | None = None,
 ) -> Floats:
     """Return the distance of x[i] to y[i], (N,)."""
-    paths = [store.array(network.id, a.sha256, b.sha256) for a, b in zip(x, y, strict=True)]
+    paths = [_address(store, network, a.sha256, b.sha256) for a, b in zip(x, y, strict=True)]
 
     def make(indices: Sequence[int]) -> list[Floats]:
         distances = network.paired(Decoded([x[i] for i in indices]), Decoded([y[i] for i in indices]))
         return _rows(network, distances.reshape(-1, 1), len(indices))
 
     return np.concatenate(store.arrays(paths, make, BATCH, progress))
+
+
+def _address(store: Store, network: Extractor, *inputs: object) -> Path:
+    """Return where a row is stored. Values of a CPU and of a GPU differ by rounding, so they never mix."""
+    kind = device_of(network)
+    return store.array(network.id, *([] if kind == "cpu" else [f"on {kind}"]), *inputs)
 
 
 def _rows(network: Extractor, array: Floats, count: int) -> list[Floats]:

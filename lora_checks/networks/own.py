@@ -25,7 +25,7 @@ from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.onnx_file import network_files
 from lora_checks.networks.resize import centred, resized, standardised
-from lora_checks.networks.runtime import provider, session_options
+from lora_checks.networks.runtime import provider, provider_options, session_options
 from lora_checks.networks.weights import cause, check_keys, identity, local_file, number
 
 SETTINGS = frozenset({"file", "size", "mean", "std", "fit", "name"})
@@ -120,7 +120,10 @@ class Onnx(Own):
         try:
             # By path: given bytes, ONNX Runtime would look for weight files in the current folder.
             session = InferenceSession(
-                str(self.file), session_options(), providers=[provider("onnx", self.device)]
+                str(self.file),
+                session_options(),
+                providers=[provider("onnx", self.device)],
+                provider_options=provider_options(self.device),
             )
         except Exception as error:  # its own errors derive from Exception alone
             raise PrerequisiteError(

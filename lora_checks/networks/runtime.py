@@ -35,3 +35,12 @@ def provider(kind: str, device: str) -> str:
                 f"networks: {kind}: this onnxruntime has no {wanted}; pip install onnxruntime-gpu"
             )
     return wanted
+
+
+def provider_options(device: str) -> list[dict[str, str]]:
+    """Return the options of `provider`: the card that torch computes on, and not always the first.
+
+    Both libraries count the cards that CUDA_VISIBLE_DEVICES leaves.
+    """
+    kind, _, index = device.partition(":")
+    return [{"device_id": index}] if kind == "cuda" and index else [{}]
