@@ -1,6 +1,6 @@
-"""``--lora-until-decided MAX``: judge one LoRA after every batch of images, until its rows are decided.
+"""Judge a LoRA after every batch of images until its rows are decided: ``--lora-until-decided MAX``.
 
-Each interim analysis is a look, as statisticians call it; `stats.sequential` plans them.
+`stats.sequential` plans these interim analyses, which are called looks in names, as in statistics.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ Measure = Callable[[Threshold, ImageSet, float, str], Measurement]  # row, image
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The prompts and seeds of each look, and which rows are judged there at which confidence."""
+    """The prompts and seeds of each interim analysis, and which rows it judges at which confidence."""
 
     looks: tuple[PromptSet, ...]
-    due: Mapping[str, Mapping[int, float]]  # row -> look -> confidence of its interval
+    due: Mapping[str, Mapping[int, float]]  # row -> number of the analysis -> confidence of its interval
 
 
 @dataclass(slots=True)
 class Decided:
-    """The measurement or error of each row, from the look that decided it."""
+    """The measurement or error of each row, from the interim analysis that decided it."""
 
     images: ImageSet = field(default_factory=lambda: ImageSet("candidate", ()))
     measurements: dict[str, Measurement] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Decided:
 
 
 def plan(prompts: PromptSet, rows: Sequence[tuple[Threshold, Metric]], most: int) -> Plan:
-    """Plan the looks of a policy.
+    """Plan the interim analyses of a policy.
 
     Args:
         prompts: The policy's prompts and seeds.
@@ -84,10 +84,10 @@ def _part(prompts: PromptSet, chosen: set[int], seeds: int) -> PromptSet:
 
 
 def _due(row: Threshold, metric: Metric, looks: Sequence[PromptSet], own: int) -> dict[int, float]:
-    """Return the looks at which a row is judged, each with the confidence of its interval there.
+    """Return the analyses that judge a row, each with the confidence of its interval there.
 
-    A row judged by its value, or whose value depends on the number of images, is judged once: at the look
-    with the policy's number of images. The others share the error over the looks that give them more images.
+    A row judged by its value, or whose value depends on the number of images, is judged once: on the policy's
+    number of images. The others share the error over the analyses that give them more images.
     """
     if row.rule == "estimate" or (metric.per == "set" and not metric.unbiased):
         return {own: CONFIDENCE}
@@ -110,16 +110,16 @@ def _about(row: Threshold, prompt: Prompt) -> bool:
 
 
 def decide(planned: Plan, rows: Sequence[Threshold], lora: Lora, make: Make, measure: Measure) -> Decided:
-    """Judge the rows look by look until the required rows are decided.
+    """Judge the rows at one interim analysis after the other, until the required rows are decided.
 
     A required row that rules the LoRA out ends it earlier. Rows that are undecided then are measured all the
     same, but not judged.
 
     Args:
-        planned: The looks.
+        planned: The interim analyses.
         rows: The policy's rows.
         lora: The LoRA under test.
-        make: Generates the images of a look.
+        make: Generates the images of an analysis.
         measure: Measures a row.
     """
     result, decided, why = Decided(), set[str](), "the other rows were decided"
@@ -143,7 +143,7 @@ def decide(planned: Plan, rows: Sequence[Threshold], lora: Lora, make: Make, mea
 def _look(
     result: Decided, row: Threshold, lora: Lora, measure: Measure, due: Mapping[int, float], i: int
 ) -> bool:
-    """Measure a row at look ``i`` and return whether that decides it."""
+    """Measure a row at analysis ``i`` and return whether that decides it."""
     _measure(result, row, measure, due[i], "")
     if row.name in result.errors:
         return True

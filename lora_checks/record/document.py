@@ -39,10 +39,9 @@ def build(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Document:
     """Return the document of a run.
 
     Args:
-        run: what the run was asked and recorded of itself, as `shapes.Question` types it. Its LoRAs are
-            reported in their order; without a verdict for each pair in ``required`` nothing passes; and
-            ``baseline`` is there for a run that is compared with an earlier one. All other keys become the
-            document's ``run``.
+        run: the facts of the run, typed as `shapes.Question`. Its LoRAs are reported in their order, and a
+            PASS needs a verdict for each pair in ``required``; ``baseline`` is there if the run is compared
+            with an earlier one. All other keys become the document's ``run``.
         verdicts: every verdict of the run.
     """
     question = cast(Question, run)
@@ -72,7 +71,7 @@ def spoiled(document: Document, reason: str) -> Document:
 
 
 def _demoted(document: Document) -> Document:
-    """Turn each PASS into an ERROR where something other than a row failed, as the run's exit status says."""
+    """Turn each PASS into an ERROR if something other than a row failed, as the run's exit status says."""
     if not document["run"].get("other_failures"):
         return document
     loras: list[Lora] = [{**lora, "outcome": _no_pass(lora["outcome"])} for lora in document["loras"]]
@@ -101,7 +100,7 @@ def _power(verdicts: Sequence[Verdict]) -> Power | None:
     """Return the share of runs in which a LoRA passes every required row together.
 
     ``as_found`` is the share for this LoRA, ``at`` the share for a LoRA that passes each single row in a
-    given share of runs. None where some row allows no such statement, or where no row is judged by a bound.
+    given share of runs. None if some row allows no such statement, or no row is judged by a bound.
     """
     judged = [(v.measurement, v.threshold) for v in verdicts if v.required and v.threshold is not None]
     rows = [(m, t) for m, t in judged if m is not None]
@@ -116,7 +115,7 @@ def _power(verdicts: Sequence[Verdict]) -> Power | None:
 
 
 def read(directory: Path) -> Document:
-    """Return the report in a folder or, while its run has not finished, what its journal tells so far.
+    """Return the report in a folder or, until its run has finished, what its journal says so far.
 
     Raises:
         ReportError: there is no such report, or it cannot be read.
@@ -173,7 +172,7 @@ def parse(content: bytes, where: str) -> Document:
         raise ReportError(
             f"{where} is a report of schema {schema!r}, and this version reads {SCHEMA}; run the gate again"
         )
-    _checked(document, where)  # first, since it names the part that is wrong
+    _checked(document, where)  # first, because it names the part that is wrong
     return _unsealed(document, where)
 
 
@@ -189,7 +188,7 @@ def _unsealed(document: dict[str, Any], where: str) -> Document:
 
 
 def _checked(document: Any, where: str) -> Document:
-    """Check everything that readers rely on, so that none of them breaks off halfway."""
+    """Check everything that readers rely on, so that none of them fails halfway."""
     if wrong := problem(document) or _contradiction(document):
         raise ReportError(
             f"{where}: {wrong}; was the file edited, or written by another version of lora_checks?"
@@ -198,7 +197,7 @@ def _checked(document: Any, where: str) -> Document:
 
 
 def _contradiction(document: Document) -> str:
-    """Return what a schema cannot express: a name that two LoRAs have, or that no LoRA has."""
+    """Return a fault that a schema cannot express: a name that two LoRAs share, or that no LoRA has."""
     names = [lora["name"] for lora in document["loras"]]
     for i, name in enumerate(names):
         if name in names[:i]:

@@ -28,7 +28,7 @@ def write_bytes(path: Path, content: bytes) -> Path:
 
 
 class Held:
-    """Files that lie on disk under temporary names, and get their own names together or not at all."""
+    """Files on disk under temporary names, which get their real names together or not at all."""
 
     def __init__(self) -> None:
         self._files: list[tuple[Path, Path]] = []

@@ -1,6 +1,6 @@
-"""Read ``verdicts.jsonl``, to which a run appends a line at a time, so that a killed run loses no verdict.
+"""Read ``verdicts.jsonl``, to which a run appends line by line, so that a killed run loses no verdict.
 
-Each line is on disk before the run goes on. A run begins with ``{"run": ...}``, what was asked; then comes a
+Each line is on disk before the run goes on. A run begins with its facts, ``{"run": ...}``; then comes a
 ``{"verdict": ...}`` for each verdict, and a ``{"lora": ...}`` with a LoRA's pictures once it is measured.
 Later runs are appended, and the last one counts.
 """
@@ -57,12 +57,14 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
         content = path.read_bytes()
     except OSError as error:
         raise ReportError(f"{path}: cannot be read ({error.strerror or error})") from error
-    for i, line in enumerate(content.split(b"\n")[:-1], start=1):  # the last part is what a crash cut off
+    for i, line in enumerate(
+        content.split(b"\n")[:-1], start=1
+    ):  # the last part was cut off by a crash, or is empty
         try:
             entry = strict_json(line, "it")
         except ReleaseError as error:
             raise _damaged(path, i, str(error)) from error
-        if seals.KEY in entry:  # one of an earlier version has none
+        if seals.KEY in entry:  # lines of an earlier version have none
             whole = seals.unseal_json(entry)
             if whole is None:
                 raise _damaged(path, i, "its digest does not match")
@@ -90,5 +92,5 @@ def _problem(entry: Mapping[str, Any]) -> str:
 def _damaged(path: Path, line: int, why: str) -> ReportError:
     return ReportError(
         f"{path}:{line}: is damaged: {why}; run the gate again, or delete this file if the report.json "
-        "beside it is of the same run"
+        "next to it is from the same run"
     )

@@ -19,7 +19,7 @@ ATTEMPTS = 3  # a run that ends can remove the folder just as this one opens the
 
 
 class ReportLock:
-    """A lock of the operating system, which ends with its process, so that a killed run blocks nobody.
+    """An operating-system lock, which ends with its process, so that a killed run blocks nobody.
 
     The locked file names the process that holds it, for the message of a second run.
     """

@@ -1,4 +1,4 @@
-"""Describe pictures as the record has them: by name and digest."""
+"""Describe pictures for the record: by name and digest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lora_checks.record.shapes.run import Folder
 def folder(pictures: ImageSet) -> Folder:
     """Return a folder's pictures and one digest of them all.
 
-    The digest is that of their names and bytes, or of the file of statistics that stands for them.
+    The digest covers their names and bytes, or the file of statistics that replaces them.
     """
     if pictures.statistics is not None:
         return {"digest": pictures.statistics.sha256, "images": []}
@@ -21,12 +21,12 @@ def folder(pictures: ImageSet) -> Folder:
 
 
 def picture(image: ImageFile, base: ImageFile | None, recipe: str) -> Picture:
-    """Return a picture made with a LoRA, beside the same one made without it.
+    """Return a picture made with a LoRA, and its counterpart made without it.
 
     Args:
         image: the picture.
         base: the picture of the same prompt and seed without the LoRA, if there is one.
-        recipe: the digest of what the picture was made from; "" where that is not known.
+        recipe: the digest of what the picture was made from; "" if unknown.
     """
     prompt, _, seed = image.name.rpartition("/")
     return {

@@ -36,7 +36,7 @@ def columns(row: Row) -> Columns:
     check = row["check"] if row["required"] else f"{row['check']} (optional)"
     lowest, highest = (threshold["min"], threshold["max"]) if threshold else (None, None)
     if measurement is None:
-        described = reason(row) if row["outcome"] == "PASS" else ""  # the row "file": what the file is
+        described = reason(row) if row["outcome"] == "PASS" else ""  # the row "file" describes the file
         metric = threshold["metric"] if threshold else ""
         return (row["outcome"], check, metric, "", "", limits(lowest, highest), described, "")
     value = measurement["value"]
@@ -71,7 +71,7 @@ def _at(least: float | None, most: float | None, limits: Sequence[float | None])
 
 def power_sentences(lora: Lora) -> list[str]:
     """Say what a LoRA needs to pass each row nearly always, and how often it then passes all rows."""
-    checks: dict[str, list[str]] = {}  # by what they need, since many shares need the same
+    checks: dict[str, list[str]] = {}  # grouped by what they need, because many shares need the same
     for row in lora["rows"]:
         at = power(row)
         if row["required"] and len(at) == 2:
@@ -111,7 +111,7 @@ def interval(row: Row) -> str:
 
 
 def note(row: Row) -> str:
-    """Return what a person looks for next: the worst prompt if the row failed, the spread if it passed."""
+    """Return what a person asks next: the worst prompt if the row failed, the spread if it passed."""
     m, threshold, details = row["measurement"], row["threshold"], row["details"]
     assert m is not None, "columns() asks only about rows with a measurement"
     moved = _was_and_is(details) if details.get("before") is not None else ""
@@ -131,7 +131,7 @@ def note(row: Row) -> str:
 
 
 def _floors(m: Measurement) -> list[str]:
-    """Return the metric where nothing differs: of the pictures, and of the images, against themselves."""
+    """Return what the metric gives where nothing differs: the pictures and the images against themselves."""
     parts = [f"floor {number(m['floor'])}"] if m["floor"] is not None else []
     if m["floor"] is None and m.get("themselves") is not None:
         parts.append(f"{m['against'].partition(' ')[0]} {number(m['themselves'])}")

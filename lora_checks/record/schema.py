@@ -1,7 +1,7 @@
 """Check a document against ``report/schema.json``, and name the first part that is wrong.
 
-The file is JSON Schema 2020-12, and the tests validate with jsonschema. A run validates with this module
-instead, which knows the keywords that the file uses and describes a fault in one sentence about one place.
+The file is JSON Schema 2020-12, and the tests validate it with jsonschema. A run uses this module instead: it
+knows only the keywords that the file uses, and describes a fault in one sentence about one place.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _is(value: Any, kind: str) -> bool:
 
 
 def _finite(value: float) -> bool:
-    """Whether a float can hold the number: JSON allows 400 digits, with which nothing computes."""
+    """Tell whether a float can hold the number; JSON allows 400 digits."""
     try:
         return math.isfinite(value)
     except OverflowError:

@@ -1,20 +1,21 @@
-"""Levels for judging after every batch of images without being wrong more often than at the end.
+"""Plan interim analyses, so that judging after every batch is wrong no more often than judging once.
 
 Judging at 5 % after every batch would pass a bad LoRA in far more than 5 % of runs. Instead the error is
-spent: each interim analysis, or look, may use up what a spending function of the images so far allows (Lan &
-DeMets, "Discrete sequential boundaries for clinical trials", 1983). By default that is the square of their
-share (Kim & DeMets, "Design and analysis of group sequential tests based on the type I error spending rate
-function", 1987, with rho = 2): enough to stop early where a LoRA is clearly good or bad, while the last look
-is hardly stricter than a single one would be. The bound of each look follows by numerical integration
-(Armitage, McPherson & Rowe, "Repeated significance tests on accumulating data", 1969), as the level at which
-an ordinary one-sided interval has to be taken there (Pocock, "Group sequential methods in the design and
-analysis of clinical trials", 1977). So it works for every value that has an interval.
+spent: each interim analysis (a "look" to statisticians, and in names here) may use up what a spending
+function of the images so far allows (Lan & DeMets, "Discrete sequential boundaries for clinical trials",
+1983). By default that is the square of their share (Kim & DeMets, "Design and analysis of group sequential
+tests based on the type I error spending rate function", 1987, with rho = 2): enough to stop early if a LoRA
+is clearly good or bad, while the last analysis is hardly stricter than a single one would be. The bound of
+each one follows by numerical integration (Armitage, McPherson & Rowe, "Repeated significance tests on
+accumulating data", 1969), as the level at which an ordinary one-sided interval has to be taken there (Pocock,
+"Group sequential methods in the design and analysis of clinical trials", 1977). So it works for every value
+that has an interval.
 
 The number of images stands for the information. Where prompts differ, more seeds of the same prompts add
-less, so that the looks are more strongly correlated than assumed; by Slepian's inequality that only lowers
+less, so the analyses are more strongly correlated than assumed; by Slepian's inequality that only lowers
 the error.
 
-The integration assumes normal values, and every look is another chance for a bound that skewness puts too
+The integration assumes normal values, and every analysis is another chance for a bound that skewness puts too
 near. So a mean spends only `SPENT` of its error: then at most 5 % of simulated runs are wrong on normal,
 skewed, exponential, lognormal and heavy-tailed values (docs/decisions/0029). Shares of images have exact
 intervals and may spend all of it: at most 4.3 % were wrong.
@@ -53,12 +54,12 @@ class Look:
 
 
 def plan(prompts: int, seeds: int, most: int) -> tuple[Look, ...]:
-    """Plan the looks of a policy.
+    """Plan the interim analyses of a policy.
 
     They come after 1/4, 3/8, 1/2, 3/4 and all of ``most`` images, so that each has a third or a half more
     images than the one before. New prompts come first, with one seed each, because images of one prompt
     resemble each other; then all prompts get one more seed at a time. The policy's number of images is always
-    one of the looks: values that depend on the number of images are judged there.
+    one of them: values that depend on the number of images are judged there.
 
     Args:
         prompts: The policy's prompts.
@@ -78,7 +79,7 @@ def plan(prompts: int, seeds: int, most: int) -> tuple[Look, ...]:
 
 
 def _attainable(prompts: int, images: int) -> Look:
-    """Return the largest look with at most so many images, but with the prompts that an interval needs."""
+    """Return the largest analysis of at most ``images`` images that has the prompts an interval needs."""
     if images < prompts:
         return Look(min(max(images, MIN_PROMPTS), prompts), 1)
     return Look(prompts, images // prompts)
@@ -105,13 +106,13 @@ def quadratic(share: float, error: float) -> float:
 
 
 def levels(images: Sequence[int], error: float, spend: Spending = quadratic) -> tuple[float, ...]:
-    """Return the one-sided level of each look.
+    """Return the one-sided level of each interim analysis.
 
-    If each end of the interval is wrong with probability ``levels[j]`` at look j, it is wrong at any of the
-    looks with probability ``error`` at most.
+    If each end of the interval is wrong with probability ``levels[j]`` at analysis j, it is wrong at any of
+    them with probability ``error`` at most.
 
     Args:
-        images: The number of images at each look, rising.
+        images: The number of images at each analysis, rising.
         error: The whole error.
         spend: The spending function.
     """
@@ -120,15 +121,15 @@ def levels(images: Sequence[int], error: float, spend: Spending = quadratic) -> 
 
 @lru_cache(maxsize=64)
 def bounds(shares: tuple[float, ...], error: float, spend: Spending = quadratic) -> tuple[float, ...]:
-    """Return the z at each look that a standard normal path first exceeds with the chance to be spent there.
+    """Return, for each analysis, the z that a standard normal path first exceeds with the chance spent there.
 
     Args:
-        shares: The share of the information at each look, rising to 1.
+        shares: The share of the information at each analysis, rising to 1.
         error: The whole error.
         spend: The spending function.
     """
     if not all(a < b for a, b in pairwise((0.0, *shares))) or not 0 < error < 0.5:
-        raise ValueError(f"looks after shares {shares} of the images cannot spend {error}")
+        raise ValueError(f"interim analyses after shares {shares} of the images cannot spend {error}")
     heights: list[float] = []
     spent, points, mass = 0.0, np.zeros(1), np.ones(1)  # the path starts at 0
     for i, share in enumerate(shares):

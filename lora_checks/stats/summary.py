@@ -31,7 +31,9 @@ class Ask:
     at: float | None = None  # the limit of a share
     lowest: bool = True  # the worst prompt is the one with the lowest mean
     sides: Literal[1, 2] = 2
-    confidence: float = intervals.CONFIDENCE  # of one interval; stricter where it is one of several looks
+    confidence: float = (
+        intervals.CONFIDENCE
+    )  # of one interval; stricter if there are several interim analyses
 
     @property
     def tail(self) -> float:

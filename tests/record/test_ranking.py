@@ -274,7 +274,7 @@ def test_a_refused_file_of_unknown_rank_makes_no_line_of_its_own() -> None:
 def test_a_lora_of_unknown_step_is_on_the_leaderboard_and_said_to_be_in_no_curve() -> None:
     found = ranked(simple("step-1", 0.65), simple("step-2", 0.6), simple("last", 0.7))
     assert order(found)[0] == "last"
-    assert found["notes"] == ["of 1 LoRA nothing tells the step, so no curve has last"]
+    assert found["notes"] == ["the step of 1 LoRA is unknown, so no curve shows last"]
 
 
 def test_the_schema_of_the_report_describes_a_ranking_with_all_its_parts() -> None:

@@ -33,7 +33,7 @@ def change(
         before: the earlier LoRA.
         after: the later LoRA.
         tail: the chance of a wrong "worse", and of a wrong "better".
-        prompts: the prompts to use, None for all. After a choice by some, only the others are unbiased.
+        prompts: the prompts to use; None for all. Prompts that chose the LoRA are biased.
 
     Returns:
         The change; None if either LoRA lacks a value, or if both have values for fewer than
@@ -52,9 +52,9 @@ def change(
 def _sign(differences: NDArray[np.float64], tail: float) -> int:
     """Return the sign of the mean if it is surely not 0, else 0.
 
-    Use Student's t: the differences of two LoRAs that are alike scatter evenly about 0, so that there is no
-    skewness to correct. `intervals.mean_interval` corrects it, and its ends lie far out at the small ``tail``
-    of many comparisons.
+    Use Student's t: the differences of two similar LoRAs scatter evenly about 0, so there is no skewness to
+    correct. `intervals.mean_interval` corrects for it, which puts its ends far out at the small ``tail`` of
+    many comparisons.
     """
     k, mean, spread = len(differences), float(differences.mean()), float(differences.std(ddof=1))
     if abs(mean) <= intervals.t_quantile(1 - tail, k - 1) * spread / math.sqrt(k):

@@ -1,4 +1,4 @@
-"""Draw each row's value over the training step, or over what else the LoRAs of the run differ in."""
+"""Draw each row's value over the training step, or over whatever else varies between the LoRAs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def axis_of(entries: Sequence[Entry]) -> Axis | None:
 
 
 def series_names(entries: Sequence[Entry], axis: Axis | None) -> dict[str, str]:
-    """Return the line that each LoRA is a point of: its run, strength and rank, where an axis has several.
+    """Return the line that each LoRA belongs to: its run, strength and rank, if there are several.
 
     All names are "" where there is only one line.
     """
@@ -52,12 +52,12 @@ def series_names(entries: Sequence[Entry], axis: Axis | None) -> dict[str, str]:
 
 
 def _has_values(entry: Entry) -> bool:
-    """Whether any row has a value: a file that was refused has neither rank nor values, and is in no line."""
+    """Tell whether any row has a value; a refused file has neither rank nor values, and no line."""
     return any(whole(row) is not None for row in entry.rows.values())
 
 
 def _short(runs: Sequence[str]) -> dict[str, str]:
-    """Name each run by the last part of its path, or by the whole path where two runs would share a name."""
+    """Name each run by the last part of its path, or by the whole path if two runs would share a name."""
     names = {run: PurePath(run).name for run in runs}
     return names if len(set(names.values())) == len(names) else {run: run for run in names}
 

@@ -1,4 +1,4 @@
-"""A LoRA of the document as ranking sees it: where it stands in its run, and its rows by check."""
+"""Read a LoRA of the document for ranking: its place in the training run, and its rows by check."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Entry:
     epoch: int | None
     scale: float | None  # None for pictures that were made elsewhere
     rank: int | None  # the largest of its layers' ranks
-    run: str  # what the checkpoints of one training run have in common
+    run: str  # the same for all checkpoints of one training run
     outcome: RunOutcome
     stopped_by: tuple[str, ...]  # the required checks that did not pass or have no verdict
     rows: Mapping[str, Row]
@@ -36,7 +36,7 @@ class Entry:
 
 
 def entry(lora: Lora) -> Entry:
-    """Return a LoRA of the document as ranking sees it."""
+    """Return a LoRA of the document as an entry of the ranking."""
     path, facts = str(lora["path"] or lora["name"]), lora.get("facts") or {}
     step = lora.get("step")
     failed = [row["check"] for row in lora["rows"] if row["required"] and row["outcome"] != "PASS"]

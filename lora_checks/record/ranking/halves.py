@@ -14,7 +14,7 @@ LEAST = 8  # prompts; a half of fewer than 4 says too little
 
 
 class Split(NamedTuple):
-    """The ids of the prompts of either half."""
+    """The prompt ids of the two halves."""
 
     choose: tuple[str, ...]
     judge: tuple[str, ...]

@@ -12,7 +12,7 @@ from lora_checks.record.ranking.utility import distance
 from lora_checks.record.ranking.values import by_image
 from lora_checks.record.shapes.ranking import Axis, Best, Place
 
-CHANCE = 0.05  # of a wrong note on a run, over all its comparisons
+CHANCE = 0.05  # of a wrong note about a run, over all its comparisons
 Prompts = Collection[str] | None
 
 
@@ -68,7 +68,7 @@ def too_short(line: Sequence[Entry], peak: Entry, axis: Axis, prompts: Prompts) 
 
 
 def luck(winner: Best, board: Sequence[Place], entry: Entry) -> list[str]:
-    """Say where the half of the prompts that did not choose the best disagrees with the choice.
+    """Say where the judging half of the prompts disagrees with the choice of the best.
 
     Args:
         winner: the best LoRA.
@@ -98,7 +98,7 @@ def unplaced(entries: Sequence[Entry], axis: Axis | None) -> str:
     if not absent:
         return ""
     names = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
-    return f"of {count(len(absent), 'LoRA')} nothing tells the {axis}, so no curve has {names}"
+    return f"the {axis} of {count(len(absent), 'LoRA')} is unknown, so no curve shows {names}"
 
 
 def uneven(entries: Sequence[Entry], checks: Sequence[str]) -> str:

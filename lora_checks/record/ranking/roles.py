@@ -1,4 +1,4 @@
-"""Say what a row tells about training: how like its subject a LoRA became, or how free it still is."""
+"""Say what a row shows about training: how well a LoRA learned its subject, or how free it still is."""
 
 from __future__ import annotations
 

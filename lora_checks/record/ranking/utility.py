@@ -1,4 +1,4 @@
-"""Compute what a LoRA is worth where several pass: from 0 to 1, as the policy declares or from its limits."""
+"""Compute a LoRA's utility, 0 to 1, to order LoRAs that pass: by the policy's weights or its limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lora_checks.record.shapes.run import Weight
 
 
 class Worth(NamedTuple):
-    """What the values of a row are worth: 0 up to ``start``, 1 from ``end`` on, in the row's unit."""
+    """The utility of a row's values: 0 up to ``start``, 1 from ``end`` on, in the row's unit."""
 
     check: str
     weight: float
@@ -26,7 +26,7 @@ class Worth(NamedTuple):
         return min(1.0, max(0.0, 1 - abs(1 - share) if self.peak else share))
 
     def plain(self) -> Weight:
-        """Return the row's part in utility as the document has it."""
+        """Return the row's part in utility in the document's form."""
         return {"check": self.check, "weight": self.weight, "from": self.start, "to": self.end}
 
 

@@ -108,5 +108,5 @@ def limits_of(row: Row) -> tuple[float | None, float | None]:
 
 
 def _wanted_of_images(row: Row, m: Measurement) -> Better:
-    """Return which way the row wants the values of images, as `judge.task` has it."""
+    """Return which way the row wants the values of images, as `judge.task` does."""
     return direction.of_images(*limits_of(row), m["stat"], m["better"])

@@ -1,9 +1,9 @@
 """Compare a run with the last approved release (``--lora-baseline report.json``), or reports with each other.
 
-The release is called "approved" here, since ``baseline`` names the images made without the LoRA elsewhere in
-the code. Everything follows from two reports: whether they can be compared (`comparable`), the difference of
-one row on the same prompts and seeds (`changes`), its verdict (`judging`), and the part of the document about
-it (`against`). `lora_checks.record.shapes.comparison` has the types.
+The release is called "approved" here, because elsewhere in the code ``baseline`` means the images made
+without the LoRA. Everything follows from two reports: whether they can be compared (`comparable`), the
+difference of one row on the same prompts and seeds (`changes`), its verdict (`judging`), and the part of the
+document about it (`against`). `lora_checks.record.shapes.comparison` has the types.
 
 A run with ``--lora-baseline`` has ``document["baseline"]``::
 

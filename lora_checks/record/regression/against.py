@@ -28,11 +28,11 @@ class Against:
 
     @property
     def checks(self) -> tuple[Allowance, ...]:
-        """What each LoRA has a test for."""
+        """The checks that each LoRA has a test for."""
         return self.allowances if self.approved is not None else ()
 
     def obstacles(self, facts: Mapping[str, Any]) -> list[str]:
-        """Say why nothing of a run can be compared, from what the run records of itself."""
+        """Say why nothing of a run can be compared, from the facts that the run records."""
         return [] if self.approved is None else comparable.of_runs(self.approved.run, cast(Run, facts))
 
     def change(
@@ -45,7 +45,7 @@ class Against:
             row: the row of the policy.
             now: what was measured for it.
             lora: the LoRA of this run.
-            facts: what the run records of itself.
+            facts: the facts that the run records.
 
         Raises:
             MeasureError: the two cannot be compared.
@@ -82,7 +82,7 @@ class Against:
         return {**_EMPTY, **self.approved.about, "policy": policy, "note": UNFINISHED}
 
     def section(self, document: Document) -> Baseline:
-        """Return the ``baseline`` of a document whose other parts are done."""
+        """Return the ``baseline`` of a document that is otherwise complete."""
         if self.approved is None:
             return self.begun()
         approved = self.approved
@@ -152,7 +152,7 @@ def open_against(
         if policy.regression:
             raise ConfigError(
                 f"{policy.regression[0].source}: regression: compares with the last approved release; name "
-                f"its report with {OPTION} report.json, or say {OPTION} {NONE} where there is none yet"
+                f"its report with {OPTION} report.json, or say {OPTION} {NONE} if there is none yet"
             )
         return None
     if until_decided is not None and argument != NONE:

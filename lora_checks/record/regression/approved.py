@@ -1,4 +1,4 @@
-"""Read one LoRA of a report, as ``report.json#name`` names it."""
+"""Read one LoRA of a report, named as ``report.json#name``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Compute the difference between two measurements of one row, prompt by prompt.
 
-Both runs use the same prompts and seeds, and so the same noise. What an image owes to its prompt is in both
-values and cancels out, so that the difference is known far better than either value. Prompts are the sampling
-unit, as everywhere.
+Both runs use the same prompts and seeds, and so the same noise. The effect of a prompt is in both values and
+cancels out, so the difference is known far better than either value. Prompts are the sampling unit, as
+everywhere.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def change(
         now: the later one.
         better: which way the row wants its value; by default as its metric does.
         sides: of the interval, as in `Measurement.sides`.
-        same: both are of the same LoRA, whose share, if it did not move, moves on no other prompts either.
+        same: both are of the same LoRA; a share that did not move then moves on no other prompts either.
     """
     better = better or by_metric(now.stat, now.better)
     label = quantity.label(now.metric, now.stat, now.at, now.gain, now.on)
@@ -171,7 +171,7 @@ def _of_pairs(now: Measurement, frame: Frame, same: bool) -> Change:
 
 
 def _of_means(now: Measurement, pairs: Pairs, moved: Floats, sides: Sides, same: bool) -> summary.Bounds:
-    """Bound a difference of means. A mean of two numbers is a share; a gain moves by up to two steps."""
+    """Bound a difference of means. A two-valued mean is a share; a gain moves by up to two steps."""
     if same and not moved.any():
         return 0.0, 0.0
     points = now.points
@@ -185,13 +185,13 @@ def _of_means(now: Measurement, pairs: Pairs, moved: Floats, sides: Sides, same:
 def _of_shares(moved: Floats, groups: Sequence[str], sides: Sides) -> summary.Bounds:
     """Bound the share of images newly counted (1) less the share of those no longer counted (-1).
 
-    A jackknife would be certain of a share that no image moved.
+    If no image moved, a jackknife would call the share certain.
     """
     return summary.of_mean(summary.Ask(sides=sides), moved, groups, two_valued.UNIT, gain=True)
 
 
 def _of_sets(before: Measurement, now: Measurement, label: str, better: Better, sides: Sides) -> Change:
-    """Compare what each prompt contributes to either set, the jackknife's pseudo-values."""
+    """Compare what each prompt contributes to the two sets: the jackknife's pseudo-values."""
     was, is_now = dict(before.by_prompt), dict(now.by_prompt)
     difference = now.value - before.value
     bounds: summary.Bounds = (None, None)

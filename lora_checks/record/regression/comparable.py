@@ -1,4 +1,4 @@
-"""Find what keeps two values from being compared: whatever decides them, differs, and is not the LoRA.
+"""Find what keeps two values from being compared: any difference that affects them and is not the LoRA.
 
 Each reason names both values. Without a reason the difference is due to the LoRA.
 """
@@ -17,7 +17,7 @@ from lora_checks.record.shapes import Run
 from lora_checks.record.shapes.run import Prompt
 
 MOST_PROMPTS = 3  # that a reason names
-SAME_PIXELS = frozenset({"vae-slicing"})  # of --lora-save-memory
+SAME_PIXELS = frozenset({"vae-slicing"})  # settings of --lora-save-memory that change no pixels
 
 
 def of_runs(before: Run, now: Run) -> list[str]:
@@ -35,7 +35,7 @@ def of_runs(before: Run, now: Run) -> list[str]:
 
 
 def of_strengths(before: float | None, now: float | None) -> list[str]:
-    """Say that two LoRAs have different strengths, to which a difference may be due."""
+    """Say that two LoRAs have different strengths, which may cause the difference."""
     return [] if before == now else [_both("strength of the LoRA", _plain(before), _plain(now))]
 
 
@@ -68,7 +68,7 @@ def notes(before: Run, now: Run) -> list[str]:
         texts.append("images made elsewhere: that both came from the same base and sampler is not known")
     if before.get("until_decided") is not None or now.get("until_decided") is not None:
         texts.append(
-            "made with --lora-until-decided: the intervals do not know that the images stop where they do"
+            "made with --lora-until-decided: the intervals ignore that the images stop at a decision"
         )
     return texts
 
@@ -136,7 +136,7 @@ def _quoted(text: str | None) -> str:
 
 
 def _asked(m: Measurement, row: Threshold) -> str:
-    """Return everything that decides a row's value, which its limits do not."""
+    """Return everything that decides a row's value; its limits do not."""
     against = quantity.sentence(m.metric, m.stat, m.at, m.gain, m.on, of_set=not m.per_image)
     parts = [against, f"against {m.against}" if m.against else "", row.pairing]
     if m.at is not None:
@@ -153,7 +153,7 @@ def _folder(row: Threshold, m: Measurement, before: Run, now: Run) -> list[str]:
 
 
 def _asked_of(m: Measurement, before: Run, now: Run) -> list[str]:
-    """Compare the prompts of a set, which tags choose; single images are joined by name."""
+    """Compare the prompts of a set, which are chosen by tags; single images are paired by name."""
     was, asked = ([p["id"] for p in run.get("prompts") or () if _is_on(p, m.on)] for run in (before, now))
     if m.per_image or set(was) == set(asked):
         return []

@@ -36,7 +36,7 @@ NO_PAIRS = "no image has a value in both"
 
 
 def same_lora(before: Begun, sha256: str, scale: float | None) -> bool:
-    """Whether a LoRA of a report is this file at this strength."""
+    """Tell whether a LoRA of a report is this file at this strength."""
     return bool(sha256) and before["sha256"] == sha256 and before.get("scale") == scale
 
 
@@ -49,7 +49,7 @@ def compare(
         before: the LoRA to compare with.
         now: the LoRA that is compared.
         allowances: how much worse a row may become; the rows that they limit come first.
-        strengths_differ: let the two have different strengths, which is then what is compared.
+        strengths_differ: allow different strengths, when the strengths are what is compared.
     """
     reasons = comparable.of_runs(before.run, now.run)
     strengths = comparable.of_strengths(before.lora.get("scale"), now.lora.get("scale"))
@@ -72,13 +72,13 @@ def compare(
 def policy_differences(before: Judged, now: Judged) -> list[str]:
     """Say how the policies of two runs differ.
 
-    A row that one of the runs did not reach is left out, since nobody knows what it would have asked there.
+    A row that one of the runs did not reach is left out, because its limits there are unknown.
     """
     sides = before, now
     unknown = {check for side in sides for check in side.lora["missing"]}
     unknown |= {check for side in sides for check, v in side.verdicts.items() if v.threshold is None}
     changes = [{check for check, verdict in side.verdicts.items() if verdict.change_of} for side in sides]
-    if not all(changes):  # a run without a baseline reaches no comparison
+    if not all(changes):  # a run without a baseline has no comparisons
         unknown = unknown.union(*changes)
     was, rows = (
         {
@@ -130,7 +130,7 @@ def row_obstacles(before: Judged, check: str, now: Verdict, run: Run) -> list[st
 
 
 def numbers(moved: Change) -> Numbers:
-    """Return a change as the document has it."""
+    """Return a change in the document's form."""
     return cast(Numbers, plain({name: getattr(moved, name) for name in NO_CHANGE}))
 
 

@@ -1,6 +1,6 @@
-"""Say how the policy differs from the one by which the last release was approved.
+"""Say how the policy differs from the one that approved the last release.
 
-Values can be compared all the same, since no limit decides them; but whoever approves must see a moved limit.
+Values can still be compared, because no limit affects them; but whoever approves must see a moved limit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from lora_checks.core.records import Threshold
 from lora_checks.core.words import number
 
-WORDS = frozenset({"name", "source", "why"})  # which decide nothing
+WORDS = frozenset({"name", "source", "why"})  # fields that decide nothing
 
 
 def differences(
@@ -24,15 +24,15 @@ def differences(
 ) -> list[str]:
     """Return a sentence for each limit that changed and one for each other part that changed.
 
-    A limit that lets more pass than before is called "looser". A part of the policy can change in words only,
-    such as a reason.
+    A limit that lets more pass than before is called "looser". A part of the policy may change only in its
+    wording, such as a reason.
 
     Args:
         before: the rows of the earlier policy by name, the checks of ``regression:`` among them.
         now: the rows of this run's policy.
         parts_before: the digests of the earlier policy's parts.
         parts: the digests of this policy's parts.
-        regression: the names of those rows that are checks of ``regression:``.
+        regression: the names of the rows that are checks of ``regression:``.
     """
     names = list({**before, **now})
     limits = [(check, text) for check in names for text in _of_row(before.get(check), now.get(check))]
@@ -56,7 +56,7 @@ def _of_row(before: Threshold | None, now: Threshold | None) -> list[str]:
 
 
 def _looser(field: str, before: Threshold, now: Threshold) -> bool:
-    """Whether this field alone lets something pass that could not pass before."""
+    """Tell whether this field alone lets something pass that could not pass before."""
     if field == "min":
         return before.min is not None and (now.min is None or now.min < before.min)
     if field == "max":

@@ -1,6 +1,6 @@
-"""The parts of report.json as types, so that mypy checks every key; a test compares them with schema.json.
+"""Type the parts of report.json, so that mypy checks every key; a test compares the types with schema.json.
 
-A pair is typed as a tuple, since its items differ in type; JSON has it as a list.
+A pair is typed as a tuple, because its items differ in type; in JSON it is a list.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Document(TypedDict):
 
 
 class Question(Run):
-    """What a run begins with: its facts, its LoRAs, and the (LoRA, check) pairs that must pass."""
+    """What is known when a run begins: its facts, its LoRAs, and the (LoRA, check) pairs that must pass."""
 
     loras: list[Begun]
     required: list[tuple[str, str]]

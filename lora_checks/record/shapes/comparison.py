@@ -1,4 +1,4 @@
-"""How report.json compares a run with an earlier one; `lora_checks.record.regression` explains the parts."""
+"""Type the comparison of report.json with an earlier run; `lora_checks.record.regression` explains it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lora_checks.record.shapes.rows import Direction, Picture, PromptChange, Row
 
 
 class Numbers(TypedDict):
-    """What became of one row, or of the same kind without a number where it could not be compared."""
+    """The change of one row; its numbers are null if it could not be compared."""
 
     label: str
     better: Direction
@@ -46,7 +46,7 @@ class Comparison(TypedDict):
 
 
 class Approved(TypedDict):
-    """Which LoRA was approved, of which report and run."""
+    """The approved LoRA, its report and its run."""
 
     path: str
     sha256: str

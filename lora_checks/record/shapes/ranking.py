@@ -1,4 +1,4 @@
-"""How report.json ranks the LoRAs of a run; `lora_checks.record.ranking` explains the parts."""
+"""Type the ranking in report.json; `lora_checks.record.ranking` explains its parts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Role = Literal["likeness", "freedom", ""]
 
 
 class Split(TypedDict):
-    """The ids of the prompts by which the best is chosen, and of those by which it is judged."""
+    """The ids of the prompts that choose the best, and of those that judge it."""
 
     choose: list[str]
     judge: list[str]

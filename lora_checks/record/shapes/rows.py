@@ -1,4 +1,4 @@
-"""A LoRA of report.json: its pictures, and its rows with what was measured and judged."""
+"""Type a LoRA of report.json: its pictures, and its rows with what was measured and judged."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Proof(TypedDict):
 
 
 class Details(TypedDict, total=False):
-    """What the parts of the gate add to a row; a judged row has numbers of its own beside these."""
+    """What parts of the gate add to a row; a judged row has numbers of its own as well."""
 
     before: float | None
     value: float | None

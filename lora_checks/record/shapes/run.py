@@ -1,4 +1,4 @@
-"""What report.json records of a run as a whole."""
+"""Type what report.json records about a run as a whole."""
 
 from __future__ import annotations
 
