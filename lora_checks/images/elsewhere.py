@@ -1,6 +1,6 @@
 """Image sources that packages and ``conftest.py`` add: subclasses of `MadeElsewhere`.
 
-What such a source supplies is judged, and never proven to be the LoRA's: the report says so.
+Such images are judged, but never proven to be the LoRA's: the report says so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ C = TypeVar("C", bound=type["MadeElsewhere"])
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What an image source is opened with."""
+    """The arguments of an image source."""
 
     argument: str  # what follows the name: "bucket/run7" in --lora-source shades:bucket/run7
     here: Path  # the folder of the command; relative paths start there
@@ -51,7 +51,7 @@ class MadeElsewhere:
         raise NotImplementedError
 
     def bases(self) -> Mapping[str, Path]:
-        """Return the file of each image without the LoRA, by "prompt-id/seed"; none if there are none."""
+        """Return the file of each image without the LoRA, by "prompt-id/seed"; empty if there are none."""
         return {}
 
     # -- the protocol of `ImageSource`
@@ -109,7 +109,7 @@ class MadeElsewhere:
         return [Shown(image, base, "") for image, base in zip(images.images, bases, strict=True)]
 
     def _set(self, name: str, files: Mapping[str, Path], prompts: PromptSet) -> ImageSet:
-        """Read one file for each prompt and seed, no more and no fewer, none of them twice."""
+        """Read exactly one file for each prompt and seed, none of them twice."""
         wanted = plan.names(prompts)
         missing, surplus = [n for n in wanted if n not in files], [n for n in files if n not in wanted]
         for what, some in (("are missing", missing), ("are not asked for", surplus)):

@@ -43,7 +43,7 @@ def show(folder: Path, images: ImageSet, record: Mapping[str, Any]) -> None:
 
 
 def _is_copy(original: Path, shown: Path) -> bool:
-    """Tell whether it has the same bytes and is no link, through which an edit would change the original."""
+    """Tell whether it has the same bytes and is not a link: editing a link would change the original."""
     try:
         linked = shown.is_symlink() or shown.samefile(original)
         return not linked and filecmp.cmp(original, shown, shallow=False)

@@ -1,4 +1,4 @@
-"""``made.jsonl`` in the store: a line for each image, as they were made, with the run that made it."""
+"""Keep ``made.jsonl`` in the store: a line for each image, in the order of making, with its run."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from lora_checks.core.store import Store, read_lines
 from lora_checks.core.words import count
 
 FILE = "made.jsonl"
-RUN = "LORA_CHECKS_RUN"  # of the environment: what the processes of a run have in common
+RUN = "LORA_CHECKS_RUN"  # environment variable that the processes of a run share
 
 
 _RUN: ContextVar[str] = ContextVar("run", default="")
 
 
 def this_run() -> str:
-    """Return the same in each process of a run, so that other runs' images in the store are not counted."""
+    """Return a name that only the processes of one run share, so that other runs' images are not counted."""
     return _RUN.get() or os.environ.setdefault(RUN, uuid.uuid4().hex)
 
 
 @contextmanager
 def another_run() -> Iterator[None]:
-    """Count the images that are made inside as a run's of their own, one of several in this process."""
+    """Count the images made inside the block as those of a separate run of this process."""
     token = _RUN.set(uuid.uuid4().hex)
     try:
         yield
@@ -38,14 +38,14 @@ def another_run() -> Iterator[None]:
 
 
 def note(store: Store, spec: ImageSpec, how: Mapping[str, Any], before: Sequence[str] = ()) -> None:
-    """Record that an image was made; ``before``: other versions with which the store has it already."""
+    """Record that an image was made; ``before`` are other versions with which the store already has it."""
     line = {"image": spec.digest, "process": os.getpid(), "run": this_run(), **how}
     line |= {"picture": _unversioned(spec), "versions": list(spec.versions)}
     store.append(store.root / FILE, line | ({"before": list(before)} if before else {}))
 
 
 def size(store: Store) -> int:
-    """Return the file's size in bytes; lines after it are of images that were made later."""
+    """Return the file's size in bytes; lines beyond it are about images made later."""
     path = store.root / FILE
     return path.stat().st_size if path.exists() else 0
 
@@ -82,7 +82,7 @@ def upgrade(found: Mapping[str, Sequence[str]], now: Sequence[str]) -> str:
     fresh = sorted({name for versions in found.values() for name in _differing(now, versions)})
     return (
         f"the store has {count(len(found), 'image')} of this run made with {', '.join(before)}; with "
-        f"{', '.join(fresh)} the pixels may differ, so they are made anew (the old ones go with "
+        f"{', '.join(fresh)} the pixels may differ, so they are made again (remove the old ones with "
         "`python -m lora_checks store gc --unmatched`)"
     )
 

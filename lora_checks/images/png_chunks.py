@@ -1,7 +1,7 @@
 """Verify a PNG's checksums, which Pillow skips for pixels: a flipped bit there decodes to another picture.
 
-And seal a PNG: a chunk before the last one holds the SHA-256 of everything before it, so that a picture of
-the store shows by itself whether it was changed.
+This module also seals a PNG: the chunk before the last holds the SHA-256 of everything before it, so that a
+stored picture shows by itself whether it was changed.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A row and its images: Measurement, then Verdict."""
+"""Measure a row on its images, then judge it: Measurement, then Verdict."""

@@ -1,4 +1,4 @@
-"""Calibrate a row on LoRAs that people call good and bad, or say why that is not possible. Pure."""
+"""Calibrate a row on LoRAs that people rated good and bad, or say why that is not possible. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Labelled:
 
     @property
     def seen(self) -> Seen:
-        """Return the value and its interval; raise `ValueError` where there is no measurement."""
+        """Return the value and its interval; raise `ValueError` without a measurement."""
         if self.measurement is None:
             raise ValueError(self.error)
         return Seen(self.lora.name, self.measurement.value, self.measurement.low, self.measurement.high)
@@ -52,7 +52,7 @@ def calibrate(
     for labelled in (*good, *again):
         if labelled.measurement is None:
             return _refused(row, f"good '{labelled.lora.name}' could not be measured: {labelled.error}")
-    # Where too many values are missing, the limit would rest on a few images.
+    # If too many values are missing, the limit would rest on a few images.
     judged = [labelled for labelled in bad if _has_enough_values(labelled, row)]
     proposed = _proposals(row, good, again, judged)
     for side, proposal in proposed.items():
@@ -87,25 +87,25 @@ def _proposals(
 
 
 def _parting(overlap: Overlap, side: Side, measured: Sequence[Labelled]) -> str:
-    """Say how many prompts would part the two; both intervals shrink as 1 / sqrt(prompts)."""
+    """Say how many prompts would separate the two; both intervals shrink as 1 / sqrt(prompts)."""
     up, good, bad = (1 if side == "min" else -1), overlap.good, overlap.bad
     gap = up * (good.value - bad.value)
     prompts = max(labelled.measurement.prompts for labelled in measured if labelled.measurement)
     if good.low is None or good.high is None or bad.low is None or bad.high is None or gap <= 0:
-        return "more prompts will not part them"
+        return "more prompts will not separate them"
     good_reach, bad_reach = good.value - good.low, bad.high - bad.value
     if up < 0:
         good_reach, bad_reach = good.high - good.value, bad.value - bad.low
-    # the good one's counts twice: a limit at its own bound would stop it in half of the runs
+    # the good LoRA's half-width counts twice: a limit at its own bound would stop it in half of the runs
     needed = math.ceil(prompts * ((2 * good_reach + bad_reach) / gap) ** 2)
-    return f"about {needed} prompts would part them" if needed <= 2000 else "they are too close"
+    return f"about {needed} prompts would separate them" if needed <= 2000 else "they are too close"
 
 
 def _left_out(bad: Sequence[Labelled], judged: Sequence[Labelled], stopped: Sequence[str]) -> list[str]:
     """Name the bad LoRAs that set no limit, and say why."""
     alike = [labelled.lora.name for labelled in judged if labelled.lora.name not in stopped]
     without = [labelled.lora.name for labelled in bad if labelled not in judged]
-    sentences = [f"as good here as the good: {', '.join(alike)}"] if alike and stopped else []
+    sentences = [f"as good here as the good ones: {', '.join(alike)}"] if alike and stopped else []
     if without:
         sentences.append(f"stopped by missing values, whatever the limit: {', '.join(without)}")
     return sentences
@@ -119,8 +119,8 @@ def _limited(row: Threshold, new: Mapping[Side, Proposal], source: Calibration |
 def _sentence(row: Threshold, side: Side, proposal: Proposal | None) -> str:
     if proposal is None:
         return (
-            f"{side} {number(getattr(row, side))} is left as it is: it separates nothing, as no bad LoRA "
-            "lies beyond the good ones"
+            f"{side} {number(getattr(row, side))} is left as it is: it separates nothing, because no bad "
+            "LoRA lies beyond the good ones"
         )
     good, bad = proposal.good.lora, proposal.bad.lora
     return (
@@ -147,7 +147,7 @@ def _provenance(
 def _checked(
     row: Threshold, changed: Threshold, sentences: Sequence[str], good: Sequence[Labelled]
 ) -> Calibrated:
-    """Judge the good LoRAs as the gate will, and refuse limits that stop one, even if they are old limits."""
+    """Judge the good LoRAs as the gate will; refuse limits, new or old, that stop any of them."""
     for labelled in good:
         if labelled.measurement is None:
             continue

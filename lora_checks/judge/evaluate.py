@@ -25,17 +25,17 @@ Indices = NDArray[np.int_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageValues:
-    """What a metric of single images gave."""
+    """The result of a metric of single images."""
 
     values: Floats  # (N,), NaN where an image has no value
-    nearest: Indices | None  # (N,) the picture that each image is most like, where pairing chose it
-    points: two_valued.Points | None  # the two numbers that each value is one of
+    nearest: Indices | None  # (N,) the picture most like each image, if pairing chose it
+    points: two_valued.Points | None  # the only two values possible
     others: Floats | None  # (M,) the value of each of the other pictures against the rest of them
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What the same pictures measure against themselves, to read a set's value by."""
+    """What the same pictures measure against themselves: a scale for reading a set's value."""
 
     floor: float | None = None  # the least that as many perfect images would measure
     references: float | None = None  # halves of the references against each other, on average
@@ -45,15 +45,15 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class SetValue:
-    """What a metric of a whole set gave."""
+    """The result of a metric of a whole set."""
 
     value: float
-    by_prompt: dict[str, float]  # the prompts' pseudo-values; empty where there are too few prompts
+    by_prompt: dict[str, float]  # the prompts' pseudo-values; empty if there are too few prompts
     scale: Scale
 
 
 def evaluate(task: Task, fetched: Fetched) -> ImageValues | SetValue:
-    """Apply the metric's function to what was fetched.
+    """Apply the metric's function to the fetched arguments.
 
     Raises:
         MeasureError: The function gave something other than finite numbers, or no image has a value.
@@ -96,7 +96,7 @@ def _values(task: Task, arguments: Arguments) -> tuple[Floats, Indices | None]:
 
 
 def _result(task: Task, arguments: Arguments) -> Any:
-    """Call the metric's function; for pictures and pairs `fetch` did, and its results are the argument."""
+    """Call the metric's function; for pictures and pairs, `fetch` already did, and passes its results."""
     if task.metric.takes == "picture":
         return arguments[0][:, 0]
     return arguments[0] if task.metric.takes == "pair" else task.metric.fn(*arguments)
@@ -148,7 +148,7 @@ def _paired(task: Task, raw: Floats) -> tuple[Floats, Indices | None]:
 
 
 def _leave_out(task: Task, raw: Floats) -> None:
-    """Set to NaN where an image meets itself or, among siblings, an image of another prompt."""
+    """Set to NaN each pair of an image with itself or, among siblings, with an image of another prompt."""
     np.fill_diagonal(raw, np.nan)
     if task.metric.against == "siblings":
         groups = np.array(task.groups, dtype=object)
@@ -156,7 +156,7 @@ def _leave_out(task: Task, raw: Floats) -> None:
 
 
 def _refuse_third_number(metric: Metric, values: Floats) -> None:
-    """Raise where a two-valued metric gave a third value, which would bend the share of images."""
+    """Raise if a two-valued metric gave a third value, which would distort the share of images."""
     other = values[~np.isin(values, metric.range) & ~np.isnan(values)]
     if metric.two_valued and len(other):
         low, high = metric.range
@@ -167,7 +167,7 @@ def _refuse_third_number(metric: Metric, values: Floats) -> None:
 
 
 def _points(metric: Metric, sides: list[Floats]) -> two_valued.Points | None:
-    """Return the two numbers that all values are one of, with the LoRA and without."""
+    """Return the only two numbers that occur with the LoRA and without it, if there are just two."""
     values = np.concatenate(sides).astype(np.float64)
     return two_valued.points(values[~np.isnan(values)], metric.range)
 
@@ -179,7 +179,7 @@ def _why_missing(task: Task) -> str:
 
 
 def _others(task: Task, fetched: Floats | None) -> Floats | None:
-    """Return the value of each picture of the other set against the rest: what one more good picture has."""
+    """Return each other picture's value against the rest: the value that one more good picture would have."""
     if fetched is None:
         return None
     if task.metric.takes == "features":
@@ -209,7 +209,7 @@ def _of_set(task: Task, fetched: Fetched) -> SetValue:
 
 
 def _subset(task: Task, arguments: Arguments, keep: NDArray[np.bool_]) -> Arguments:
-    """Return the arguments for some of the images, with the rows and columns that are paired with them."""
+    """Return the arguments for some of the images, with the rows and columns paired with them."""
     x, *rest = arguments
     chosen = _rows(x, keep)
     if task.metric.against == "nothing" and task.metric.takes == "distances":
@@ -226,7 +226,7 @@ def _rows(x: Any, keep: NDArray[np.bool_]) -> Any:
 def _scale(task: Task, arguments: Arguments) -> Scale:
     """Measure the references against themselves and the images against themselves.
 
-    Nothing is known where the references are statistics, which have no halves, or where a half is too small.
+    The scale is empty if the references are statistics, which have no halves, or if a half is too small.
     """
     fn, n = task.metric.fn, len(task.images.images)
     if task.baseline or task.against_baseline or len(arguments) != 2:
@@ -237,7 +237,7 @@ def _scale(task: Task, arguments: Arguments) -> Scale:
     try:
         halves = floors.split(fn, references, n)
         images_by, images = floors.again(fn, x, task.groups)
-    except MeasureError:  # a half may be too small for a metric that the whole is large enough for
+    except MeasureError:  # a half may be too small for the metric although the whole is not
         return Scale()
     floor = floors.floor(fn, references, n) if task.metric.moments else None
     return Scale(floor, float(np.mean(halves)) if halves else None, tuple(images), images_by)

@@ -1,4 +1,4 @@
-"""Fetch what a metric's function is called with: features, distances or pixels, from the store or a network.
+"""Fetch the arguments of a metric's function: features, distances or pixels, from the store or a network.
 
 This is the first of the three steps of `measure`, and the only one that reads or writes anything.
 """
@@ -26,7 +26,7 @@ Arguments = tuple[Any, ...]  # of the metric's function: the images' array, then
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fetched:
-    """What `evaluate` computes with, and the network that it came from."""
+    """The input of `evaluate`, and the network that it came from."""
 
     arguments: Arguments
     without: Arguments | None  # the same without the LoRA, for a gain
@@ -83,7 +83,7 @@ def _distances(task: Task, network: PairExtractor, store: Store, progress: Progr
 
 
 def _prompt_texts(task: Task, prompts: PromptSet) -> list[str]:
-    """Return each image's prompt in words that a scorer knows: the class words in place of the trigger."""
+    """Return each image's prompt in words that a scorer knows: class words instead of the trigger."""
     texts = []
     for image in task.images.images:
         if image.prompt is None:
@@ -98,7 +98,7 @@ def _prompt_texts(task: Task, prompts: PromptSet) -> list[str]:
 def _row_texts(task: Task) -> list[str]:
     if len(task.texts) < 2:
         raise ConfigError(
-            f"{task.metric.name} chooses among texts: give the row 'texts', the right one first"
+            f"{task.metric.name} chooses among texts: give the row 'texts', the correct one first"
         )
     return [task.metric.text.format(text) for text in task.texts]
 
@@ -120,7 +120,7 @@ def _other_features(task: Task, network: ImageExtractor, store: Store, progress:
 
 
 def _refuse_empty_references(task: Task, other: ImageSet, y: Floats) -> None:
-    """Raise `MeasureError` for a reference without features: it would be left out without a word."""
+    """Raise `MeasureError` for a reference without features, which would otherwise be left out silently."""
     empty = [image.name for image, row in zip(other.images, y, strict=True) if np.isnan(row).any()]
     if empty and task.metric.against == "reference" and not task.against_baseline:
         what = "no face was found" if task.metric.extractor == "arcface" else "nothing was found"
@@ -131,7 +131,7 @@ def _refuse_empty_references(task: Task, other: ImageSet, y: Floats) -> None:
 
 
 def _others(task: Task, network: Extractor | None, arguments: Arguments, store: Store) -> Floats | None:
-    """Fetch what compares the other pictures with each other; None where that would not tell anything.
+    """Fetch what compares the other pictures with each other; None if that would show nothing.
 
     Returns:
         Features (M, D) or, of a network of pairs, distances of some of the pictures to all: NaN to itself.

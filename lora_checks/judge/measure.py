@@ -24,9 +24,9 @@ def measure(
     Args:
         task: What to measure.
         network: The network that turns pictures into features; None for a metric of pixels.
-        prompts: The policy's prompts; their trigger means nothing to a network of texts.
+        prompts: The policy's prompts; a text network does not know their trigger.
         store: Where features are kept between runs.
-        progress: Told how many pictures the network has yet to see.
+        progress: Gets the number of pictures that the network has yet to see.
 
     Raises:
         MeasureError: There is no finite value. A stand-in is never returned.

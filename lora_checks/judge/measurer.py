@@ -23,7 +23,7 @@ from lora_checks.stats import intervals
 
 @dataclass
 class Measurer:
-    """What measures images with the policy's networks, against its references and the base's images."""
+    """Measure images with the policy's networks, against its references and the base's images."""
 
     policy: Policy
     store: Store
@@ -51,7 +51,7 @@ class Measurer:
         """Test each network of the policy's rows, once for each version of it, and then the limits.
 
         Raises:
-            SelfTestError: A network does not see what it should.
+            SelfTestError: A network gives other numbers than it should.
             ConfigError: A limit cannot be met even by the references.
         """
         for row in self.policy.thresholds:
@@ -105,7 +105,7 @@ class Measurer:
     def measure_row(
         self, row: Threshold, on: ImageSet, confidence: float = intervals.CONFIDENCE, waiting: str = ""
     ) -> Measurement:
-        """Measure what the row asks for, on the images that it is about.
+        """Measure what the row asks for, on the images it is about.
 
         Args:
             row: The row of thresholds.yaml.
@@ -128,8 +128,8 @@ class Measurer:
         return measurement
 
     def _refuse_overlap(self, task: Task, network: Extractor | None) -> None:
-        """Refuse training pictures among the references, compared by the network that measures copies."""
-        # A face network may take two photos of one day for the same.
+        """Refuse training pictures among the references, as seen by the network that measures copies."""
+        # A face network may take two photos of one day for the same picture.
         if network is None or task.metric.takes != "features" or task.metric.extractor == "arcface":
             return
         if "references" in self.policy.folders and self.pictures("references").images:

@@ -22,7 +22,7 @@ from lora_checks.networks import Floats
 
 SIDE = 16  # pixels of a thumbnail
 SAME = 4.0  # grey levels (root mean square); JPEG and scaling change a thumbnail by less
-SAME_EMBEDDING = 0.3  # of the distance between the nearest two references; a retouched picture is nearer
+SAME_EMBEDDING = 0.3  # of the distance between the two nearest references; a retouched picture is nearer
 ADVICE = "hold references out of training: remove one of the two"
 
 
@@ -43,7 +43,7 @@ def refuse_shared(training: ImageSet, references: ImageSet, store: Store) -> Non
 def refuse_twice(references: ImageSet) -> None:
     """Raise `ConfigError` for two equal files among the references.
 
-    They would weigh twice in every distribution, and each would be nearest to the other.
+    They would count twice in every distribution, and each would be nearest to the other.
     """
     first: dict[str, ImageFile] = {}
     for image in references.images:
@@ -56,7 +56,7 @@ def refuse_twice(references: ImageSet) -> None:
 def refuse_alike(training: ImageSet, references: ImageSet, x: Floats, y: Floats, network: str) -> None:
     """Raise `ConfigError` for a pair that a network sees as one picture: far nearer than any two references.
 
-    Only for networks that see whole scenes: a face network may take two photos of one day for the same.
+    Only for networks that see whole scenes: a face network may take two photos of one day for one picture.
 
     Args:
         training: The training pictures.
@@ -85,7 +85,7 @@ def _closest(apart: NDArray[np.float64]) -> tuple[int, int, float]:
 def nearest_distances(distance: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Return the distance of each picture to its nearest other, (N,), from their distances (N, N).
 
-    That is what counts as near among real pictures, so a limit on copies has to stay below it.
+    That shows how near real pictures are to each other, so a limit on copies has to stay below it.
     """
     others = np.array(distance, np.float64)
     np.fill_diagonal(others, np.inf)

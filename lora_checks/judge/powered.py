@@ -1,4 +1,4 @@
-"""Move calibrated limits so that the good LoRAs pass in nearly all runs, or say how many prompts that takes.
+"""Move calibrated limits until the good LoRAs pass in nearly all runs, or say how many prompts that takes.
 
 A limit midway between good and bad may lie close below the good LoRA's own bound, so that the next run of the
 same LoRA stops it. So runs of each good LoRA on other prompts are simulated, as in `stats.power`, for its
@@ -89,7 +89,7 @@ def _passing(m: Measurement, t: Threshold, row: Asked) -> Floats:
 
 
 def _share(row: Asked) -> float:
-    """Return the share of hits of the worst good LoRA, over all its seeds, by Jeffreys' rule."""
+    """Return the worst good LoRA's share of hits, over all its seeds, by Jeffreys' rule."""
     shares_of_hits = []
     for first, other in zip(row.good, row.again, strict=True):
         both = [m for m in (first.measurement, other.measurement) if m is not None]
@@ -191,7 +191,7 @@ def _refused(row: Asked, side: Side, wanted: float, proposal: Proposal | None, a
     if needed is not None:
         more = f"about {count(needed, 'prompt')} would be enough"
     if proposal is None:
-        more += f", or {side} {number(wanted)}, as no bad LoRA needs a stricter one"
+        more += f", or {side} {number(wanted)}, because no bad LoRA needs a stricter one"
     reason = (
         f"not calibrated: for the good LoRAs to pass all rows in {100 * WANTED:.0f} % of runs with "
         f"{count(row.arms[0].prompts, 'prompt')} it takes {side} {number(wanted, (at,))}, which is beyond "
@@ -203,7 +203,7 @@ def _refused(row: Asked, side: Side, wanted: float, proposal: Proposal | None, a
 def prompts_needed(row: Asked, side: Side, proposal: Proposal | None, allowed: float) -> int | None:
     """Return the number of prompts at which the limit that the good LoRAs need still stops the bad LoRA.
 
-    None where no number is enough. For a share the number is found by trying, in steps of a twentieth.
+    None if no number is enough. For a share the number is found by trying, in steps of a twentieth.
     """
     up = 1 if side == "min" else -1
     m = min(row.arms, key=lambda arm: up * _reachable(arm, row, side, allowed))

@@ -42,7 +42,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A good and a bad LoRA that no limit separates for sure."""
+    """A good and a bad LoRA that no limit separates with certainty."""
 
     good: Seen
     bad: Seen
@@ -104,7 +104,7 @@ def propose(
 
 
 def _ends(seen: Seen, up: int, moved: float) -> tuple[float, float]:
-    """Return the worse and the better end, with a sign that makes more better."""
+    """Return the worse and the better end, signed so that more is better."""
     low = seen.value - moved if seen.low is None else seen.low
     high = seen.value + moved if seen.high is None else seen.high
     ends = sorted(up * end for end in (seen.value, low, high))
@@ -121,7 +121,7 @@ def _stopped_by_luck(
 
 
 def chance(good: Sequence[Seen], again: Sequence[Seen]) -> float:
-    """Return how far a good LoRA's value moved with the seeds, at most."""
+    """Return the largest move of a good LoRA's value with the seeds."""
     return max((abs(a.value - b.value) for a, b in zip(good, again, strict=True)), default=0.0)
 
 

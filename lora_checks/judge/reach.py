@@ -46,7 +46,7 @@ def refuse(
 
 
 def _outside(row: Threshold, metric: Metric) -> str:
-    """Say which limit lies beyond the metric's range; "" where none does."""
+    """Say which limit lies beyond the metric's range; "" if none does."""
     if row.stat in quantity.COUNTED:
         return ""
     least, most = _span(row, metric)
@@ -70,7 +70,8 @@ def _about(row: Threshold, prompts: int) -> str:
 def _level(row: Threshold, due: Mapping[int, float] | None) -> float:
     """Return the chance that an end of the interval is wrong, at the least strict interim analysis.
 
-    A gain combines two bounds, of the images that improved and of those that worsened, at half of it each.
+    A gain combines two bounds, one for the images that improved and one for those that got worse, each at
+    half that chance.
     """
     sides = 2 if row.min is not None and row.max is not None else 1
     confidence = CONFIDENCE if due is None else min(due.values())
@@ -123,7 +124,7 @@ class _Wanted:
         return _fits(self.low, self.high, prompts * self.seeds, self.level)
 
     def least(self) -> int | None:
-        """Return the least number of prompts with which the row can pass; None where no number is enough."""
+        """Return the least number of prompts with which the row can pass; None if no number is enough."""
         if not self.met_by(MOST):
             return None
         enough, short = MOST, MIN_PROMPTS - 1

@@ -1,4 +1,4 @@
-"""Refuse rows that their metric cannot be measured by, before any image is made."""
+"""Refuse rows that ask for what their metric cannot do, before any image is made."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def refuse(row: Threshold, metric: Metric, pictures: Callable[[str], ImageSet]) 
         raise ConfigError(f"{metric.name} is one value for all images, so it has no stat '{row.stat}'")
     if metric.against == "texts" and len(row.texts) < 2:
         raise ConfigError(
-            f"{metric.name} chooses among texts: list two or more as 'texts', the right one first"
+            f"{metric.name} chooses among texts: list two or more as 'texts', the correct one first"
         )
     if row.texts and metric.against != "texts":
         raise ConfigError(
@@ -58,7 +58,7 @@ def is_share(row: Threshold, metric: Metric) -> bool:
 
 
 def has_floor(row: Threshold, metric: Metric) -> bool:
-    """Return whether a small number of images alone may keep the row's value above its limit."""
+    """Return whether having few images may by itself keep the row's value above its limit."""
     return row.max is not None and metric.moments and not row.gain and row.against != BASELINE
 
 
@@ -70,7 +70,7 @@ def refuse_unreachable(
     Args:
         row: The row of the policy.
         metric: The row's metric.
-        features: Of the references, (M, D); None where the policy has statistics of them.
+        features: Features of the references, (M, D); None if the policy has only their statistics.
         prompts: The prompts of the run, which decide the number of images.
     """
     if features is None or row.max is None:

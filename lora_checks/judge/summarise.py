@@ -1,4 +1,4 @@
-"""Summarise a metric's values: the number that the row is about, its interval, and what explains it.
+"""Summarise a metric's values: the row's number, its interval, and what explains it.
 
 This is the last of the three steps of `measure`, and computes from values alone.
 """
@@ -72,7 +72,7 @@ def _per_image(task: Task, values: Floats) -> tuple[tuple[str, float | None], ..
 
 
 def _nearest(task: Task, nearest: NDArray[np.int_] | None, there: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return which picture each image is most like, and how many images each picture is that for."""
+    """Return the picture that each image is most like, and for how many images each picture is that."""
     if nearest is None or task.other is None:
         return {}
     names = [image.name for image, has_value in zip(task.images.images, there, strict=True) if has_value]
@@ -97,7 +97,7 @@ def _of_set(task: Task, evaluated: SetValue) -> dict[str, Any]:
         intervals.mean_interval(np.array(list(by_prompt.values())), task.ask.tail) if by_prompt else None
     )
     if interval and task.metric.unbiased:
-        # The metric corrects for the number of images, taking them for independent; the jackknife corrects
+        # The metric corrects for the number of images as if they were independent; the jackknife corrects
         # for several images of one prompt.
         value = interval.estimate
     low, high = summary.shifted(interval, value)
@@ -116,7 +116,7 @@ def _of_set(task: Task, evaluated: SetValue) -> dict[str, Any]:
 
 
 def _within_range(metric: Metric, value: float, low: float | None, high: float | None) -> dict[str, Any]:
-    """Cut the interval to what the metric can be."""
+    """Cut the interval to the metric's range."""
     if low is None or high is None:
         return {}
     least, most = metric.range

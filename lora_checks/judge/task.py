@@ -1,4 +1,4 @@
-"""What to measure: which metric, on which images, against what, summarised how."""
+"""Describe what to measure: which metric, on which images, against what, summarised how."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Task:
     other: ImageSet | None = None  # references or baseline images, where the metric compares with pictures
     stat: Stat = "mean"
     pairing: Pairing | Literal[""] = ""  # "" is the metric's default
-    wanted: Better | Literal[""] = ""  # which values of an image are better; "" is as the metric says
+    wanted: Better | Literal[""] = ""  # which values of an image are better; "": the metric's own
     texts: tuple[str, ...] = ()  # what a metric against texts chooses among
     at: float | None = None  # the limit of a share
     baseline: ImageSet | None = None  # the same images without the LoRA: measure the gain over them
@@ -32,7 +32,7 @@ class Task:
 
     @property
     def paired_by(self) -> Pairing:
-        """Return how each image finds the pictures that it is compared with."""
+        """Return how each image is paired with the pictures that it is compared with."""
         if self.against_baseline:
             return "sorted"
         return self.pairing or self.metric.pairing

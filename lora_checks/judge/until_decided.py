@@ -112,8 +112,8 @@ def _about(row: Threshold, prompt: Prompt) -> bool:
 def decide(planned: Plan, rows: Sequence[Threshold], lora: Lora, make: Make, measure: Measure) -> Decided:
     """Judge the rows at one interim analysis after the other, until the required rows are decided.
 
-    A required row that rules the LoRA out ends it earlier. Rows that are undecided then are measured all the
-    same, but not judged.
+    A required row that rules the LoRA out ends it earlier. Rows that are still undecided then are measured,
+    but not judged.
 
     Args:
         planned: The interim analyses.
@@ -161,7 +161,7 @@ def _measure(result: Decided, row: Threshold, measure: Measure, confidence: floa
 
 
 def _ruled_out(result: Decided, row: Threshold, lora: Lora) -> bool:
-    """Return whether a decided row refuses the LoRA; one that ends inconclusive leaves it to the others."""
+    """Return whether a decided row refuses the LoRA; an inconclusive row leaves that to the others."""
     if row.name in result.errors:
         return True
     return judge(result.measurements[row.name], row, lora).outcome in (Outcome.FAIL, Outcome.ERROR)

@@ -69,7 +69,7 @@ class RunResult:
 def passed(verdicts: Sequence[Verdict], required: Iterable[tuple[str, str]]) -> RunResult:
     """Return the outcome of a run: PASS only if there are required rows and all of them passed.
 
-    FAIL outweighs ERROR, because the LoRA is refused whatever the other rows would have been.
+    FAIL outweighs ERROR, because the LoRA is refused whatever the other rows would have shown.
 
     Args:
         verdicts: All verdicts of the run.
@@ -90,7 +90,7 @@ def passed(verdicts: Sequence[Verdict], required: Iterable[tuple[str, str]]) -> 
 
 
 def band(threshold: Threshold, measurement: Measurement) -> str:
-    """Return the policy's word for the value ("good"); "" where it has none."""
+    """Return the policy's word for the value ("good"); "" if it has none."""
     if not threshold.bands or not math.isfinite(measurement.value):
         return ""
     sign = 1 if direction.by_metric(measurement.stat, measurement.better) == "lower" else -1
@@ -131,7 +131,7 @@ def _decide(m: Measurement, t: Threshold) -> Decision:
 
 
 def _trouble(m: Measurement, t: Threshold) -> str:
-    """Say why these numbers cannot be judged; "" where they can."""
+    """Say why these numbers cannot be judged; "" if they can."""
     asked, got = (quantity.sentence(x.metric, x.stat, x.at, x.gain, x.on, of_set=False) for x in (t, m))
     if asked != got:
         return f"the row asks for {asked}, but {got} was measured"
@@ -152,7 +152,7 @@ def _trouble(m: Measurement, t: Threshold) -> str:
 
 
 def _under_floor(m: Measurement, t: Threshold) -> str:
-    """Say why no LoRA could meet the row; "" where one could."""
+    """Say why no LoRA could meet the row; "" if one could."""
     if m.floor is None or t.max is None or m.better != "lower" or at_least(t.max, m.floor):
         return ""
     return floors.unreachable(m.metric, t.max, m.floor, m.n, m.against)
@@ -266,6 +266,6 @@ def missing_words(metric: str, missing: int, n: int) -> str:
 
 
 def nearest_words(nearest: Iterable[Sequence[Any]], n: int) -> str:
-    """Name the picture that a quarter or more of the images are nearest to; "" where there is none."""
+    """Name the picture that a quarter or more of the images are nearest to; "" if there is none."""
     name, images = max(nearest, key=lambda pair: pair[1], default=("", 0))
     return f"{images} of {n} images are nearest to {name}" if images >= max(2, n / 4) else ""

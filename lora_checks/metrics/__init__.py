@@ -1,4 +1,4 @@
-"""Metrics by name: short pure functions of arrays, declared with `metric`.
+"""Find metrics by name: short pure functions of arrays, declared with `metric`.
 
 The declaration decides which arguments a function gets and what it returns, for each image or for the set:
 
@@ -15,7 +15,7 @@ against        arguments                                               per image
 
 ``extractor`` names the network: a slot of the policy's ``networks:``, "*" for the one that the row names, or
 "" for none (the function gets pixels). An (N, M) result is reduced by the row's ``pairing`` (nearest, mean,
-named, sorted); ``closer`` says which values mean nearer, where that is not the better direction.
+named, sorted); ``closer`` says which values mean nearer, if that is not the better direction.
 
 A metric that ``takes`` "distances" gets the distances from a network of pairs (LPIPS), (N, M) or for paired
 rows (N,), as its only argument. One that takes a "picture" or a "pair" gets one or two pictures, (H, W, 3)
@@ -23,8 +23,8 @@ uint8, and returns a number. A metric that answers yes or no for each image is `
 the two ends of ``range``, and its mean has the exact interval of a share of images. Missing values are NaN,
 never zero.
 
-Results for pictures are stored until the source of the function changes, or of what it uses in the same file;
-raise ``version`` when anything else changes.
+Results for pictures are stored until the source of the function changes, or the source of what it uses in
+the same file; raise ``version`` when anything else changes.
 """
 
 from __future__ import annotations
@@ -92,15 +92,15 @@ def metric(
         takes: What the function gets; see above.
         version: Part of the identity of stored results.
         text: Template of the prompt for a network of texts.
-        pairing: How (N, M) becomes (N,), where the row does not say.
+        pairing: How (N, M) becomes (N,), if the row does not say.
         closer: Which values mean nearer to the other picture; by default ``better``.
-        moments: Whether it can compare with mean and covariance in place of pictures.
-        unbiased: For a set: whether few images give no larger value than many.
+        moments: Whether it can compare with a mean and covariance instead of pictures.
+        unbiased: For a set: whether few images give, on average, the same value as many.
         two_valued: Whether each value is one of the two ends of ``range``.
 
     Raises:
-        ConfigError: Another file declared a metric of that name, or a two-valued metric has no two finite
-            numbers in ``range``.
+        ConfigError: Another file declared a metric of that name, or the ``range`` of a two-valued metric is
+            not two finite numbers.
     """
 
     def declare(fn: F) -> F:
@@ -126,8 +126,8 @@ def metric(
 def get(name: str) -> Metric:
     """Return the metric of that name: the gate's, a declared one, or one that an installed package adds.
 
-    The version of a package's metric names the package and its version, and so does every identity that is
-    made of it.
+    The version of a package's metric contains the package and its version, and so does every identity built
+    from it.
 
     Raises:
         ConfigError: Nobody declares it (the message has the nearest name), or two packages do.

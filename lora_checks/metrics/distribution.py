@@ -42,7 +42,7 @@ def frechet(x: Array, y: Array | Moments) -> float:
     """Return |mu_x - mu_y|^2 + Tr(S_x + S_y - 2 (S_x S_y)^(1/2)), covariances with ddof 1.
 
     The last trace is the sum of the singular values of ``R_x R_y^T`` for any roots ``S = R^T R``. Centred
-    features are such a root, so with fewer images than dimensions no matrix of D x D is decomposed: exact,
+    features are such a root, so with fewer images than dimensions no D x D matrix is decomposed: exact,
     and a thousand times faster than a matrix square root.
 
     Raises:
@@ -64,7 +64,7 @@ def frechet(x: Array, y: Array | Moments) -> float:
 
 
 def _distance(difference: NDArray[np.float64], x_trace: Any, y_trace: Any, overlap: Any) -> float:
-    # By rounding, the distance of equal sets may be a little below zero.
+    # Rounding may put the distance of equal sets a little below zero.
     return max(0.0, float(difference @ difference + x_trace + y_trace - 2 * overlap))
 
 

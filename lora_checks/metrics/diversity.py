@@ -13,7 +13,7 @@ INFINITY = float("inf")
 
 @metric(extractor=ANY, against="nothing", per="set", better="higher", range=(1, INFINITY))
 def vendi(x: Array) -> float:
-    """(N, D) -> Vendi score (Friedman & Dieng 2023): to how many different images N images amount.
+    """(N, D) -> Vendi score (Friedman & Dieng 2023): how many different images the N images amount to.
 
     It is the exponential of the entropy of the eigenvalues of K/N, where K are the cosines: 1 for copies of
     one image, N for orthogonal ones; higher is more diverse. It grows with N, so compare it at equal numbers.

@@ -1,4 +1,4 @@
-"""A metric's function as its author wrote it: its file, the code it depends on, and its errors."""
+"""Handle a metric's function as its author wrote it: its file, the code it depends on, and its errors."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ CONSTANTS = (bool, int, float, str, tuple)
 
 
 def home(fn: Callable[..., Any]) -> str:
-    """Return the file that a function is written in; "" where there is none.
+    """Return the file that a function is written in; "" if there is none.
 
-    The module would not tell: every conftest.py is the module "conftest".
+    The module's name would not do: every conftest.py is the module "conftest".
     """
     written = inspect.unwrap(fn)
     return os.path.realpath(written.__code__.co_filename) if isinstance(written, FunctionType) else ""
@@ -62,7 +62,7 @@ def one_number(name: str, result: Any) -> float:
 def code(fn: Callable[..., Any]) -> str:
     """Return a digest of a function's source and of the functions and constants of its file that it uses.
 
-    What it uses from other files is not part of it: raise the metric's ``version`` when that changes.
+    What it uses from other files is not included: raise the metric's ``version`` when that changes.
     """
     parts: list[str] = []
     waiting, seen = [inspect.unwrap(fn)], set[Any]()

@@ -1,4 +1,4 @@
-"""Distances of distributions by a kernel (MMD); unbiased, so that few images give no larger value than many.
+"""How far apart are two distributions by a kernel (MMD)? Unbiased: few images give no larger value than many.
 
 The squared maximum mean discrepancy of Gretton et al. 2012, eq. 3: E k(x, x') + E k(y, y') - 2 E k(x, y) over
 pairs of different images. It can be slightly below zero where the distributions are equal.
@@ -20,7 +20,7 @@ RANGE = (-INFINITY, INFINITY)
 
 @metric(extractor="inception", against="reference", per="set", better="lower", range=RANGE, unbiased=True)
 def kid(x: Array, y: Array) -> float:
-    """(N, D), (M, D) -> kernel Inception distance (Binkowski et al. 2018), about 0 for equal ones.
+    """(N, D), (M, D) -> kernel Inception distance (Binkowski et al. 2018), about 0 for equal distributions.
 
     Lower is closer. This is one estimate from all images. Packages average over subsets of 1,000 (or 100)
     images, which for small sets is the same set over and over; some print 1,000 times this number.

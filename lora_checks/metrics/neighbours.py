@@ -1,9 +1,9 @@
-"""Fidelity and variety apart: how many images lie among the references, how many references they reach.
+"""How many images lie among the references (fidelity), and how many references do they reach (variety)?
 
 Each picture is the centre of a ball whose radius is its distance to the k-th nearest picture of the same set:
 k is 3 for precision and recall (Kynkäänniemi et al. 2019), and 5 for density and coverage (Naeem et al.
-2020). A point is inside where its distance is less than the radius, as in Naeem's ``prdc``; Kynkäänniemi's
-code has "not more than", which differs only where distances are equal, as among copies of one picture (radius
+2020). A point is inside if its distance is less than the radius, as in Naeem's ``prdc``; Kynkäänniemi's
+code has "not more than", which differs only if distances are equal, as among copies of one picture (radius
 0: nothing is inside).
 """
 

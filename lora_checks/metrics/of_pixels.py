@@ -1,4 +1,4 @@
-"""A metric of pixels in the place of a network, so that its results for pictures are stored the same way."""
+"""Wrap a metric of pixels as a network, so that its results for pictures are stored the same way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lora_checks.networks.resize import resized
 
 
 class OfPixels:
-    """A network that calls a metric's function.
+    """Call a metric's function as if it were a network.
 
     With ``takes="picture"`` it gives a number for each picture, with ``takes="pair"`` one for two pictures,
     the second scaled to the size of the first (PIL bicubic). The code of a user's function is part of the

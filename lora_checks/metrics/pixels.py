@@ -76,7 +76,7 @@ def _maps(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.fl
 
 
 def _blurred(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Blur by the Gaussian window, where it lies wholly inside."""
+    """Blur with the Gaussian window, only where it lies wholly inside."""
     window = np.exp(-((np.arange(SIDE) - SIDE // 2) ** 2) / (2 * SIGMA**2))
     window /= window.sum()
     for axis in (0, 1):

@@ -1,7 +1,7 @@
 """Is it a sound picture at all? Plain statistics of the pixels, and a learned aesthetic score.
 
 Luma is ITU-R 601's 0.299 R + 0.587 G + 0.114 B in grey levels, 0 to 255. All of these metrics depend on the
-content and on the size of the picture, so limits hold for one set of prompts at one size.
+content and size of the picture, so limits hold for one set of prompts at one size.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def sharpness(picture: Pixels) -> float:
 def aesthetic(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N, 1) -> (N,): how people would rate each picture, about 1 to 10, by LAION-Aesthetics V1.
 
-    Higher is better. It knows photos and art from the web, and nothing about a subject: set a limit on its
+    Higher is better. It knows photos and art from the web but nothing about a subject: set a limit on its
     `gain` over the base, not on the score.
     """
     return x[:, 0]

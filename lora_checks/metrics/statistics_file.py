@@ -1,7 +1,7 @@
-"""Mean and covariance of a set of features in a file: pytorch-fid's ``.npz`` with ``mu`` and ``sigma``.
+"""Read and write mean and covariance of features as pytorch-fid's ``.npz`` with ``mu`` and ``sigma``.
 
-Either program reads the files of the other. Files from here also hold the number of images and the network
-that made the features, so that they are never compared with features of another network.
+Each program reads the other's files. Files written here also hold the number of images and the network that
+made the features, so that they are never compared with features of another network.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Moments:
 
     mu: NDArray[np.float64]  # (D,)
     sigma: NDArray[np.float64]  # (D, D), ddof 1
-    n: int | None = None  # number of images, where the file has it
-    network: str = ""  # id of the network, "" where the file does not have it
+    n: int | None = None  # number of images, if the file has it
+    network: str = ""  # id of the network, "" if the file does not have it
 
 
 def moments(features: NDArray[np.floating[Any]], network: str = "") -> Moments:
@@ -40,7 +40,7 @@ def moments(features: NDArray[np.floating[Any]], network: str = "") -> Moments:
 
 
 def usable(features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Return (N, D) as float64; raise `MeasureError` where the covariance would be undefined or NaN."""
+    """Return (N, D) as float64; raise `MeasureError` if the covariance would be undefined or NaN."""
     x = np.asarray(features, np.float64)
     bad = int((~np.isfinite(x)).any(axis=1).sum())
     if bad:
@@ -59,7 +59,7 @@ def write_statistics(folder: Path, out: Path, extractor: ImageExtractor, batch: 
         folder: The pictures.
         out: The file, ending in .npz.
         extractor: The network.
-        batch: Pictures that are decoded at a time.
+        batch: How many pictures to decode at a time.
 
     Raises:
         ConfigError: ``out`` has another ending, or the folder cannot be read.

@@ -1,4 +1,4 @@
-"""Arithmetic that several metrics share."""
+"""Share the arithmetic of several metrics."""
 
 from __future__ import annotations
 

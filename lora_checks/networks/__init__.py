@@ -155,7 +155,7 @@ def slot_of(metric: Metric, asked: str, networks: Mapping[str, Mapping[str, Any]
         raise ConfigError(f"metric '{metric.name}' needs a network '{slot}' under networks: in the policy")
     wanted, kind = metric.extractor, kind_of(slot, networks[slot])
     if asked and wanted not in ("*", slot, kind) and kind != kind_of(wanted, networks.get(wanted, {})):
-        raise ConfigError(f"{metric.name} is of a network of kind {wanted}, and '{slot}' is of kind {kind}")
+        raise ConfigError(f"{metric.name} needs a network of kind {wanted}, and '{slot}' is of kind {kind}")
     return slot
 
 
@@ -203,7 +203,7 @@ def device_of(network: object) -> str:
 def _custom(
     slot: str, extension: Extension, settings: Mapping[str, Any], device: str, cache: Path | None
 ) -> Extractor:
-    """Construct a network of a package or a file, and add that origin to its ``id``."""
+    """Construct a network that a package or a file adds, and add that origin to its ``id``."""
     make = extension.load()
     where = f"networks: {slot}: the network of {extension.source}"
     try:
@@ -228,6 +228,6 @@ def _refuse_unfit(where: str, extractor: object) -> None:
     for name in ("id", "label"):
         text = getattr(extractor, name, None)
         if not isinstance(text, str) or not text:
-            raise ConfigError(f"{where} has no `{name}`; set it to a text that is not empty")
+            raise ConfigError(f"{where} has no `{name}`; set it to a non-empty text")
     if not isinstance(extractor, ImageExtractor | TextExtractor | PairExtractor):
         raise ConfigError(f"{where} has none of the methods `images`, `texts`, `distances` with `paired`")

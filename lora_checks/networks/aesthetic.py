@@ -69,7 +69,7 @@ class Aesthetic:
             weight, bias = (found[name].float().numpy() for name in ("weight", "bias"))
         except Exception as error:  # pickle raises many kinds of errors for other files
             raise PrerequisiteError(
-                f"networks: aesthetic: {self.head} is no linear head: {cause(error)}"
+                f"networks: aesthetic: {self.head} is not a linear head: {cause(error)}"
             ) from error
         if weight.ndim != 2 or weight.shape[0] != 1 or bias.shape != (1,):
             raise PrerequisiteError(

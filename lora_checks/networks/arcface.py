@@ -94,7 +94,9 @@ class ArcFace:
 
         face = Face(bbox=box[:4], kps=landmarks, det_score=box[4])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # scikit-image renames what insightface calls
+            warnings.simplefilter(
+                "ignore", FutureWarning
+            )  # scikit-image has renamed functions that insightface calls
             return np.asarray(self._app.models["recognition"].get(blue_first, face), np.float32)
 
     @cached_property

@@ -1,8 +1,8 @@
-"""Batches that are always full, so that what a network says of a picture does not depend on its company.
+"""Always fill batches, so that a picture's features do not depend on what else is in its batch.
 
-Matrix products of other sizes round otherwise: of one picture alone CLIP says something else, in the sixth
-digit, than of the same picture among eight. A run that was interrupted, or a store that has lost a file,
-would then end in other numbers.
+Matrix products of other sizes round differently: CLIP's features of one picture alone differ in the sixth
+digit from those of the same picture among eight. So an interrupted run, or a store that lost a file, would
+end in other numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def in_batches(items: Sequence[T], run: Callable[[list[T]], Floats]) -> Floats:
-    """Rows of ``items``, of which ``run`` gets `SIZE` at a time; the last one is repeated to fill a batch."""
+    """Return a row per item; ``run`` gets `SIZE` items at a time, the last one repeated to fill a batch."""
     parts = []
     for start in range(0, len(items), SIZE):
         some = [items[i] for i in range(start, min(start + SIZE, len(items)))]

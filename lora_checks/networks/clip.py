@@ -1,4 +1,4 @@
-"""CLIP through ``open_clip``: images and texts in one space, with the model's own preprocessing.
+"""Run CLIP through ``open_clip``: images and texts in one space, with the model's own preprocessing.
 
 The features are not normalised; metrics do that.
 """

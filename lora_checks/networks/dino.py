@@ -1,4 +1,4 @@
-"""DINO and DINOv2 through ``transformers``: a ViT's class token, with the preprocessing of their authors.
+"""Run DINO and DINOv2 through ``transformers``: a ViT's class token, with its authors' preprocessing.
 
 The shorter side is scaled to 256 (bicubic), the middle 224 x 224 is cut out and normalised by ImageNet's
 mean and deviation, as in the evaluation code of DINO and DINOv2. The preprocessor files of the repositories
@@ -93,7 +93,7 @@ class Dino:
             raise PrerequisiteError(
                 f"networks: dino: {self.folder} cannot be loaded: {cause(error)}"
             ) from error
-        if found["missing_keys"]:  # transformers would go on with random numbers there
+        if found["missing_keys"]:  # transformers would continue with random numbers there
             raise PrerequisiteError(
                 f"networks: dino: {self.folder} lacks the weight {sorted(found['missing_keys'])[0]}; "
                 "download it again"

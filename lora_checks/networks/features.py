@@ -109,7 +109,7 @@ def _rows(network: Extractor, array: Floats, count: int) -> list[Floats]:
     """Split what a network returned into one array for each of ``count`` inputs.
 
     Raises:
-        MeasureError: It returned something else than ``count`` rows of floats.
+        MeasureError: It returned something other than ``count`` rows of floats.
         PrerequisiteError: A file of the network changed while it worked; the rows must not be stored.
     """
     refuse_changed(network)

@@ -1,4 +1,4 @@
-"""FID's network: pytorch-fid's InceptionV3, weights pt_inception-2015-12-05, 2048-d pool3 features.
+"""Run FID's network: pytorch-fid's InceptionV3, weights pt_inception-2015-12-05, 2048-d pool3 features.
 
 On a CPU the network runs in ONNX Runtime, in about half the time of eager PyTorch. The export is stored in
 ``cache``, so the next run does not import torch.

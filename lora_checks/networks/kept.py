@@ -1,4 +1,4 @@
-"""Cache the vectors that a network computes for pictures, for the next pair with the same picture.
+"""Cache a network's vectors for pictures, to reuse them in the next pair with the same picture.
 
 LPIPS needs 10 MB for a picture of 512 x 512: too much for the store, and too slow to compute again for each
 pair, since the same images are compared with references, with training pictures and with each other. So

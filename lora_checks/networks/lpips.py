@@ -1,4 +1,4 @@
-"""LPIPS: the learned perceptual distance of two images (Zhang et al. 2018), through the ``lpips`` package.
+"""Run LPIPS, the learned perceptual distance of two images (Zhang et al. 2018), from the ``lpips`` package.
 
 LPIPS is the squared Euclidean distance of two vectors: each layer's features, scaled to unit length over
 the channels, times the square root of the layer's learned weights, over the number of positions. So the
@@ -44,7 +44,7 @@ CHUNK = 1 << 16  # columns converted to double precision at a time
 
 
 class PerceptualDistance:
-    """Measures pairs of images with an ``lpips.LPIPS``, which ``load`` creates when it is needed."""
+    """Measure pairs of images with an ``lpips.LPIPS``, which ``load`` creates when it is needed."""
 
     def __init__(self, file: Path, load: Callable[[], Any], device: str) -> None:
         self.file, self.device = file, device

@@ -164,7 +164,7 @@ class TorchScript(Own):
             with torch.inference_mode():
                 output = self._module(torch.from_numpy(x).to(self.device))
         except RuntimeError as error:
-            why = str(error).strip().splitlines()[-1]  # the traceback of the script stands before it
+            why = str(error).strip().splitlines()[-1]  # the script's traceback comes before it
             raise MeasureError(f"networks: {self.file.name} cannot take {x.shape}: {why[:200]}") from error
         return output.float().cpu().numpy() if isinstance(output, torch.Tensor) else np.empty(0)
 

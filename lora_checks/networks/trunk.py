@@ -48,6 +48,6 @@ def _load(net: str, file: Path) -> Any:
         module.load_state_dict(state, assign=True)
     except (SafetensorError, RuntimeError) as error:
         raise PrerequisiteError(
-            f"{file} is no state dict of lpips.LPIPS(net='{net}'): {cause(error)}"
+            f"{file} is not a state dict of lpips.LPIPS(net='{net}'): {cause(error)}"
         ) from error
     return module

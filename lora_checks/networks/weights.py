@@ -81,6 +81,6 @@ def cause(error: Exception) -> str:
 
 
 def identity(kind: str, version: str, settings: Mapping[str, Any], digests: Iterable[str]) -> str:
-    """Return an ``id`` of all that decides a network's numbers: code, settings, image decoder and weights."""
+    """Return an ``id`` of all that decides a network's numbers: code, settings, image decoder, weights."""
     chosen = "".join(f" {key}={value}" for key, value in sorted(settings.items()))
     return f"{kind}/{version}{chosen} decoder={DECODER} {' '.join(digest[:16] for digest in digests)}"

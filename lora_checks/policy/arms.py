@@ -1,4 +1,4 @@
-"""Arms: prompts, marked by a tag, that test what the LoRA does where it should do nothing."""
+"""Select arms: prompts with a tag that test what the LoRA does where it should do nothing."""
 
 from __future__ import annotations
 

@@ -18,18 +18,20 @@ def weights(value: Value, rows: Sequence[Threshold]) -> tuple[Weight, ...]:
     by_name = {row.name: row for row in rows}
     entries = tuple(_weight(entry, name, by_name) for name, entry in value.mapping().items())
     if not entries:
-        raise value.error("names no row; remove the key, or say which rows the ranking is of")
+        raise value.error("names no row; remove the key, or name the rows that the ranking counts")
     return entries
 
 
 def _weight(value: Value, name: str, rows: Mapping[str, Threshold]) -> Weight:
     if name not in rows:
-        raise value.error(f"no row of 'checks:' is called so; {suggestion(name, list(rows))}")
+        raise value.error(f"no row of 'checks:' has this name; {suggestion(name, list(rows))}")
     fields = value.table(WEIGHT)
     worst, best = fields["from"].number(), fields["to"].number()
     weight = fields["weight"].number() if "weight" in fields else 1.0
     if weight <= 0:
-        raise fields["weight"].error(f"must be above 0, not {weight:g}; a row without a part is left out")
+        raise fields["weight"].error(
+            f"must be above 0, not {weight:g}; leave out a row that should not count"
+        )
     if worst == best:
         raise fields["to"].error(f"is the same as 'from', {worst:g}; every value would be worth the same")
     _refuse_against_the_limit(rows[name], fields, worst, best)

@@ -34,7 +34,9 @@ def _row(entry: Value, name: str, rows: Sequence[Threshold]) -> Threshold:
     by_name = [row for row in rows if row.name == name]
     matches = by_name or [row for row in rows if row.metric == name]
     if not matches:
-        raise entry.error(f"no row of 'checks:' is called so; {suggestion(name, [row.name for row in rows])}")
+        raise entry.error(
+            f"no row of 'checks:' has this name; {suggestion(name, [row.name for row in rows])}"
+        )
     if len(matches) > 1:
         raise entry.error(
             f"{len(matches)} rows measure {name}; say which: {', '.join(row.name for row in matches)}"

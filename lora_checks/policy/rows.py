@@ -27,7 +27,7 @@ def check_name(value: Value, name: str) -> None:
 
 
 def checks(value: Value, folders: Mapping[str, object]) -> tuple[Threshold, ...]:
-    """Read ``checks:``. ``folders``: names under ``folders:``. Raises `ConfigError`."""
+    """Read ``checks:``; ``folders`` are the names under ``folders:``. Raises `ConfigError`."""
     rows = tuple(_check(entry, name, folders) for name, entry in value.mapping().items())
     if not rows:
         raise value.error("holds no check; a gate without checks would pass everything")

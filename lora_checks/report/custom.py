@@ -101,7 +101,7 @@ def _run(name: str, document: Mapping[str, Any], folder: Path) -> list[Path]:
     returned = extension.load()(copy.deepcopy(document), folder)
     paths = [returned] if isinstance(returned, str | Path) else list(returned)
     if not all(isinstance(path, str | Path) for path in paths):
-        raise TypeError("it returned something else than the paths that it wrote")
+        raise TypeError("it returned something other than the paths that it wrote")
     return [folder / path for path in paths]
 
 

@@ -1,1 +1,1 @@
-"""Intervals and what follows from them, with NumPy alone."""
+"""Compute intervals and what follows from them, with NumPy alone."""

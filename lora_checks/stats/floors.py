@@ -1,6 +1,7 @@
 """Measure sets of one distribution against each other, to find what a distance cannot fall below.
 
-A Frechet distance of few images is far above 0 even where nothing differs, so that no LoRA may reach a limit.
+A Frechet distance of few images is far above 0 even if nothing differs, so a limit may be out of reach for
+every LoRA.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from lora_checks.core.words import count, number
 Floats = NDArray[np.floating]
 LEAST = 8  # pictures in a half
 SPLITS = 8
-MOST_PICTURES = 64  # that are compared with the others
-LARGE = 512  # pictures; from here on one split says as much, and more would take seconds
+MOST_PICTURES = 64  # pictures that are compared with all others
+LARGE = 512  # pictures; from here on one split is enough, and more would take seconds
 
 
 def floor(fn: Callable[[Floats, Floats], float], references: Floats, images: int) -> float | None:
     """Return the least that perfect images would measure against the references.
 
-    The references are split at random into a part, as large as the set of images but half of them at most,
-    and the rest. What the two measure against each other is scaled from their sizes to the real ones by (1/N
-    + 1/M). The bias of a Frechet distance falls no faster than that (it is concave in 1/N, and 0 at 0), so
-    the result is on the safe side.
+    The references are split at random into the rest and a part as large as the set of images, but at most
+    half of the references. Their distance from each other is scaled to the real sizes by (1/N + 1/M). The
+    bias of a Frechet distance falls no faster than that (it is concave in 1/N, and 0 at 0), so the result is
+    on the safe side.
 
     Args:
         fn: The metric's function.
@@ -34,7 +35,7 @@ def floor(fn: Callable[[Floats, Floats], float], references: Floats, images: int
         images: The number of images.
 
     Returns:
-        The value, or None where a part would have fewer than `LEAST` pictures.
+        The value, or None if a part would have fewer than `LEAST` pictures.
     """
     parts, whole = split(fn, references, images), len(references)
     if not parts:
@@ -62,7 +63,7 @@ def split(fn: Callable[[Floats, Floats], float], x: Floats, most: int | None = N
         most: Rows of a part; a part has at most half of the rows.
 
     Returns:
-        A value for each of several splits; none where a part would have fewer than `LEAST` rows.
+        A value for each of several splits; none if a part would have fewer than `LEAST` rows.
     """
     whole = len(x)
     part = min(most or whole, whole // 2)
@@ -97,7 +98,7 @@ def chosen(pictures: int, most: int = MOST_PICTURES) -> NDArray[np.int_]:
 def again(
     fn: Callable[[Floats, Floats], float], x: Floats, groups: Sequence[str]
 ) -> tuple[Literal["seeds", "halves", ""], list[float]]:
-    """Measure the images against each other: by seeds or, where a prompt has only one image, by halves.
+    """Measure the images against each other: by seeds or, if a prompt has only one image, by halves.
 
     Args:
         fn: The metric's function.
@@ -105,7 +106,7 @@ def again(
         groups: The prompt of each image.
 
     Returns:
-        How the images were divided ("" where they are too few), and the lowest and the highest value.
+        How the images were divided ("" if they are too few), and the lowest and the highest value.
     """
     other_seeds = reseeded(fn, x, groups)
     if other_seeds is not None:

@@ -1,4 +1,4 @@
-"""Intervals with prompts as the sampling unit.
+"""Compute intervals with prompts as the sampling unit.
 
 Images of one prompt resemble each other, so 16 prompts x 4 seeds are 16 observations, not 64. Each prompt is
 left out in turn; the resulting pseudo-values give a bias-corrected estimate and, through Student's t, an
@@ -49,19 +49,19 @@ def jackknife(
 ) -> Interval | None:
     """Return the jackknife interval of a value.
 
-    The correction removes bias of order 1/N. A Frechet distance over fewer images than dimensions is biased
-    otherwise: there only the width of the interval has a meaning, around the plain value.
+    The correction removes bias of order 1/N. A Frechet distance over fewer images than dimensions has another
+    kind of bias: there only the width of the interval means something, around the plain value.
 
     Args:
         value_of: Computes the value of the rows that ``keep`` (N,) marks.
         groups: The prompt of each row, (N,). All rows need a value: a prompt whose images have none would
             count as an observation that never varies.
-        confidence: How probably the interval holds.
+        confidence: The probability that the interval holds.
         sides: With 2, both ends hold together; with 1, each end holds by itself, as a row with one limit
             needs.
 
     Returns:
-        The interval, or None where fewer than `MIN_PROMPTS` prompts have a value, or where there is no value
+        The interval, or None if fewer than `MIN_PROMPTS` prompts have a value, or if there is no value
         without one of them.
     """
     pseudo = pseudo_values(value_of, groups)
@@ -124,8 +124,8 @@ def _skewed(t: float, a: NDArray[np.float64]) -> NDArray[np.float64]:
 def t_quantile(p: float, df: int) -> float:
     """Return the t with P(T <= t) = p, for whole degrees of freedom.
 
-    It is a bisection on the finite sums of Abramowitz & Stegun 26.7.3-4: importing scipy.special would take a
-    third of a second in runs that otherwise take two.
+    Bisect the finite sums of Abramowitz & Stegun 26.7.3-4: importing scipy.special would take a third of a
+    second in runs that otherwise take two.
     """
     if not (0 < p < 1 and df >= 1):
         raise ValueError(f"no t quantile at p={p}, df={df}")
@@ -153,7 +153,7 @@ def more_prompts(
 ) -> int | None:
     """Return how many more prompts would probably put the whole interval on one side of ``limit``.
 
-    "Probably" is with a power of 80 %, if the truth is the interval's centre and prompts vary as they did.
+    "Probably" means a power of 80 %, if the truth is the interval's centre and prompts vary as they did.
 
     Args:
         low: The lower end of the interval.
@@ -164,7 +164,7 @@ def more_prompts(
         most: The largest answer.
 
     Returns:
-        The number, or None where it is more than ``most``: the value is as good as at the limit.
+        The number, or None if it is more than ``most``: the value is practically at the limit.
     """
     distance = abs((low + high) / 2 - limit)
     spread = (high - low) / 2 / t_quantile(1 - tail, prompts - 1) * math.sqrt(prompts)  # sd of a prompt
@@ -195,8 +195,8 @@ def more_seeds(
         most: The largest answer.
 
     Returns:
-        The number, or None where the prompts differ too much from each other, or where each has one image, so
-        that nothing is known of differences within a prompt.
+        The number, or None if the prompts differ too much from each other, or if each has one image, so that
+        nothing is known about differences within a prompt.
     """
     k, n = len(prompts), sum(len(values) for values in prompts)
     if k < 2 or n == k:

@@ -1,13 +1,13 @@
-"""How much better than its limits a LoRA has to be to pass a row, and all rows, in nearly every run.
+"""Compute how much better than its limits a LoRA must be to pass a row, and all rows, in nearly every run.
 
 `rule: bound` passes a LoRA whose true value is at the limit in 5 % of runs. To pass in 90 or 99 % of them, a
-LoRA has to be better than the limit by about the width of the interval. By how much follows from the
+LoRA must be better than the limit by about the width of the interval. How much exactly follows from the
 measurement:
 
 - For a mean, and for a set's value through its pseudo-values, runs on other prompts are drawn with
   replacement from the values of the prompts. Their spread is corrected for their estimated mean, and each run
-  is judged by the gate's interval (`intervals.mean_bounds`). A LoRA of another true value is taken to have
-  the same values, all moved by the same amount, so that its bounds move by that amount.
+  is judged by the gate's interval (`intervals.mean_bounds`). A LoRA of another true value is assumed to
+  have the same values, all shifted by the same amount, so its bounds shift by that amount.
 - For a share, a run has a binomial number of hits among the effective number of images (`shares.worth`).
   This is exact.
 
@@ -40,7 +40,7 @@ Row = tuple[Measurement, Threshold]
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """The true value that passes a row often enough; None where the row has no such limit."""
+    """The true value that passes a row often enough; None for a limit that the row does not have."""
 
     least: float | None = None
     most: float | None = None
@@ -49,7 +49,7 @@ class Need:
 def need(m: Measurement, t: Threshold, chance: float) -> Need | None:
     """Return the true value that passes a row with `rule: bound` in ``chance`` of the runs.
 
-    None for a row without an interval, and for a row that no LoRA passes so often with this number of
+    None for a row without an interval, and for a row that no LoRA passes that often with this number of
     prompts.
     """
     if t.rule != "bound" or m.waiting:
@@ -65,11 +65,11 @@ def passes(rows: Sequence[Row], chance: float | None = None) -> float | None:
 
     Args:
         rows: What was measured, and the rows.
-        chance: None for the LoRA as it was measured; else for one that passes each row with `rule: bound`
-            in just this share of runs.
+        chance: None for the LoRA as it was measured; a share of runs for a LoRA that passes each row with
+            `rule: bound` in just that share.
 
     Returns:
-        The share, or None where a row tells nothing: it waited, or has too few prompts with a value.
+        The share, or None if a row allows no estimate: it waited, or has too few prompts with a value.
     """
     together = np.ones(DRAWS)
     for m, t in rows:
@@ -106,7 +106,7 @@ def _passed_at(m: Measurement, t: Threshold, chance: float) -> Floats | None:
 
 
 def _nearest(value: float, wanted: Need) -> float:
-    """Return the true value to assume: between two limits, the measured value where that is good enough."""
+    """Return the true value to assume: between two limits, the measured value if that is good enough."""
     if wanted.least is None or wanted.most is None:
         return float(wanted.most if wanted.least is None else wanted.least)  # type: ignore[arg-type]
     return min(max(value, wanted.least), wanted.most)
@@ -146,7 +146,7 @@ def quantile(values: Floats, share: float) -> float:
 
 
 def runs_of(m: Measurement) -> Runs | None:
-    """Simulate runs of the LoRA as it was measured; None where too few prompts have a value."""
+    """Simulate runs of the LoRA as it was measured; None if too few prompts have a value."""
     per_prompt = by_prompt(m)
     if len(per_prompt) < intervals.MIN_PROMPTS or _two_valued(m):
         return None
@@ -187,7 +187,7 @@ def draws_of(names: tuple[str, ...], turn: int = 0) -> NDArray[np.int_]:
 
 
 def by_prompt(m: Measurement) -> dict[str, float]:
-    """Return what each prompt contributes to the value; {} where that is unknown."""
+    """Return what each prompt contributes to the value; {} if that is unknown."""
     if m.by_prompt:
         return dict(m.by_prompt)
     of_prompt: dict[str, list[float]] = {}
@@ -207,7 +207,7 @@ def _of_prompt(stat: str, values: Sequence[float]) -> float:
 def counted(m: Measurement) -> bool:
     """Return whether images are counted, so that a run has a binomial number of hits.
 
-    The mean of two-valued images is a share, too; the gain of such a mean is a difference of two shares.
+    The mean of two-valued images is also a share; the gain of such a mean is a difference of two shares.
     """
     return m.stat in quantity.COUNTED or (_two_valued(m) and not m.gain)
 
@@ -217,7 +217,7 @@ def _two_valued(m: Measurement) -> bool:
 
 
 def _scale(m: Measurement) -> tuple[float, float]:
-    """Return what a share of 0 and a share of 1 are in the row's unit."""
+    """Return a share of 0 and a share of 1 in the row's unit."""
     return m.points if m.points is not None and m.stat == "mean" else (0.0, 1.0)
 
 
@@ -234,7 +234,7 @@ def as_value(m: Measurement, share: float | None) -> float | None:
 
 
 def accepted(m: Measurement, t: Threshold) -> tuple[int, int] | None:
-    """Return the fewest and the most hits with which the row passes; None where no number passes."""
+    """Return the fewest and the most hits with which the row passes; None if no number passes."""
     least, most = (None if limit is None else as_share(m, limit) for limit in (t.min, t.max))
     return _accepted(worth(m), (1 - m.confidence) / m.sides, t.rule, least, most)
 
@@ -268,7 +268,7 @@ def _need_of_share(m: Measurement, t: Threshold, chance: float) -> Need | None:
 
 
 def worth(m: Measurement) -> int:
-    """Return how many independent images the images count as; the prompts, where each has one image."""
+    """Return how many independent images these count as; the number of prompts, if each has one image."""
     return _worth_of(_hits(m), (1 - m.confidence) / m.sides)
 
 

@@ -1,6 +1,6 @@
-"""Intervals of a share of images, with prompts as the sampling unit.
+"""Compute intervals of a share of images, with prompts as the sampling unit.
 
-A jackknife of a share degenerates near 0 and 1: where all images agree, leaving out a prompt changes nothing,
+A jackknife of a share degenerates near 0 and 1: if all images agree, leaving out a prompt changes nothing,
 and the interval would be a point. One image per prompt is the plain binomial case, whose exact interval is
 Clopper & Pearson's (1934). Several images per prompt count as fewer independent ones: Korn & Graubard
 ("Confidence intervals for proportions with small expected number of positive counts estimated from survey
@@ -144,7 +144,7 @@ def more_prompts(
 ) -> int | None:
     """Return how many more prompts would probably put the exact interval on the share's side of ``limit``.
 
-    "Probably" is in 80 % of the runs if ``share`` is the true share, and in all runs if it is 0.
+    "Probably" means in 80 % of the runs if ``share`` is the true share, and in all runs if it is 0.
 
     Args:
         share: The share measured.
@@ -155,7 +155,7 @@ def more_prompts(
         most: The largest answer.
 
     Returns:
-        The number, or None where it is more than ``most`` or the share is at the limit.
+        The number, or None if it is more than ``most`` or the share is at the limit.
     """
     if share == limit:
         return None

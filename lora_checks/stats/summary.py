@@ -54,7 +54,7 @@ def of_images(
         ask: How to summarise them.
         values: (N,), without missing ones.
         groups: The prompt of each value, (N,).
-        points: The two numbers that each value is one of; for a gain, that each value is the difference of.
+        points: The only two values possible; for a gain, the two values whose difference each one is.
         gain: Whether the values are gains over the base.
     """
     worst = _worst(ask, values, groups)
@@ -86,7 +86,7 @@ def of_mean(
         ask: How sure the interval has to be.
         values: (N,).
         groups: The prompt of each value, (N,).
-        points: The two numbers that each value is one of.
+        points: The only two values possible.
         gain: Whether the values are gains over the base.
         most: As in `two_valued.gain_interval`.
     """

@@ -1,13 +1,12 @@
-"""Intervals of means of two-valued images: such a mean is a share of images, and has a share's interval.
+"""Compute intervals of means of two-valued images: such a mean is a share of images.
 
-A metric that gives each image 1 or 0 has no spread where all images are alike, and a jackknife would call
-their mean certain; yet with 5 % of images bad, 28 % of draws of 25 contain none. Its mean is the share of
+A metric that gives each image 1 or 0 has no spread if all images are alike, and a jackknife would call their
+mean certain; yet with 5 % of images bad, 28 % of draws of 25 contain none. Its mean is the share of
 images with the upper number, whose exact interval comes from `shares`.
 
 The gain of such a metric is -1, 0 or 1 for each image, in units of the distance between its two numbers. Its
 mean is the share of images that went up minus the share that went down. Each share has an exact interval at
-half the error, and the two ends that are farthest apart hold together, so that the interval is never too
-narrow.
+half the error, and the interval joins the two ends that are farthest apart, so it is never too narrow.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ UNIT: Points = (0.0, 1.0)
 
 
 def points(values: Floats, span: Points = UNIT) -> Points | None:
-    """Return the two numbers that every value is one of, the lower one first; None where there are no two.
+    """Return the only two values that occur, the lower first; None if there are not just two.
 
-    Values that are all alike show one number only. If it is an end of the metric's range, the other end is
+    If all values are equal, there is only one number. If it is an end of the metric's range, the other end is
     the second number; if it is 0 or 1, the second is 1 or 0. Any other single number is a constant.
 
     Args:
@@ -68,7 +67,7 @@ def gain_interval(
 ) -> intervals.Interval | None:
     """Return the interval of the mean of ``moves``.
 
-    The length of a single move is unknown where ``most`` is above 1; each end takes the length that makes the
+    If ``most`` is above 1, the length of a single move is unknown; each end takes the length that makes the
     interval wider.
 
     Args:
@@ -93,14 +92,14 @@ def more_prompts_for_gain(
 ) -> int | None:
     """Return how many more prompts would put the interval of `gain_interval` on one side of ``limit``.
 
-    It is assumed that the shares of images that go up and down stay as in ``moves``, with one image a prompt.
+    Assume that the shares of images that go up and down stay as in ``moves``, with one image per prompt.
 
     Args:
         moves: (N,), each 0 or a step up or down.
         prompts: The number of prompts so far.
         limit: The limit, in steps.
         tail: The chance that an end of the interval is wrong.
-        most: The largest answer; None where it takes more.
+        most: The largest answer; the result is None if it takes more.
     """
     up, down = float((moves > 0).mean()), float((moves < 0).mean())
 

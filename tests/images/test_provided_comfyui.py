@@ -239,7 +239,7 @@ def test_an_unknown_node_makes_the_lora_unknown_and_is_named(tmp_path: Path, nod
     assert not any(use.is_known for use in found.on)
     text = GivenImages(folder(tmp_path / "all", nodes), PROMPTS).described(LORA)
     assert f"LoRA or strength of 4 of 4 pictures unknown (0.png: {why}" in text
-    assert "by their own word" not in text
+    assert "by their metadata" not in text
 
 
 def test_strength_0_beside_what_is_not_understood_is_refused(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_a_seed_missing_from_the_name_is_taken_from_the_file(tmp_path: Path) -> 
         (lambda d: draw(d / "1.png", ours(RED, 1, None)), "1 is stale (1.png: made without a LoRA)"),
         (
             lambda d: draw(d / "1.png", ours(RED, 1, SHA, 0.5)),
-            "stale (1.png: strength 0.5, others at strength 1)",
+            "stale (1.png: strength 0.5, the others at strength 1)",
         ),
         (
             lambda d: draw(d / "4.png"),
@@ -230,7 +230,7 @@ def test_without_a_file_the_pictures_have_to_be_of_one_lora(tmp_path: Path) -> N
     every(tmp_path, "{n}.png", ours)
     assert len(read(tmp_path, "candidate", PROMPTS, None, unknown).images.images) == 4
     draw(tmp_path / "3.png", ours(BLUE, 1, "ef" * 32))
-    with pytest.raises(MeasureError, match=r"1 is stale \(3.png: .* others with another"):
+    with pytest.raises(MeasureError, match=r"1 is stale \(3.png: .* the others with another"):
         read(tmp_path, "candidate", PROMPTS, None, unknown)
 
 
@@ -340,7 +340,7 @@ def test_a_batch_of_comfyui_is_told_apart_by_the_user_s_word(tmp_path: Path, nam
     given = GivenImages(tmp_path / "with", PROMPTS, read_names(spec, tmp_path, IDS))
     assert [image.name for image in given.candidate(LORA).images] == ["red/0", "red/1", "blue/0", "blue/1"]
     source = "list.csv" if spec == "list.csv" else "its name"
-    assert f"seed of 2 by the user's word ({source}, against their metadata)" in given.described(LORA)
+    assert f"seed of 2 according to the user ({source}, not their metadata)" in given.described(LORA)
     words = given.words(LORA)
     assert (words["red/1"]["seed_by"], words["red/1"]["seed_in_metadata"]) == (source, "0")
     assert "seed_in_metadata" not in words["red/0"]
@@ -392,26 +392,26 @@ def test_seeds_that_nothing_tells_pair_with_nothing(tmp_path: Path) -> None:
     every(tmp_path / "base", "{prompt}-{n}.png")
     names = read_names("{prompt}-*", tmp_path, IDS)
     given = GivenImages(tmp_path / "with", PROMPTS, names, tmp_path / "base")
-    with pytest.raises(MeasureError, match="nothing tells the pictures' seeds"):
+    with pytest.raises(MeasureError, match="the pictures' seeds are unknown"):
         given.without(given.candidate(LORA))
 
 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("{promt}_{seed}.png", "has a field that is not known"),
+        ("{promt}_{seed}.png", "has an unknown field"),
         ("{prompt}_{prompt}.png", "has {prompt} twice"),
-        ("{lora}_{timestamp}.png", "says neither {prompt}, {index} nor {seed}"),
-        ("{prompt_1.png", "has a field that is not known"),
+        ("{lora}_{timestamp}.png", "has none of {prompt}, {index} and {seed}"),
+        ("{prompt_1.png", "has an unknown field"),
         ("names.txt", "neither a pattern such as {prompt}_{seed}.png nor a .csv file"),
         ("gone.csv", "gone.csv cannot be read: No such file"),
         ("bad.csv", "bad.csv: the first line lacks prompt"),
-        ("excel.csv", "lacks file, prompt; it is to be file,prompt,seed with commas, and is 'file;prompt'"),
+        ("excel.csv", "lacks file, prompt; it must be file,prompt,seed with commas, but is 'file;prompt'"),
         ("twice.csv", "twice.csv: the first line names a column twice: file,prompt,seed,seed"),
         ("comma.csv", 'comma.csv:2: more cells than columns; put "..." around a comma'),
         ("windows.csv", "windows.csv:2: 'C:\\out\\a.png': name the file without its folder"),
         ("above.csv", "above.csv:2: '../a.png': name the file without its folder"),
-        ("seed.csv", "seed.csv:2: each line names another file, its prompt and a whole seed"),
+        ("seed.csv", "seed.csv:2: each line needs its own file, a prompt and a whole seed"),
     ],
 )
 def test_a_spec_that_cannot_be_meant(tmp_path: Path, spec: str, message: str) -> None:

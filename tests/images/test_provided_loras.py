@@ -105,12 +105,12 @@ def test_a_lora_that_is_named_makes_no_baseline(tmp_path: Path, name: str) -> No
         (
             comfyui(loader()),
             comfyui(loader(model=0.6)),
-            r"made with 'good' at strength 0.6 \(text encoder 1\), others at strength 1",
+            r"made with 'good' at strength 0.6 \(text encoder 1\), the others at strength 1",
         ),
         (
             webui(" <lora:good:1>"),
             webui(" <lora:good:0.6>"),
-            "made with 'good' at strength 0.6, others at strength 1",
+            "made with 'good' at strength 0.6, the others at strength 1",
         ),
         (
             comfyui(loader()),
@@ -121,7 +121,7 @@ def test_a_lora_that_is_named_makes_no_baseline(tmp_path: Path, name: str) -> No
         (
             webui(" <lora:good:1>"),
             webui(" <lora:good:1> <lora:style:1>"),
-            "made with 'good' and 'style', others with 'good'",
+            "made with 'good' and 'style', the others with 'good'",
         ),
     ],
 )
@@ -140,10 +140,11 @@ def test_a_lora_of_another_name_is_refused_unless_the_user_says_that_it_is_the_f
     with pytest.raises(MeasureError, match=r"say so with --lora-images-made-with person-v2"):
         read(tmp_path, "candidate", PROMPTS, None, LORA)
     given = GivenImages(tmp_path, PROMPTS, made_with="person-v2")
-    assert "that 'person-v2' is good.safetensors by the user's word" in given.described(LORA)
+    assert "'person-v2' is good.safetensors according to the user" in given.described(LORA)
     assert given.words(LORA)["red/0"]["lora_by"] == "--lora-images-made-with"
     with pytest.raises(
-        MeasureError, match=r"--lora-images-made-with v2: no picture names a LoRA so; they name 'per"
+        MeasureError,
+        match=r"--lora-images-made-with v2: no picture names a LoRA of that name; they name 'per",
     ):
         GivenImages(tmp_path, PROMPTS, made_with="v2").described(LORA)
 
@@ -178,7 +179,7 @@ def test_the_gated_lora_at_strength_0_beside_another_one_is_stale(tmp_path: Path
 def test_a_digest_speaks_louder_than_a_name(tmp_path: Path) -> None:
     every(tmp_path, "{n}.png", lambda prompt, seed: a1111(prompt.id, seed, TENSORS[:12]))
     renamed = replace(LORA, path=Path("renamed.safetensors"))
-    assert "made with 'good' at strength 0.8 by their own word" in GivenImages(tmp_path, PROMPTS).described(
+    assert "made with 'good' at strength 0.8 by their metadata" in GivenImages(tmp_path, PROMPTS).described(
         renamed
     )
 
@@ -205,8 +206,8 @@ def test_the_number_of_pictures_with_an_unknown_lora_is_reported(tmp_path: Path)
     draw(tmp_path / "blue_1.png", webui("<lora:good:1:lbw=1,0,0.5>")(PROMPTS.prompts[1], 1))
     given = GivenImages(tmp_path, PROMPTS, read_names("{prompt}_{seed}", tmp_path, IDS))
     text = given.described(LORA)
-    assert "2 made with 'good' at strength 1 by their own word" in text
-    assert "LoRA or strength of 2 of 4 pictures unknown (red_1.png: nothing in the file tells it)" in text
+    assert "2 made with 'good' at strength 1 by their metadata" in text
+    assert "LoRA or strength of 2 of 4 pictures unknown (red_1.png: nothing in the file says so)" in text
     words = given.words(LORA)
     assert words["blue/1"]["lora"] == "unknown: 'good' at an unknown strength"
     assert [words[name]["lora_by"] for name in ("red/0", "red/1")] == ["its A1111 parameters", ""]

@@ -169,7 +169,7 @@ def test_the_new_row_passes_the_good_and_fails_the_bad_and_says_what_it_was_set_
     assert outcomes == [Outcome.PASS, Outcome.FAIL, Outcome.PASS]
     assert found.sentences == (
         "min 0.450 is midway between good 'g' 0.650 and bad 'b' 0.250",
-        "as good here as the good: o",
+        "as good here as the good ones: o",
     )
 
 
@@ -192,7 +192,7 @@ def test_a_row_that_separates_nothing_stays_as_it_is() -> None:
     assert found.row == ROW
     assert not found.refused
     assert found.sentences == (
-        "min 0.500 is left as it is: it separates nothing, as no bad LoRA lies beyond the good ones",
+        "min 0.500 is left as it is: it separates nothing, because no bad LoRA lies beyond the good ones",
     )
 
 

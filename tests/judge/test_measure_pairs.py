@@ -224,9 +224,9 @@ def test_a_row_may_name_the_network(metric: str, asked: str, slot: str) -> None:
 @pytest.mark.parametrize(
     ("metric", "asked", "problem"),
     [
-        ("fid", "dino", "fid is of a network of kind inception, and 'dino' is of kind dino"),
-        ("kid", "lesions", "kid is of a network of kind inception, and 'lesions' is of kind onnx"),
-        ("lpips", "dino", "lpips is of a network of kind lpips"),
+        ("fid", "dino", "fid needs a network of kind inception, and 'dino' is of kind dino"),
+        ("kid", "lesions", "kid needs a network of kind inception, and 'lesions' is of kind onnx"),
+        ("lpips", "dino", "lpips needs a network of kind lpips"),
         ("frechet_distance", "", "frechet_distance works on any network; say which with 'network: SLOT'"),
         ("similarity", "clip", "needs a network 'clip' under networks:"),
         ("clip_i", "", "needs a network 'clip' under networks:"),

@@ -86,7 +86,7 @@ def test_a_head_of_another_clip_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"not a tensor", b"cos\nsystem\n(S'true'\ntR."])
 def test_what_is_no_head_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "head.pth").write_bytes(content)
-    with pytest.raises(PrerequisiteError, match="is no linear head"):
+    with pytest.raises(PrerequisiteError, match="is not a linear head"):
         network(tmp_path / "head.pth").images([decode(PICTURES[0])])
 
 

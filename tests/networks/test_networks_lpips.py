@@ -166,7 +166,7 @@ def test_weights_of_another_network_are_named(
 
 
 def test_a_trunk_of_another_architecture_is_named(trunk_file: Path, photos: list[np.ndarray]) -> None:
-    with pytest.raises(PrerequisiteError, match=r"is no state dict of lpips\.LPIPS\(net='alex'\)"):
+    with pytest.raises(PrerequisiteError, match=r"is not a state dict of lpips\.LPIPS\(net='alex'\)"):
         Trunk({"net": "alex", "file": str(trunk_file)}, "cpu").images(photos)
 
 

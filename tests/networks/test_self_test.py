@@ -170,7 +170,7 @@ class Broken:
         (lambda pixels: np.random.default_rng().normal(size=(len(pixels), 4)), "same picture twice"),
         (
             lambda pixels: np.stack([p.mean((0, 1)) for p in pixels]) + len(pixels),
-            "a picture alone has other features",
+            "a picture has other features alone",
         ),
     ],
 )

@@ -212,7 +212,7 @@ def test_the_user_s_word_on_the_lora_is_recorded(gate: Gate) -> None:
     run = gate("--lora-images", folder, "--lora", renamed, "--lora-images-made-with", "good")
     assert run.code == 0, run.out + run.err
     row = run.row("images", "person")
-    assert "that 'good' is person.safetensors by the user's word (--lora-images-made-with)" in row["reason"]
+    assert "'good' is person.safetensors according to the user (--lora-images-made-with)" in row["reason"]
     assert row["details"]["pictures"]["red/1"]["lora_by"] == "--lora-images-made-with"
     assert run.report["run"]["elsewhere"]["made_with"] == "good"
 
@@ -301,7 +301,7 @@ def test_a_check_of_ones_own_gets_the_pictures_and_no_proof(gate: Gate) -> None:
     [
         (("--lora-images", "gone"), "gone is not a folder"),
         (("--lora-images", ""), "--lora-images: the argument is empty"),
-        (("--lora-images", ".", "--lora-images-from", "{promt}.png"), "has a field that is not known"),
+        (("--lora-images", ".", "--lora-images-from", "{promt}.png"), "has an unknown field"),
         (("--lora-images", ".", "--lora-baseline-images", "gone"), "--lora-baseline-images: "),
         (("--lora-images", ".", "--lora-scale", "0.5"), "--lora-scale is for images that the gate generates"),
         (

@@ -42,7 +42,7 @@ def test_without_the_key_nothing_is_declared(tmp_path: Path) -> None:
         (
             "{identty: {from: 0, to: 1}}",
             ".identty",
-            "no row of 'checks:' is called so; did you mean 'identity'?",
+            "no row of 'checks:' has this name; did you mean 'identity'?",
         ),
         ("{identity: {to: 1}}", ".identity", "'from' is missing"),
         ("{identity: {from: 0, too: 1}}", ".identity.too", "unknown key; did you mean 'to'?"),
@@ -50,7 +50,7 @@ def test_without_the_key_nothing_is_declared(tmp_path: Path) -> None:
         (
             "{identity: {from: 0, to: 1, weight: 0}}",
             ".identity.weight",
-            "must be above 0, not 0; a row without a part is left out",
+            "must be above 0, not 0; leave out a row that should not count",
         ),
         (
             "{light: {from: 1, to: 1.0}}",
@@ -67,7 +67,7 @@ def test_without_the_key_nothing_is_declared(tmp_path: Path) -> None:
             ".drift.to",
             "0.4 is above 'from', 0.1, but less is better: the row has 'max'; exchange the two",
         ),
-        ("{}", "", "names no row; remove the key, or say which rows the ranking is of"),
+        ("{}", "", "names no row; remove the key, or name the rows that the ranking counts"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line_and_key(

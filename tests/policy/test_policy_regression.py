@@ -60,7 +60,7 @@ def test_it_is_part_of_what_decides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("regression", "sentence"),
     [
-        ("regression: {identty: 0.1}", "no row of 'checks:' is called so; did you mean 'identity'?"),
+        ("regression: {identty: 0.1}", "no row of 'checks:' has this name; did you mean 'identity'?"),
         ("regression: {arcface: 0.1}", "2 rows measure arcface; say which: identity, worst"),
         ("regression: {identity: -0.1}", "must be"),
         ("regression: {identity: much}", "must be a number"),

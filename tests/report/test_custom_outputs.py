@@ -81,7 +81,7 @@ def leaves(_: Any, __: Path) -> Any:
         (fails, "output 'badge': RuntimeError: offline"),
         (leaves, "output 'badge': SystemExit: 3"),
         (lambda _, __: 5, "output 'badge': TypeError: 'int' object is not iterable"),
-        (lambda _, __: [5], "output 'badge': TypeError: it returned something else than the paths"),
+        (lambda _, __: [5], "output 'badge': TypeError: it returned something other than the paths"),
         (lambda _, place: (place / REPORT).unlink() or [], "put back; let it write a file of its own"),
         (lambda _, place: [(place / REPORT).write_text("x")][:0], "put back; let it write a file of its own"),
     ],

@@ -1,8 +1,8 @@
 """Walk ComfyUI's graph in its API format: nodes, links between them, and values behind links.
 
 The graph is a mapping of node ids to {"class_type": ..., "inputs": {...}}; an input is a value or a link
-[node id, number of the output] (ComfyUI, execution.py). Muted and bypassed nodes are not in it, and what
-stands in subgraphs and group nodes is there as nodes like any other.
+[node id, number of the output] (ComfyUI, execution.py). Muted and bypassed nodes are not in it; the contents
+of subgraphs and group nodes appear as ordinary nodes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Graph = Mapping[str, Any]
 Inputs = Mapping[str, Any]
 
 _EARLIER = ("latent_image", "samples", "latent", "image", "images", "pixels")  # what another pass has made
-_PIPES = ("positive", "pipe", "basic_pipe", "sdxl_tuple")  # what a sampler is told to paint comes through
+_PIPES = ("positive", "pipe", "basic_pipe", "sdxl_tuple")  # inputs that bring a sampler what to paint
 _CONSTANT = re.compile(
     r"primitive\w*|(?:easy |impact|jw|crystools )?(?:int|float|integer|number)(?:constant| literal)?"
     r"|(?:constant|literal) ?(?:number|int|integer|float)?|power primitive \(rgthree\)",

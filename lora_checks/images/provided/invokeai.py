@@ -26,7 +26,7 @@ def read(text: str) -> Origin:
         plain(prompt),
         seed=whole_number(found.get("seed")),
         loras=tuple(map(_use, entries if isinstance(entries, list) else ())),
-        unclear="" if known else "its InvokeAI metadata says nothing of LoRAs",
+        unclear="" if known else "its InvokeAI metadata does not mention LoRAs",
         style=str(found.get("positive_style_prompt") or ""),
         source=SOURCE,
     )

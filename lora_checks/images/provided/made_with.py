@@ -35,7 +35,7 @@ class Wanted:
 
     @classmethod
     def of(cls, lora: Lora, by_word: str = "") -> Wanted:
-        """Take the digests of the file and of its tensors, and the digest that the file itself states."""
+        """Take the digests of the file and of its tensors, and the one that the file itself states."""
         stated = lora.facts.get("tensors sha256", "").lower().removeprefix("0x")
         digests = (lora.sha256, lora.tensors_sha256, stated)
         names = {lora.path.stem, lora.facts.get("title", "")} - {""}
@@ -81,7 +81,7 @@ def _refuse_unnamed(pictures: Sequence[Picture], wanted: Wanted, by_word: str) -
     if not any(map(wanted.is_by_word, uses)):
         names = sorted({use.name for use in uses if use.name})
         known = f"they name {', '.join(map(quoted, names[:3]))}" if names else "they name none"
-        raise MeasureError(f"{OPTION} {by_word}: no picture names a LoRA so; {known}")
+        raise MeasureError(f"{OPTION} {by_word}: no picture names a LoRA of that name; {known}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +105,14 @@ class _Usual:
 
     def odd(self, origin: Origin) -> str:
         if origin.names and self.names and origin.names != self.names:
-            return f"made with {_and(origin.names)}, others with {_and(self.names)}"
+            return f"made with {_and(origin.names)}, the others with {_and(self.names)}"
         for use in origin.on:
             usual = self.strengths.get(use.name)
             if use.is_known and usual and use.strength != usual:
                 return (
-                    f"made with {use}, others at {usual}"
+                    f"made with {use}, the others at {usual}"
                     if use.name
-                    else f"{use.strength}, others at {usual}"
+                    else f"{use.strength}, the others at {usual}"
                 )
         return ""
 
@@ -138,7 +138,9 @@ def _foreign(origin: Origin, wanted: Wanted | None, usual: _Usual) -> str:
 def _disagreeing(origin: Origin, usual: _Usual) -> str:
     told = [digest for use in origin.on for digest in use.digests]
     alike = any(one.startswith(other) or other.startswith(one) for one in told for other in usual.digests)
-    return "" if not told or alike else f"made with the LoRA of digest {told[0][:12]}, others with another"
+    return (
+        "" if not told or alike else f"made with the LoRA of digest {told[0][:12]}, the others with another"
+    )
 
 
 def _accused(others: Sequence[Use], wanted: Wanted) -> str:
@@ -168,7 +170,7 @@ def lora_by(origin: Origin, wanted: Wanted | None) -> str:
 def unknown(origin: Origin) -> str:
     """Return why the LoRA or its strength is unknown; "" if both are known."""
     if origin.loras is None:
-        return "nothing in the file tells it"
+        return "nothing in the file says so"
     if origin.unclear:
         line = printable(origin.unclear)
         return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
@@ -179,7 +181,7 @@ def unknown(origin: Origin) -> str:
 
 
 def summary(pictures: Sequence[Picture], lora: Lora, by_word: str = "") -> list[str]:
-    """ "made with 'good' at strength 1 by their own word", "LoRA or strength of 2 unknown (0.png: ...)"."""
+    """Return "made with 'good' at strength 1 by their metadata", "LoRA or strength of 2 unknown (...)"."""
     silent = {picture.path.name: unknown(picture.origin) for picture in pictures}
     why = {name: reason for name, reason in silent.items() if reason}
     told = [picture.origin for picture in pictures if not silent[picture.path.name]]
@@ -187,9 +189,9 @@ def summary(pictures: Sequence[Picture], lora: Lora, by_word: str = "") -> list[
     parts = []
     for uses, n in named.items():
         of = "" if n == len(pictures) else f"{n} "
-        parts.append(f"{of}made with {uses} by their own word")
+        parts.append(f"{of}made with {uses} by their metadata")
     if by_word:
-        parts.append(f"that {quoted(by_word)} is {lora.path.name} by the user's word ({OPTION})")
+        parts.append(f"{quoted(by_word)} is {lora.path.name} according to the user ({OPTION})")
     if why:
         first, reason = next(iter(why.items()))
         parts.append(

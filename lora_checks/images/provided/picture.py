@@ -134,7 +134,7 @@ def _policy_seed(said: int | None, prompt: Prompt | None, prompts: PromptSet) ->
 
 def _stranger(origin: Origin) -> str:
     if origin.place is not None:
-        return f"counted from 0, the policy asks for no picture number {origin.place}"
+        return f"the policy asks for no picture number {origin.place}, counted from 0"
     said = origin.prompt if len(origin.prompt) <= 60 else f"{origin.prompt[:57]}..."
     return f"prompts.yaml has no prompt '{said}'"
 

@@ -109,12 +109,12 @@ def _pattern(spec: str, ids: Sequence[str]) -> Pattern:
     unknown = [name for name in fields if name not in FIELDS]
     if unknown or re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", spec)):
         known = ", ".join(f"{{{name}}}" for name in FIELDS)
-        raise ConfigError(f"{OPTION}: '{spec}' has a field that is not known ({known} are)")
+        raise ConfigError(f"{OPTION}: '{spec}' has an unknown field (known: {known})")
     twice = [name for name in TOLD if fields.count(name) > 1]
     if twice:
         raise ConfigError(f"{OPTION}: '{spec}' has {{{twice[0]}}} twice")
     if not {"prompt", "seed", "index"} & set(fields):
-        raise ConfigError(f"{OPTION}: '{spec}' says neither {{prompt}}, {{index}} nor {{seed}}")
+        raise ConfigError(f"{OPTION}: '{spec}' has none of {{prompt}}, {{index}} and {{seed}}")
     return Pattern(spec, tuple(ids))
 
 
@@ -131,8 +131,8 @@ def _listed(path: Path) -> Listed:
     lacking = {"file", "prompt"} - set(heads)
     if lacking:
         raise ConfigError(
-            f"{OPTION}: {path}: the first line lacks {', '.join(sorted(lacking))}; it is to be "
-            f"file,prompt,seed with commas, and is {','.join(heads)!r}"
+            f"{OPTION}: {path}: the first line lacks {', '.join(sorted(lacking))}; it must be "
+            f"file,prompt,seed with commas, but is {','.join(heads)!r}"
         )
     if len(set(heads)) < len(heads):
         raise ConfigError(f"{OPTION}: {path}: the first line names a column twice: {','.join(heads)}")
@@ -145,7 +145,7 @@ def _listed(path: Path) -> Listed:
             raise ConfigError(f"{OPTION}: {path}:{line}: '{name}': name the file without its folder")
         if not name or not prompt or not re.fullmatch(r"\d{0,20}", seed) or name in found:
             raise ConfigError(
-                f"{OPTION}: {path}:{line}: each line names another file, its prompt and a whole seed"
+                f"{OPTION}: {path}:{line}: each line needs its own file, a prompt and a whole seed"
             )
         found[name] = Origin(prompt, seed=int(seed) if seed else None, source=f"{path.name}")
     return Listed(path, found)

@@ -1,8 +1,8 @@
 """Read folders of pictures that other programs made, instead of generating images.
 
 A folder must hold exactly one picture for each prompt and seed of the policy. A picture's seed may be the
-policy's (0, 1, ...) or the noise seed that the gate derives from it (`plan.noise_seed`). If nothing tells
-the seeds, the pictures of a prompt get its seeds in the order of their names.
+policy's (0, 1, ...) or the noise seed that the gate derives from it (`plan.noise_seed`). If the
+seeds are unknown, the pictures of a prompt get its seeds in the order of their names.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class GivenImages:
     def baseline(self) -> ImageSet:
         if self.without_lora is None:
             raise ConfigError(
-                "this needs the pictures without the LoRA, of the same prompts and seeds: pass "
+                "this needs the pictures of the same prompts and seeds without the LoRA: pass "
                 "--lora-baseline-images DIR"
             )
         return self._read(self.without_lora, BASELINE, None).images
@@ -73,8 +73,8 @@ class GivenImages:
         for (folder, _), found in self._found.items():
             if not found.seeds_told:
                 raise MeasureError(
-                    f"{folder}: nothing tells the pictures' seeds, so which of them start from the same "
-                    f"noise with and without the LoRA is not known; name the seeds with {OPTION}"
+                    f"{folder}: the pictures' seeds are unknown, so it is unknown which of them start "
+                    f"from the same noise with and without the LoRA; name the seeds with {OPTION}"
                 )
         counterparts = ImageSet(BASELINE, tuple(whole[image.name] for image in on.images))
         looks.refuse_unchanged(on, counterparts)
@@ -141,8 +141,8 @@ def _overruled(pictures: Sequence[Picture]) -> list[str]:
     """Say how many seeds differ from the metadata and how many prompts a style expanded."""
     seeds = [picture for picture in pictures if picture.metadata_seed is not None]
     styled = [picture for picture in pictures if picture.origin.style]
-    by = f"{seeds[0].seed_by}, against their metadata" if seeds else ""
-    found = [f"seed of {len(seeds)} by the user's word ({by})"] if seeds else []
+    by = f"{seeds[0].seed_by}, not their metadata" if seeds else ""
+    found = [f"seed of {len(seeds)} according to the user ({by})"] if seeds else []
     return found + ([f"prompt of {len(styled)} expanded by styles"] if styled else [])
 
 

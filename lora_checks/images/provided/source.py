@@ -16,7 +16,7 @@ from lora_checks.lora.candidates import Candidate
 
 @dataclass
 class ProvidedImages:
-    """Folders of pictures. Each is a candidate of its own, as each file of ``--lora`` is."""
+    """Folders of pictures; each is one candidate, like each file of ``--lora``."""
 
     folders: dict[Path, GivenImages]
     check: str = "images"
@@ -46,7 +46,7 @@ class ProvidedImages:
         raise ConfigError(f"{self._of(lora).folder}: {self.caveat}")
 
     def evidence(self, lora: Lora) -> Evidence:
-        """Decode each picture, and say whose word its prompt, seed and LoRA are."""
+        """Decode each picture, and record who states its prompt, seed and LoRA."""
         folder = self._of(lora)
         images = folder.candidate(lora).images  # first: it refuses a folder that is not complete
         sentence, words = folder.described(lora), folder.words(lora)

@@ -60,6 +60,6 @@ def _unclear(params: Mapping[str, Any], extra: Mapping[str, Any], prompt: str) -
             return f"'{called(name)}' is confined to section {section} of the prompt"
     unused = extra.get("unused_parameters")
     if isinstance(unused, list) and any("lora" in str(each) for each in unused):
-        return "SwarmUI says that it did not use a LoRA parameter"
+        return "SwarmUI says that it ignored a LoRA parameter"
     tags = uses.tagged(prompt)
     return "a tag in its prompt is not among its LoRAs" if tags and not names else ""

@@ -21,7 +21,7 @@ def texts(path: Path) -> Mapping[str, str]:
         with Image.open(path, formats=_FORMATS) as image:
             if image.format == "PNG":
                 if not any(key in image.info for key in KEYS):
-                    image.load()  # text may stand behind the pixels
+                    image.load()  # text may follow the pixels
                 inside = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
                 if any(key in inside for key in KEYS):
                     return inside

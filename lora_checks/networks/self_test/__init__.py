@@ -1,9 +1,9 @@
 """Check that each network of a policy still works as it did, on three pictures of this package.
 
-Its numbers for these pictures are compared with the expected ones: the ``self_test:`` of that network in
-the policy, or this package's table by the network's identity, or the numbers of the first run with this
-store. Weights that changed under the same name, a library that resizes differently, swapped colours: each
-is an error before any image is made, instead of a wrong value in a release.
+Its numbers for these pictures are compared with the expected ones: the network's ``self_test:`` in the
+policy, its entry in this package's table, or the numbers of the first run with this store. Weights that
+changed under the same name, a library that resizes differently, swapped colours: each is an error before any
+image is made, instead of a wrong value in a release.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lora_checks.core.store import Store
 from lora_checks.core.words import number
 from lora_checks.networks import Extractor, kind_of, refuse_changed
 
-VERSION = 1  # of the pictures and of the numbers that are taken from them
+VERSION = 1  # of the pictures and of the numbers computed from them
 KEY = "self_test"  # of a network's settings
 TOLERANCE = 0.002  # absolute up to 1, relative above; processors and threads differ by less
 KNOWN = Path(__file__).parent / "known.json"
@@ -104,8 +104,8 @@ def _expected(
 ) -> Expected:
     if KEY in settings:
         remedy = (
-            "put back the weights and libraries that the limits were set with, or, if the change is meant, "
-            "set the limits anew and take the numbers of `python -m lora_checks selftest --record`"
+            "put back the weights and libraries that the limits were set with or, if the change is intended, "
+            "set the limits again and use the numbers of `python -m lora_checks selftest --record`"
         )
         return Expected(declared(slot, settings), "by the policy", remedy)
     if network.id in known():
@@ -119,7 +119,7 @@ def _expected(
 def _first_seen(
     slot: str, settings: Mapping[str, Any], network: Extractor, store: Store, device: str, found: Scores
 ) -> Expected:
-    """Return the numbers of the first run: keyed by settings and not by weights, whose change must show."""
+    """Return the numbers of the first run, keyed by settings; not by weights, whose change must show."""
     named = {key: value for key, value in settings.items() if key != "name"}
     key = digest([VERSION, kind_of(slot, settings), named, _kind_of(device)])
     path = store.root / "self_test" / f"first-{key}.json"
@@ -129,7 +129,7 @@ def _first_seen(
     return Expected(
         first["scores"],
         f"by the first run with this store; since then {what} changed",
-        f"go back to them, or, if the change is meant, set the limits anew and delete {path}",
+        f"go back to them or, if the change is intended, set the limits again and delete {path}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Take a network's numbers for the package's three pictures, and check what holds for every working network.
+"""Compute a network's numbers for the package's three pictures, and check what every working network does.
 
 ``first`` and ``second`` are drawings of two people, 64 x 64. ``large`` is 240 x 160 with stripes too fine
 for a smaller picture, so that a different way of resizing or cropping changes the numbers.
@@ -51,16 +51,18 @@ def _of_images(network: ImageExtractor) -> dict[str, float]:
     return _of_rows(network, network.aligned if isinstance(network, FaceExtractor) else network.images)
 
 
-def _of_rows(network: Extractor, look: Callable[[list[Pixels]], Floats]) -> dict[str, float]:
+def _of_rows(network: Extractor, features_of: Callable[[list[Pixels]], Floats]) -> dict[str, float]:
     seen = pictures()
     first, second, large = (seen[name] for name in PICTURES)
-    together = np.asarray(look([first, second, first]), np.float64)
-    alone = np.asarray([look([first])[0], look([second])[0], look([large])[0]], np.float64)
+    together = np.asarray(features_of([first, second, first]), np.float64)
+    alone = np.asarray(
+        [features_of([first])[0], features_of([second])[0], features_of([large])[0]], np.float64
+    )
     if not np.isfinite(together).all() or not np.isfinite(alone).all():
         raise _wrong(network, "its features of a picture are not finite")
     _same(network, together[0], together[2], "the same picture twice gives two features")
     for row, other in zip(together, alone[:2], strict=False):
-        _same(network, row, other, "a picture alone has other features than among others")
+        _same(network, row, other, "a picture has other features alone than in a batch")
     if _alike(alone[0], alone[1]):
         raise _wrong(network, "two different pictures have the same features")
     return _numbers(dict(zip(PICTURES, alone, strict=True)))
