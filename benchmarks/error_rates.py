@@ -1,13 +1,13 @@
-"""How often the gate is wrong: simulated gates of the miniature's LoRAs, whose truth is known.
+"""Simulate gates of the miniature's LoRAs, whose quality is known, to see how often the gate is wrong.
 
     OMP_NUM_THREADS=1 python benchmarks/error_rates.py [--gates 500] [--seed 0] [--store DIR]
 
-For each LoRA and the base a pool of images (128 prompts x 2 seeds, on which nothing was calibrated) is made
-through the gate itself: 2,816 images in all, about 20 minutes of one core, resumable.
-Each simulated gate draws prompts from the pool without replacement, and for each of them seeds; the gate's
-own functions measure, judge and decide. Beside them the usual script: sorted pairs, a Frechet distance and
-the mean of ArcFace, each against a constant. Rates are of the pool: where a gate takes 32 of its 128 prompts
-the spread between gates is about an eighth smaller than it would be of fresh images, with 64 a quarter.
+For each LoRA and the base, the gate itself makes a pool of images (128 prompts x 2 seeds, on which nothing
+was calibrated): 2,816 images in all, about 20 minutes of one core, resumable. Each simulated gate draws
+prompts from the pool without replacement, and seeds for each of them; the gate's own functions measure, judge
+and decide. The usual script is compared with them: sorted pairs, a Frechet distance and the mean of ArcFace,
+each against a constant. The rates are those of the pool: if a gate takes 32 of its 128 prompts, the spread
+between gates is about an eighth smaller than for fresh images, with 64 a quarter.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ SHIRTS = ("red", "blue", "green", "yellow", "purple", "orange", "white", "black"
 BACKGROUNDS = ("grey", "pink", "mint", "sky", "cream", "teal")
 OPENINGS = ("photo", "picture", "portrait")
 PROMPTS = 128
-POOL = 20  # which draw of them
+POOL = 20  # number of the draw
 SEEDS = (9001, 9002)
 SHAPES = ((16, 1), (32, 1), (32, 2), (64, 1))  # prompts x seeds of a gate: 16, 32, 64 and 64 images
-OWN, MOST = (32, 1), 64  # of the policy under --lora-until-decided MAX
+OWN, MOST = (32, 1), 64  # prompts x seeds of the policy, and MAX, under --lora-until-decided
 Rules = Callable[[Threshold], Threshold]
 RULES: dict[str, Rules] = {
     "bound": lambda row: replace(row, rule="bound"),  # as the policy has it
@@ -66,10 +66,10 @@ class Script:
 
 
 # An identity of 0.45, the policy's own limit before merges were gated; a Frechet distance of 700, which lies
-# between the good LoRA (353 to 362) and the next (overfit, 1,108) and was the policy's own before; pairs
-# halfway between the good LoRA (0.44) and the nearest bad one beyond it (underfit, 0.64), as overcooked has
-# 0.43 and overfit 0.34. Then the same without the Frechet distance, and with the constants pasted for LPIPS,
-# FID and ArcFace.
+# between the good LoRA (353 to 362) and the next (overfit, 1,108) and was once the policy's own; pairs
+# halfway between the good LoRA (0.44) and the nearest bad one beyond it (underfit, 0.64), because overcooked
+# has 0.43 and overfit 0.34. Then the same without the Frechet distance, and with the usual constants for
+# LPIPS, FID and ArcFace.
 SCRIPTS = {
     "script, calibrated": Script(0.54, 700, 0.45),
     "script, no FID": Script(0.54, float("inf"), 0.45),
@@ -81,7 +81,7 @@ SCRIPTS = {
 class Pool:
     lora: Lora
     prompts: PromptSet
-    images: Mapping[str, tuple[ImageFile, ...]]  # prompt id -> its images, one a seed
+    images: Mapping[str, tuple[ImageFile, ...]]  # prompt id -> its images, one per seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Draw:
 
 @dataclass(slots=True)
 class Tally:
-    """Of simulated gates: how they ended, the images they took, the rows that did not pass."""
+    """Count how simulated gates ended, the images they took, and the rows that did not pass."""
 
     ends: Counter[str] = field(default_factory=Counter)
     stopped: Counter[str] = field(default_factory=Counter)
@@ -139,9 +139,9 @@ def fixed(
     measure: Measure,
     script: PlainScript | None = None,
 ) -> dict[str, Tally]:
-    """Gates of a fixed number of images, by each of `RULES` and by the script; ``runs`` is number and seed.
+    """Simulate gates with a fixed number of images, for each of `RULES` and the script.
 
-    Every LoRA of the same prompts gets the same draws.
+    ``runs`` is the number of gates and the seed. Every LoRA with the same prompts gets the same draws.
     """
     rng, tallies = np.random.default_rng([runs[1], *shape]), dict[str, Tally]()
     for _ in range(runs[0]):
@@ -157,7 +157,7 @@ def fixed(
 
 
 def _measured(rows: Sequence[Threshold], images: ImageSet, measure: Measure) -> until_decided.Decided:
-    """Each row once, at 95 %: a row's value does not depend on its rule."""
+    """Measure each row once, at 95 %: a row's value does not depend on its rule."""
     found = until_decided.Decided(images)
     for row in rows:
         try:
@@ -189,7 +189,7 @@ def sequential(
     runs: tuple[int, int],
     measure: Measure,
 ) -> Tally:
-    """Gates with ``--lora-until-decided MAX``; ``plan`` is the policy's own prompts x seeds, and MAX."""
+    """Simulate gates with ``--lora-until-decided MAX``; ``plan`` is the policy's prompts x seeds, and MAX."""
     (prompts, seeds), most = plan
     rng, tally = np.random.default_rng([runs[1], prompts, seeds, most]), Tally()
     for _ in range(runs[0]):
@@ -202,14 +202,14 @@ def sequential(
 
 
 def plain_script(gate_run: GateRun, rows: Sequence[Threshold]) -> PlainScript:
-    """By the same network as the policy's row of identity, and a Frechet distance and pairs on its trunk."""
+    """Return the script: the policy's identity network, and a Frechet distance and pairs on its trunk."""
     identity = next(
         row.name for row in rows if (row.metric, row.stat, row.gain) == ("arcface", "mean", False)
     )
 
     def script(found: until_decided.Decided) -> dict[str, bool]:
         far, apart = sorted_pairs(gate_run, found.images), frechet(gate_run, found.images)
-        # without a face in any image, a NaN that meets no limit
+        # if no image has a face, a NaN, which meets no limit
         like = found.measurements[identity].value if identity in found.measurements else float("nan")
         return {
             name: far <= limits.pairs and apart <= limits.frechet and like >= limits.identity
@@ -228,7 +228,7 @@ def frechet(gate_run: GateRun, images: ImageSet) -> float:
 
 
 def sorted_pairs(gate_run: GateRun, images: ImageSet) -> float:
-    """Mean distance of zip(sorted(images), sorted(references)), which ends with the shorter."""
+    """Return the mean distance of zip(sorted(images), sorted(references)), which ends with the shorter."""
     metric, references = metrics.get("trunk_distance"), gate_run.measurer.pictures("references").images
     ours = sorted(images.images, key=lambda image: image.name)[: len(references)]
     network = gate_run.measurer.network(metric)
@@ -237,9 +237,11 @@ def sorted_pairs(gate_run: GateRun, images: ImageSet) -> float:
 
 
 def fresh_prompts(known: Sequence[str], shown: Sequence[str], pool: int = POOL) -> tuple[Prompt, ...]:
-    """Prompts by the grammar of the world's captions, none of ``known`` and, as the policy's own, with no
-    shirt on the background on which a caption in ``shown`` has it. Each ``pool`` is a draw of its own, the
-    same at every call."""
+    """Draw prompts from the grammar of the world's captions, except those in ``known``.
+
+    Like the policy's own prompts, they combine no shirt and background that a caption in ``shown`` combines.
+    Each ``pool`` is a separate draw, the same at every call.
+    """
     rng = np.random.default_rng(pool)
     texts = [text for text in grammar() if text not in known and pair(text) not in set(map(pair, shown))]
     chosen = sorted(rng.permutation(len(texts))[:PROMPTS])
@@ -247,7 +249,7 @@ def fresh_prompts(known: Sequence[str], shown: Sequence[str], pool: int = POOL) 
 
 
 def grammar() -> Iterator[str]:
-    """Captions in full, but for the hair, which the trigger stands for."""
+    """Yield full captions, except for the hair, which the trigger stands for."""
     asked = (("wearing glasses", "without glasses"), ("smiling", "serious"))
     for opening, shirt, glasses, smile, background in product(OPENINGS, SHIRTS, *asked, BACKGROUNDS):
         for details in permutations((glasses, smile, f"{background} background")):
@@ -255,7 +257,7 @@ def grammar() -> Iterator[str]:
 
 
 def pair(text: str) -> tuple[str, str]:
-    """Shirt and background of a caption."""
+    """Return shirt and background of a caption."""
     words = text.replace(",", "").split()
     return words[words.index("shirt") - 1], words[words.index("background") - 1]
 
@@ -273,7 +275,7 @@ def quiet(_what: str) -> Callable[[int], AbstractContextManager[Advance]]:
 
 
 def pool_of(gate_run: GateRun, name: str) -> Pool:
-    """The LoRA's images and, so that gates only read them, everything that is measured on them."""
+    """Make the LoRA's images and measure everything on them, so that gates only read."""
     path = file_of(name, gate_run.store.root / "merges")
     lora = inspect(path, path.stem)
     made = gate_run.candidate(lora)
@@ -289,7 +291,7 @@ def pool_of(gate_run: GateRun, name: str) -> Pool:
 def of_fixed(
     tallies: Mapping[tuple[str, tuple[int, int]], Mapping[str, Tally]], names: Sequence[str]
 ) -> Iterator[str]:
-    """Bad LoRAs: gates that passed. The good one: FAIL or ERROR + INCONCLUSIVE. In % of gates."""
+    """Yield, in % of gates: PASS for bad LoRAs; FAIL or ERROR + INCONCLUSIVE for the good one."""
     yield f"| LoRA | images | {' | '.join([*RULES, *SCRIPTS])} |"
     yield "|---|---|" + "---|" * len([*RULES, *SCRIPTS])
     for name in names:
@@ -321,7 +323,7 @@ def promises(
     tallies: Mapping[tuple[str, tuple[int, int]], Mapping[str, Tally]],
     looked: Mapping[tuple[str, str], Tally],
 ) -> Iterator[str]:
-    """What the gate is held to, and whether it was so."""
+    """Yield each promise of the gate, and whether it was kept."""
     for rule in RULES:
         of_most = [shape for shape in SHAPES if shape[0] * shape[1] == MOST]
         most = max(share_wrong(name, t[rule]) for (name, shape), t in tallies.items() if shape in of_most)
@@ -368,7 +370,7 @@ def main() -> None:
     options = parser.parse_args()
     gate_run, runs = bench(options.store, options.pool), (options.gates, options.seed)
     rows, measure = gate_run.policy.thresholds, gate_run.measurer.measure_row
-    # the gates read the same arrays again and again
+    # the gates read the same arrays many times
     store.read_array = lru_cache(maxsize=None)(store.read_array)  # type: ignore[assignment]
     pools = {name: pool_of(gate_run, name) for name in options.names}
     script = plain_script(gate_run, rows)
@@ -380,7 +382,7 @@ def main() -> None:
     looked = {
         (name, "bound"): sequential(pool, rows, (OWN, MOST), runs, measure) for name, pool in pools.items()
     }
-    print(f"Wrong in % of {options.gates} gates; of the good LoRA, FAIL or ERROR + INCONCLUSIVE\n")
+    print(f"Wrong in % of {options.gates} gates; for the good LoRA, FAIL or ERROR + INCONCLUSIVE\n")
     print("\n".join(of_fixed(tallies, options.names)))
     print(f"\nThe same with --lora-until-decided {MOST}, policy of {OWN[0]} x {OWN[1]}\n")
     print("\n".join(of_sequential(looked)))

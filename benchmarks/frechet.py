@@ -1,4 +1,4 @@
-"""The Frechet distance itself, N = 50 features of 2048 dimensions: ours against scipy's matrix square root.
+"""Time the Frechet distance of 50 features of 2048 dimensions: ours against scipy's matrix square root.
 
 python benchmarks/frechet.py [--quick]
 """
@@ -20,7 +20,7 @@ from lora_checks.metrics.distribution import frechet
 
 
 def with_sqrtm(x: np.ndarray, y: np.ndarray) -> float:
-    """pytorch-fid's ``calculate_frechet_distance`` from the features on."""
+    """Compute pytorch-fid's ``calculate_frechet_distance``, starting from the features."""
     sx, sy = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
     root = np.real(linalg.sqrtm(sx @ sy))
     difference = x.mean(0) - y.mean(0)

@@ -1,4 +1,4 @@
-"""Images of the miniature in batches against one pipeline call per image: same pixels, less time.
+"""Time images of the miniature in batches against one pipeline call per image: same pixels, less time.
 
 python benchmarks/generation.py [--images 32] [--batch 8]
 """

@@ -1,9 +1,9 @@
-"""How often the gate's intervals hold the truth, and what looking after every batch costs; simulated.
+"""Simulate how often the gate's intervals hold the truth, and what judging after every batch costs.
 
     python benchmarks/interval_coverage.py [--runs 4000]
 
 The data have the shape of a policy's: prompts that differ, and images of a prompt that resemble each other
-(half of the variance is between prompts). The truth is known, so that a wrong interval shows. The tables of
+(half of the variance is between prompts). The truth is known, so a wrong interval shows. The tables of
 `SHAPES` are those of docs/decisions/0029; they take a minute, and the rest two more.
 """
 
@@ -29,7 +29,7 @@ LOGNORMAL = 0.8  # standard deviation of the logarithm
 
 
 def _contaminated(share: float) -> Callable[[np.random.Generator, tuple[int, ...]], Floats]:
-    """Prompts at 0.65, give or take 0.05, but for a share of them at 0.1; shifted to mean 0."""
+    """Draw prompts at 0.65, give or take 0.05, except for a share of them at 0.1; shifted to mean 0."""
     return lambda rng, size: (
         np.where(rng.random(size) < share, 0.1, rng.normal(0.65, 0.05, size)) - 0.65 + share * 0.55
     )
@@ -46,7 +46,7 @@ SHAPES: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Floats]] = {
     "10 % bad prompts": _contaminated(0.1),
     "5 % bad prompts": _contaminated(0.05),
 }
-DRAWN = tuple(SHAPES)[:6]  # without those of which many draws hold no bad prompt at all
+DRAWN = tuple(SHAPES)[:6]  # without the shapes for which many draws contain no bad prompt
 CAPS = {"capped": intervals.LEAN, "uncapped": np.inf, "Student's t": 0.0}
 
 
@@ -55,14 +55,14 @@ def groups(prompts: int, seeds: int) -> list[str]:
 
 
 def clustered(rng: np.random.Generator, prompts: int, seeds: int, skewed: bool = False) -> Floats:
-    """(prompts, seeds) of mean 0 and variance 1."""
+    """Draw (prompts, seeds) values of mean 0 and variance 1."""
     between = (rng.gamma(4, 1, (prompts, 1)) - 4) / 2 if skewed else rng.normal(size=(prompts, 1))
     values: Floats = np.sqrt(RHO) * between + np.sqrt(1 - RHO) * rng.normal(size=(prompts, seeds))
     return values
 
 
 def bounds(values: Floats, tail: float, cap: float = intervals.LEAN) -> tuple[Floats, Floats, Floats]:
-    """`stats.mean_bounds` with another cap; 0 is Student's t."""
+    """Return `stats.mean_bounds` with another cap; 0 is Student's t."""
     with mock.patch.object(intervals, "LEAN", max(cap, 1e-9)):
         return intervals.mean_bounds(values, tail)
 
@@ -70,14 +70,14 @@ def bounds(values: Floats, tail: float, cap: float = intervals.LEAN) -> tuple[Fl
 def held(
     shape: str, prompts: int, runs: int, cap: float = intervals.LEAN, seed: int = 0
 ) -> tuple[float, float]:
-    """Shares of runs whose lower, and whose upper, one-sided 95 % bound holds the mean of ``shape``."""
+    """Return the shares of runs whose lower and upper one-sided 95 % bound hold the mean of ``shape``."""
     values = SHAPES[shape](np.random.default_rng([seed, prompts]), (runs, prompts))
     _, low, high = bounds(values, 1 - intervals.CONFIDENCE, cap)
     return float((low <= 0).mean()), float((high >= 0).mean())
 
 
 def widening(prompts: int, cap: float = intervals.LEAN, confidence: float = intervals.CONFIDENCE) -> float:
-    """How far below the mean the bound is, in Student's t: one prompt is at 0.1, the others near 0.65."""
+    """Return how far below the mean the bound is, in Student's t: one prompt at 0.1, the others near 0.65."""
     values = np.append(np.random.default_rng(0).normal(0.65, 0.03, prompts - 1), 0.1)
     student = bounds(values, 1 - confidence, 0)
     mean, low, _ = bounds(values, 1 - confidence, cap)
@@ -104,7 +104,7 @@ def rare_share(rng: np.random.Generator, prompts: int, seeds: int, sides: int = 
 
 
 def gain(rng: np.random.Generator, prompts: int, seeds: int, sides: int = 2) -> Drawn:
-    """A LoRA that adds 0.5 to a base; prompts are as hard for both, and a tenth has no value on a side."""
+    """Draw a LoRA that adds 0.5 to a base; prompts are equally hard for both, and a tenth lacks a value."""
     hard = rng.normal(0, 2, (prompts, 1))
     base = hard + clustered(rng, prompts, seeds)
     lora = hard + clustered(rng, prompts, seeds) + 0.5
@@ -120,7 +120,7 @@ SHIFT = 0.25
 
 
 def kid(rng: np.random.Generator, prompts: int, seeds: int, sides: int = 2) -> Drawn:
-    """Images a little off the references' distribution, which are held fixed, as a policy's are."""
+    """Draw images a little off the distribution of the references, which stay fixed, as a policy's do."""
     x = rng.normal(size=(prompts, 1, DIMENSIONS)) * np.sqrt(RHO)
     x = x + rng.normal(size=(prompts, seeds, DIMENSIONS)) * np.sqrt(1 - RHO) + SHIFT
     x = x.reshape(-1, DIMENSIONS)
@@ -129,7 +129,7 @@ def kid(rng: np.random.Generator, prompts: int, seeds: int, sides: int = 2) -> D
 
 
 def true_kid() -> float:
-    """E k(x, x') - 2 E k(x, y) + what the references have among themselves, by a large sample; made once."""
+    """Compute, once, E k(x, x') - 2 E k(x, y) + the references' own term from a large sample."""
     if not _TRUE:
         x = np.random.default_rng(98).normal(SHIFT, 1, (4000, DIMENSIONS))
         _TRUE.append(polynomial(x, REFERENCES))
@@ -150,7 +150,7 @@ QUANTITIES: dict[str, Draw] = {
 def coverage(
     draw: Draw, prompts: int, seeds: int, runs: int, sides: int = 2, seed: int = 0
 ) -> tuple[float, float]:
-    """Shares of runs in which the lower end is above the truth, and the upper end below it."""
+    """Return the shares of runs with the lower end above the truth, and with the upper end below it."""
     rng = np.random.default_rng(seed)
     found = np.array([_misses(*draw(rng, prompts, seeds, sides)) for _ in range(runs)])
     return float(found[:, 0].mean()), float(found[:, 1].mean())
@@ -170,9 +170,9 @@ def spent(
     within: float = 1,
     seed: int = 0,
 ) -> dict[str, float]:
-    """A LoRA whose true value is ``distance`` (in deviations of a prompt) above the limit: how it ends.
+    """Simulate how a LoRA ends whose true value is ``distance`` (in deviations of a prompt) above the limit.
 
-    ``within`` is the deviation of the seeds of a prompt in that of the prompts' own means.
+    ``within`` is the deviation of a prompt's seeds, in deviations of the prompts' means.
     """
     rng, looks = np.random.default_rng(seed), sequential.plan(*plan)
     levels = sequential.levels([look.images for look in looks], sequential.SPENT * (1 - intervals.CONFIDENCE))
@@ -197,7 +197,7 @@ def _deviation(shape: str) -> float:
 
 
 def lines_of_shapes(runs: int) -> Iterator[str]:
-    """The tables of docs/decisions/0029."""
+    """Yield the tables of docs/decisions/0029."""
     sizes = (8, 12, 16, 25, 32)
     for name, cap in CAPS.items():
         yield f"one-sided 95 % bounds, {name}, {runs} runs: lower / upper bound holds, in %"

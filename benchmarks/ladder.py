@@ -1,10 +1,10 @@
-"""How often the gate is right: the miniature's LoRAs, whose truth is known, on fresh seeds.
+"""Gate the miniature's LoRAs, whose quality is known, on fresh seeds, to see how often the gate is right.
 
     python benchmarks/ladder.py [--sets 20] [--first-seed 1000] [--store DIR] [NAME ...]
 
-For each LoRA: in how many sets of seeds it passed, which rows stopped it how often, and the range of each
-row's value over the sets. The limits of the miniature's policy were set between such ranges, measured on
-other seeds. Resumable, and a second process with the same store shares the work.
+For each LoRA it prints in how many sets of seeds it passed, how often each row stopped it, and the range of
+each row's value over the sets. The limits of the miniature's policy were set between such ranges, measured on
+other seeds. It is resumable, and a second process with the same store shares the work.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def gate(path: Path, options: argparse.Namespace) -> list[Found]:
-    """What each set of seeds found."""
+    """Judge the LoRA on each set of seeds."""
     try:
         lora = inspect(path, path.stem)
     except LoraFileError:

@@ -1,4 +1,4 @@
-"""Every picture against every other by LPIPS (alex): ours against ``lpips`` pair by pair, on one core.
+"""Time LPIPS (alex) of every picture to every other: ours against ``lpips`` pair by pair, on one core.
 
 python benchmarks/lpips_all_pairs.py [--count 20] [--size 512] [--quick]
 """
@@ -37,7 +37,7 @@ def main() -> None:
         peer, ours = their_lpips(file), Lpips({"net": "alex", "trunk_file": str(file)}, "cpu")
         with torch.inference_mode():
             peer(in_range(x[0]), in_range(y[0]))
-        ours.paired(x[:1], y[:1])  # both are loaded before the clock starts
+        ours.paired(x[:1], y[:1])  # load both before the clock starts
 
         start = time.perf_counter()
         with torch.inference_mode():

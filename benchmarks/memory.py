@@ -1,4 +1,4 @@
-"""Peak memory of measuring 50 and 400 images at 512 x 512: LPIPS to every reference, FID, through the store.
+"""Measure the peak memory for 50 and 400 images at 512 x 512: LPIPS to every reference, FID, with the store.
 
 python benchmarks/memory.py [--sizes 50 400] [--references 24]
 """

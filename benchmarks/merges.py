@@ -1,9 +1,9 @@
-"""Merges of two LoRAs, such as half of a good one and half of a bad one, which a gate has to stop.
+"""Merge two LoRAs, such as half of a good one and half of a bad one, which a gate has to stop.
 
     python benchmarks/merges.py FIRST SECOND OUT [--share 0.5]
 
-The file that results holds both LoRAs' ranks one after the other, so that its effect on the base is exactly
-``share`` of the first one's and the rest of the second one's.
+The resulting file contains the ranks of both LoRAs, so its effect on the base is exactly ``share`` times the
+effect of the first plus ``1 - share`` times that of the second.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 
 
 def file_of(name: str, folder: Path) -> Path:
-    """The miniature's LoRA of that name; a merge, "good+overfit", is made in ``folder``."""
+    """Return the miniature's LoRA of that name; a merge, "good+overfit", is made in ``folder``."""
     paths = [MINIATURE / "loras" / f"{part}.safetensors" for part in name.split("+")]
     return paths[0] if len(paths) == 1 else merge(paths[0], paths[1], folder / f"{name}.safetensors")
 
@@ -29,8 +29,8 @@ def file_of(name: str, folder: Path) -> Path:
 def merge(first: Path, second: Path, out: Path, share: float = 0.5) -> Path:
     """Write ``share`` of ``first`` plus ``1 - share`` of ``second`` to ``out`` and return it.
 
-    Both are LoRAs as the miniature's: diffusers' names, alpha equal to the rank, the same layers. The same
-    inputs give the same bytes.
+    Both must be like the miniature's LoRAs: diffusers' names, alpha equal to the rank, the same layers. Equal
+    inputs give equal bytes.
     """
     one, other = load_file(first), load_file(second)
     if one.keys() != other.keys():

@@ -1,4 +1,4 @@
-"""What the metric benchmarks share: one core, random weights of the real architectures, pictures."""
+"""Share what the metric benchmarks need: one core, random weights of the real architectures, pictures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if hasattr(os, "sched_setaffinity"):
 
 
 def inception_file(folder: Path) -> Path:
-    """pytorch-fid's Inception, laid out as its published file."""
+    """Write pytorch-fid's Inception in the layout of its published file."""
     with (
         patch.object(inception, "load_state_dict_from_url"),
         patch.object(torch.nn.Module, "load_state_dict"),
@@ -41,7 +41,7 @@ def inception_file(folder: Path) -> Path:
 
 
 def alex_file(folder: Path) -> Path:
-    """torchvision's AlexNet, laid out as its published file but for the classifier, which LPIPS drops."""
+    """Write torchvision's AlexNet in the layout of its published file, without the classifier."""
     torch.manual_seed(0)
     state = torchvision.models.alexnet().state_dict()
     kept = {name: tensor for name, tensor in state.items() if name.startswith("features.")}
@@ -50,7 +50,7 @@ def alex_file(folder: Path) -> Path:
 
 
 def their_lpips(file: Path) -> lpips.LPIPS:
-    """``lpips.LPIPS(net="alex")`` with our trunk in place of its download."""
+    """Build ``lpips.LPIPS(net="alex")`` with our trunk instead of its download."""
     module = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
     state = torch.load(file)
     for part in (getattr(module.net, f"slice{i}") for i in range(1, 6)):
@@ -61,13 +61,13 @@ def their_lpips(file: Path) -> lpips.LPIPS:
 
 @contextmanager
 def their_inception(file: Path) -> Iterator[None]:
-    """pytorch-fid with our file in place of its download."""
+    """Let pytorch-fid use our file instead of its download."""
     with patch.object(inception, "load_state_dict_from_url", lambda *_, **__: torch.load(file)):
         yield
 
 
 def picture(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Coarse shapes and fine grain, (size, size, 3) uint8."""
+    """Draw coarse shapes and fine grain, (size, size, 3) uint8."""
     coarse = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((size, size))
     return np.clip(np.asarray(coarse, float) + rng.normal(0, 8, (size, size, 3)), 0, 255).astype(np.uint8)
 
@@ -81,7 +81,7 @@ def write_pictures(folder: Path, count: int, size: int, seed: int) -> Path:
 
 
 def in_range(pixels: np.ndarray) -> torch.Tensor:
-    """As everyone's script does it: (1, 3, H, W) in [-1, 1]."""
+    """Convert as the usual scripts do: (1, 3, H, W) in [-1, 1]."""
     return torch.tensor(pixels).float().div(127.5).sub(1).permute(2, 0, 1)[None]
 
 

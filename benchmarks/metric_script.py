@@ -1,9 +1,9 @@
-"""The metric part of the usual script: LPIPS over pairs in a loop, pytorch-fid over two folders; one core.
+"""Time the metrics of the usual script on one core: LPIPS over pairs in a loop, pytorch-fid over two folders.
 
 python benchmarks/metric_script.py [--count 50] [--size 512] [--quick]
 
-Ours measures the same files through the gate's own store: cold, with new images against references that were
-measured before, and with nothing changed. Weights are random, the networks are the real ones.
+Ours measures the same files through the gate's own store: cold, with new images against references measured
+before, and with nothing changed. The weights are random; the networks are the real ones.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ PROMPTS = PromptSet(Base(""), Sampler(1, 1, 512, 512), (), (0,), trigger="", cla
 
 
 def script(generated: Path, references: Path, alex: Path, inception: Path) -> tuple[float, float]:
-    """Mean LPIPS of the sorted pairs, and FID."""
+    """Return the mean LPIPS of the sorted pairs, and FID."""
     module = their_lpips(alex)
     distances = []
     with torch.inference_mode():
@@ -60,7 +60,7 @@ def script(generated: Path, references: Path, alex: Path, inception: Path) -> tu
 
 
 def gate(generated: Path, references: Path, alex: Path, inception: Path, root: Path) -> tuple[float, float]:
-    """The same through store and measurement, from hashing the files on, with interval."""
+    """Return the same numbers through store and measurement, including file hashing and intervals."""
     store = Store(root)
     images, others = image_set("candidate", generated), image_set("references", references)
     lpips = networks.build("lpips", {"net": "alex", "trunk_file": str(alex)}, "cpu")

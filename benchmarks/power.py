@@ -1,11 +1,11 @@
-"""The power of rows of bounds: what true value a LoRA needs to pass, by the number of prompts.
+"""Tabulate the true value that a LoRA needs to pass rows with `rule: bound`, by the number of prompts.
 
     OMP_NUM_THREADS=1 python benchmarks/power.py [--draws 20000] [--runs 200]
 
-Three tables in Markdown, of the gate's own intervals: how far a true mean has to be inside its limit, and how
-often a LoRA at the value that the report names passes in truth; how small a true share has to be; and how
-often a mean at its limit passes because the prompts that fail were not drawn. Fixed seeds; half a minute of
-one core.
+It prints three tables in Markdown, computed with the gate's own intervals: how far inside its limit a true
+mean must be, and how often a LoRA at the value that the report names really passes; how small a true share
+must be; and how often a mean at its limit passes because the failing prompts were not drawn. Seeds are fixed;
+it takes half a minute of one core.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from lora_checks.stats.intervals import CONFIDENCE
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]
 PROMPTS = (12, 16, 25, 32, 64, 128)
-# Values of prompts with mean 0 and spread 1, of which more is better; long tails point to the bad side.
+# Values of prompts with mean 0 and spread 1; more is better, and long tails point to the bad side.
 SHAPES: dict[str, Draw] = {
     "normal": lambda rng, shape: rng.normal(size=shape),
     "skewness -1": lambda rng, shape: (4 - rng.gamma(4, size=shape)) / 2,
     "exponential": lambda rng, shape: 1 - rng.exponential(size=shape),
 }
 LIMITS = (0.05, 0.1, 0.2, 0.3)  # of a share
-FAILING = (0.03, 0.05, 0.1)  # of prompts, which are at 0.1 while the others lie around 0.65
+FAILING = (0.03, 0.05, 0.1)  # shares of prompts that are at 0.1 while the others are around 0.65
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def means(draws: int, runs: int) -> Iterator[str]:
 
 
 def _mean(draw: Draw, prompts: int, draws: int, runs: int) -> str:
-    """What passes in 90 and 99 % of runs, in spreads of a prompt, and how often the values named do."""
+    """Return what passes in 90 and 99 % of runs, in spreads of a prompt, and how often those values pass."""
     rng = np.random.default_rng(prompts)
     lows = lower(draw(rng, (draws, prompts)))
     parts = []
@@ -64,7 +64,7 @@ def _mean(draw: Draw, prompts: int, draws: int, runs: int) -> str:
 
 
 def _named(values: Floats, chance: float) -> float:
-    """The true value that the report names beside a limit of 0, from one run."""
+    """Return the true value that the report of one run names for a limit of 0."""
     needed = power.need(_measured(values), Threshold("row", "m", "", min=0.0, rule="bound"), chance)
     assert needed is not None
     assert needed.least is not None
@@ -91,7 +91,7 @@ def tails() -> Iterator[str]:
 
 
 def _tail(limit: float, prompts: int) -> str:
-    """Hits that pass, and the true share that passes in 90 and in 99 % of runs."""
+    """Return the hits that pass, and the true share that passes in 90 and in 99 % of runs."""
     row = Threshold("tail", "m", "", max=limit, stat="share_at_most", at=0.0, rule="bound")
     images = tuple((f"p{i}/1", 1.0) for i in range(prompts))
     m = replace(_measured(np.ones(prompts)), stat="share_at_most", value=0.0, at=0.0, per_image=images)
@@ -110,7 +110,7 @@ def unseen(draws: int) -> Iterator[str]:
 
 
 def _unseen(share: float, prompts: int, draws: int) -> str:
-    """Draws without a prompt that fails, and those that pass a mean whose truth is at the limit, in %."""
+    """Return, in %, draws without a failing prompt, and draws that pass a mean that is at its limit."""
     rng = np.random.default_rng([prompts, int(100 * share)])
     fails = rng.random((draws, prompts)) < share
     values = np.where(fails, 0.1, rng.normal(0.65, 0.05, (draws, prompts)))

@@ -1,4 +1,4 @@
-"""What proving a LoRA costs, as a share of one image of 20 steps on the same base.
+"""Time the proof of a LoRA as a share of one image of 20 steps on the same base.
 
 python benchmarks/proof.py [--dtype float32]
 """
@@ -33,7 +33,7 @@ def load(folder: Path, dtype: str) -> Any:
 
 
 def seconds(work: Callable[[], Any], times: int = 3) -> float:
-    """The best of some runs; the machine may be busy with other things."""
+    """Return the best of several runs; the machine may be busy with other things."""
     spent = []
     for _ in range(times):
         start = time.perf_counter()

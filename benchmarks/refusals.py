@@ -1,9 +1,10 @@
-"""How long the verdict on each file of the corpus takes, and what it allocates; last, a good LoRA of 80 MB.
+"""Measure time and memory of the verdict on each file of the corpus, and on a good LoRA of 80 MB.
 
 python benchmarks/refusals.py [--repeat 5] [--all]
 
-Milliseconds of one core: CPU time, the least of some repetitions, in one process, imports done, the file in
-the system's cache. The peak is of one more run, under tracemalloc. Prints the files above 20 ms or 10 MB.
+Times are CPU milliseconds of one core: the least of several repetitions in one process, with imports done and
+the file in the system's cache. The peak is that of one more run, under tracemalloc. It prints the files above
+20 ms or 10 MB.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from lora_checks.core.errors import LoraFileError
 from lora_checks.lora.file import inspect
 
 RANK = 64
-WIDTHS = {640: 10, 1280: 24}  # of some blocks of SDXL's UNet, and their number
+WIDTHS = {640: 10, 1280: 24}  # width -> number of blocks in SDXL's UNet
 
 
 def good_lora(path: Path) -> None:
-    """kohya's layout, float16, rank 64: the attention of SDXL's UNet, about 80 MB."""
+    """Write a LoRA in kohya's layout, float16, rank 64, for the attention of SDXL's UNet: about 80 MB."""
     rng = np.random.default_rng(0)
     tensors = {}
     for block in range(sum(WIDTHS.values())):
@@ -56,7 +57,7 @@ def verdict(path: Path) -> bool:
 
 
 def timed(path: Path, repeat: int) -> tuple[float, float]:
-    """Milliseconds and megabytes."""
+    """Return milliseconds and megabytes."""
     times = []
     for _ in range(repeat):
         start = time.process_time()

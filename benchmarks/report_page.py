@@ -1,10 +1,11 @@
-"""How long a page takes to make and to open, and how large it is.
+"""Measure how long a page takes to make and to open, and how large it is.
 
     python benchmarks/report_page.py [--images 200] [--loras 4] [--size 512] [--folder DIR]
 
-Synthetic pictures with as much fine detail as photographs, each with a base picture. Prints the time to make
-the page the first time (every picture is decoded) and again (thumbnails and spectra are kept), its size, and
-what Chromium takes to open it. Uses one core; ``--folder`` keeps the pictures for another run.
+The pictures are synthetic, with as much fine detail as photographs, each with a base picture. It prints the
+time to make the page for the first time (every picture is decoded) and again (thumbnails and spectra are
+cached), its size, and the time that Chromium takes to open it. It uses one core; ``--folder`` keeps the
+pictures for another run.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def main() -> None:
 
 
 def world(folder: Path, images: int, loras: int, size: int) -> dict[str, Any]:
-    """Made once a folder."""
+    """Make the pictures and the document, once per folder."""
     kept = folder / f"document-{images}-{loras}-{size}.json"
     if not kept.exists():
         names = [f"step-{100 * (i + 1):04}" for i in range(loras)]

@@ -1,4 +1,4 @@
-"""LoRAs of every algorithm for a UNet, with random numbers that change each weight by a fifth of its size."""
+"""Make random LoRAs of every algorithm for a UNet, which change each weight by a fifth of its size."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def dora(weight: Any, size: float, generator: torch.Generator) -> Parts:
 
 
 def magnitude(weight: Any) -> torch.Tensor:
-    """The rows of the base are drawn with a norm of 1."""
+    """Return magnitudes; the rows of the base are drawn with a norm of 1."""
     return torch.full((len(weight), *(1 for _ in weight.shape[1:])), 1.05)
 
 
@@ -90,7 +90,7 @@ def full(weight: Any, size: float, generator: torch.Generator) -> Parts:
 
 
 Maker = Callable[[Any, float, torch.Generator], Parts]
-# Name -> how a layer's parts are made, and whether it is of every layer or of the attention alone.
+# Name -> what makes a layer's parts, and whether it covers every layer or the attention alone.
 ALGORITHMS: Mapping[str, tuple[Maker, bool]] = {
     "LoRA": (lora, False),
     "LoCon": (lora, True),
@@ -107,7 +107,7 @@ ALGORITHMS: Mapping[str, tuple[Maker, bool]] = {
 
 
 def write_lora(unet: Any, path: Path, algorithm: str) -> None:
-    """With kohya's keys and float16, as trainers write them."""
+    """Write a LoRA with kohya's keys in float16, as trainers do."""
     make, everywhere = ALGORITHMS[algorithm]
     generator = torch.Generator().manual_seed(4)
     tensors = {}

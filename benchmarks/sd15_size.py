@@ -1,9 +1,10 @@
-"""A LoRA on a base of SD 1.5's size with random weights: peak memory, and seconds of load, proof and image.
+"""Measure peak memory, load, proof and image of a LoRA on a random base of SD 1.5's size.
 
 python benchmarks/sd15_size.py [--dtype bfloat16] [--algorithm LoKr] [--side 256] [--steps 2]
 
-Each algorithm, or the one named, in a process of its own. The attention layers alone have a LoRA or a whole
-difference (which is as large as the layers it is of), all linear layers and convolutions the others.
+Each algorithm, or the one named, runs in a process of its own. LoRAs and whole differences (as large as the
+layers themselves) cover the attention layers only; the other algorithms cover all linear layers and
+convolutions.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ PROMPT = "photo of a person"
 
 
 def peak() -> float:
-    """Of this process so far, in MB. Linux' ru_maxrss begins with that of the parent process."""
+    """Return this process's peak so far, in MB; Linux's ru_maxrss starts from that of the parent process."""
     status = Path("/proc/self/status")
     if status.exists():
         (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
@@ -51,7 +52,7 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 
 def filled(module: Any, seed: int) -> Any:
-    """Every weight drawn in place: no second copy of the largest is ever made."""
+    """Draw every weight in place, so that no second copy of the largest is ever made."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in module.named_parameters():
@@ -73,7 +74,7 @@ def unet_15() -> UNet2DConditionModel:
 
 
 def base(dtype: torch.dtype) -> Any:
-    """The configurations of stable-diffusion-v1-5; the tokenizer is the miniature's, padded to 77."""
+    """Build the configuration of stable-diffusion-v1-5, with the miniature's tokenizer, padded to 77."""
     unet = empty(unet_15, dtype)
     vae = empty(
         lambda: AutoencoderKL(
@@ -159,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16", "float16"))
     parser.add_argument(
-        "--algorithm", choices=ALGORITHMS, help="one of them; all, one after the other, without"
+        "--algorithm", choices=ALGORITHMS, help="run one of them (default: all, one after the other)"
     )
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--steps", type=int, default=2)

@@ -1,9 +1,10 @@
-"""Every metric of sets on features that are stored: 64 + 64 images, 2,048 dimensions, 16 prompts, one core.
+"""Time every set metric on stored features: 64 + 64 images, 2,048 dimensions, 16 prompts, one core.
 
 python benchmarks/set_metrics.py [--quick]
 
-Ours with its interval, that is 17 times over: once with all prompts and once without each. The reference
-implementations once, without any. Those that are not installed (prdc, clean-fid, vendi-score) are left out.
+Ours run with their intervals, which is 17 times over: once with all prompts and once without each. The
+reference implementations run once, without an interval. Those that are not installed (prdc, clean-fid,
+vendi-score) are left out.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ PROMPTS = 16
 
 
 def sqrtm(x: np.ndarray, y: np.ndarray) -> float:
-    """pytorch-fid's ``calculate_frechet_distance`` from the features on."""
+    """Compute pytorch-fid's ``calculate_frechet_distance``, starting from the features."""
     sx, sy = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
     difference = x.mean(0) - y.mean(0)
     return float(difference @ difference + np.trace(sx + sy) - 2 * np.trace(np.real(linalg.sqrtm(sx @ sy))))
 
 
 def references() -> dict[str, Both]:
-    """What a user would call, by the first metric that it gives."""
+    """Return the functions that a user would call, by the first metric that each one gives."""
     found: dict[str, Both] = {"fid": sqrtm}
     if find_spec("cleanfid"):
         from cleanfid.fid import kernel_distance

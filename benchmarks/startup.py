@@ -1,4 +1,4 @@
-"""What the installed plugin costs a pytest run that has nothing to do with it, pair by pair.
+"""Time what the installed plugin costs an unrelated pytest run, pair by pair.
 
 python benchmarks/startup.py [--pairs 15]
 """

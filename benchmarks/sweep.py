@@ -1,12 +1,12 @@
-"""Twelve checkpoints of one training run: gated in one run, and in twelve runs of one each.
+"""Time gating twelve checkpoints of one training run: in one run, and in twelve runs of one each.
 
     taskset -c 0 python benchmarks/sweep.py FOLDER [--workers 2]
 
-Trains the run first if FOLDER has it not (examples/miniature/training/train_sweep.py, 4 minutes), then gates
-it in one run with an empty store; then each checkpoint by itself, with an empty store each, as CI jobs do,
-and with one store for all, as on one machine. Prints CPU seconds and seconds of each way, their ratios, the
-curves, and the chosen checkpoint. What is in FOLDER is not done again. ``--workers N`` times one run with N
-processes instead.
+It trains the run first if it is not in FOLDER (examples/miniature/training/train_sweep.py, 4 minutes), then
+gates it in one run with an empty store; then each checkpoint by itself, with an empty store each, as CI jobs
+do, and with one store for all, as on one machine. It prints CPU and wall seconds of each way, their ratios,
+the curves, and the chosen checkpoint. What is already in FOLDER is not repeated. ``--workers N`` times one
+run with N processes instead.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 class Times:
-    """Seconds by name, in a file, so that an interrupted benchmark goes on."""
+    """Keep seconds by name in a file, so that an interrupted benchmark can continue."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -85,7 +85,7 @@ def fresh(store: Path) -> Path:
 
 
 def gate(loras: Sequence[Path], store: Path, *more: str) -> Seconds:
-    """One run of the gate in a process of its own; a verdict, whichever, is a finished run."""
+    """Run the gate in a process of its own; any verdict counts as a finished run."""
     wanted = [part for lora in loras for part in ("--lora", str(lora))]
     command = [
         sys.executable,
@@ -110,14 +110,14 @@ def gate(loras: Sequence[Path], store: Path, *more: str) -> Seconds:
 
 
 def print_workers(folder: Path, workers: int) -> None:
-    """The way the gate shares LoRAs among processes, against pytest-xdist's own that spreads tests."""
+    """Compare the gate's way of sharing LoRAs among processes with pytest-xdist's way of spreading tests."""
     for dist in ([], ["--dist", "load"]):
         found = gate([folder], fresh(folder / "workers"), "-n", str(workers), *dist)
         print(f"-n {workers} {' '.join(dist):12} {found['wall']:.0f} s, {found['cpu']:.0f} CPU s", flush=True)
 
 
 def print_curves(document: dict[str, Any]) -> None:
-    ranking = rank(document)  # the run may be an earlier version's
+    ranking = rank(document)  # the run may have been made by an earlier version
     assert ranking is not None
     curves = {curve["check"]: curve["series"][0]["points"] for curve in ranking["curves"]}
     print(f"{ranking['axis']:>6}  " + "  ".join(f"{check:>16}" for check in curves))

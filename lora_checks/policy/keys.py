@@ -121,7 +121,7 @@ ROW = Keys(
         Key(
             "stat",
             _STAT,
-            "What of the images' values is limited: `mean` (the default), `min`, `max`, `median`, "
+            "Which statistic of the images' values is limited: `mean` (the default), `min`, `max`, `median`, "
             "`worst_prompt`, the share of images without a value (`missing`), or the share of images at "
             "least or at most at a value, as `{share_at_least: 0.5}`.",
         ),
@@ -136,8 +136,8 @@ ROW = Keys(
         Key(
             "pairing",
             choice(get_args(Pairing)),
-            "With which pictures of the folder an image is compared: the `nearest`, all (`mean`), the one of "
-            "its name (`named`), or the one at its place in order (`sorted`).",
+            "Which pictures of the folder an image is compared with: the `nearest`, all (`mean`), the one of "
+            "the same name (`named`), or the one at the same place in order (`sorted`).",
         ),
         Key("network", TEXT, "A name under `networks:`, in place of the metric's own."),
         Key("gain", FLAG, "true: the value less that of the base's image of the same prompt and seed."),
@@ -230,7 +230,7 @@ SAMPLER = Keys(
         Key(
             "true_cfg_scale",
             {"type": "number", "minimum": 1},
-            "Guidance by a negative prompt, where the base has it.",
+            "Guidance by a negative prompt, if the base has it.",
         ),
         Key(
             "scheduler",
@@ -271,7 +271,7 @@ PROMPTS = Keys(
             "class_words",
             TEXT,
             "What the trigger stands for, in words that a text encoder knows: `person`, `dog`, or for a "
-            "style `illustration`. CLIP is told these instead of the trigger.",
+            "style `illustration`. CLIP gets these instead of the trigger.",
             required=True,
         ),
         Key(
@@ -280,7 +280,7 @@ PROMPTS = Keys(
         Key(
             "prompts",
             listed(PROMPT.schema(), 1),
-            "The prompts; they are the sample that intervals are of.",
+            "The prompts; they are the sample behind the intervals.",
             True,
         ),
         Key("literal", FLAG, "true: all texts are meant letter for letter."),

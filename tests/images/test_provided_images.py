@@ -362,7 +362,7 @@ def test_seeds_that_the_metadata_tells_apart_are_not_swapped(tmp_path: Path) -> 
 def test_an_index_beyond_the_plan_is_surplus(tmp_path: Path) -> None:
     every(tmp_path, "{n}.png")
     draw(tmp_path / "4.png")
-    with pytest.raises(MeasureError, match=r"1 is surplus \(4.png: .* no picture number 4\)"):
+    with pytest.raises(MeasureError, match=r"1 is surplus \(4.png: .* no picture number 4, counted from 0"):
         read(tmp_path, "candidate", PROMPTS, read_names("{index}", tmp_path, IDS), LORA)
 
 

@@ -1,4 +1,4 @@
-"""What the evaluators must shrug off: the marks a VAE and a sampler leave, and pictures without a face."""
+"""Degrade pictures as a VAE and a sampler do, which the evaluators must tolerate, and make faceless ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def jpeg(image: Image, quality: int) -> Image:
 
 
 def degrade(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Image:
-    """Some of: blur, block artefacts, colour shift, grain; what a VAE round trip leaves behind."""
+    """Apply some of blur, block artefacts, colour shift and grain, as a VAE round trip does."""
     if rng.random() < 0.5:
         image = blur(image, rng.uniform(0.2, 1.0) * strength)
     if rng.random() < 0.4:
@@ -41,7 +41,7 @@ def degrade(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Im
 
 
 def noise(kind: str, rng: np.random.Generator) -> Image:
-    """Pictures of nothing. "texture" is what an overcooked LoRA paints: clouds with grain and hard edges."""
+    """Make a picture of nothing; "texture" is what an overcooked LoRA paints: clouds with grain and edges."""
     if kind == "gaussian":
         return to_uint8(rng.normal(rng.uniform(60, 200), rng.uniform(15, 80), (SIZE, SIZE, 3)))
     if kind == "uniform":
@@ -56,7 +56,7 @@ def noise(kind: str, rng: np.random.Generator) -> Image:
 
 
 def blank_head(rng: np.random.Generator) -> Image:
-    """A person whose features are painted over: what a detector that only looks for skin would fall for."""
+    """Draw a person whose features are painted over, to fool a detector that only looks for skin."""
     identity, scene = sample_identity(rng), sample_scene(rng)
     image = drawing(identity, scene).copy()
     x0, y0, x1, y1 = face_box(identity, scene)
@@ -66,7 +66,7 @@ def blank_head(rng: np.random.Generator) -> Image:
 
 
 def faceless(rng: np.random.Generator) -> Image:
-    """A negative for the detector: drawings without a face, persons without features, noise."""
+    """Make a negative for the detector: a drawing without a face, a person without features, or noise."""
     kind = rng.random()
     if kind < 0.4:
         return degrade(np.asarray(draw_faceless(rng), dtype=np.uint8), rng)

@@ -1,4 +1,4 @@
-"""What the training scripts share: where things are, and drawings as batches."""
+"""Share the paths of the training scripts, and drawings as batches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIPELINE_DIR = MINIATURE / "pipeline"
 LORA_DIR = MINIATURE / "loras"
 
 TRAINING, HELD_OUT = 0, 1
-"""First number of every drawing seed, so that no held-out drawing was trained on."""
+"""First number of every drawing seed; it keeps held-out drawings out of training."""
 
 
 def sample_pairs(rng: np.random.Generator, count: int) -> list[tuple[Identity, Scene]]:
@@ -36,7 +36,7 @@ def drawings(pairs: list[tuple[Identity, Scene]]) -> torch.Tensor:
 
 
 def save_checkpoint(path: Path, **state: object) -> None:
-    """Atomic, so that a killed run never leaves half a checkpoint."""
+    """Write atomically, so that a killed run never leaves half a checkpoint."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     torch.save(state, partial)

@@ -1,4 +1,4 @@
-"""The face detector of the miniature: a small SCRFD, as `insightface` decodes it.
+"""Define the face detector of the miniature: a small SCRFD, as `insightface` decodes it.
 
 Nine outputs: scores, boxes and key points at strides 8, 16 and 32, two anchors for each location. Boxes are
 distances to the four sides, key points are offsets, from the anchor point (column * stride, row * stride)
@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 STRIDES = (8, 16, 32)
 ANCHORS = 2
-POSITIVE_RADIUS = 6.0  # px; anchor points are 8 px apart: one to four are this near to the middle
+POSITIVE_RADIUS = 6.0  # px; anchor points are 8 px apart, so one to four are this close to the middle
 IGNORE_RADIUS = 13.0
 WIDTHS = (1, 4, 10)
 
@@ -69,7 +69,7 @@ class Detector(nn.Module):
 
 
 class ForInsightFace(nn.Module):
-    """The outputs as SCRFD's decoder reads them: in this order, no batch axis, scores after the sigmoid."""
+    """Give the outputs in the order that SCRFD's decoder reads: no batch axis, scores after the sigmoid."""
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
@@ -89,14 +89,14 @@ def to_input(images: Sequence[Image]) -> Tensor:
 
 
 def anchor_points(stride: int) -> npt.NDArray[np.float64]:
-    """(locations * 2, 2), as in SCRFD.forward."""
+    """Return (locations * 2, 2), as in SCRFD.forward."""
     cells = SIZE // stride
     grid = np.stack(np.mgrid[:cells, :cells][::-1], axis=-1).reshape(-1, 2) * float(stride)
     return np.repeat(grid, ANCHORS, axis=0)
 
 
 def sample(rng: np.random.Generator) -> tuple[Image, Face | None]:
-    """A training picture: two of three show a face, moved, turned and degraded."""
+    """Draw a training picture: two of three show a face, moved, turned and degraded."""
     if rng.random() < 1 / 3:
         return faceless(rng), None
     identity, scene = sample_identity(rng), sample_scene(rng)
@@ -106,7 +106,7 @@ def sample(rng: np.random.Generator) -> tuple[Image, Face | None]:
 
 
 def _move(image: Image, face: Face, rng: np.random.Generator) -> tuple[Image, Face]:
-    """A similarity transform about the middle of the picture, and a mirror image half of the time."""
+    """Apply a similarity transform about the middle of the picture, and mirror it half of the time."""
     if rng.random() < 0.5:
         image, face = _mirror(image, face)
     scale = rng.uniform(0.85, 1.2)
@@ -128,7 +128,7 @@ def _mirror(image: Image, face: Face) -> tuple[Image, Face]:
 def targets(
     face: Face | None,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Stride 8: label (1 face, 0 none, -1 not counted), box and key points at each anchor."""
+    """Return, for stride 8, label (1 face, 0 none, -1 not counted), box and key points at each anchor."""
     points = anchor_points(STRIDES[0])
     if face is None:
         n = len(points)

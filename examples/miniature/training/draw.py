@@ -1,4 +1,4 @@
-"""Avatars drawn from a few numbers: the whole "real world" of the miniature.
+"""Draw avatars from a few numbers: the whole "real world" of the miniature.
 
 An `Identity` is a person (skin, hair, proportions), a `Scene` is one picture of that person (shirt,
 background, glasses, smile, position). Same numbers, same pixels. Shapes are drawn four times too large and
@@ -108,7 +108,7 @@ class Scene:
 
 
 def sample_identity(rng: np.random.Generator) -> Identity:
-    """A person who has in all likelihood never been drawn before."""
+    """Draw the numbers of a person who has in all likelihood never been drawn before."""
     u = rng.uniform
     return Identity(
         skin=_between(rng, SKIN_RGB),
@@ -138,7 +138,7 @@ def sample_identity(rng: np.random.Generator) -> Identity:
 
 
 def sample_scene(rng: np.random.Generator, **fixed: Any) -> Scene:
-    """A picture at random; `fixed` pins fields by name."""
+    """Draw the numbers of a random picture; `fixed` pins fields by name."""
     u = rng.uniform
     sampled: dict[str, Any] = {
         "shirt": str(rng.choice(SHIRTS)),
@@ -155,7 +155,7 @@ def sample_scene(rng: np.random.Generator, **fixed: Any) -> Scene:
 
 
 def draw(identity: Identity, scene: Scene) -> Image.Image:
-    """The picture, RGB, 64x64."""
+    """Return the picture, RGB, 64x64."""
     canvas = _Canvas(_shade(BACKGROUND_RGB[scene.background], scene.background_shade), _Camera(scene))
     hair = _shade(HAIR_RGB[identity.hair_colour], identity.hair_shade)
     _hair_behind(canvas, identity, hair)
@@ -171,7 +171,7 @@ def draw(identity: Identity, scene: Scene) -> Image.Image:
 
 
 def draw_faceless(rng: np.random.Generator) -> Image.Image:
-    """A picture without a face: a bare background, a shirt without a head, or loose shapes."""
+    """Draw a picture without a face: a bare background, a shirt without a head, or loose shapes."""
     scene = sample_scene(rng)
     canvas = _Canvas(_shade(BACKGROUND_RGB[scene.background], scene.background_shade), _Camera(scene))
     kind = int(rng.integers(4))
@@ -184,7 +184,7 @@ def draw_faceless(rng: np.random.Generator) -> Image.Image:
 
 
 def caption(identity: Identity, scene: Scene, rng: np.random.Generator, subject: str = "person") -> str:
-    """What a labeller would write; attributes are left out at random so that prompts may be short, too."""
+    """Write a labeller's caption; attributes are left out at random so that short prompts work too."""
 
     def said(probability: float) -> bool:
         return bool(rng.random() < probability)
@@ -212,7 +212,7 @@ def hair_words(identity: Identity) -> str:
 
 
 def face_box(identity: Identity, scene: Scene) -> tuple[float, float, float, float]:
-    """(x0, y0, x1, y1) of the face from forehead to chin, without hair and ears."""
+    """Return (x0, y0, x1, y1) of the face from forehead to chin, without hair and ears."""
     camera = _Camera(scene)
     x0, y0 = camera(-identity.face_width, -identity.face_height)
     x1, y1 = camera(identity.face_width, identity.face_height)
@@ -220,7 +220,7 @@ def face_box(identity: Identity, scene: Scene) -> tuple[float, float, float, flo
 
 
 def landmarks(identity: Identity, scene: Scene) -> np.ndarray:
-    """(5, 2): left eye, right eye, nose, left mouth corner, right mouth corner; "left" as in the picture."""
+    """Return (5, 2): left eye, right eye, nose, left and right mouth corner; "left" as in the picture."""
     eye_y, mouth = identity.eye_height, _mouth_half_width(identity, scene.smile)
     points = [
         (-identity.eye_spacing, eye_y),
@@ -234,7 +234,7 @@ def landmarks(identity: Identity, scene: Scene) -> np.ndarray:
 
 
 class _Camera:
-    """Maps coordinates around the middle of the head to the 64x64 picture."""
+    """Map coordinates around the middle of the head to the 64x64 picture."""
 
     HEAD = (32.0, 30.0)
 
@@ -281,7 +281,7 @@ class _Canvas:
         self._draw.line(self._pixels(points), fill=fill, width=self._length(width), joint="curve")
 
     def half_disc(self, x: float, y: float, rx: float, ry: float, fill: RGB) -> None:
-        """The lower half of an ellipse."""
+        """Draw the lower half of an ellipse."""
         self._draw.pieslice(self._pixels([(x - rx, y - ry), (x + rx, y + ry)]), 0, 180, fill=fill)
 
     def reduced(self) -> Image.Image:
@@ -300,7 +300,7 @@ def _shirt(canvas: _Canvas, shirt: RGB) -> None:
 
 
 def _outline(width: float, height: float, jaw: float) -> list[Point]:
-    """A head: an ellipse whose lower half is a rounded box for `jaw` near 1, a chin for small `jaw`."""
+    """Outline a head: an ellipse whose lower half is a box for `jaw` near 1, a chin for small `jaw`."""
     angles = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     cos, sin = np.cos(angles), np.sin(angles)
     squareness = np.where(sin > 0, 1.25 - 0.5 * jaw, 0.95)
@@ -374,7 +374,7 @@ def _hair_in_front(canvas: _Canvas, identity: Identity, hair: RGB) -> None:
 
 
 def _cap(w: float, h: float, hairline: float, sides: float, inner: float) -> list[Point]:
-    """Hair over the top of the head, down to `sides` at the temples and to `hairline` in the middle."""
+    """Outline hair over the head, down to `sides` at the temples and to `hairline` in the middle."""
     angles = np.linspace(np.pi, 2 * np.pi, 40)
     outer = [(float(w * np.cos(a)), float(h * np.sin(a))) for a in angles]
     fringe = [(float(t * inner), hairline + 2.6 * float(t) ** 4) for t in np.linspace(1, -1, 21)]
@@ -444,7 +444,7 @@ def _mix(a: RGB, b: RGB, weight: float) -> RGB:
 
 
 def _between(rng: np.random.Generator, palette: tuple[RGB, ...]) -> RGB:
-    """A colour anywhere on the path through the palette."""
+    """Return a random colour on the path through the palette."""
     position = rng.uniform(0, len(palette) - 1)
     left = int(position)
     return _mix(palette[left], palette[left + 1], position - left)

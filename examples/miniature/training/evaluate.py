@@ -1,4 +1,4 @@
-"""The figures of the README: what the base model draws, and how the ladder measures.
+"""Compute the README's figures: what the base model draws, and how the ladder measures.
 
 python evaluate.py base            # 64 prompts, fresh seeds, judged by the probes
 python evaluate.py ladder          # identity, prompt, copying and image distribution of every LoRA
@@ -69,7 +69,7 @@ class Judges:
     trunk: lpips.LPIPS
 
     def embeddings(self, images: Sequence[Image.Image]) -> Array:
-        """(N, 512) unit vectors of the largest face; NaN where there is none."""
+        """Return (N, 512) unit vectors of the largest face; NaN if there is none."""
         rows = []
         for image in images:
             found = self.faces.get(np.asarray(image.convert("RGB"))[:, :, ::-1])
@@ -86,7 +86,7 @@ class Judges:
 
     @torch.no_grad()
     def nearest(self, images: Sequence[Image.Image], others: Sequence[Image.Image]) -> Array:
-        """Perceptual distance of each image to its nearest among `others`."""
+        """Return the perceptual distance of each image to its nearest among `others`."""
         theirs = to_tensor(others)
         return np.array(
             [self.trunk(x[None].expand_as(theirs), theirs).min().item() for x in to_tensor(images)]
@@ -134,7 +134,7 @@ def evaluate_ladder(names: list[str], first_seeds: list[int]) -> None:
 
 
 def adherence(images: npt.NDArray[np.uint8], tags: list[list[str]]) -> list[float]:
-    """Shares of images whose shirt, background, glasses and smile are as the prompt's tags say."""
+    """Return the shares of images whose shirt, background, glasses and smile match the prompt's tags."""
     predicted = load_probes().predict(images)
     shirt = np.mean([SHIRTS[p] in tag for p, tag in zip(predicted["shirt"], tags, strict=True)])
     background = np.mean(

@@ -1,4 +1,4 @@
-"""The one training loop of the evaluators: AdamW, warm-up and cosine, a checkpoint to resume from."""
+"""Train the evaluators: AdamW, warm-up and cosine, a checkpoint to resume from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images from the miniature's pipeline as the gate makes them: 20 DDIM steps, guidance 2, own generators."""
+"""Make images with the miniature's pipeline as the gate does: 20 DDIM steps, guidance 2, own generators."""
 
 # mypy: disable-error-code="attr-defined, no-untyped-call"
 # (diffusers types neither its models nor its pipelines)
@@ -44,11 +44,11 @@ def generate(pipeline: StableDiffusionPipeline, texts: list[str], seeds: list[in
 
 
 def prompts() -> list[dict[str, Any]]:
-    """The gate's own prompts: each has an `id`, a `text` and `tags`."""
+    """Return the gate's own prompts: each has an `id`, a `text` and `tags`."""
     read: list[dict[str, Any]] = yaml.safe_load((MINIATURE / "prompts.yaml").read_text())["prompts"]
     return read
 
 
 def as_person(text: str) -> str:
-    """The prompt in words that the base model and the evaluators know."""
+    """Return the prompt in words that the base model and the evaluators know."""
     return text.replace("sks person", "person")

@@ -1,4 +1,4 @@
-"""What a drawing shows, as class numbers: the targets of the probes and of the perceptual trunk."""
+"""Label a drawing with class numbers: the targets of the probes and of the perceptual trunk."""
 
 from __future__ import annotations
 

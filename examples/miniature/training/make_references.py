@@ -1,8 +1,8 @@
-"""Drawings of one person, "sks person": `train/` for the LoRAs, `references/` for the gate; and a stranger.
+"""Draw one person, "sks person": `train/` for the LoRAs, `references/` for the gate; and a stranger.
 
     python make_references.py      # a second
 
-Every drawing has its caption beside it (`00.txt`), as LoRA trainers expect.
+Every drawing has its caption next to it (`00.txt`), as LoRA trainers expect.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STRANGER = Identity(
 
 
 def scenes(seed: int) -> list[Scene]:
-    """Shirts, backgrounds, glasses and smiles in even shares; no two folders share a combination."""
+    """Return scenes with shirts, backgrounds, glasses and smiles in even shares, different in each folder."""
     rng = np.random.default_rng(seed)
     chosen = [
         (shirt, background)
@@ -45,7 +45,7 @@ def scenes(seed: int) -> list[Scene]:
 
 
 def full_caption(scene: Scene) -> str:
-    """The hair stays out: it belongs to the person, so the trigger word has to learn it."""
+    """Write a caption without the hair: it belongs to the person, so the trigger word has to learn it."""
     glasses = "wearing glasses" if scene.glasses else "without glasses"
     smile = "smiling" if scene.smile else "serious"
     return f"photo of a {SUBJECT} in a {scene.shirt} shirt, {glasses}, {smile}, {scene.background} background"

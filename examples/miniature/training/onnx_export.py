@@ -1,4 +1,4 @@
-"""torch -> ONNX with weights stored as fp16: half the file; ONNX Runtime widens them once, when it loads."""
+"""Export torch to ONNX with fp16 weights, for half the size; ONNX Runtime widens them when it loads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges of what a picture shows (shirt, glasses, smile, background, hair); no part of the generative model.
+"""Judge what a picture shows (shirt, glasses, smile, background, hair), apart from the generative model.
 
 probes = load_probes()
 shirt = probes.predict(images)["shirt"]  # class numbers; their names are probes.names["shirt"]
@@ -44,13 +44,13 @@ class Probes(nn.Module):
         )
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """`images` is (N, 3, 64, 64), RGB in [-1, 1]; logits."""
+        """Return the logits of `images`, (N, 3, 64, 64), RGB in [-1, 1]."""
         features = self.body(images)
         return {name: head(features) for name, head in self.heads.items()}
 
     @torch.inference_mode()
     def predict(self, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.int64]]:
-        """`images` is (N, 64, 64, 3), RGB; the most likely class number of each attribute, (N,)."""
+        """Return the most likely class number of each attribute, (N,); `images` is (N, 64, 64, 3), RGB."""
         batches = [self(to_input(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
         return {name: np.concatenate([b[name].argmax(dim=1).numpy() for b in batches]) for name in self.names}
 
@@ -60,7 +60,7 @@ def to_input(images: npt.NDArray[np.uint8]) -> Tensor:
 
 
 def load_probes(path: Path = WEIGHTS) -> Probes:
-    """The names of the classes are in the file's metadata, in the order of the class numbers."""
+    """Load the probes; the file's metadata has the names of the classes, in the order of their numbers."""
     with safe_open(path, framework="pt") as file:
         names = {name: tuple(classes) for name, classes in json.loads(file.metadata()["names"]).items()}
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)

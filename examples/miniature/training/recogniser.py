@@ -1,6 +1,6 @@
-"""The face recogniser of the miniature: 112x112 aligned crop -> 512 numbers whose direction is the person.
+"""Define the face recogniser: 112x112 aligned crop -> 512 numbers whose direction is the person.
 
-Trained as ArcFace is: a cosine softmax over persons with an additive margin, thrown away afterwards.
+It is trained like ArcFace: a cosine softmax over persons with an additive margin, thrown away afterwards.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Residual(nn.Module):
 
 
 class Recogniser(nn.Module):
-    """Starts by halving the crop: the 64x64 pictures of this world hold no more detail than that."""
+    """Recognise faces; it first halves the crop, because this world's 64x64 pictures have no more detail."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ def album(persons: int, pictures: int, seed: int) -> Album:
 
 
 def training_crop(image: Image, points: npt.NDArray[np.float32], rng: np.random.Generator) -> Image:
-    """insightface's own alignment, on a degraded picture and on landmarks as inexact as a detector's."""
+    """Align as insightface does, on a degraded picture and on landmarks as inexact as a detector's."""
     inexact = points + rng.normal(0, 0.4, points.shape) + rng.normal(0, 0.4, 2)
     return np.asarray(face_align.norm_crop(degrade(image, rng), inexact.astype(np.float32)), dtype=np.uint8)
 

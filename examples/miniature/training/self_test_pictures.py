@@ -1,6 +1,6 @@
-"""The pictures by which the gate tests its networks at start: two persons and a larger one of fine structure.
+"""Draw the pictures of the networks' self-test: two persons, and a larger one of fine structure.
 
-python self_test_pictures.py      # a second; writes lora_checks/self_test/pictures
+python self_test_pictures.py      # a second; writes lora_checks/networks/self_test/pictures
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from draw import draw, sample_identity, sample_scene
 from PIL import Image
 
 FOLDER = Path(__file__).parents[3] / "lora_checks" / "self_test" / "pictures"
-WIDTH, HEIGHT = 240, 160  # no square, so that cropping shows; larger than most networks' inputs are high
+WIDTH, HEIGHT = 240, 160  # not square, so that cropping shows; higher than most networks' inputs
 
 
 def structured() -> Image.Image:
-    """Colours that differ by channel, edges at every angle, stripes finer than a smaller picture can hold."""
+    """Draw colours that differ by channel, edges at every angle, and very fine stripes."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
     angle = np.arctan2(y - 60, x - 150)
     rays = np.where(np.floor(angle / np.pi * 24) % 2 == 0, 200, 40)

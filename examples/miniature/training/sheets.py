@@ -1,4 +1,4 @@
-"""Contact sheets: what the base model draws, and every LoRA on the same prompts and seeds.
+"""Make contact sheets: what the base model draws, and every LoRA on the same prompts and seeds.
 
 python sheets.py               # two minutes
 """
@@ -69,7 +69,7 @@ def ladder_sheet() -> Image.Image:
 
 
 def save(sheet: Image.Image, path: Path) -> None:
-    """256 colours: a third of the size, and hardly a visible difference."""
+    """Save with 256 colours: a third of the size, with hardly a visible difference."""
     sheet.quantize(256, kmeans=4).save(path, optimize=True)
 
 

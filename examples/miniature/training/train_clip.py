@@ -1,4 +1,4 @@
-"""The CLIP of the miniature, in open_clip's own architecture, and its text tower in transformers' format.
+"""Train the miniature's CLIP in open_clip's own architecture; also save its text tower for transformers.
 
     python train_clip.py           # about 8 minutes on one core; continues where it was killed
 
@@ -35,7 +35,7 @@ BATCH = 128
 LEARNING_RATE = 1e-3
 TWINS_FROM = 800
 TEXT_FROZEN_FROM = 1200
-"""The pipeline's UNet learns from the text tower as it is after this step; the image tower goes on."""
+"""The text tower is frozen after this step, for the pipeline's UNet; the image tower trains on."""
 
 CHECKPOINT = RUNS / "clip.pt"
 
@@ -57,7 +57,7 @@ PREPROCESSING = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic"
 
 
 def make_tokenizer() -> CLIPTokenizer:
-    """CLIP's tokenizer with merges for the words of the captions only; any other text falls back to bytes."""
+    """Return CLIP's tokenizer with merges for the captions' words only; other text falls back to bytes."""
     rng = np.random.default_rng([TRAINING, 0])
     text = [caption(identity, scene, rng, f"{TRIGGER} person") for identity, scene in sample_pairs(rng, 4000)]
     trained = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
@@ -90,9 +90,9 @@ def contrastive_loss(model: open_clip.CLIP, images: torch.Tensor, ids: torch.Ten
 
 
 def with_twins(pairs: list[tuple[Identity, Scene]], rng: np.random.Generator) -> list[tuple[Identity, Scene]]:
-    """Each picture and one that differs in the smile or in the glasses alone.
+    """Add to each picture one that differs only in the smile or in the glasses.
 
-    Among pictures at random the colours tell captions apart, and the smile is never looked at.
+    Among random pictures the colours tell captions apart, so the smile would never be learned.
     """
     changed = [
         (
@@ -175,7 +175,7 @@ ZERO_SHOT: dict[str, tuple[list[str], Labeller]] = {
 
 @torch.no_grad()
 def zero_shot(model: open_clip.CLIP, tokenizer: CLIPTokenizer, count: int = 1024) -> dict[str, float]:
-    """Accuracy on held-out drawings of each question that a prompt can answer."""
+    """Return the accuracy on held-out drawings for each question that a prompt can answer."""
     pairs = sample_pairs(np.random.default_rng([HELD_OUT, 3]), count)
     image = model.eval().encode_image(drawings(pairs), normalize=True)
     accuracy = {}
@@ -187,7 +187,7 @@ def zero_shot(model: open_clip.CLIP, tokenizer: CLIPTokenizer, count: int = 1024
 
 
 def to_transformers(model: open_clip.CLIP, tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """The text tower as a `CLIPTextModel` with the same hidden states."""
+    """Return the text tower as a `CLIPTextModel` with the same hidden states."""
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=WIDTH,
@@ -236,7 +236,7 @@ def _transformers_keys(model: open_clip.CLIP) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def largest_difference(model: open_clip.CLIP, text_encoder: CLIPTextModel, ids: torch.Tensor) -> float:
-    """Between the last hidden states of the two formats."""
+    """Return the largest difference between the last hidden states of the two formats."""
     x = model.token_embedding(ids) + model.positional_embedding
     x = model.ln_final(model.transformer(x, attn_mask=model.attn_mask))
     return float((x - text_encoder(ids).last_hidden_state).abs().max())

@@ -65,7 +65,7 @@ def pack() -> FaceAnalysis:
 
 
 def evaluate() -> dict[str, float]:
-    """Everything is drawn from TEST_SEED and measured through the unmodified FaceAnalysis."""
+    """Measure the pack through the unmodified FaceAnalysis, on drawings from TEST_SEED."""
     app, rng = pack(), np.random.default_rng(TEST_SEED)
     return (
         _detection(app, rng)
@@ -107,7 +107,7 @@ def _found(app: FaceAnalysis, image: Image) -> bool:
 def _verification(
     app: FaceAnalysis, rng: np.random.Generator, *, degraded: bool, persons: int = 200, pictures: int = 5
 ) -> dict[str, float]:
-    """All pairs of pictures of persons that were never trained on, glasses, smile and shirt at random."""
+    """Compare all pairs of pictures of untrained persons, with random glasses, smile and shirt."""
     rows, person = [], []
     for who in range(persons):
         identity = sample_identity(rng)
@@ -133,7 +133,7 @@ def _verification(
 
 
 def auc(positive: npt.NDArray[np.floating], negative: npt.NDArray[np.floating]) -> float:
-    """P(positive > negative), ties counted half."""
+    """Return P(positive > negative), with ties counted half."""
     ordered = np.sort(negative)
     below = np.searchsorted(ordered, positive, "left") + np.searchsorted(ordered, positive, "right")
     return float(below.mean() / (2 * len(negative)))

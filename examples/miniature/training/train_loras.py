@@ -1,7 +1,7 @@
-"""The ladder: LoRAs of known quality, made with peft and diffusers as users make them.
+"""Train the ladder: LoRAs of known quality, made with peft and diffusers as users make them.
 
 python train_loras.py              # all that are missing, about 15 minutes on two cores
-python train_loras.py good overfit # these again
+python train_loras.py good overfit # only these, again
 """
 
 # mypy: disable-error-code="attr-defined, no-untyped-call"
@@ -44,10 +44,10 @@ SEED = 7
 
 @dataclass(frozen=True)
 class Recipe:
-    """What differs between the LoRAs; everything else is the same for all.
+    """The settings that differ between the LoRAs; everything else is the same for all.
 
-    every: train on every n-th drawing only. any_caption: pair each drawing with the caption of any, so that
-    the prompt means nothing. stranger: learn another person under the same trigger.
+    every: train only on every n-th drawing. any_caption: pair each drawing with a random caption, so that the
+    prompt means nothing. stranger: learn another person under the same trigger.
     """
 
     steps: int
@@ -96,7 +96,7 @@ def save(unet: UNet2DConditionModel, path: Path) -> None:
 
 @torch.no_grad()
 def training_set(folder: Path, recipe: Recipe, vae: AutoencoderKL) -> tuple[torch.Tensor, list[str]]:
-    """Latents and captions of the person's drawings."""
+    """Return latents and captions of the person's drawings."""
     files = sorted(folder.glob("*.png"))
     captions = [file.with_suffix(".txt").read_text().strip() for file in files]
     images = to_tensor([Image.open(file) for file in files[:: recipe.every]])

@@ -1,10 +1,10 @@
-"""A training run that goes wrong at a known step, in twelve checkpoints: for `benchmarks/sweep.py`.
+"""Train a run that goes wrong at a known step, in twelve checkpoints, for `benchmarks/sweep.py`.
 
 python train_sweep.py /tmp/sweep    # continues where it was killed; about 4 minutes of one core
 
-Until step 300 it sees what the LoRA `good` saw; from there on what `overfit` did, three drawings under any
-caption. So the LoRA learns the person first, and then the pictures. The checkpoints and the state to resume
-from are written to the given folder, by `benchmarks/sweep.py` where they are missing.
+Until step 300 it sees what the LoRA `good` saw; after that, what `overfit` saw: three drawings under random
+captions. So the LoRA first learns the person and then the pictures. The checkpoints and the state to resume
+from are written to the given folder; `benchmarks/sweep.py` makes them if they are missing.
 """
 
 # mypy: disable-error-code="attr-defined, no-untyped-call"
@@ -69,7 +69,7 @@ def train(folder: Path) -> None:
 def batch(
     step: int, recipe: Recipe, latents: torch.Tensor, captions: list[str]
 ) -> tuple[torch.Tensor, list[str], torch.Generator]:
-    """Latents, what they are called, and where their noise comes from."""
+    """Return latents, their captions, and the source of their noise."""
     rng = np.random.default_rng([SEED, step])
     shown = rng.integers(len(latents), size=BATCH)
     told = rng.integers(len(captions), size=BATCH) if recipe.any_caption else shown
@@ -78,7 +78,7 @@ def batch(
 
 
 def resumed(state: Path, unet: UNet2DConditionModel, optimizer: torch.optim.Optimizer) -> int:
-    """The step after which a killed run goes on."""
+    """Return the step after which a killed run continues."""
     saved = torch.load(state, weights_only=True)
     unet.load_state_dict(saved["weights"], strict=False)
     optimizer.load_state_dict(saved["optimizer"])

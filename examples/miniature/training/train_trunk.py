@@ -1,9 +1,9 @@
-"""Train the miniature's perceptual trunk: a SqueezeNet in `lpips`' own frame, on the attributes of drawings.
+"""Train the miniature's perceptual trunk: a SqueezeNet inside `lpips`, on the attributes of drawings.
 
     python train_trunk.py train evaluate
 
-LPIPS trunks are classifiers that were trained for something else; so is this one. It names what a drawing
-shows and how degraded the picture is, then only its features are kept. The linear layers are uniform:
+LPIPS trunks are classifiers that were trained for something else; so is this one. It learns to name what a
+drawing shows and how degraded it is; afterwards only its features are kept. The linear layers are uniform:
 the baseline weighting of `lpips`, divided by the number of slices, so a distance is a mean over slices.
 """
 
@@ -35,7 +35,7 @@ MAX_BLUR, MAX_GRAIN = 2.5, 40.0
 
 
 def frame() -> lpips.LPIPS:
-    """`lpips.LPIPS` around an untrained SqueezeNet, with uniform linear layers."""
+    """Build `lpips.LPIPS` around an untrained SqueezeNet, with uniform linear layers."""
     model = lpips.LPIPS(net="squeeze", pretrained=False, pnet_rand=True, pnet_tune=True, verbose=False)
     for lin in model.lins:
         nn.init.constant_(lin.model[-1].weight, 1 / len(model.lins)).requires_grad_(False)
@@ -54,7 +54,7 @@ def features(trunk: lpips.LPIPS, images: Tensor) -> Tensor:
 
 
 class Student(nn.Module):
-    """The trunk and what it is taught: classes, then numbers (skin colour, blur, grain)."""
+    """The trunk and its targets: classes, then numbers (skin colour, blur, grain)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ def to_input(images: Sequence[Image]) -> Tensor:
 
 
 def degraded(image: Image, rng: np.random.Generator) -> tuple[Image, float, float]:
-    """A picture with known blur and grain, and a little colour shift and blocks, which are not asked for."""
+    """Return a picture with known blur and grain, and with untaught colour shift and blocks."""
     sigma = rng.uniform(0, MAX_BLUR) if rng.random() < 0.4 else 0.0
     grain = rng.uniform(0, MAX_GRAIN) if rng.random() < 0.4 else 0.0
     image = to_uint8(
@@ -185,7 +185,7 @@ def _frechet_ladder(trunk: lpips.LPIPS, rng: np.random.Generator, n: int = 1000)
 
 
 def frechet(x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> float:
-    """Between Gaussians fitted to (N, D) features; Tr sqrt(S1 S2) is a nuclear norm of centred rows."""
+    """Return the distance of Gaussians fitted to (N, D); Tr sqrt(S1 S2) is a nuclear norm of centred rows."""
     x64, y64 = x.astype(np.float64), y.astype(np.float64)
     cx, cy = x64 - x64.mean(axis=0), y64 - y64.mean(axis=0)
     cross = np.linalg.norm(cx @ cy.T, "nuc") / np.sqrt((len(x) - 1) * (len(y) - 1))
