@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lora_checks.core.errors import NoRoomError
 from lora_checks.core.records import ImageSpec, Sampler
+from lora_checks.diffusion.base.as_written import as_written
 from lora_checks.diffusion.base.memory import settle
 from lora_checks.diffusion.decoder import Limits, Say, guarded
 from lora_checks.diffusion.device_memory import free, out_of_memory
@@ -84,12 +85,13 @@ def _call(pipe: Any, specs: Sequence[ImageSpec]) -> NDArray[np.float32]:
     # One generator per image, on the CPU: an image then does not depend on its batch or its device.
     generators = [torch.Generator("cpu").manual_seed(spec.seed) for spec in specs]
     with torch.inference_mode():
-        images: NDArray[np.float32] = pipe(
+        output = pipe(
             prompt=[spec.prompt.text for spec in specs],
             generator=generators,
             output_type="np",
-            **arguments(specs[0].sampler, len(specs)),
-        ).images
+            **arguments(specs[0].sampler, len(specs)) | as_written(pipe),
+        )
+    images: NDArray[np.float32] = output.images if "images" in output else output.image  # Kandinsky 5
     return images
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from diffusers import ErnieImagePipeline, ErnieImageTransformer2DModel, FlowMatchEulerDiscreteScheduler
 
-from families import autoencoders, byte_level, language_models
+from families import autoencoders, language_models, tokenizers
 from families.weights import seeded
 
 
@@ -26,10 +26,10 @@ def _ernie_image(_path: Path) -> Any:
         transformer=seeded(transformer, 2),
         vae=autoencoders.flux2(4),
         text_encoder=language_models.mistral3(3, 44),
-        tokenizer=byte_level.mistral(),
+        tokenizer=tokenizers.mistral(),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
         pe=_rewriter(6),
-        pe_tokenizer=byte_level.qwen(64),
+        pe_tokenizer=tokenizers.qwen(64),
     )
 
 

@@ -13,7 +13,7 @@ from diffusers import (
     HunyuanImageTransformer2DModel,
 )
 
-from families import byte_level, language_models, text_encoders
+from families import byte_level, language_models, text_encoders, tokenizers
 from families.weights import seeded
 
 
@@ -45,7 +45,7 @@ def _hunyuan_image(_path: Path) -> Any:
         scheduler=FlowMatchEulerDiscreteScheduler(shift=5.0),
         vae=seeded(vae, 1),
         text_encoder=language_models.qwen2_5_vl(3, 64, layers=3),
-        tokenizer=byte_level.qwen(),
+        tokenizer=tokenizers.qwen(),
         text_encoder_2=text_encoders.t5(5, 36, vocabulary=400),
         tokenizer_2=byte_level.byt5(),
         transformer=seeded(transformer, 2),

@@ -7,7 +7,7 @@ from typing import Any
 
 from diffusers import FlowMatchEulerDiscreteScheduler, Ideogram4Pipeline, Ideogram4Transformer2DModel
 
-from families import autoencoders, byte_level, language_models
+from families import autoencoders, language_models, tokenizers
 from families.weights import seeded
 
 WIDTH, TAPS, LAYERS = 16, 13, 36  # the pipeline taps 13 layers of its encoder's 36
@@ -18,7 +18,7 @@ def _ideogram4(_path: Path) -> Any:
         scheduler=FlowMatchEulerDiscreteScheduler(),
         vae=autoencoders.flux2(4),
         text_encoder=language_models.qwen3_vl(3, WIDTH, LAYERS),
-        tokenizer=byte_level.qwen(),
+        tokenizer=tokenizers.qwen(),
         transformer=_transformer(2),
         unconditional_transformer=_transformer(4),
     )

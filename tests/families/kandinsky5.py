@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from diffusers import FlowMatchEulerDiscreteScheduler, Kandinsky5T2IPipeline, Kandinsky5Transformer3DModel
+from transformers import Qwen2_5_VLProcessor, Qwen2VLImageProcessor, Qwen2VLVideoProcessor
 
-from families import autoencoders, byte_level, language_models, text_encoders, tokenizers
+from families import autoencoders, language_models, text_encoders, tokenizers
 from families.weights import seeded
 
 
@@ -29,10 +30,20 @@ def _kandinsky5(path: Path) -> Any:
         transformer=seeded(transformer, 2),
         vae=autoencoders.kl(4, True, 0.3611, levels=4, width=8),
         text_encoder=language_models.qwen2_5_vl(3, 32),
-        tokenizer=byte_level.processor(path / "tokenizer"),
+        tokenizer=_processor(),
         text_encoder_2=text_encoders.clip(4, 20),
         tokenizer_2=tokenizers.clip(path / "tokenizer_2"),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+    )
+
+
+def _processor() -> Any:
+    """Qwen2.5-VL's processor, whose tokenizer reads the text and whose other parts would read pictures."""
+    return Qwen2_5_VLProcessor(
+        image_processor=Qwen2VLImageProcessor(),
+        video_processor=Qwen2VLVideoProcessor(),
+        tokenizer=tokenizers.qwen(),
+        chat_template=tokenizers.QWEN_CHAT,
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from families.byte_level import VOCABULARY
 from families.weights import seeded
 
+VOCABULARY = 2304  # of the tiny tokenizers, and a few more
 TOKEN = 1  # stands for all tokens that would be a picture's
 
 
@@ -59,7 +59,17 @@ def mistral3(
 ) -> Any:
     import transformers
 
-    rope = {"rope_type": "default", "rope_theta": 1e6}
+    rope = {
+        "rope_type": "yarn",
+        "rope_theta": 1e6,
+        "factor": 1.0,
+        "original_max_position_embeddings": 8192,
+        "beta_fast": 32.0,
+        "beta_slow": 1.0,
+        "mscale": 1.0,
+        "mscale_all_dim": 1.0,
+        "llama_4_scaling_beta": 0.1,
+    }
     vision = {
         "model_type": "pixtral",
         "hidden_size": 16,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from lora_checks.core.errors import GenerationError, first_line
+from lora_checks.diffusion.base.as_written import as_written
 
 PROMPT = "a photo of a person in a red shirt and three birds"  # within 24 tokens, too
 LATENT = 16  # rows and columns; with 8 the lowest level of an SD 1.x UNet would be one point
@@ -30,19 +31,21 @@ class Inputs:
 
 
 class _Reached(Exception):
-    """Raised when the denoiser was called, because the rest of the image is not needed."""
+    """Raised when every denoiser was called, because the rest of the image is not needed."""
 
 
 def capture(pipe: Any, modules: Mapping[str, Any]) -> dict[str, Inputs]:
-    """The first call of each of ``modules`` in a seeded run of the pipeline up to its denoiser.
+    """The first call of each of ``modules`` in a seeded run of the pipeline up to its last denoiser.
 
-    Nothing is assumed of a network's signature, so this works for every text-to-image pipeline. The
-    pipeline's scheduler is left as it was. Raises `GenerationError` if the pipeline cannot run.
+    A pipeline may have two, as Ideogram 4 has, one for each half of its guidance. Nothing is assumed of a
+    network's signature, so this works for every text-to-image pipeline. The pipeline's scheduler is left as
+    it was. Raises `GenerationError` if the pipeline cannot run.
     """
     found: dict[str, Inputs] = {}
+    denoisers = {name for name in modules if not name.startswith("text_encoder")}
     with ExitStack() as stack:
         for name, module in modules.items():
-            hook = module.register_forward_pre_hook(_recorder(name, found), with_kwargs=True)
+            hook = module.register_forward_pre_hook(_recorder(name, found, denoisers), with_kwargs=True)
             stack.callback(hook.remove)
         stack.enter_context(_borrowed_scheduler(pipe))
         stack.enter_context(warnings.catch_warnings())
@@ -58,10 +61,10 @@ def capture(pipe: Any, modules: Mapping[str, Any]) -> dict[str, Inputs]:
     return found
 
 
-def _recorder(name: str, found: dict[str, Inputs]) -> Any:
+def _recorder(name: str, found: dict[str, Inputs], denoisers: Set[str]) -> Any:
     def hook(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         found.setdefault(name, Inputs(args, kwargs))
-        if not name.startswith("text_encoder"):
+        if name in denoisers and denoisers <= found.keys():
             raise _Reached
 
     return hook
@@ -94,7 +97,7 @@ def _settings(pipe: Any, modules: Mapping[str, Any]) -> dict[str, Any]:
         "output_type": "latent",
     }
     known = inspect.signature(pipe.__call__).parameters
-    return {name: value for name, value in wanted.items() if name in known}
+    return {name: value for name, value in wanted.items() if name in known} | as_written(pipe)
 
 
 def _rows(modules: Mapping[str, Any]) -> int:
