@@ -15,6 +15,7 @@ from lora_checks.core.outside import job_log
 COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
     "demo",
     "init",
+    "check",
     "stats",
     "inspect",
     "calibrate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -31,9 +32,13 @@ def painted(
     how: dict[int, dict[str, Any]] = {}
 
     def make(block: Sequence[int]) -> Iterator[bytes]:
+        start, seconds = time.monotonic(), 0.0
         rendered = studio.render([specs[i] for i in block], lora)
         for i, image in zip(block, rendered, strict=True):
-            how[i] = image.how
+            seconds = seconds or (time.monotonic() - start) / len(
+                block
+            )  # all are made before the first comes
+            how[i] = {**image.how, "seconds": round(seconds, 3)}
             yield image.png
 
     def kept(i: int) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
-from lora_checks.core.records import ImageSpec
+from lora_checks.core.records import ImageSpec, digest
 from lora_checks.core.store import Store, read_lines
 from lora_checks.core.words import count
 
@@ -40,8 +41,24 @@ def another_run() -> Iterator[None]:
 def note(store: Store, spec: ImageSpec, how: Mapping[str, Any], before: Sequence[str] = ()) -> None:
     """Record that an image was made; ``before`` are other versions with which the store already has it."""
     line = {"image": spec.digest, "process": os.getpid(), "run": this_run(), **how}
-    line |= {"picture": _unversioned(spec), "versions": list(spec.versions)}
+    line |= {"picture": _unversioned(spec), "versions": list(spec.versions), "cost": cost_class(spec)}
     store.append(store.root / FILE, line | ({"before": list(before)} if before else {}))
+
+
+def cost_class(spec: ImageSpec) -> str:
+    """Return the same text for images that take the same time on one machine."""
+    return digest([spec.base, spec.device, spec.dtype, spec.sampler, spec.memory])[:16]
+
+
+def seconds(store: Store, spec: ImageSpec) -> float | None:
+    """Return the median time of an image like this one; None if the store has made none."""
+    like = cost_class(spec)
+    times = [
+        line["seconds"]
+        for line in read_lines(store.root / FILE)
+        if line.get("cost") == like and "seconds" in line
+    ]
+    return median(times) if times else None
 
 
 def size(store: Store) -> int:

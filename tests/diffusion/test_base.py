@@ -105,7 +105,7 @@ def test_a_hub_id_that_is_not_here_says_what_to_do(hub: Path) -> None:
         base.resolve(Base("team/other", "v2"))
     text = str(error.value)
     assert text.startswith("base model team/other@v2 is not on this machine and could not be downloaded (")
-    assert "huggingface-cli download team/other" in text
+    assert "hf download team/other" in text
     assert "--lora-base" in text
     assert "\n" not in text
 

@@ -55,6 +55,16 @@ def resolve(base: Base) -> ResolvedBase:
     return replace(resolved, identity=identity, label=label, vae=vae.path, hashed=hashed)
 
 
+def present(base: Base) -> ResolvedBase | None:
+    """Return the base if it is on this machine, without downloading anything; None if it is not.
+
+    Raises:
+        ConfigError: A directory is not a pipeline.
+    """
+    local = Path(base.model).is_absolute() or _cached(base) is not None
+    return resolve(base) if local else None
+
+
 def _model(base: Base) -> ResolvedBase:
     local = Path(base.model)
     if local.is_absolute():
@@ -139,6 +149,6 @@ def _absent(base: Base, why: str) -> PrerequisiteError:
     at = f"@{base.revision}" if base.revision else ""
     return PrerequisiteError(
         f"base model {base.model}{at} is not on this machine and could not be downloaded ({why}); "
-        f"run `huggingface-cli download {base.model}` where there is internet, "
+        f"run `hf download {base.model}` where there is internet, "
         "or name a local pipeline directory with --lora-base"
     )

@@ -211,6 +211,11 @@ def of_pipeline(pipeline: str) -> KnownBase:
     return next((base for base in BASES.values() if pipeline and base.pipeline == pipeline), UNKNOWN)
 
 
+def of_model(model: str) -> KnownBase | None:
+    """Return the base with this hub id; None if it is not known."""
+    return next((base for base in BASES.values() if base.model == model), None)
+
+
 def of_family(family: str) -> str | None:
     """Return the key of the base that files of a family are for; None if it is not known."""
     return next((key for key, base in BASES.items() if family in base.families), None)

@@ -1,0 +1,51 @@
+"""``check``: say all at once what a run lacks, and what it would cost."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+HELP = "say all at once what a run lacks, how many images it makes, and how long that takes"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--policy",
+        "--lora-policy",
+        type=Path,
+        default=Path(),
+        help="folder with thresholds.yaml and prompts.yaml",
+    )
+    add("--lora", action="append", default=[], metavar="FILE", help="LoRA files, folders of them or patterns")
+    add("--base", "--lora-base", metavar="MODEL", help="base model in place of the policy's")
+    add("--device", "--lora-device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    add("--dtype", "--lora-dtype", default="auto", help="number format of the pipeline (default: auto)")
+    add("--offload", "--lora-offload", default="none", help="none, model or sequential (default: none)")
+    add("--store", "--lora-store", type=Path, default=Path(".lora_checks"), help="the run's store")
+    add("--json", action="store_true", help="print a JSON list in place of text")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Return 1 if a run would end before its first image."""
+    from lora_checks.core.extensions import load_file
+    from lora_checks.gate.readiness import findings, open_unloaded
+    from lora_checks.lora.candidates import candidates
+    from lora_checks.policy.reading import load_policy
+
+    if (conftest := Path("conftest.py")).is_file():  # it may declare a metric or a network
+        load_file(conftest)
+    policy = load_policy(options.policy, base=options.base)
+    loras = candidates(options.lora, None, Path.cwd()) if options.lora else {}
+    run = open_unloaded(policy, options.store, options.device, options.dtype, options.offload)
+    seen = list(findings(run, loras))
+    wrong = [finding for finding in seen if finding.wrong]
+    if options.json:
+        print(json.dumps([asdict(finding) for finding in seen], indent=2))
+        return int(bool(wrong))
+    for finding in seen:
+        print(f"{'WRONG' if finding.wrong else 'ok   '}  {finding.about}: {finding.text}")
+    print(f"{len(wrong)} to mend" if wrong else "ready")
+    return int(bool(wrong))
