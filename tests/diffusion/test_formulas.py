@@ -12,7 +12,9 @@ from lycoris.functional import general, locon, loha, lokr
 from torch import nn
 
 from lora_checks.core.records import LoraLayer
-from lora_checks.diffusion.proof.formulas import bias_change, weight_change
+from lora_checks.diffusion.proof.formulas import bias_change, factors, weight_change
+from lora_checks.diffusion.proof.layers import through
+from lora_checks.diffusion.proof.module import operate
 
 OUT, IN, RANK, SCALING = 12, 8, 3, 0.75
 LINEAR, CONV = (OUT, IN), (OUT, IN, 3, 3)
@@ -168,3 +170,36 @@ def test_tensors_of_half_precision_are_multiplied_in_more() -> None:
     parts = {part: tensor.bfloat16() for part, tensor in lora_parts(LINEAR).items()}
     wanted = SCALING * parts["up"].double() @ parts["down"].double()
     torch.testing.assert_close(change(parts, torch.zeros(LINEAR)), wanted.float(), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("base", "tucker"),
+    [
+        (nn.Linear(IN, OUT), False),
+        (nn.Conv2d(IN, OUT, 3, stride=2, padding=1), False),
+        (nn.Conv2d(IN, OUT, 3, stride=2, padding=1), True),
+        (nn.Conv2d(IN, OUT, 1), False),
+    ],
+    ids=["linear", "convolution", "Tucker", "convolution of a point"],
+)
+def test_the_factors_have_the_effect_of_their_product(base: Any, tucker: bool) -> None:
+    parts = lora_parts(tuple(base.weight.shape), tucker)
+    names = {part: part for part in parts}
+    layer = LoraLayer("layer", "unet", ("layer",), "", names, RANK, SCALING)
+    split = factors(layer, parts, base.weight)
+    assert split is not None
+    x = torch.randn(2, IN, *(5, 5)[: base.weight.ndim - 2], dtype=torch.float64)
+    rows = slice(3, OUT)  # of one of several modules
+    effect = through(base, SCALING * split.up[rows], split, x)
+    whole = operate(base, weight_change(layer, parts, base.weight).double(), x)
+    apart = effect - (whole[:, rows] if base.weight.ndim > 2 else whole[..., rows])
+    assert apart.norm() < 1e-7 * effect.norm()  # the product is rounded to float32
+    assert effect.norm() > 0.1
+
+
+def test_magnitudes_have_no_factors() -> None:
+    parts = lora_parts(LINEAR) | {"dora_scale": torch.rand(OUT, 1)}
+    layer = LoraLayer("layer", "unet", ("layer",), "", {part: part for part in parts}, RANK, SCALING)
+    assert factors(layer, parts, torch.zeros(LINEAR)) is None
+    layer = LoraLayer("layer", "unet", ("layer",), "", {"diff": "diff"}, RANK, SCALING)
+    assert factors(layer, {"diff": torch.zeros(LINEAR)}, torch.zeros(LINEAR)) is None

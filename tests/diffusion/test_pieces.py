@@ -45,11 +45,11 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Largest(TorchDispatchMode):
-    """Numbers in the largest tensor that was made, and bytes."""
+    """Numbers in the largest tensor that was made, and in all of them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.values = 0
+        self.values = self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
@@ -62,6 +62,7 @@ class Largest(TorchDispatchMode):
             )
         ):
             self.values = max(self.values, out.numel())
+            self.total += out.numel()
         return out
 
 
@@ -197,6 +198,28 @@ def test_the_proof_makes_nothing_of_a_weights_size(
     prove(pipe, adapter, 1.0)
     assert len(largest) == len(adapter.placed)
     assert max(largest) <= 8 * SMALL  # 16 rows of 512 outputs
+
+
+@pytest.mark.parametrize("kind", ["lora plain", "lora tucker"])
+def test_the_proof_of_a_lora_makes_fewer_numbers_than_its_weight_has(
+    fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """All together, and not only at a time: the effect is worked out through the factors."""
+    pipe = fresh()
+    adapter = apply.load(pipe, inspect(write(tmp_path / "a.safetensors", kind, pipe), "a"), "a")
+    apply.activate(pipe, {"a": 1.0})
+    expected, made = Inspector._expected, list[tuple[int, int]]()
+
+    def counted(self: Any, placed: Any, spots: Any, inputs: Any) -> Any:
+        with Largest() as found:
+            effects = expected(self, placed, spots, inputs)
+        made.append((found.total, sum(spot.module.get_base_layer().weight.numel() for spot in spots)))
+        return effects
+
+    monkeypatch.setattr(Inspector, "_expected", counted)
+    assert prove(pipe, adapter, 1.0).worst_layer_error < 1e-6
+    assert len(made) == len(adapter.placed)
+    assert all(numbers < weight for numbers, weight in made)
 
 
 def test_a_whole_difference_is_in_memory_once(fresh: Fresh, tmp_path: Path) -> None:

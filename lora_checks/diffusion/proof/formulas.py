@@ -16,12 +16,36 @@ The proof holds what PEFT does against this, so nothing here is shared with what
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lora_checks.core.records import LoraLayer
 
 VALUES = 1 << 20  # of a weight computed at a time: 8 MB in float64
 _WHOLE = ("diff", "lokr_w2")  # parts that may be as large as the weight: made float64 a few rows at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """The parts of a plain LoRA in float64: its change is s B A, and its effect on x is s B (A x)."""
+
+    up: Any  # (rows, rank), the rows of all targets in the file's order
+    down: Any  # (rank, columns, *kernel) of the base's weight; (rank, columns) with a core
+    core: Any  # (rank, rank, *kernel), or None
+
+
+def factors(layer: LoraLayer, tensors: Mapping[str, Any], weight: Any) -> Factors | None:
+    """Return the factors of a LoRA without magnitudes, on the CPU; None for any other kind of change.
+
+    With them an effect takes rank x (rows + columns) multiplications for each row of the input, and the
+    rows x columns numbers of the weight's change are never made. ``weight``: as for `weight_changes`.
+    """
+    if "down" not in layer.parts or {"dora_scale", "magnitude"} & layer.parts.keys():
+        return None
+    parts = _parts(layer, tensors, weight)
+    core = parts.get("mid")
+    down = parts["down"].flatten(1) if core is not None else parts["down"].reshape(-1, *weight.shape[1:])
+    return Factors(parts["up"].flatten(1), down, core)
 
 
 def weight_change(layer: LoraLayer, tensors: Mapping[str, Any], weight: Any) -> Any:

@@ -99,24 +99,33 @@ class Inspector:
         give_back()
 
     def _expected(self, placed: Placed, spots: Sequence[Spot], inputs: Sequence[Any]) -> list[Any]:
-        """Compute the effect on each spot's input from the file's values, in float64, some rows at a time."""
-        modules = [spot.module for spot in spots]
-        effects = [output_like(module.get_base_layer(), x) for module, x in zip(modules, inputs, strict=True)]
-        weight = base_weight(placed.layer, modules)
-        for at, change in formulas.weight_changes(placed.layer, self._tensors, weight):
-            for span in spans(placed, at):
-                some = (
-                    change[span.piece]
-                    .double()
-                    .reshape(-1, *modules[span.index].get_base_layer().weight.shape[1:])
-                )
-                found = operate(modules[span.index].get_base_layer(), some, inputs[span.index])
-                effects[span.index].narrow(channels(found), span.row, len(some)).copy_(found)
+        """Compute the effect on each spot's input from the file's values, in float64."""
+        bases = [spot.module.get_base_layer() for spot in spots]
+        weight = base_weight(placed.layer, [spot.module for spot in spots])
+        factors = formulas.factors(placed.layer, self._tensors, weight)
+        if factors is None:
+            effects = self._in_pieces(placed, bases, inputs, weight)
+        else:
+            ups = split(placed, placed.layer.scaling * factors.up)
+            effects = [through(base, up, factors, x) for base, up, x in zip(bases, ups, inputs, strict=True)]
         bias = formulas.bias_change(placed.layer, self._tensors)
         if bias is not None:
             for effect, shift in zip(effects, split(placed, bias.double()), strict=True):
                 effect += beside(shift, effect)
         return [self._strength * effect for effect in effects]
+
+    def _in_pieces(
+        self, placed: Placed, bases: Sequence[Any], inputs: Sequence[Any], weight: Any
+    ) -> list[Any]:
+        """Compute the effect some rows of the weight's change at a time."""
+        effects = [output_like(base, x) for base, x in zip(bases, inputs, strict=True)]
+        for at, change in formulas.weight_changes(placed.layer, self._tensors, weight):
+            for span in spans(placed, at):
+                base = bases[span.index]
+                some = change[span.piece].double().reshape(-1, *base.weight.shape[1:])
+                found = operate(base, some, inputs[span.index])
+                effects[span.index].narrow(channels(found), span.row, len(some)).copy_(found)
+        return effects
 
     def _compare(
         self, placed: Placed, spot: Spot, on: Sequence[Any], off: Sequence[Any], wanted: Sequence[Any]
@@ -139,6 +148,26 @@ class Inspector:
     def _error(self, placed: Placed, spot: Spot, what: str) -> GenerationError:
         where = f"layer {shown(placed.layer.name)} on {spot.component} {spot.path}"
         return GenerationError(f"{self._file}: {where} {what}")
+
+
+def through(base: Any, up: Any, factors: formulas.Factors, x: Any) -> Any:
+    """Send ``x`` through the factors of a LoRA, one after another: nothing of the weight's size is made.
+
+    Args:
+        base: The base's layer, whose stride and padding apply where its kernel does.
+        up: (rows, rank), those rows of `Factors.up` that are this layer's.
+        factors: The rest of the LoRA.
+        x: The input.
+    """
+    import torch
+
+    down, core = factors.down.to(x.dtype), factors.core
+    if core is None:
+        inner = operate(base, down, x)
+    else:
+        inner = operate(base, core.to(x.dtype), torch.tensordot(x, down, dims=([1], [1])).movedim(-1, 1))
+    axis = channels(inner)
+    return torch.tensordot(inner, up.to(x.dtype), dims=([axis], [1])).movedim(-1, axis)
 
 
 @dataclass(frozen=True, slots=True)
