@@ -1,87 +1,177 @@
-"""Determine which bases a LoRA fits, from the names and shapes of its layers and from its metadata.
+"""Determine which bases a LoRA fits, from the names and shapes of its layers.
 
-The widths are from the published configurations (config.json of the UNet, transformer and text encoders) of
-SD 1.5, SD 2.1, SDXL 1.0, SD 3 and 3.5, FLUX.1.
+A transformer's layers are compared with the modules of published models (`family_shapes`): a base fits if it
+has every one of them, in that shape. The widths of the UNets and text encoders are from the published
+configurations (config.json) of SD 1.5, SD 2.1, SDXL 1.0, SD 3 and 3.5, FLUX.1 and HiDream.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 
+from lora_checks.lora.family_shapes import SHAPES
 from lora_checks.lora.layers import Layer
+from lora_checks.lora.names_unet import unet_module
+from lora_checks.lora.spelling import split_prefix
 
-FAMILIES = ("SD 1.x", "SD 2.x", "SDXL", "SD3", "FLUX")
+_UNETS = ("SD 1.x", "SD 2.x", "SDXL")
+FAMILIES = (*_UNETS, "SD3", *(family for family in SHAPES if family != "SD3"), "Cosmos-Predict2")
+
 _SD = frozenset({"SD 1.x", "SD 2.x"})
-
 # Input width of a layer -> families with that width. Other widths (pruned, tiny bases) are no evidence.
 _TEXT_WIDTH = {768: {"SD 1.x"}, 1024: {"SD 2.x"}, 2048: {"SDXL"}}  # of the UNet's cross-attention
-_TRANSFORMER_WIDTH = {1536: {"SD3"}, 2432: {"SD3"}, 3072: {"FLUX"}}
 _ENCODER_WIDTH = {
-    "text_encoder": {768: {"SD 1.x", "SDXL", "SD3", "FLUX"}, 1024: {"SD 2.x"}},
-    "text_encoder_2": {1280: {"SDXL", "SD3"}, 4096: {"FLUX"}},
-    "text_encoder_3": {4096: {"SD3"}},
+    "text_encoder": {768: {"SD 1.x", "SDXL", "SD3", "FLUX.1", "HiDream"}, 1024: {"SD 2.x"}},
+    "text_encoder_2": {1280: {"SDXL", "SD3", "HiDream"}, 4096: {"FLUX.1"}},
+    "text_encoder_3": {4096: {"SD3", "HiDream"}},
 }
-# Names that only some families have. SD 1.x and 2.x have four levels, SDXL three; SDXL has more than one
+_UNET = ("down_blocks_", "mid_block_", "up_blocks_", "add_embedding_")
+# Names that only some UNets have. SD 1.x and 2.x have four levels, SDXL three; SDXL has more than one
 # transformer block in an attention and is conditioned on the image size (add_embedding).
-_NAMES = (
-    ("unet", re.compile(r"add_embedding_.*|.*attentions_\d+_transformer_blocks_[1-9].*"), {"SDXL"}),
-    ("unet", re.compile(r"(down|up)_blocks_3_.*"), _SD),
-    ("transformer", re.compile(r"single_transformer_blocks_.*|x_embedder|.*guidance_embedder.*"), {"FLUX"}),
-    ("transformer", re.compile(r"pos_embed_.*|transformer_blocks_\d+_attn2_.*"), {"SD3"}),
+_UNET_NAMES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
+    (re.compile(r"add_embedding_.*|.*attentions_\d+_transformer_blocks_[1-9].*"), frozenset({"SDXL"})),
+    (re.compile(r"(down|up)_blocks_3_.*"), _SD),
 )
-_COMPONENTS = {"unet": {"SD 1.x", "SD 2.x", "SDXL"}, "transformer": {"SD3", "FLUX"}}
+# Names that only these have, in whatever width: of pruned and tiny bases the width tells nothing.
+_SIGNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
+    (re.compile(r"double_blocks_\d+_(?:img|txt)_mod_lin|single_blocks_\d+_modulation_lin"), frozenset({"FLUX.1"})),
+    (re.compile(r"joint_blocks_\d+_.*"), frozenset({"SD3"})),
+    (re.compile(r"distilled_guidance_layer_.*"), frozenset({"Chroma"})),
+    (
+        re.compile(r"blocks_\d+_(?:adaln_modulation_(?:self_attn|cross_attn|mlp)_\d|cross_attn_output_proj)"),
+        frozenset({"Anima", "Cosmos-Predict2"}),
+    ),
+    (re.compile(r"blocks_\d+_attn_w[qkvo]|txtfusion_.*"), frozenset({"Krea 2"})),
+    (re.compile(r"transformer_blocks_\d+_(?:img|txt)_(?:mlp_net_\d.*|mod_1)"), frozenset({"Qwen-Image"})),
+)  # fmt: skip
+_SPLIT = re.compile(r"_(\d{1,3})_")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Model:
+    """The modules of one published denoiser."""
+
+    family: str
+    blocks: Mapping[str, tuple[int, Mapping[str, set[tuple[int, int]]]]]  # name -> number, names -> shapes
+
+    def block_of(self, module: _Module) -> tuple[str, int] | None:
+        """Return the blocks and the number of the one that has the module in its shape; None without."""
+        for blocks, number, name in module.places:
+            count, shapes = self.blocks.get(blocks, (0, {}))
+            if number < count and any(module.fits(shape) for shape in shapes.get(name, ())):
+                return blocks, number
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Module:
+    """A module that a layer of the file changes, and the weight that it must have."""
+
+    name: str
+    rows: int
+    columns: int
+    flat: bool  # the columns are times the kernel's size
+    places: tuple[tuple[str, int, str], ...]  # every way to read the name as blocks, number, name
+
+    def fits(self, shape: tuple[int, int]) -> bool:
+        rows, columns = shape
+        return rows == self.rows and (columns == self.columns or (self.flat and self.columns % columns == 0))
 
 
 def families_of(layers: Iterable[Layer]) -> tuple[str, ...]:
-    """Return the families that fit every layer; () without evidence or if layers contradict each other."""
-    all_layers = list(layers)
-    evidence = [families for layer in all_layers for families in _evidence(layer)]
-    if not evidence:
-        return ()
-    left = set(FAMILIES).intersection(*evidence)
-    for layer in all_layers:
-        left &= _COMPONENTS.get(layer.place.component, left)
+    """Return the families that fit every layer; () without evidence or if layers contradict each other.
+
+    Several may: FLUX.1 and Chroma have the same attentions. If the file changes every block of some of them,
+    as trainers do, only these are returned.
+    """
+    evidence: list[Iterable[str]] = []
+    modules = []
+    for layer in layers:
+        spelt = split_prefix(layer.name)
+        if spelt.component == "T5" or spelt.component.startswith("text_encoder"):
+            evidence += _of_encoder(layer)
+        else:
+            modules.append(_module(spelt.module, layer))
+    if any(module.name.startswith(_UNET) for module in modules):
+        evidence += [families for module in modules for families in _of_unet(module)]
+        evidence += [_UNETS] if evidence else []
+    elif modules:
+        evidence.append(_of_transformer(modules))
+    left = set(FAMILIES).intersection(*evidence) if any(evidence) else set()
     return tuple(family for family in FAMILIES if family in left)
 
 
-def _evidence(layer: Layer) -> Iterator[set[str] | frozenset[str]]:
-    component, target = layer.place.component, layer.place.targets[0]
-    if layer.place.original in FAMILIES:
-        yield {layer.place.original}
-    for owner, pattern, families in _NAMES:
-        if owner == component and pattern.fullmatch(target):
+def _module(name: str, layer: Layer) -> _Module:
+    flat = name.replace(".", "_")
+    original = unet_module(flat)
+    flat = original.targets[0] if original else flat
+    shape = layer.anatomy
+    return _Module(flat, shape.rows, shape.columns, shape.flat, tuple(_places(flat)))
+
+
+def _places(name: str) -> Iterator[tuple[str, int, str]]:
+    names = [name, name.replace("_processor_", "_")]
+    for spelling in dict.fromkeys([*names, *(f"{each}_0" for each in names if each.endswith("_to_out"))]):
+        yield "-", 0, spelling
+        for split in _SPLIT.finditer(spelling):
+            yield spelling[: split.start()], int(split[1]), spelling[split.end() :]
+
+
+def _of_unet(module: _Module) -> Iterator[Iterable[str]]:
+    name = module.name.replace("_processor_", "_")
+    for pattern, families in _UNET_NAMES:
+        if pattern.fullmatch(name):
             yield families
-    widths = _widths(component, target)
-    if layer.anatomy.columns in widths:
+    if name.endswith(("attn2_to_k", "attn2_to_v")) and module.columns in _TEXT_WIDTH:
+        yield _TEXT_WIDTH[module.columns]
+
+
+def _of_encoder(layer: Layer) -> Iterator[Iterable[str]]:
+    target = layer.place.targets[0]
+    widths = _ENCODER_WIDTH.get(layer.place.component, {})
+    inner = target.endswith(("q_proj", "k_proj", "v_proj", "fc1", "_q", "_k", "_v"))
+    if inner and layer.anatomy.columns in widths:
         yield widths[layer.anatomy.columns]
 
 
-def _widths(component: str, target: str) -> Mapping[int, set[str]]:
-    if component == "unet":
-        return _TEXT_WIDTH if target.endswith(("attn2_to_k", "attn2_to_v")) else {}
-    if component == "transformer":
-        inner = target.endswith(("attn_to_q", "attn_to_k", "attn_to_v", "ff_net_0_proj", "norm1_linear"))
-        return _TRANSFORMER_WIDTH if inner else {}
-    inner = target.endswith(("q_proj", "k_proj", "v_proj", "fc1", "_q", "_k", "_v"))
-    return _ENCODER_WIDTH.get(component, {}) if inner else {}
+def _of_transformer(modules: Sequence[_Module]) -> frozenset[str]:
+    """Return the families of the models that have all modules; of those whose every block is in use if any."""
+    fitting: dict[_Model, bool] = {}
+    for model in _models():
+        used: dict[str, set[int]] = {}
+        for module in modules:
+            place = model.block_of(module)
+            if place is None:
+                break
+            used.setdefault(place[0], set()).add(place[1])
+        else:
+            fitting[model] = all(len(seen) == model.blocks[name][0] for name, seen in used.items())
+    whole = {model.family for model, complete in fitting.items() if complete}
+    families = whole or {model.family for model in fitting}
+    if families:
+        return frozenset(families | ({"Cosmos-Predict2"} if "Anima" in families else set()))
+    signs = [families for module in modules for sign, families in _SIGNS if sign.fullmatch(module.name)]
+    return frozenset.intersection(*signs) if signs else frozenset()
 
 
-# sd-scripts (library/sai_model_spec.py, sdxl_model_util.py, flux_utils.py), ai-toolkit (toolkit/metadata.py).
-_SAID = (
-    (re.compile(r"stable-diffusion-v1|sd_?v?1|sd1"), "SD 1.x"),
-    (re.compile(r"stable-diffusion-v2|sd_?v?2|sd2"), "SD 2.x"),
-    (re.compile(r"stable-diffusion-xl|sdxl"), "SDXL"),
-    (re.compile(r"stable-diffusion-3|sd_?3"), "SD3"),
-    (re.compile(r"flux-?1|flux_?1|flux"), "FLUX"),
-)
+@cache
+def _models() -> tuple[_Model, ...]:
+    return tuple(_Model(family, _blocks(text)) for family, texts in SHAPES.items() for text in texts)
 
 
-def said_family(metadata: Mapping[str, str]) -> str:
-    """Return the family that modelspec.architecture or ss_base_model_version names; "" if unknown."""
-    for key in ("modelspec.architecture", "ss_base_model_version"):
-        text = metadata.get(key, "").lower()[:100]
-        for pattern, family in _SAID:
-            if pattern.match(text):
-                return family
-    return ""
+def _blocks(text: str) -> dict[str, tuple[int, dict[str, set[tuple[int, int]]]]]:
+    """Parse one description of `SHAPES`."""
+    blocks: dict[str, tuple[int, dict[str, set[tuple[int, int]]]]] = {}
+    for line in re.sub(r"\n +", " ", text).strip().splitlines():
+        head, _, entries = line.partition(": ")
+        name, count = head.split()
+        shapes: dict[str, set[tuple[int, int]]] = blocks.setdefault(name, (int(count), {}))[1]
+        for entry in entries.split("; "):
+            size, *names = entry.split()
+            rows, columns = map(int, size.split("x"))
+            for each in names:
+                shapes.setdefault(each, set()).add((rows, columns))
+    return blocks

@@ -17,12 +17,13 @@ from lora_checks.core.records import Lora, LoraLayer
 from lora_checks.lora.adapters import adapters_of
 from lora_checks.lora.dead import check_not_all_dead, is_dead
 from lora_checks.lora.facts import facts_of, software_of
-from lora_checks.lora.families import families_of, said_family
+from lora_checks.lora.families import families_of
 from lora_checks.lora.find import find_loras, lora_names
 from lora_checks.lora.header import Tensor, read_header
 from lora_checks.lora.layers import Layer, kinds_of, layers_of
 from lora_checks.lora.opening import open_regular
 from lora_checks.lora.others import embeddings_beside
+from lora_checks.lora.said import said_families
 from lora_checks.lora.scaling import Strength, strengths_of
 from lora_checks.lora.values import Values, read_values, scalar
 from lora_checks.lora.warnings import warnings_of
@@ -51,7 +52,7 @@ def inspect_tensors(path: Path, name: str) -> tuple[Lora, Mapping[str, Tensor]]:
 
 def _inspect(file: BinaryIO, path: Path, name: str) -> tuple[Lora, Mapping[str, Tensor]]:
     header = read_header(file, os.fstat(file.fileno()).st_size, path.suffix.lower())
-    layers = layers_of(header.tensors, flux=said_family(header.metadata) == "FLUX")
+    layers = layers_of(header.tensors, flux="FLUX.1" in said_families(header.metadata))
     values = read_values(file, header.tensors)
     adapters = adapters_of(header.metadata, layers)
     strengths = strengths_of(layers, _alphas(layers, values), adapters.by_component)

@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from lora_checks.core.words import count
-from lora_checks.lora.families import said_family
 from lora_checks.lora.header import Header, Tensor, shown
 from lora_checks.lora.layers import Layer
 from lora_checks.lora.other_alphas import other_alphas
+from lora_checks.lora.said import said_families
 from lora_checks.lora.scaling import Strength
 from lora_checks.lora.spelling import adapter_in, split_prefix
 from lora_checks.lora.values import Values
@@ -125,9 +125,9 @@ def _numbers(header: Header, values: Values) -> Iterator[str]:
 def _metadata(
     metadata: Mapping[str, str], layers: Sequence[Layer], values: Values, families: Sequence[str]
 ) -> Iterator[str]:
-    stated = said_family(metadata)
-    if stated and families and stated not in families:
-        yield f"the metadata says {stated}, the layers are of {' or '.join(families)}"
+    stated = said_families(metadata)
+    if stated and families and not set(stated).intersection(families):
+        yield f"the metadata says {' or '.join(stated)}, the layers are of {' or '.join(families)}"
     dim = metadata.get("ss_network_dim", "")
     ranks = {layer.anatomy.rank for layer in layers if layer.anatomy.rank}
     if dim.isascii() and dim.isdigit() and len(dim) < 6 and ranks and int(dim) not in ranks:
