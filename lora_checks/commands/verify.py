@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lora_checks.commands import shared
-from lora_checks.core.errors import ConfigError, ReleaseError
+from lora_checks.core.errors import ConfigError, LoraFileError, ReleaseError
 
 if TYPE_CHECKING:
     from lora_checks.publish.release.claim import Claim
@@ -147,10 +147,12 @@ def _wanted(options: argparse.Namespace) -> Wanted:
 
 
 def _sha256(lora: Path) -> str:
-    from lora_checks.core.files import file_sha256
+    from lora_checks.lora.bundles import lora_sha256
 
     try:
-        return file_sha256(lora)
+        return lora_sha256(lora)
+    except LoraFileError as error:
+        raise ReleaseError(f"{lora} {error}") from error
     except OSError as error:
         raise ReleaseError(f"{lora} could not be read ({error.strerror or error})") from error
 

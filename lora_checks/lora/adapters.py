@@ -1,9 +1,10 @@
-"""Read ``lora_adapter_metadata``: PEFT's configuration of each network that the file adapts.
+"""Read PEFT's configuration of each network that the file adapts.
 
-diffusers writes it in two ways: with the network before each setting (``unet.lora_alpha``, by a pipeline's
+It is ``lora_adapter_metadata`` in the file, or PEFT's own ``adapter_config.json`` beside it. diffusers writes
+the first in two ways: with the network before each setting (``unet.lora_alpha``, by a pipeline's
 `save_lora_weights`) and without (``lora_alpha``, by a network's `save_lora_adapter`). A setting that affects
 a strength but matches nothing in the file is an error: the layers that it was meant for would be applied at
-the wrong strength.
+the wrong strength. So is one by which more was trained than the file's layers.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lora_checks.core.errors import LoraFileError
+from lora_checks.lora.bundles import CONFIG
 from lora_checks.lora.header import shown
 from lora_checks.lora.layers import Layer
 
@@ -34,6 +36,21 @@ _SPELLINGS = {
     "lora_te1": ("text_encoder",),
     "lora_te2": ("text_encoder_2",),
     "lora_te3": ("text_encoder_3",),
+}
+_TYPES = ("LORA", "LOHA", "LOKR")
+# Settings of PEFT by which a LoRA is more than its layers -> what that is.
+_MORE = {
+    "modules_to_save": "whole modules were trained beside its layers, which are not loaded",
+    "target_parameters": "it changes parameters that are no weight of a module, which cannot be applied here",
+    "trainable_token_indices": "tokens were trained beside its layers, which are not loaded",
+    "layer_replication": "it was trained on a base with repeated layers",
+    "alora_invocation_tokens": "it acts on some tokens only, which is not done here",
+    "use_qalora": "its lora_A takes pooled inputs, which cannot be applied here",
+    "use_bdlora": "its matrices are block-diagonal, which cannot be applied here",
+    "velora_config": "its layers work in another way, which cannot be applied here",
+    "monteclora_config": "its layers are drawn at random, which cannot be applied here",
+    "kasa_config": "its layers have singular values of their own, which cannot be applied here",
+    "arrow_config": "it chooses among several adapters, which cannot be done here",
 }
 _ORDINARY = (
     None,
@@ -73,6 +90,7 @@ class Adapter:
     alphas: Pattern
     ranks: Pattern
     rslora: bool
+    source: str = field(default=ADAPTER_METADATA, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,34 +101,76 @@ class Adapters:
     notes: tuple[str, ...] = ()  # sentences about settings that affect no strength
 
 
-def adapters_of(metadata: Mapping[str, str], layers: Sequence[Layer]) -> Adapters:
+def adapters_of(
+    metadata: Mapping[str, str], layers: Sequence[Layer], config: bytes | None = None
+) -> Adapters:
     """Read the PEFT configurations of the networks in ``layers``.
 
+    Args:
+        metadata: The file's.
+        layers: The file's.
+        config: The adapter_config.json that belongs to the file.
+
     Raises:
-        LoraFileError: The settings are damaged, or state a strength for layers that the file does not have.
+        LoraFileError: The settings are damaged or contradict each other, state a strength for layers that the
+            file does not have, or say that more was trained than the file's layers.
     """
-    text = metadata.get(ADAPTER_METADATA)
-    if text is None:
-        return Adapters({})
-    if len(text) > MAX_ADAPTER:
+    stated = []
+    if ADAPTER_METADATA in metadata:
+        stated.append(_read(metadata[ADAPTER_METADATA], ADAPTER_METADATA, layers))
+    if config is not None:
+        stated.append(_read(config.decode(errors="replace"), CONFIG, layers))
+    if len(stated) == 2 and stated[0].by_component != stated[1].by_component:
         raise LoraFileError(
-            f"has {len(text):,} characters of {ADAPTER_METADATA}, more than any adapter needs"
+            f"states one strength in {ADAPTER_METADATA} and another in the {CONFIG} beside it"
         )
+    return stated[0] if stated else Adapters({})
+
+
+def _read(text: str, source: str, layers: Sequence[Layer]) -> Adapters:
+    if len(text) > MAX_ADAPTER:
+        raise LoraFileError(f"has {len(text):,} characters of {source}, more than any adapter needs")
     mine: dict[str, list[Layer]] = defaultdict(list)
     for layer in layers:
         mine[layer.place.component].append(layer)
     try:
         stated = _by_prefix(json.loads(text, object_pairs_hook=_unique))
-        settings, stray = _by_component(stated, tuple(mine))
-        adapters = {name: _adapter(values) for name, values in settings.items()}
+        for values in stated.values():
+            _check_trained(values, source)
+        settings, stray = _by_component(stated, tuple(mine), source)
+        adapters = {name: _adapter(values, source) for name, values in settings.items()}
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
-        raise LoraFileError(f"has damaged metadata: {ADAPTER_METADATA} is not a PEFT configuration") from None
+        raise LoraFileError(f"has damaged metadata: {source} is not a PEFT configuration") from None
     for name, adapter in adapters.items():
         _check(name, adapter, settings[name], mine[name])
     return Adapters(
         adapters,
-        (*_strays(stray), *_missing(mine, adapters), *_patterns(adapters, mine), *_initial(settings)),
+        (
+            *_strays(stray, source),
+            *_missing(mine, adapters, source),
+            *_patterns(adapters, mine),
+            *_initial(settings),
+        ),
     )
+
+
+def _check_trained(settings: Mapping[str, Any], source: str) -> None:
+    """Raise `LoraFileError` if PEFT trained more than the layers of the file, or in another way."""
+    kind = settings.get("peft_type")
+    if kind not in (None, *_TYPES):
+        raise LoraFileError(
+            f"is a PEFT adapter of type {shown(str(kind))} ({source}); PEFT's {', '.join(_TYPES)} are applied"
+        )
+    if settings.get("bias") not in (None, "none"):
+        raise LoraFileError(
+            f"was trained with bias {shown(str(settings['bias']))} ({source}): the base's biases changed "
+            'too, which no LoRA holds; train it with bias "none"'
+        )
+    for key, what in _MORE.items():
+        if _is_stated(settings.get(key)) and settings[key] != []:
+            listed = settings[key]
+            names = f" {shown(', '.join(map(str, listed)))}" if isinstance(listed, list) else ""
+            raise LoraFileError(f"was trained with {key}{names} ({source}): {what}; train it without")
 
 
 def _endings(path: str) -> list[str]:
@@ -137,7 +197,7 @@ def _by_prefix(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _by_component(
-    stated: Mapping[str, Mapping[str, Any]], components: Sequence[str]
+    stated: Mapping[str, Mapping[str, Any]], components: Sequence[str], source: str
 ) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
     """Return the settings of each component, and the prefixes that match no layer of the file."""
     found: dict[str, Mapping[str, Any]] = {}
@@ -147,16 +207,16 @@ def _by_component(
             continue
         mine = [name for name in components if name == prefix or name in _SPELLINGS.get(prefix, ())]
         if not prefix:
-            mine = _only(components)
+            mine = _only(components, source)
         if any(name in found for name in mine):
-            raise LoraFileError(f"states the settings of {mine[0]} twice in {ADAPTER_METADATA}")
+            raise LoraFileError(f"states the settings of {mine[0]} twice in {source}")
         found |= dict.fromkeys(mine, settings)
         if not mine:
             stray.append(prefix)
     lacking = [name for name in components if name not in found]
     if stray and lacking:
         raise LoraFileError(
-            f"states a strength for {shown(stray[0])} in {ADAPTER_METADATA}, but its layers are of "
+            f"states a strength for {shown(stray[0])} in {source}, but its layers are of "
             f"{' and '.join(lacking)}: their strength is unknown; save it anew with diffusers"
         )
     return found, stray
@@ -167,16 +227,19 @@ def _is_stated(value: Any) -> bool:
     return value is not None and value is not False and value != {}
 
 
-def _only(components: Sequence[str]) -> list[str]:
-    if len(components) > 1:
+def _only(components: Sequence[str], source: str) -> list[str]:
+    """Return the network that settings without a name are for; what the base calls it may be untold."""
+    if len([name for name in components if name != "denoiser"]) > 1 or (
+        "denoiser" in components and any(name.startswith("text_encoder") for name in components)
+    ):
         raise LoraFileError(
-            f"states a strength in {ADAPTER_METADATA} without naming a network, and has layers of "
+            f"states a strength in {source} without naming a network, and has layers of "
             f"{' and '.join(components)}; save it anew with diffusers' save_lora_weights"
         )
     return list(components)
 
 
-def _adapter(settings: Mapping[str, Any]) -> Adapter:
+def _adapter(settings: Mapping[str, Any], source: str) -> Adapter:
     alphas = {float(settings[key]) for key in ("lora_alpha", "alpha") if settings.get(key) is not None}
     rank = None if settings.get("r") is None else float(settings["r"])
     rslora = settings.get("use_rslora")
@@ -190,6 +253,7 @@ def _adapter(settings: Mapping[str, Any]) -> Adapter:
         alphas=_pattern(settings.get("alpha_pattern") or {}),
         ranks=_pattern(settings.get("rank_pattern") or {}),
         rslora=rslora is True,
+        source=source,
     )
 
 
@@ -210,17 +274,17 @@ def _check(name: str, adapter: Adapter, settings: Mapping[str, Any], layers: Seq
     stray = _unmatched(adapter, layers)
     if stray and not any("." in layer.path for layer in layers):
         raise LoraFileError(
-            f"has an entry of {stray[0]} in {ADAPTER_METADATA} for {shown(stray[1])}, and the names of its "
+            f"has an entry of {stray[0]} in {adapter.source} for {shown(stray[1])}, and the names of its "
             f"{name} layers have no dots to compare it with; save it anew with diffusers"
         )
     if adapter.alpha is None and adapter.rank is not None:
         raise LoraFileError(
-            f"states rank {adapter.rank:g} and no lora_alpha for {name} in {ADAPTER_METADATA}, so that its "
+            f"states rank {adapter.rank:g} and no lora_alpha for {name} in {adapter.source}, so that its "
             "strength is unknown; save it anew with diffusers"
         )
     if settings.get("use_dora") and all("magnitude" not in layer.parts for layer in layers):
         raise LoraFileError(
-            f"is a DoRA by {ADAPTER_METADATA} (use_dora), but has no magnitudes for {name}; "
+            f"is a DoRA by {adapter.source} (use_dora), but has no magnitudes for {name}; "
             "save it anew with diffusers"
         )
 
@@ -244,21 +308,20 @@ def _patterns(found: Mapping[str, Adapter], layers: Mapping[str, Sequence[Layer]
         stray = _unmatched(adapter, layers[name])
         if stray:
             yield (
-                f"{ADAPTER_METADATA} has an entry of {stray[0]} for {shown(stray[1])}, but no {name} layer "
+                f"{adapter.source} has an entry of {stray[0]} for {shown(stray[1])}, but no {name} layer "
                 f"has such a name; one of them is {shown(layers[name][0].path)}"
             )
 
 
-def _strays(prefixes: Sequence[str]) -> list[str]:
-    return [
-        f"{ADAPTER_METADATA} states a strength for {shown(p)}, but the file has no layer of it"
-        for p in prefixes
-    ]
+def _strays(prefixes: Sequence[str], source: str) -> list[str]:
+    return [f"{source} states a strength for {shown(p)}, but the file has no layer of it" for p in prefixes]
 
 
-def _missing(components: Mapping[str, Sequence[Layer]], found: Mapping[str, Adapter]) -> list[str]:
+def _missing(
+    components: Mapping[str, Sequence[Layer]], found: Mapping[str, Adapter], source: str
+) -> list[str]:
     return [
-        f"{ADAPTER_METADATA} states no strength for {name}: it is taken at alpha = rank"
+        f"{source} states no strength for {name}: it is taken at alpha = rank"
         for name, layers in components.items()
         if name not in found and any("alpha" not in layer.parts for layer in layers)
     ]

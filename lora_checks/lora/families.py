@@ -14,11 +14,12 @@ from functools import cache
 
 from lora_checks.lora.family_shapes import SHAPES
 from lora_checks.lora.layers import Layer
-from lora_checks.lora.names_unet import unet_module
+from lora_checks.lora.names import is_text_encoder
+from lora_checks.lora.native_names import LDM, table_of
 from lora_checks.lora.spelling import split_prefix
 
 _UNETS = ("SD 1.x", "SD 2.x", "SDXL")
-FAMILIES = (*_UNETS, "SD3", *(family for family in SHAPES if family != "SD3"), "Cosmos-Predict2")
+FAMILIES = (*_UNETS, *SHAPES, "Cosmos-Predict2")
 
 _SD = frozenset({"SD 1.x", "SD 2.x"})
 # Input width of a layer -> families with that width. Other widths (pruned, tiny bases) are no evidence.
@@ -37,11 +38,14 @@ _UNET_NAMES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 )
 # Names that only these have, in whatever width: of pruned and tiny bases the width tells nothing.
 _SIGNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
-    (re.compile(r"double_blocks_\d+_(?:img|txt)_mod_lin|single_blocks_\d+_modulation_lin"), frozenset({"FLUX.1"})),
+    (
+        re.compile(r"double_blocks_\d+_(?:img|txt)_mod_lin|single_blocks_\d+_modulation_lin"),
+        frozenset({"FLUX.1"}),
+    ),
     (re.compile(r"joint_blocks_\d+_.*"), frozenset({"SD3"})),
     (re.compile(r"distilled_guidance_layer_.*"), frozenset({"Chroma"})),
     (
-        re.compile(r"blocks_\d+_(?:adaln_modulation_(?:self_attn|cross_attn|mlp)_\d|cross_attn_output_proj)"),
+        re.compile(r"blocks_\d+_(?:adaln_modulation_(?:self_attn|cross_attn|mlp)_\d|(?:self|cross)_attn_(?:[qkv]|output)_proj)"),
         frozenset({"Anima", "Cosmos-Predict2"}),
     ),
     (re.compile(r"blocks_\d+_attn_w[qkvo]|txtfusion_.*"), frozenset({"Krea 2"})),
@@ -50,20 +54,38 @@ _SIGNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 _SPLIT = re.compile(r"_(\d{1,3})_")
 
 
+_Shape = tuple[int, int]  # rows, columns
+_Place = tuple[str, int, str]  # blocks, number, name in the block
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Model:
     """The modules of one published denoiser."""
 
     family: str
-    blocks: Mapping[str, tuple[int, Mapping[str, set[tuple[int, int]]]]]  # name -> number, names -> shapes
+    kind: str  # diffusers' class
+    blocks: Mapping[str, tuple[int, Mapping[str, set[_Shape]]]]  # name -> number, names -> shapes
 
     def block_of(self, module: _Module) -> tuple[str, int] | None:
         """Return the blocks and the number of the one that has the module in its shape; None without."""
-        for blocks, number, name in module.places:
-            count, shapes = self.blocks.get(blocks, (0, {}))
-            if number < count and any(module.fits(shape) for shape in shapes.get(name, ())):
-                return blocks, number
-        return None
+        for place in module.places:
+            if any(module.fits(shape) for shape in self._shapes(place)):
+                return place[:2]
+        table = table_of([self.kind])
+        native = table.find(module.name) if table else None
+        if native is None:
+            return None
+        places = [next(filter(self._shapes, _places(target)), None) for target in native.targets]
+        shapes = [next(iter(self._shapes(place))) for place in places if place]
+        whole = len(shapes) == len(places) and (sum(rows for rows, _ in shapes), shapes[0][1])
+        if len(places) == 1 and places[0]:  # the last block of SD3 has another shape
+            return places[0][:2] if any(map(module.fits, self._shapes(places[0]))) else None
+        return places[0][:2] if places[0] and whole and module.fits(whole) else None
+
+    def _shapes(self, place: _Place) -> set[_Shape]:
+        blocks, number, name = place
+        count, shapes = self.blocks.get(blocks, (0, {}))
+        return shapes.get(name, set()) if number < count else set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +96,9 @@ class _Module:
     rows: int
     columns: int
     flat: bool  # the columns are times the kernel's size
-    places: tuple[tuple[str, int, str], ...]  # every way to read the name as blocks, number, name
+    places: tuple[_Place, ...]  # every way to read the name as blocks, number, name
 
-    def fits(self, shape: tuple[int, int]) -> bool:
+    def fits(self, shape: _Shape) -> bool:
         rows, columns = shape
         return rows == self.rows and (columns == self.columns or (self.flat and self.columns % columns == 0))
 
@@ -91,7 +113,7 @@ def families_of(layers: Iterable[Layer]) -> tuple[str, ...]:
     modules = []
     for layer in layers:
         spelt = split_prefix(layer.name)
-        if spelt.component == "T5" or spelt.component.startswith("text_encoder"):
+        if is_text_encoder(spelt.component):
             evidence += _of_encoder(layer)
         else:
             modules.append(_module(spelt.module, layer))
@@ -106,13 +128,13 @@ def families_of(layers: Iterable[Layer]) -> tuple[str, ...]:
 
 def _module(name: str, layer: Layer) -> _Module:
     flat = name.replace(".", "_")
-    original = unet_module(flat)
+    original = LDM.find(flat)
     flat = original.targets[0] if original else flat
     shape = layer.anatomy
     return _Module(flat, shape.rows, shape.columns, shape.flat, tuple(_places(flat)))
 
 
-def _places(name: str) -> Iterator[tuple[str, int, str]]:
+def _places(name: str) -> Iterator[_Place]:
     names = [name, name.replace("_processor_", "_")]
     for spelling in dict.fromkeys([*names, *(f"{each}_0" for each in names if each.endswith("_to_out"))]):
         yield "-", 0, spelling
@@ -138,7 +160,7 @@ def _of_encoder(layer: Layer) -> Iterator[Iterable[str]]:
 
 
 def _of_transformer(modules: Sequence[_Module]) -> frozenset[str]:
-    """Return the families of the models that have all modules; of those whose every block is in use if any."""
+    """Return the families of the models that have all modules, or of those whose every block is used."""
     fitting: dict[_Model, bool] = {}
     for model in _models():
         used: dict[str, set[int]] = {}
@@ -159,16 +181,18 @@ def _of_transformer(modules: Sequence[_Module]) -> frozenset[str]:
 
 @cache
 def _models() -> tuple[_Model, ...]:
-    return tuple(_Model(family, _blocks(text)) for family, texts in SHAPES.items() for text in texts)
+    return tuple(
+        _Model(family, kind, _blocks(text)) for family, (kind, texts) in SHAPES.items() for text in texts
+    )
 
 
-def _blocks(text: str) -> dict[str, tuple[int, dict[str, set[tuple[int, int]]]]]:
+def _blocks(text: str) -> dict[str, tuple[int, dict[str, set[_Shape]]]]:
     """Parse one description of `SHAPES`."""
-    blocks: dict[str, tuple[int, dict[str, set[tuple[int, int]]]]] = {}
+    blocks: dict[str, tuple[int, dict[str, set[_Shape]]]] = {}
     for line in re.sub(r"\n +", " ", text).strip().splitlines():
         head, _, entries = line.partition(": ")
         name, count = head.split()
-        shapes: dict[str, set[tuple[int, int]]] = blocks.setdefault(name, (int(count), {}))[1]
+        shapes: dict[str, set[_Shape]] = blocks.setdefault(name, (int(count), {}))[1]
         for entry in entries.split("; "):
             size, *names = entry.split()
             rows, columns = map(int, size.split("x"))

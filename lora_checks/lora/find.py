@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from lora_checks.core.errors import ConfigError
+from lora_checks.lora.bundles import first_of
 
 SUFFIX = ".safetensors"
 
@@ -18,7 +19,8 @@ SUFFIX = ".safetensors"
 def find_loras(arguments: Sequence[str], root: Path) -> tuple[Path, ...]:
     """Expand files, directories and patterns, in order and without duplicates.
 
-    Whether a file is a LoRA is not checked here.
+    Two halves of one LoRA (`bundles`) count once, as the first of them. Whether a file is a LoRA is not
+    checked here.
 
     Raises:
         ConfigError: An argument matches nothing.
@@ -29,7 +31,7 @@ def find_loras(arguments: Sequence[str], root: Path) -> tuple[Path, ...]:
             paths = _expand(argument, root)
         except OSError as error:
             raise ConfigError(f"--lora: {argument}: {error.strerror}") from error
-        for path in paths:
+        for path in map(first_of, paths):
             files.setdefault(os.path.realpath(path), path)
     return tuple(files.values())
 

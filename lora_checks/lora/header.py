@@ -41,6 +41,7 @@ class Tensor:
     shape: tuple[int, ...]
     begin: int  # offset in the file
     end: int
+    file: int = 0  # of a pair, 1 for the second
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from lora_checks.lora.algorithms import LABELS, Anatomy, algorithm_of, anatomy
 from lora_checks.lora.header import Tensor, shown
 from lora_checks.lora.others import other_kind
 from lora_checks.lora.place import Place
-from lora_checks.lora.refused import check_algorithm, check_peft, no_lora, unknown_name
+from lora_checks.lora.refused import check_algorithm, check_factors, no_lora, unknown_name
 from lora_checks.lora.spelling import Spelt, adapter_in, split_part, split_prefix
 from lora_checks.lora.told_names import DENOISER, DENOISERS, original_of, told_place
 
@@ -98,15 +98,15 @@ def _layer(name: str, parts: Mapping[str, Tensor], original: str) -> Layer:
     kind = _kind(spelt, place)
     algorithm = algorithm_of(name, parts)
     check_algorithm(algorithm, name)
-    if kind == "PEFT":
-        check_peft(name)
     if name.startswith("vae."):
         raise LoraFileError(
             f"has LoRA keys of no known kind, such as {shown(name)}: no pipeline loads a LoRA onto a VAE; "
             "save the layers of denoiser and text encoders alone"
         )
     path = spelt.module.replace(".processor.", ".")
-    return Layer(name, kind, place, parts, anatomy(name, parts, algorithm), path)
+    shape = anatomy(name, parts, algorithm)
+    check_factors(name, shape)
+    return Layer(name, kind, place, parts, shape, path)
 
 
 def _kind(spelt: Spelt, place: Place) -> str:

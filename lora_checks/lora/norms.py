@@ -8,7 +8,8 @@ their effect depends on the base.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lora_checks.core.errors import LoraFileError
@@ -28,15 +29,18 @@ _VALUES = 1 << 20  # of a LoHa built at a time: 8 MB
 def norms_of(lora: Lora, tensors: Mapping[str, Tensor]) -> dict[str, float]:
     """Read the file again and return each norm at strength 1, by layer. Raises `LoraFileError`."""
     try:
-        with open_regular(lora.path) as file:
-            return {layer.name: _norm(file, tensors, layer) for layer in lora.layers}
+        with ExitStack() as stack:
+            paths = [lora.path, *([lora.second] if lora.second else [])]
+            files = [stack.enter_context(open_regular(path)) for path in paths]
+            return {layer.name: _norm(files, tensors, layer) for layer in lora.layers}
     except (LoraFileError, OSError) as error:
         raise LoraFileError(f"{lora.path} {error}") from error
 
 
-def _norm(file: BinaryIO, tensors: Mapping[str, Tensor], layer: LoraLayer) -> float:
+def _norm(files: Sequence[BinaryIO], tensors: Mapping[str, Tensor], layer: LoraLayer) -> float:
     def read(part: str) -> Matrix:
-        return _array(file, tensors[layer.parts[part]])
+        tensor = tensors[layer.parts[part]]
+        return _array(files[tensor.file], tensor)
 
     squared = {"down": _lora, "hada_w1_a": _loha, "diff": _whole}
     sign = next((part for part in squared if part in layer.parts), "")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from lora_checks.core.errors import LoraFileError
+from lora_checks.lora.algorithms import Anatomy
 from lora_checks.lora.header import Tensor, shown
 
 # Algorithm -> what it is and why it is not applied.
@@ -17,6 +19,8 @@ REFUSED: Mapping[str, str] = {
     "tlora": "a T-LoRA layer, whose rank depends on the time step",
 }
 
+# The attentions of FLUX, HunyuanVideo and HunyuanImage under their original names.
+_ATTENTION = re.compile(r"double_blocks_\d+_(?:img|txt)_attn_(qkv|proj)$")
 _CHECKPOINT = (
     "model.diffusion_model.",
     "first_stage_model.",
@@ -39,11 +43,25 @@ def check_algorithm(algorithm: str, layer: str) -> None:
         )
 
 
+def check_factors(layer: str, anatomy: Anatomy) -> None:
+    """Raise `LoraFileError` for a LoKr whose factors multiply to another shape than the module's name has."""
+    match = _ATTENTION.search(layer.replace(".", "_"))
+    if match is None or not anatomy.algorithm.endswith("kr"):
+        return
+    height = 3 if match[1] == "qkv" else 1
+    if anatomy.rows != height * anatomy.columns:
+        raise LoraFileError(
+            f"has LoKr factors that multiply to {anatomy.rows} x {anatomy.columns} in layer {shown(layer)}, which "
+            f"has {'three times as many' if height == 3 else 'as many'} rows as columns in every model; "
+            "export it again"
+        )
+
+
 def check_peft(layer: str) -> None:
     """Raise `LoraFileError` for a PEFT adapter, whose alpha is in another file."""
     raise LoraFileError(
         f"is a PEFT adapter ({shown(layer)}) whose alpha stands in adapter_config.json and not in the file: "
-        "load it with PEFT and save it with diffusers' save_lora_weights"
+        "put its adapter_config.json beside it"
     )
 
 

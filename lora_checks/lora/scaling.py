@@ -2,8 +2,8 @@
 
 - An alpha tensor (kohya, LyCORIS, OneTrainer): alpha / rank of that layer. This also holds for
   LyCORIS' ``rs_lora``: it saves alpha * sqrt(rank) (modules/locon.py), so alpha / rank is its training scale.
-- ``lora_adapter_metadata`` (diffusers): alpha / rank, or alpha / sqrt(rank) with ``use_rslora``, by PEFT's
-  rules for its patterns (utils/other.py, get_pattern_key).
+- ``lora_adapter_metadata`` (diffusers) or adapter_config.json (PEFT): alpha / rank, or alpha / sqrt(rank)
+  with ``use_rslora``, by PEFT's rules for its patterns (utils/other.py, get_pattern_key).
 - Neither: 1, as in the loaders of diffusers and kohya (alpha = rank).
 - A LoKr of two whole factors has no rank: 1, whatever its alpha tensor says (LyCORIS modules/lokr.py). It may
   hold anything: ai-toolkit's default is 9999999999 (toolkit/config_modules.py), which is infinite in float16.
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lora_checks.core.errors import LoraFileError
-from lora_checks.lora.adapters import ADAPTER_METADATA, Adapter
+from lora_checks.lora.adapters import Adapter
 from lora_checks.lora.header import shown
 from lora_checks.lora.layers import Layer
 
@@ -51,10 +51,10 @@ def _strength(layer: Layer, alpha: float | None, adapter: Adapter | None) -> Str
         stated = _first(adapter.alphas.find(layer.path), adapter.alpha)
         if alpha is not None and stated is not None and stated != alpha:
             raise LoraFileError(
-                f"states two alphas for {shown(layer.name)}: {alpha:g}, in metadata {stated:g}"
+                f"states two alphas for {shown(layer.name)}: {alpha:g}, in {adapter.source} {stated:g}"
             )
         if alpha is None and stated is not None:
-            alpha, root, where = stated, adapter.rslora, f"{layer.name} ({ADAPTER_METADATA})"
+            alpha, root, where = stated, adapter.rslora, f"{layer.name} ({adapter.source})"
             rank = rank or adapter.rank  # PEFT divides a LoKr of two whole factors by the configured rank
     if alpha is None:
         return Strength(None, 1.0)
@@ -75,7 +75,7 @@ def _check_rank(layer: Layer, adapter: Adapter) -> None:
     stated = _first(adapter.ranks.find(layer.path), adapter.rank)
     if stated is not None and layer.anatomy.rank is not None and stated != layer.anatomy.rank:
         raise LoraFileError(
-            f"contradicts itself: {ADAPTER_METADATA} says rank {stated:g} for {shown(layer.name)}, "
+            f"contradicts itself: {adapter.source} says rank {stated:g} for {shown(layer.name)}, "
             f"whose matrices have rank {layer.anatomy.rank}"
         )
 

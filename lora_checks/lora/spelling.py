@@ -47,6 +47,7 @@ _WITH_ADAPTER = re.compile(
     r"(?P<head>.+\.(?:lora_[AB]|lora_magnitude_vector|hada_\w+|lokr_\w+))\.(?P<adapter>[^.]+)(?P<tail>\.weight|\.bias)?"
 )
 
+PEFT_PREFIX = "base_model.model."
 # Prefix -> kind and component; if the component is "", the base tells it.
 _PREFIXES = {
     **{f"{name}.": ("diffusers", name) for name in ("unet", "transformer", "transformer_2")},
@@ -63,7 +64,7 @@ _PREFIXES = {
     "text_encoders.clip_l.transformer.": ("ComfyUI", "text_encoder"),
     "text_encoders.clip_g.transformer.": ("ComfyUI", "text_encoder_2"),
     "text_encoders.t5xxl.transformer.": ("ComfyUI", "T5"),
-    "base_model.model.": ("PEFT", ""),
+    PEFT_PREFIX: ("PEFT", ""),
 }
 _PREFIX = re.compile("|".join(map(re.escape, _PREFIXES)))
 _LANGUAGE_MODEL = re.compile(r"text_encoders\.[a-z0-9_]+\.transformer\.")  # ComfyUI: gemma2_2b, qwen25_7b

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -54,19 +54,25 @@ class Values:
     alphas: dict[str, bytes] = field(default_factory=dict)  # alpha tensor -> its bytes
 
 
-def read_values(file: BinaryIO, tensors: Mapping[str, Tensor]) -> Values:
-    """Read the whole file once, front to back; the tensors must fill it after the header."""
+def read_values(files: Sequence[BinaryIO], tensors: Mapping[str, Tensor], config: bytes = b"") -> Values:
+    """Read every file once, front to back; the tensors must fill each after its header.
+
+    ``config``: what belongs to the LoRA beside its files, and is hashed after them.
+    """
     values = Values()
-    ordered = sorted(tensors.values(), key=lambda tensor: (tensor.begin, tensor.end))
-    file.seek(0)
     whole, behind = hashlib.sha256(), hashlib.sha256()
-    for chunk in _chunks(file, ordered[0].begin):
-        whole.update(chunk)
-    for tensor in ordered:
-        for chunk in _chunks(file, tensor.end - tensor.begin):
+    for number, file in enumerate(files):
+        mine = (tensor for tensor in tensors.values() if tensor.file == number)
+        ordered = sorted(mine, key=lambda tensor: (tensor.begin, tensor.end))
+        file.seek(0)
+        for chunk in _chunks(file, ordered[0].begin):
             whole.update(chunk)
-            behind.update(chunk)
-            _look(values, tensor, chunk)
+        for tensor in ordered:
+            for chunk in _chunks(file, tensor.end - tensor.begin):
+                whole.update(chunk)
+                behind.update(chunk)
+                _look(values, tensor, chunk)
+    whole.update(config)
     values.sha256, values.tensors_sha256 = whole.hexdigest(), behind.hexdigest()
     _check_finite(values)
     return values

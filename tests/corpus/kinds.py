@@ -131,7 +131,7 @@ AT_ODDS = (
     Entry("DoRA with magnitudes of another layer", dora(kohya(), np.ones((7, 1))), f"has dora_scale [7, 1] in layer '{KOHYA}', but its weight is 16 x 8"),
     Entry("PEFT DoRA with magnitudes of another layer", save(layer() | {f"{Q}.lora_magnitude_vector": np.ones(7, np.float32)}), f"has magnitude [7] in layer '{Q}', but its weight is 16 x 8"),
     Entry("rank in the metadata is not the file's", save(layer(), peft(r=8, lora_alpha=8)), f"contradicts itself: lora_adapter_metadata says rank 8 for '{Q}', whose matrices have rank 4"),
-    Entry("alpha in the metadata is not the tensor's", save(layer() | {f"{Q}.alpha": np.float32([2])}, peft(lora_alpha=8)), f"states two alphas for '{Q}': 2, in metadata 8"),
+    Entry("alpha in the metadata is not the tensor's", save(layer() | {f"{Q}.alpha": np.float32([2])}, peft(lora_alpha=8)), f"states two alphas for '{Q}': 2, in lora_adapter_metadata 8"),
     Entry("pattern of layers in the metadata", save(layer(), peft(lora_alpha=4, alpha_pattern={".*to_q": 2})), "has the pattern '.*to_q' in lora_adapter_metadata; only layer names are supported there"),
     *(
         Entry(f"metadata of PEFT: {text[:20]}", save(layer(), {"lora_adapter_metadata": text}), "has damaged metadata: lora_adapter_metadata is not a PEFT configuration")

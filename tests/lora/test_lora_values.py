@@ -114,13 +114,11 @@ CLIP = "lora_{}_text_model_encoder_layers_0_self_attn_q_proj"
         (wide(CLIP.format("te"), 1024), ("SD 2.x",)),
         (wide(CLIP.format("te1"), 768) | wide(CLIP.format("te2"), 1280), ("SDXL", "SD3", "HiDream")),
         (wide(CLIP.format("te1"), 768) | wide(CROSS, 2048), ("SDXL",)),
-        (wide("lora_unet_double_blocks_0_img_attn_qkv", 8), ("FLUX",)),
+        (wide("lora_unet_double_blocks_0_img_attn_qkv", 8), ()),
+        (wide("lora_unet_double_blocks_0_img_mod_lin", 8), ("FLUX.1",)),
         (wide("lora_unet_joint_blocks_0_x_block_attn_qkv", 8), ("SD3",)),
-        (wide("transformer.transformer_blocks.0.attn.to_q", 3072), ("FLUX",)),
-        (wide("transformer.transformer_blocks.0.attn.to_q", 1536), ("SD3",)),
-        (wide("transformer.transformer_blocks.0.attn.to_q", 2432), ("SD3",)),
         (wide("transformer.transformer_blocks.0.attn.to_q", 8), ()),
-        (wide("transformer.single_transformer_blocks.0.attn.to_q", 8), ("FLUX",)),
+        (wide("transformer.single_transformer_blocks.0.attn.to_q", 8), ()),
         (wide(CROSS, 768) | wide("lora_unet_label_emb_0_0", 8), ()),
     ],
 )
@@ -133,7 +131,7 @@ def test_names_and_widths_tell_the_family(
 def test_the_metadata_tells_whose_t5_it_is(tmp_path: Path) -> None:
     name = "lora_te3_encoder_block_0_layer_0_SelfAttention_q"
     found = read(tmp_path, wide(name, 4096), {"modelspec.architecture": "flux-1-dev/lora"})
-    assert (found.components, found.families) == ({"text_encoder_2": 1}, ("FLUX",))
+    assert (found.components, found.families) == ({"text_encoder_2": 1}, ("FLUX.1",))
     assert read(tmp_path, wide(name, 4096)).components == {"text_encoder_3": 1}
 
 

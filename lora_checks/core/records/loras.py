@@ -24,7 +24,7 @@ class LoraLayer:
 
 @dataclass(frozen=True, slots=True)
 class Lora:
-    """One inspected LoRA file; ``sha256`` is the digest of the whole file."""
+    """One inspected LoRA; ``sha256`` is the digest of its file, or of all its files one after the other."""
 
     path: Path
     name: str  # file name without .safetensors; unique within a run
@@ -41,6 +41,8 @@ class Lora:
     facts: Mapping[str, str] = field(default_factory=dict)  # from the metadata: trigger, base, training
     warnings: tuple[str, ...] = ()  # sentences for people; none of them stops a release
     scale: float = 1.0  # the strength it is gated at
+    second: Path | None = None  # the other half of a pair, whose layers are of another denoiser
+    config: Path | None = None  # PEFT's adapter_config.json, which states its strength
 
 
 @dataclass(frozen=True, slots=True)

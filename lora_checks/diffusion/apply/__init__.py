@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from lora_checks.core.errors import LoraFileError
@@ -22,7 +23,8 @@ from lora_checks.diffusion.apply.carriers import Carrier, carriers
 from lora_checks.diffusion.apply.injection import Slot
 from lora_checks.diffusion.apply.networks import components, core
 from lora_checks.diffusion.apply.placement import Placed, place
-from lora_checks.lora.header import Tensor, read_header, shown
+from lora_checks.lora.bundles import joined, read_config
+from lora_checks.lora.header import Header, Tensor, read_header, shown
 from lora_checks.lora.opening import open_regular
 
 __all__ = ["Adapter", "Placed", "activate", "components", "load", "remove", "slots"]
@@ -71,17 +73,39 @@ def load(pipe: Any, lora: Lora, name: str, allowed: Sequence[str] = ()) -> Adapt
 
 def read(lora: Lora) -> dict[str, Any]:
     """Read the tensors from exactly the bytes that were inspected. Raises `LoraFileError` if they changed."""
+    contents = [_content(path) for path in (lora.path, lora.second) if path is not None]
+    digest = hashlib.sha256()
+    for content in contents:
+        digest.update(content)
     try:
-        with open_regular(lora.path) as file:
+        digest.update(read_config(lora.config) if lora.config else b"")
+    except (LoraFileError, OSError) as error:
+        raise LoraFileError(f"{lora.config} {error}") from error
+    if digest.hexdigest() != lora.sha256:
+        raise _changed(lora.path)
+    tensors = joined([_header(content).tensors for content in contents])
+    return {name: _tensor(contents[tensor.file], tensor) for name, tensor in tensors.items()}
+
+
+def _content(path: Path) -> bytearray:
+    try:
+        with open_regular(path) as file:
             content = bytearray(os.fstat(file.fileno()).st_size)
             size = file.readinto(content) + len(file.read(1))
     except LoraFileError as error:
-        raise LoraFileError(f"{lora.path} {error}") from error
-    if size != len(content) or hashlib.sha256(content).hexdigest() != lora.sha256:
-        raise LoraFileError(f"{lora.path} changed while it was being gated; run again when it is complete")
+        raise LoraFileError(f"{path} {error}") from error
+    if size != len(content):
+        raise _changed(path)
+    return content
+
+
+def _changed(path: Path) -> LoraFileError:
+    return LoraFileError(f"{path} changed while it was being gated; run again when it is complete")
+
+
+def _header(content: bytearray) -> Header:
     begin = 8 + int.from_bytes(content[:8], "little")
-    header = read_header(BytesIO(content[:begin]), len(content), ".safetensors")
-    return {name: _tensor(content, tensor) for name, tensor in header.tensors.items()}
+    return read_header(BytesIO(content[:begin]), len(content), ".safetensors")
 
 
 def _tensor(content: bytearray, tensor: Tensor) -> Any:

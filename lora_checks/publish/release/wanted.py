@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lora_checks.core.errors import LoraChecksError, ReleaseError
-from lora_checks.core.files import file_sha256
+from lora_checks.core.errors import LoraChecksError, LoraFileError, ReleaseError
 from lora_checks.core.records import Base, Policy
 from lora_checks.diffusion import base as bases
 from lora_checks.images.decoding import image_set
+from lora_checks.lora.bundles import lora_sha256
 from lora_checks.metrics import BUILTIN
 from lora_checks.policy.reading import load_policy
 from lora_checks.publish.release.claim import OWN_ROWS
@@ -54,7 +54,9 @@ def wanted(
     Raises `ReleaseError` for a LoRA that cannot be read, `ConfigError` for an invalid policy.
     """
     try:
-        sha256 = file_sha256(lora)
+        sha256 = lora_sha256(lora)
+    except LoraFileError as error:
+        raise ReleaseError(f"{lora} {error}") from error
     except OSError as error:
         raise ReleaseError(f"{lora} could not be read ({error.strerror or error})") from error
     loaded = load_policy(policy)
