@@ -1,8 +1,8 @@
 """Names and shapes of the modules of published denoisers, from which `families` tells what a file fits.
 
 They are those of diffusers' classes at the published configurations (config.json of each release), with "_"
-for "." in names. A line is ``BLOCKS NUMBER: ROWSxCOLUMNS NAME NAME ...; ROWSxCOLUMNS ...``; "-" stands for the
-modules outside the blocks.
+for "." in names. A line is ``BLOCKS NUMBER: ROWSxCOLUMNS NAME NAME ...; ROWSxCOLUMNS ...``; "-" stands for
+the modules outside the blocks.
 """
 
 from __future__ import annotations

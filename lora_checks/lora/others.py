@@ -140,6 +140,8 @@ def _segment_anything(tensors: _Tensors) -> str | None:
 
 
 def _language(tensors: _Tensors) -> str | None:
+    if any(".self_attention.to_" in name for name in tensors):  # ERNIE-Image has a language model's MLPs
+        return None
     name = next((name for name in tensors if "lora" in name.lower() and _LANGUAGE.match(name)), None)
     return (
         name

@@ -51,8 +51,8 @@ def check_factors(layer: str, anatomy: Anatomy) -> None:
     height = 3 if match[1] == "qkv" else 1
     if anatomy.rows != height * anatomy.columns:
         raise LoraFileError(
-            f"has LoKr factors that multiply to {anatomy.rows} x {anatomy.columns} in layer {shown(layer)}, which "
-            f"has {'three times as many' if height == 3 else 'as many'} rows as columns in every model; "
+            f"has LoKr factors that multiply to {anatomy.rows} x {anatomy.columns} in layer {shown(layer)}, "
+            f"which has {'three times as many' if height == 3 else 'as many'} rows as columns in all models; "
             "export it again"
         )
 

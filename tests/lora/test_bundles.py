@@ -207,9 +207,7 @@ def test_two_halves_are_one_candidate(tmp_path: Path) -> None:
 def test_half_of_a_pair_is_refused(tmp_path: Path) -> None:
     high, low = pair(tmp_path)
     low.unlink()
-    with pytest.raises(
-        LoraFileError, match=f"high-noise half.*{low.name} is not beside it.*transformer_2"
-    ):
+    with pytest.raises(LoraFileError, match=f"high-noise half.*{low.name} is not beside it.*transformer_2"):
         inspect(high, "a")
 
 

@@ -10,7 +10,7 @@ import layouts
 import pytest
 from families import FAMILIES, load
 
-from lora_checks.core.errors import GenerationError, LoraFileError
+from lora_checks.core.errors import GenerationError
 from lora_checks.diffusion.apply.networks import base_of
 from lora_checks.lora.header import Tensor
 from lora_checks.lora.layers import Layer, layers_of
@@ -79,17 +79,6 @@ def test_what_a_files_original_names_tell_is_what_the_base_says(family_folder: F
             spot = names[layer.name]
             flat = tuple(path.replace(".", "_").removeprefix("text_model_") for path in spot.paths)
             assert (layer.place.component, layer.place.targets) == (spot.component, flat), layer.name
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_an_adapter_of_peft_alone_is_refused(family_folder: FolderOf, family: str) -> None:
-    """Its alpha is in adapter_config.json, so the file does not say how strongly it is applied."""
-    pipe = load(family_folder(family))
-    name, spot = next(iter(layouts.peft_adapter(pipe).items()))
-    with pytest.raises(
-        LoraFileError, match=r"is a PEFT adapter .* whose alpha stands in adapter_config\.json"
-    ):
-        read(pipe, name, spot)
 
 
 def test_fal_prefixes_names_of_bfl_as_peft_does() -> None:
