@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 
 from lora_checks.record import schema
 
@@ -147,15 +148,7 @@ class Gate:
         return self.pytest(*given, **env)
 
     def pytest(self, *arguments: object, **env: str) -> Run:
-        done = subprocess.run(
-            command(*arguments),
-            cwd=self.folder,
-            env=environment(env),
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        done = run_module(*command(*arguments)[2:], folder=self.folder, **env)
         return Run(done.returncode, done.stdout, done.stderr, self.folder / "report")
 
     def conftest(self, text: str) -> None:
@@ -168,9 +161,23 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "pytest", *without, *map(str, arguments)]
 
 
+def run_module(
+    module: str, *arguments: object, folder: Path, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m module`` in a folder, with changes of the environment; in a fork where that is the same."""
+    texts = list(map(str, arguments))
+    if warm.shares(env):
+        return warm.FORKS.run(module, texts, folder, environment(env), 600)
+    return subprocess.run(
+        [sys.executable, "-m", module, *texts], cwd=folder, env=environment(env),
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+
+
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """Without what an outer pytest-xdist or a developer's shell would hand down."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_"))}
+    handed = ("PYTEST", "COV_", "PYTHONDONTWRITEBYTECODE")  # the last would compile the gate in each run
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(handed)}
     return clean | {"HF_HUB_OFFLINE": "1", "COLUMNS": "100"} | dict(changes or {})
 
 

@@ -88,7 +88,9 @@ class ExtensionPoint:
             ConfigError: Two distributions use the name, or one uses a name of the gate's own.
         """
         entries = [entry for entry in self._entries() if entry.name == name]
-        owners = [*([_ours()] if name in self._builtin else []), *map(_distribution, entries)]
+        owners = list(map(_distribution, entries))
+        if owners and name in self._builtin:
+            owners = [_ours(), *owners]
         if len(owners) > 1:
             raise ConfigError(
                 f"{self.noun} '{name}' is in both {' and '.join(owners)}; uninstall one of them"

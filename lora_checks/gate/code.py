@@ -79,19 +79,31 @@ def _file(module: object) -> Path | None:
 
 @cache
 def _resolved(name: str) -> Path:
-    return Path(name).resolve()
+    """Return ``Path(name).resolve()``, with each folder resolved once: a run has thousands of files."""
+    path = Path(name)
+    return path.resolve() if path.is_symlink() else _folder(path.parent) / path.name
+
+
+@cache
+def _folder(path: Path) -> Path:
+    return path.resolve()
 
 
 def _is_local(path: Path, roots: Iterable[Path]) -> bool:
     """Tell whether the file is a helper that a conftest.py, a test or a metric imports from the project."""
-    return not _is_installed(path) and any(root.resolve() in path.parents for root in roots)
+    return any(_resolved(str(root)) in path.parents for root in roots) and not _is_installed(path)
 
 
 def _is_installed(path: Path) -> bool:
-    places = {Path(place).resolve() for place in sysconfig.get_paths().values()} - {
-        Path(sys.prefix).resolve()
-    }
-    return PACKAGE in path.parents or "site-packages" in path.parts or any(p in path.parents for p in places)
+    parents = path.parents
+    return PACKAGE in parents or "site-packages" in path.parts or any(p in parents for p in _places())
+
+
+@cache
+def _places() -> frozenset[Path]:
+    """Return where Python keeps installed modules, of which a run has thousands."""
+    places = {Path(place).resolve() for place in sysconfig.get_paths().values()}
+    return frozenset(places - {Path(sys.prefix).resolve()})
 
 
 def replaced() -> list[str]:
