@@ -10,6 +10,7 @@ from pathlib import Path
 
 import kind_table
 import pytest
+from world import run_module
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,10 +27,8 @@ def commands(fence: str) -> list[str]:
 
 def run(command: str, *more: str) -> subprocess.CompletedProcess[str]:
     program, *arguments = shlex.split(command)
-    module = {"pytest": ["-m", "pytest"], "lora-checks": ["-m", "lora_checks"]}[program]
-    return subprocess.run(
-        [sys.executable, *module, *arguments, *more], cwd=ROOT, capture_output=True, text=True, timeout=900
-    )
+    module = {"pytest": "pytest", "lora-checks": "lora_checks"}[program]
+    return run_module(module, *arguments, *more, folder=ROOT)
 
 
 @pytest.fixture(scope="module")
