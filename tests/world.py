@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,8 +19,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import forks
 import pytest
-import warm
 
 from lora_checks.record import schema
 
@@ -161,17 +162,23 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "pytest", *without, *map(str, arguments)]
 
 
-def run_module(
-    module: str, *arguments: object, folder: Path, **env: str
-) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m module`` in a folder, with changes of the environment; in a fork where that is the same."""
+def run_module(module: str, *arguments: object, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m module`` in a folder, with changes of the environment; as a fork if it can be."""
     texts = list(map(str, arguments))
-    if warm.shares(env):
-        return warm.FORKS.run(module, texts, folder, environment(env), 600)
+    if forks.shares(env):
+        return forks.FORKS.run(module, texts, folder, environment(env))
     return subprocess.run(
         [sys.executable, "-m", module, *texts], cwd=folder, env=environment(env),
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
+
+
+def run_line(line: str, *more: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run one of the project's commands as a page has it: ``pytest ...`` or ``lora-checks ...``."""
+    program, *arguments = shlex.split(line)
+    return run_module(
+        {"pytest": "pytest", "lora-checks": "lora_checks"}[program], *arguments, *more, folder=folder
+    )
 
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -199,6 +206,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         bad=Path(shutil.copy(MINIATURE / "loras" / "wrong-identity.safetensors", folder)),
         pipeline=MINIATURE / "pipeline",
     )
+
+
+@pytest.fixture(scope="session")
+def miniature_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For runs under the miniature's own policy: what one of them has made the others find, on any worker."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "miniature-store"
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import kind_table
 import pytest
-from world import run_module
+from world import run_line
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,14 +25,7 @@ def commands(fence: str) -> list[str]:
 
 
 def run(command: str, *more: str) -> subprocess.CompletedProcess[str]:
-    program, *arguments = shlex.split(command)
-    module = {"pytest": "pytest", "lora-checks": "lora_checks"}[program]
-    return run_module(module, *arguments, *more, folder=ROOT)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("readme")
+    return run_line(command, *more, folder=ROOT)
 
 
 def test_the_readme_has_the_two_commands() -> None:
@@ -43,8 +35,8 @@ def test_the_readme_has_the_two_commands() -> None:
 
 
 @pytest.mark.parametrize("command", [c for c in commands("sh") if "--lora" in c])
-def test_commands_on_the_miniature(command: str, store: Path) -> None:
-    done = run(command, "--lora-store", str(store))
+def test_commands_on_the_miniature(command: str, miniature_store: Path) -> None:
+    done = run(command, "--lora-store", str(miniature_store))
     stopped = "overfit" in command or command.endswith("loras/run")  # its first checkpoint is near a limit
     expected = 1 if stopped else 0
     assert done.returncode == expected, done.stdout + done.stderr
@@ -66,10 +58,10 @@ def rows(text: str) -> list[str]:
     return re.findall(r"^  ((?:PASS|FAIL|ERROR) +[a-z-]+) ", text, re.M)
 
 
-def test_the_example_from_python(store: Path, tmp_path: Path) -> None:
+def test_the_example_from_python(miniature_store: Path, tmp_path: Path) -> None:
     (code,) = re.findall(r"^```python\n(from lora_checks import run_gate\n.*?)^```", README, re.M | re.S)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    (tmp_path / ".lora_checks").symlink_to(store)
+    (tmp_path / ".lora_checks").symlink_to(miniature_store)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=900
     )
@@ -77,12 +69,12 @@ def test_the_example_from_python(store: Path, tmp_path: Path) -> None:
     assert done.stdout.split() == ["PASS", str(tmp_path / ".lora_checks" / "report" / "report.json")]
 
 
-def test_commands_on_a_report(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_on_a_report(miniature_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows a run: the card, the trackers, the signature; in the order of the page."""
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     (tmp_path / "examples").symlink_to(Path(__file__).parents[2] / "examples")
     (gate,) = (command for command in commands("sh") if "--lora-log" in command)
-    done = run(gate, "--lora-store", str(store), "--lora-report", ".lora_checks/report")
+    done = run(gate, "--lora-store", str(miniature_store), "--lora-report", ".lora_checks/report")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "tensorboard: tensorboard --logdir" in done.stdout
     for command in [*commands("sh log"), *commands("sh release"), *commands("sh approved")]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from world import IDENTITY, Gate, Run, World, environment, row
+from world import IDENTITY, Gate, Run, World, row, run_module
 
 from lora_checks.core.errors import ConfigError
 from lora_checks.gate.calibrate import labelled, reseeded
@@ -47,15 +45,8 @@ def calibrate(gate: Gate) -> Calibrate:
 
     def run(policy: Path, good: Path, bad: Path) -> Done:
         where = ("--policy", policy, "--store", gate.world.store, "--device", "cpu")
-        command = (sys.executable, "-m", "lora_checks", "calibrate", *where, "--good", good, "--bad", bad)
-        done = subprocess.run(
-            [str(word) for word in command],
-            cwd=gate.folder,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
+        done = run_module(
+            "lora_checks", "calibrate", *where, "--good", good, "--bad", bad, folder=gate.folder
         )
         return Done(done.returncode, done.stdout, done.stderr)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from small_package import install
-from world import Gate, Run, environment, row
+from world import Gate, Run, row, run_module
 
 ROOT = Path(__file__).parents[2]
 METRIC = """
@@ -99,14 +98,7 @@ def path_to(site: Path | None) -> dict[str, str]:
 
 def lora_checks(gate: Gate, site: Path | None, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a command of the gate in a process that has, or does not have, the package."""
-    return subprocess.run(
-        [sys.executable, "-m", "lora_checks", *map(str, arguments)],
-        cwd=gate.folder,
-        env=environment(path_to(site)),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return run_module("lora_checks", *arguments, folder=gate.folder, **path_to(site))
 
 
 def value_of(gate: Gate, policy: Path, site: Path | None, check: str) -> tuple[float, str]:

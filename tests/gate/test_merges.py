@@ -42,11 +42,11 @@ def test_the_same_merge_has_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(world: World, miniature_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Both under the miniature's own policy, 32 prompts each."""
     folder = tmp_path_factory.mktemp("merges")
     merged = merge(LORAS / "good.safetensors", LORAS / "overfit.safetensors", folder / "half.safetensors")
-    report, store = ("--lora-report", folder / "report"), ("--lora-store", folder / "store")
+    report, store = ("--lora-report", folder / "report"), ("--lora-store", miniature_store)
     loras = "--lora", LORAS / "good.safetensors", "--lora", merged
     return Gate(folder, world).pytest("--lora-policy", MINIATURE, *loras, *report, *store)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import attestations
 import pytest
-from world import MINIATURE, Gate, Run, World, environment, write_policy
+from world import MINIATURE, Gate, Run, World, run_module, write_policy
 
 from lora_checks.gate.ledger import APPLIED_CHECK, FILE_CHECK
 from lora_checks.publish.release import claim, keyless, keys, statement
@@ -23,10 +23,7 @@ from lora_checks.publish.release.wanted import wanted
 
 
 def command(folder: Path, *arguments: object) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "lora_checks", *map(str, arguments)],
-        cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    done = run_module("lora_checks", *arguments, folder=folder)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout + done.stderr
 

@@ -1,11 +1,11 @@
 """Runs modules in processes that fork from one which has imported the large libraries already.
 
-A process of its own imports torch, diffusers and their like for about ten seconds of CPU time, and then gates a
-LoRA of the miniature in two. A fork has them at once; everything else about it is as in a new process: its own
+A process of its own imports torch, diffusers and their like for about ten seconds of CPU time, and then gates
+a LoRA of the miniature in three. A fork has them at once; all else about it is as in a new process: its
 memory, folder, environment, streams and exit status. Nothing of the gate is imported before the fork.
 
-Whatever is read while libraries are imported, and what is imported at all, a fork cannot show: such tests
-start a process of their own (`SHARED` names the changes of the environment that a fork takes).
+A fork cannot show what is imported at all, or what libraries read from the environment while they are
+imported: such tests start a process of their own (`shares`).
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from pathlib import Path
 from select import select
 from typing import Any
 
-SHARED = {"COLUMNS", "PATH"}  # also all of pytest's and the gate's own
-LIBRARIES = (
-    *("pytest", "numpy.random", "PIL.Image", "PIL.PngImagePlugin", "yaml", "jinja2", "safetensors.torch", "tqdm"),
+LIBRARIES = (  # without onnxruntime, which starts a thread that a fork would not have
+    *("pytest", "numpy.random", "PIL.Image", "PIL.PngImagePlugin", "yaml", "jinja2", "safetensors.torch"),
     *("scipy.linalg", "scipy.spatial", "scipy.stats", "cv2", "onnx", "requests"),
     *("torch", "torchvision", "huggingface_hub", "transformers", "peft", "lpips", "open_clip", "pytorch_fid"),
     *("pandas", "pyarrow.parquet", "ftfy", "accelerate"),
     *("diffusers.pipelines.auto_pipeline", "diffusers.schedulers", "skimage.transform"),
 )
 
+TIMEOUT = 600  # seconds that a run may take
+
 
 def shares(changes: Mapping[str, str]) -> bool:
-    """Tell whether a run with these changes of the environment may fork: no library reads them when imported."""
-    return all(name in SHARED or name.startswith(("PYTEST_", "GITHUB_", "CI_")) for name in changes)
+    """Tell whether a run with these changes of the environment may fork: no library reads them."""
+    return all(name == "COLUMNS" or name.startswith(("PYTEST_", "GITHUB_")) for name in changes)
 
 
 class Forks:
@@ -47,11 +48,16 @@ class Forks:
         self._parent: subprocess.Popen[str] | None = None
 
     def run(
-        self, module: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], timeout: float
+        self, module: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
     ) -> subprocess.CompletedProcess[str]:
-        """Run ``python -m module arguments`` in a folder; raise `subprocess.TimeoutExpired` after ``timeout`` s."""
+        """Run ``python -m module arguments`` in a folder, with nothing on its standard input.
+
+        Raises:
+            subprocess.TimeoutExpired: After `TIMEOUT` seconds.
+        """
         parent = self._parent = self._parent or _started(environment)
-        assert parent.stdin is not None and parent.stdout is not None
+        assert parent.stdin is not None
+        assert parent.stdout is not None
         with tempfile.TemporaryDirectory() as streams:
             out, err = (Path(streams, name) for name in ("out", "err"))
             task = {"module": module, "arguments": arguments, "folder": str(folder.absolute())}
@@ -59,10 +65,10 @@ class Forks:
             parent.stdin.write(json.dumps(task) + "\n")
             parent.stdin.flush()
             child = int(parent.stdout.readline())
-            if not select([parent.stdout], [], [], timeout)[0]:
+            if not select([parent.stdout], [], [], TIMEOUT)[0]:
                 os.kill(child, 9)
                 parent.stdout.readline()
-                raise subprocess.TimeoutExpired([module, *arguments], timeout)
+                raise subprocess.TimeoutExpired([module, *arguments], TIMEOUT)
             status = int(parent.stdout.readline())
             return subprocess.CompletedProcess([module, *arguments], status, out.read_text(), err.read_text())
 
@@ -86,7 +92,7 @@ def _started(environment: Mapping[str, str]) -> subprocess.Popen[str]:
 
 
 def main() -> None:
-    """Import the libraries, then fork for each line of the standard input; what a fork runs ends the function."""
+    """Import the libraries, then fork for each line of the standard input."""
     standard = _paths_without(Path(__file__).parent)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # nothing that a library prints is an answer
@@ -99,11 +105,11 @@ def main() -> None:
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            return _become(json.loads(line), standard)
+            _become(json.loads(line), standard)
+            return
         print(child, file=answers, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
-    return None
 
 
 def _paths_without(folder: Path) -> list[str]:
@@ -113,7 +119,7 @@ def _paths_without(folder: Path) -> list[str]:
 
 
 def _forget_plugins() -> None:
-    """Let pytest import its plugins itself: it rewrites them, and warns of each that it comes too late for."""
+    """Let pytest import its plugins itself: it rewrites them, and warns of each that is imported already."""
     packages = {point.value.partition(".")[0] for point in entry_points(group="pytest11")}
     for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
         del sys.modules[name]
