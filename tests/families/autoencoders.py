@@ -18,6 +18,7 @@ def kl(
     *,
     levels: int = 2,
     width: int = 32,
+    attends: bool = True,
 ) -> Any:
     """Two pixels a latent row; SD 1.x, 2.x and XL have convolutions around the latent, SD3 and FLUX none."""
     vae = AutoencoderKL(
@@ -30,6 +31,7 @@ def kl(
         shift_factor=shift,
         use_quant_conv=quantised,
         use_post_quant_conv=quantised,
+        mid_block_add_attention=attends,
     )
     return _pale(seeded(vae, 1))
 

@@ -28,7 +28,7 @@ def _kandinsky5(path: Path) -> Any:
     )
     return Kandinsky5T2IPipeline(
         transformer=seeded(transformer, 2),
-        vae=autoencoders.kl(4, True, 0.3611, levels=4, width=8),
+        vae=autoencoders.kl(4, True, 0.3611, levels=4, width=8, attends=False),
         text_encoder=language_models.qwen2_5_vl(3, 32),
         tokenizer=_processor(),
         text_encoder_2=text_encoders.clip(4, 20),

@@ -19,6 +19,8 @@ AS_WRITTEN: Mapping[str, Any] = {
     "use_pe": False,  # ERNIE-Image: by a language model of its own, at random
     "use_resolution_binning": False,  # Sana, PixArt, PRX: made in another size and scaled
 }
+# Parts of a pipeline that do nothing else than rewrite prompts; they are not loaded.
+REWRITERS = ("pe", "pe_tokenizer", "prompt_enhancer_head")
 
 
 def as_written(pipe: Any) -> dict[str, Any]:

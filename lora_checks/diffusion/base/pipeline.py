@@ -9,7 +9,8 @@ from typing import Any
 from lora_checks.core.errors import ConfigError, GenerationError, first_line
 from lora_checks.core.records import PromptSet
 from lora_checks.diffusion.base import ResolvedBase, scheduler
-from lora_checks.diffusion.base.family import Family, family_of, index_of, pipeline_class, settings
+from lora_checks.diffusion.base.as_written import REWRITERS
+from lora_checks.diffusion.base.family import Family, family_of, has, index_of, pipeline_class, settings
 from lora_checks.diffusion.base.memory import Memory, check_memory, empty, place, save_memory
 from lora_checks.diffusion.base.prompt_lengths import check_prompt_lengths
 from lora_checks.diffusion.base.room import Room
@@ -119,14 +120,15 @@ def _read(base: ResolvedBase, device: str, dtype: str) -> Any:
     kind = pipeline_class(base.folder, index_of(base.folder).get("_class_name"))
     torch: Any = importlib.import_module("torch")
     given: dict[str, Any] = {"torch_dtype": getattr(torch, dtype), "local_files_only": True}
-    parts: dict[str, Any] = {}
+    index = index_of(base.folder)
+    parts: dict[str, Any] = {name: None for name in REWRITERS if has(index, name)}
     try:
         if base.vae is not None:
             parts["vae"] = _vae(base.vae, base.folder, given)
             parts["vae"].to(device)
         if base.file is None and device != "cpu":
             _load_parts(base.folder, device, given, parts)
-        if "safety_checker" in index_of(base.folder):
+        if "safety_checker" in index:
             given |= {"safety_checker": None, "requires_safety_checker": False}
         if base.file is None:
             return kind.from_pretrained(base.folder, **given, **parts)

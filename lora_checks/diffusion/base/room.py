@@ -13,6 +13,7 @@ from lora_checks.core import memory as host
 from lora_checks.core.errors import NoRoomError
 from lora_checks.core.memory import gib
 from lora_checks.diffusion.base import ResolvedBase
+from lora_checks.diffusion.base.as_written import REWRITERS
 from lora_checks.diffusion.base.family import has, index_of
 from lora_checks.diffusion.base.memory import Memory
 
@@ -30,6 +31,9 @@ class Part:
     converted: int  # of them, those that the files hold in another format: they cannot stay on the disk
 
 
+UNLOADED = ("safety_checker", *REWRITERS)
+
+
 @dataclass(frozen=True)
 class Room:
     """A base in a number format, and where it is to go."""
@@ -45,7 +49,7 @@ class Room:
         if self.base.file is not None:
             return _of_checkpoint(self.base.file, self.dtype)
         index = index_of(self.base.folder)
-        names = [name for name in index if has(index, name) and name != "safety_checker"]
+        names = [name for name in index if has(index, name) and name not in UNLOADED]
         parts = {name: _of_folder(self.base.folder / name, self.dtype) for name in names}
         if self.base.vae is not None and self.base.vae.is_dir():
             parts["vae"] = _of_folder(self.base.vae, self.dtype)
