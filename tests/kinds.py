@@ -55,6 +55,10 @@ def build(kind: str, pipe: Any, path: Path, seed: int = 0) -> Path:
     generator = torch.Generator().manual_seed(seed)
     if isinstance(recipe, Peft):
         return _by_diffusers(recipe, pipe, path, generator)
+    return write(recipe, pipe, path, generator)
+
+
+def write(recipe: Kind, pipe: Any, path: Path, generator: torch.Generator) -> Path:
     tensors = {}
     for index, (name, module) in enumerate(_layers(recipe, pipe)):
         for ending, value in recipe.draw(module, generator, index).items():

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import native_layouts
 from torch import nn
 
-COMPONENTS = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
+COMPONENTS = ("unet", "transformer", *(f"text_encoder{number}" for number in ("", "_2", "_3", "_4")))
 QKV, ADDED = ("to_q", "to_k", "to_v"), ("add_q_proj", "add_k_proj", "add_v_proj")
 
 
@@ -114,6 +115,9 @@ def original(pipe: Any) -> Names:
         return bfl(pipe)
     if is_family(pipe, "StableDiffusion3"):
         return mmdit(pipe)
+    if not is_family(pipe, "StableDiffusion", "StableDiffusionXL"):
+        native = native_layouts.rows(pipe.transformer)
+        return own(pipe) if native is None else dict(_present(pipe.transformer, native))
     return {ldm(path, pipe.unet): Spot("unet", (path,)) for path in paths_of(pipe.unet)}
 
 
@@ -286,7 +290,7 @@ def peft_adapter(pipe: Any) -> Names:
 
 def every(pipe: Any) -> dict[str, Spot]:
     """All spellings at once."""
-    makers = [diffusers, kohya, original, own_wrapper, onetrainer, comfyui, peft_adapter]
+    makers = [diffusers, kohya, own, original, own_wrapper, onetrainer, comfyui, peft_adapter]
     makers += [xlabs] if is_family(pipe, "Flux") else []
     makers += [processors] if hasattr(pipe, "unet") else []
     return {name: spot for make in makers for name, spot in make(pipe).items()}

@@ -32,6 +32,8 @@ _ENDINGS = {
     ".lora_down.weight": "down",
     ".lora_up.weight": "up",
     ".lora_mid.weight": "mid",
+    ".lora_A.default.weight": "down",
+    ".lora_B.default.weight": "up",
     ".lora_A.weight": "down",
     ".lora_B.weight": "up",
     ".lora_B.bias": "bias",
@@ -140,7 +142,7 @@ def decomposed(weight: Tensor, magnitude: Tensor) -> Tensor:
     LyCORIS, functional/general.py, `_weight_decompose`: the norm of rows or of columns, as the shape of
     `dora_scale` tells, (out, 1, ...) or (1, in, ...).
     """
-    if magnitude.shape[0] == 1 != weight.shape[0]:
+    if magnitude.shape[0] == 1 and (len(weight), magnitude.numel()) != (1, 1):
         norm = weight.transpose(0, 1).flatten(1).norm(dim=1)
         return weight * (magnitude.reshape(-1) / norm).reshape(1, -1, *[1] * (weight.ndim - 2))
     norm = weight.flatten(1).norm(dim=1)

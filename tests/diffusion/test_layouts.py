@@ -10,9 +10,14 @@ import layouts
 import pytest
 import torch
 from diffusers.loaders.single_file_utils import (
+    convert_chroma_transformer_checkpoint_to_diffusers,
+    convert_flux2_transformer_checkpoint_to_diffusers,
     convert_flux_transformer_checkpoint_to_diffusers,
+    convert_krea2_transformer_checkpoint_to_diffusers,
     convert_ldm_unet_checkpoint,
+    convert_lumina2_to_diffusers,
     convert_sd3_transformer_checkpoint_to_diffusers,
+    convert_z_image_transformer_checkpoint_to_diffusers,
 )
 from families import FAMILIES, load
 
@@ -39,9 +44,9 @@ def expected(names: layouts.Names, made: dict[str, torch.Tensor], rows: Any) -> 
     return found
 
 
-def compare(got: dict[str, torch.Tensor], want: dict[str, torch.Tensor]) -> None:
+def compare(got: dict[str, torch.Tensor], want: dict[str, torch.Tensor], least: int = 30) -> None:
     assert set(want) <= set(got)
-    assert len(want) > 30
+    assert len(want) > least
     for key, weight in want.items():
         assert torch.equal(got[key].reshape(weight.shape), weight), key
 
@@ -101,7 +106,60 @@ def test_names_of_the_sd3_transformer(family_folder: FolderOf) -> None:
     )
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+def test_names_of_the_chroma_transformer(family_folder: FolderOf) -> None:
+    """The converter knows only the real width, 3072, and asks for every bias and norm."""
+    pipe = load(family_folder("Chroma"))
+    names = layouts.original(pipe)
+    rows = {1: 32, 3: 3 * 3072, 4: 7 * 3072}
+    made = {
+        name: numbered(pipe, spot, 30_000 * n, rows[len(spot.paths)])
+        for n, (name, spot) in enumerate(names.items())
+    }
+    checkpoint = {f"{name}.{end}": weight for name, weight in made.items() for end in ("weight", "bias")}
+    checkpoint["distilled_guidance_layer.norms.0.scale"] = torch.ones(1)
+    for block in range(2):
+        for stream in ("img", "txt"):
+            for norm in ("query", "key"):
+                checkpoint[f"double_blocks.{block}.{stream}_attn.norm.{norm}_norm.scale"] = torch.ones(1)
+        checkpoint |= {f"single_blocks.{block}.norm.{n}_norm.scale": torch.ones(1) for n in ("query", "key")}
+
+    def split(spot: layouts.Spot, weight: torch.Tensor) -> list[int]:
+        return [3072, 3072, 3072, 4 * 3072][: len(spot.paths)] if len(spot.paths) > 1 else [len(weight)]
+
+    got = convert_chroma_transformer_checkpoint_to_diffusers(checkpoint)
+    compare(got, expected(names, made, split), least=25)
+
+
+# The converter, and the rows of q, k and v where it knows the published sizes alone.
+NATIVE = {
+    "FLUX.2 dev": (convert_flux2_transformer_checkpoint_to_diffusers, None),
+    "FLUX.2 klein": (convert_flux2_transformer_checkpoint_to_diffusers, None),
+    "Z-Image": (convert_z_image_transformer_checkpoint_to_diffusers, None),
+    "Krea 2": (convert_krea2_transformer_checkpoint_to_diffusers, None),
+    "Lumina2": (convert_lumina2_to_diffusers, [2304, 768, 768]),
+}
+
+
+@pytest.mark.parametrize("family", NATIVE)
+def test_native_names_of_todays_transformers(family_folder: FolderOf, family: str) -> None:
+    convert, fused = NATIVE[family]
+    pipe = load(family_folder(family))
+    names = layouts.original(pipe)
+    made = {
+        name: numbered(pipe, spot, 10_000 * n, sum(fused) if fused and len(spot.paths) > 1 else None)
+        for n, (name, spot) in enumerate(names.items())
+    }
+
+    def split(spot: layouts.Spot, weight: torch.Tensor) -> list[int]:
+        if len(spot.paths) > 1 and fused:
+            return fused
+        return [len(weight) // len(spot.paths)] * len(spot.paths)
+
+    got = convert({f"{name}.weight": weight for name, weight in made.items()})
+    compare(got, expected(names, made, split))
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *NATIVE, "Chroma", "Qwen-Image", "HiDream"])
 def test_every_layer_has_a_name_in_every_layout(family_folder: FolderOf, family: str) -> None:
     """Only norms of queries and keys, which no trainer adapts, have none; no two layers share a name."""
     pipe = load(family_folder(family))

@@ -1,0 +1,66 @@
+"""Each trainer's file on each of today's bases, applied, and painted as its independent merge paints.
+
+The reference of tests/merging.py adds the file to the weights by the published formulas. Where a layer
+belongs it takes from tests/layouts.py, which `test_layouts.py` holds against diffusers' converters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import families
+import kinds_of_today
+import merging
+import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
+from test_kinds_by_family import EFFECT, PROMPT, TOLERANCE, Bench
+
+from lora_checks.diffusion import apply
+from lora_checks.lora.file import inspect
+
+FolderOf = Callable[[str], Path]
+BenchOf = Callable[[str], Bench]
+
+
+@pytest.fixture(scope="module")
+def bench(family_folder: FolderOf) -> BenchOf:
+    benches: dict[str, Bench] = {}
+
+    def of(base: str) -> Bench:
+        if base not in benches:
+            benches.clear()  # the tests come base by base
+            benches[base] = Bench(family_folder(base))
+        return benches[base]
+
+    return of
+
+
+@pytest.mark.parametrize(("base", "kind"), kinds_of_today.CELLS)
+def test_a_file_paints_what_its_merge_paints(bench: BenchOf, tmp_path: Path, base: str, kind: str) -> None:
+    of = bench(base)
+    path = kinds_of_today.build(kind, of.plain, tmp_path / "lora.safetensors")
+    merged = of.merged(path, 1.0)
+    assert np.abs(merged - of.base).max() > EFFECT
+    with of.pipeline() as pipe:
+        adapter = apply.load(pipe, inspect(path, "lora"), "lora")
+        assert adapter.unused == ()
+        apply.activate(pipe, {"lora": 1.0})
+        image = families.paint(pipe, PROMPT)
+        apply.remove(pipe, "lora")
+    assert np.abs(image - merged).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("base", ["FLUX.2 klein", "Z-Image"])
+def test_the_comparison_sees_every_single_layer(bench: BenchOf, tmp_path: Path, base: str) -> None:
+    """With half of one layer left out the picture is another."""
+    of = bench(base)
+    path = kinds_of_today.build("OneTrainer COMFY", of.plain, tmp_path / "lora.safetensors")
+    whole = of.merged(path, 1.0)
+    tensors = load_file(path)
+    for name in dict.fromkeys(merging.split(key)[0] for key in tensors):
+        up = tensors[f"{name}.lora_B.weight"].clone()
+        up[: (len(up) + 1) // 2] = 0
+        save_file({**tensors, f"{name}.lora_B.weight": up}, path)
+        assert np.abs(of.merged(path, 1.0) - whole).max() > 3 * TOLERANCE, name
