@@ -136,11 +136,18 @@ class GeneratedImages:
         self.prove(lora)
         specs = plan.candidate(prompts, self.machine, lora)
         images = self._images("candidate", specs, plan.names(prompts), lora, lora.name)
-        refuse_no_effect(lora, images, self.counterparts(ImageSet("first", images.images[:1])))
+        first = self._counterparts(ImageSet("first", images.images[:1]))
+        self.studio.rest()  # once: where memory is short, all weights travel
+        refuse_no_effect(lora, images, first)
         self._show(self.folder(lora), images, specs)
         return images
 
     def counterparts(self, images: ImageSet) -> ImageSet:
+        without = self._counterparts(images)
+        self.studio.rest()
+        return without
+
+    def _counterparts(self, images: ImageSet) -> ImageSet:
         names = [image.name for image in images.images]
         specs = plan.counterparts(self.policy.prompts, self.machine, names)
         return self._images(BASELINE, specs, names, None, "base")
@@ -149,6 +156,7 @@ class GeneratedImages:
         """Return the policy's images without the LoRA, kept for every later LoRA of this base."""
         specs = plan.baseline(self.policy.prompts, self.machine)
         images = self._images(BASELINE, specs, plan.names(self.policy.prompts), None, "base")
+        self.studio.rest()
         self._show(self.store.root / gallery.folder_name("base", specs[0].digest), images, specs)
         return images
 
@@ -170,9 +178,9 @@ class GeneratedImages:
     ) -> ImageSet:
         together = painted.blocks(names, self.batch_size, self._interim)
         progress = self.progress(f"generating {what}")
-        images = painted.painted(self.store, self.studio, specs, names, lora, together, progress)
-        self.studio.rest()
-        return ImageSet(name, images)
+        return ImageSet(
+            name, painted.painted(self.store, self.studio, specs, names, lora, together, progress)
+        )
 
     def _show(self, folder: Path, images: ImageSet, specs: Sequence[ImageSpec]) -> None:
         if self._shown.get(folder) == images:  # each row asks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,16 +17,20 @@ import torch
 from card import DEVICE, Card, card, size_of
 from families import load
 from sampled import FolderOf, images, loaded, prompts, specs
+from world import World
 
 from lora_checks.core import memory as host
 from lora_checks.core.errors import GenerationError, NoRoomError
 from lora_checks.core.records import Base, Lora
+from lora_checks.core.store import Store
 from lora_checks.diffusion.base import pipeline, resolve, room
 from lora_checks.diffusion.base.memory import Memory, place
 from lora_checks.diffusion.decoder import Limits
 from lora_checks.diffusion.generate import Studio
+from lora_checks.diffusion.generated import GeneratedImages
 from lora_checks.diffusion.sampling import sample
 from lora_checks.lora.file import inspect
+from lora_checks.policy.reading import load_policy
 
 AMPLE = 1 << 40
 OUT = "CUDA out of memory. Tried to allocate 2.00 GiB"
@@ -212,6 +217,24 @@ def test_weights_stay_where_there_is_room(folder: Path, free: int, trips: int) -
         one.rest()
         list(one.render(specs(prompts(), 1), None))
         assert len(there.trips) - before == trips * 4  # two text encoders, the unet, the vae
+
+
+@contextmanager
+def silent(_total: int) -> Iterator[Any]:
+    """No progress bar."""
+    yield lambda _done: None
+
+
+def test_each_lora_takes_one_trip_home(world: World, folder: Path, loras: list[Lora], tmp_path: Path) -> None:
+    """The base's image, which each LoRA's first is compared with, is made on the same stay."""
+    said = replace(prompts(), base=Base(str(folder)))
+    policy = replace(load_policy(world.policy), prompts=said)
+    with card(AMPLE) as there, patch.object(room, "device_room", lambda _: (1 << 30, AMPLE)):
+        source = GeneratedImages(policy, Store(tmp_path), DEVICE, "float32", 1, lambda _: silent)
+        for lora in loras:
+            assert len(source.candidate(lora, said).images) == 1
+        home = [network for network, where in there.trips if where == "cpu"]
+    assert home.count("UNet2DConditionModel") == len(loras)
 
 
 # --- the VAE
