@@ -28,6 +28,7 @@ COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
     "verify",
     "log",
     "card",
+    "comment",
     "requirements",
     "store",
 )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,8 @@ from typing import Any
 
 import yaml
 
-Uses = Callable[[str, Mapping[str, str], Path], bool]  # action's name, its `with:`, workspace -> succeeded
+# Action's name, its `with:`, workspace -> whether it succeeded, or its outputs.
+Uses = Callable[[str, Mapping[str, str], Path], bool | dict[str, str]]
 
 
 @dataclass
@@ -115,30 +115,70 @@ def run_job(
     needs = [context["needs"][need]["result"] for need in ([named] if isinstance(named, str) else named)]
     if not condition(job.get("if"), context, all(result == "success" for result in needs)):
         return Job("skipped")
-    temp = workspace.with_name(f"{workspace.name}-temp")
-    temp.mkdir()
     env = {key: fill(text, context) for key, text in (workflow.get("env") or {}).items()}
     env |= {key: fill(text, context) for key, text in (job.get("env") or {}).items()}
+    done = run_steps(job["steps"], context, workspace, uses, environ, env, replace)
+    done.outputs = {key: fill(text, context) for key, text in (job.get("outputs") or {}).items()}
+    return done
+
+
+def run_action(
+    action: Mapping[str, Any],
+    context: dict[str, Any],
+    workspace: Path,
+    uses: Uses,
+    environ: Mapping[str, str],
+) -> Job:
+    """Run the steps of a composite action, with the defaults of its inputs."""
+    given = context.get("inputs", {})
+    defaults = {
+        name: fill(str(entry.get("default", "")), context) for name, entry in action["inputs"].items()
+    }
+    inside = {**context, "inputs": {**defaults, **given}}
+    done = run_steps(action["runs"]["steps"], inside, workspace, uses, environ, {})
+    done.outputs = {name: fill(entry["value"], inside) for name, entry in action["outputs"].items()}
+    return done
+
+
+def run_steps(
+    steps: list[dict[str, Any]],
+    context: dict[str, Any],
+    workspace: Path,
+    uses: Uses,
+    environ: Mapping[str, str],
+    env: dict[str, str],
+    replace: Mapping[str, str] | None = None,
+) -> Job:
+    temp = workspace.with_name(f"{workspace.name}-temp")
+    temp.mkdir()
     done, good = Job("success"), True
-    for step in job["steps"]:
+    context["steps"] = {}
+    for step in steps:
         title = step.get("name") or step.get("uses", "").partition("@")[0]
         if not condition(step.get("if"), context, good):
             done.steps[title] = "skipped"
             continue
+        outputs: dict[str, str] = {}
         if "uses" in step:
             given = {key: fill(str(text), context) for key, text in (step.get("with") or {}).items()}
             passed = uses(step["uses"].partition("@")[0], given, workspace)
+            outputs = passed if isinstance(passed, dict) else {}
         else:
             own = {key: fill(text, context) for key, text in (step.get("env") or {}).items()}
             script = (replace or {}).get(title, step["run"])
             passed = _bash(script, workspace, temp, {**environ, **env, **own}, env, done)
+            outputs = _pairs(temp / "output")
+        context["steps"][step.get("id", title)] = {"outputs": outputs}
         done.steps[title] = "success" if passed else "failure"
-        good = good and (passed or step.get("continue-on-error") == "true")
-    done.outputs = {key: fill(text, context) for key, text in (job.get("outputs") or {}).items()}
+        good = good and (bool(passed) or step.get("continue-on-error") == "true")
     done.result = "success" if good else "failure"
     done.summary = (temp / "summary").read_text() if (temp / "summary").exists() else ""
-    shutil.rmtree(temp)
     return done
+
+
+def _pairs(path: Path) -> dict[str, str]:
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {key: value for key, _, value in (line.partition("=") for line in lines)}
 
 
 def _bash(
@@ -147,14 +187,14 @@ def _bash(
     """One script as `shell: bash` runs it; what it adds to GITHUB_ENV holds for the steps after it."""
     (temp / "script.sh").write_text(script)
     (temp / "env").write_text("")
+    (temp / "output").write_text("")
     given = {"RUNNER_TEMP": str(temp), "GITHUB_ENV": str(temp / "env"), "GITHUB_WORKSPACE": str(workspace)}
     given |= {"GITHUB_STEP_SUMMARY": str(temp / "summary"), "GITHUB_ACTIONS": "true"}
+    given |= {"GITHUB_OUTPUT": str(temp / "output")}
     ran = subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(temp / "script.sh")],
         cwd=workspace, env={**os.environ, **given, **environ}, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     done.log += ran.stdout + ran.stderr
-    for line in (temp / "env").read_text().splitlines():
-        key, _, value = line.partition("=")
-        env[key] = value
+    env |= _pairs(temp / "env")
     return ran.returncode == 0

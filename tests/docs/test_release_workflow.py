@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,10 @@ from typing import Any
 
 import pytest
 import workflow
+import yaml
 from world import Run, World, environment
+
+from lora_checks.__main__ import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -58,7 +62,8 @@ def test_no_script_is_put_together_by_expressions(path: Path) -> None:
 def test_a_job_may_read_the_code_and_nothing_else(path: Path) -> None:
     found = workflow.load(path)
     assert found["permissions"] == {"contents": "read"}
-    assert [name for name, job in found["jobs"].items() if "permissions" in job] == []
+    more = {name: job["permissions"] for name, job in found["jobs"].items() if "permissions" in job}
+    assert more == ({"publish": {"id-token": "write"}} if path.name == "publish.yml" else {})
     checkouts = [step for step in steps(path) if "actions/checkout" in step.get("uses", "")]
     assert all(step["with"]["persist-credentials"] == "false" for step in checkouts)
 
@@ -331,3 +336,35 @@ def test_options_of_the_caller_are_words_and_no_shell(release: Release) -> None:
     jobs = release(release.world.good, args=f"-k identity $(touch {marker.name}) ; touch {marker.name}")
     assert not marker.exists()
     assert jobs["verify"].result == "failure"
+
+
+@pytest.mark.parametrize(("tag", "passes"), [("v{}", True), ("v9.9.9", False), ("{}", False)])
+def test_only_a_tag_of_the_packages_version_is_published(tag: str, passes: bool, tmp_path: Path) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    jobs = steps(ROOT / ".github" / "workflows" / "publish.yml")
+    (step,) = [step for step in jobs if step.get("name", "").startswith("The tag")]
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", step["run"]],
+        cwd=tmp_path,
+        env=environment({"TAG": tag.format(version)}),
+        check=False,
+        capture_output=True,
+    )
+    assert (done.returncode == 0) is passes
+
+
+def test_the_citation_follows_its_schema() -> None:
+    check("vendor.citation-file-format", ROOT / "CITATION.cff")
+
+
+HOOKS = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook["id"])
+def test_the_hooks_for_pre_commit_name_commands_and_files(hook: dict[str, Any]) -> None:
+    command, name = hook["entry"].split()
+    assert command == "lora-checks"
+    assert name in COMMANDS
+    assert re.search(hook["files"], "gate/thresholds.yaml")
+    assert not re.search(hook["files"], "README.md")
