@@ -16,6 +16,7 @@ from lora_checks.lora.family_shapes import SHAPES
 from lora_checks.lora.layers import Layer
 from lora_checks.lora.names import is_text_encoder
 from lora_checks.lora.native_names import LDM, table_of
+from lora_checks.lora.numbered import KIND as NUMBERED
 from lora_checks.lora.spelling import split_prefix
 
 _UNETS = ("SD 1.x", "SD 2.x", "SDXL")
@@ -113,7 +114,9 @@ def families_of(layers: Iterable[Layer]) -> tuple[str, ...]:
     modules = []
     for layer in layers:
         spelt = split_prefix(layer.name)
-        if is_text_encoder(spelt.component):
+        if spelt.kind == NUMBERED:
+            evidence += _of_numbered(layer)
+        elif is_text_encoder(spelt.component):
             evidence += _of_encoder(layer)
         else:
             modules.append(_module(spelt.module, layer))
@@ -149,6 +152,13 @@ def _of_unet(module: _Module) -> Iterator[Iterable[str]]:
             yield families
     if name.endswith(("attn2_to_k", "attn2_to_v")) and module.columns in _TEXT_WIDTH:
         yield _TEXT_WIDTH[module.columns]
+
+
+def _of_numbered(layer: Layer) -> Iterator[Iterable[str]]:
+    """Layers without names: only a UNet's cross-attention and a text encoder have these widths."""
+    widths: Mapping[int, Iterable[str]] = {768: {"SD 1.x"}, 1024: {"SD 2.x"}}
+    if layer.anatomy.columns in widths:
+        yield widths[layer.anatomy.columns]
 
 
 def _of_encoder(layer: Layer) -> Iterator[Iterable[str]]:

@@ -24,6 +24,7 @@ from lora_checks.lora.families import families_of
 from lora_checks.lora.find import find_loras, lora_names
 from lora_checks.lora.header import Header, Tensor, read_header
 from lora_checks.lora.layers import Layer, kinds_of, layers_of
+from lora_checks.lora.numbered import numbered_of
 from lora_checks.lora.opening import open_regular
 from lora_checks.lora.others import embeddings_beside
 from lora_checks.lora.refused import check_peft
@@ -63,6 +64,7 @@ def _inspect(files: Sequence[BinaryIO], bundle: Bundle, name: str) -> tuple[Lora
     values = read_values(files, tensors, config or b"")
     adapters = adapters_of(header.metadata, layers, config)
     _check_stated(layers, adapters)
+    numbered = numbered_of((layer.name for layer in layers), header.metadata)
     strengths = strengths_of(layers, _alphas(layers, values), adapters.by_component)
     dead = {layer.name for layer in layers if is_dead(layer, values.alive)}
     check_not_all_dead(layers, dead, values.alive)
@@ -89,6 +91,7 @@ def _inspect(files: Sequence[BinaryIO], bundle: Bundle, name: str) -> tuple[Lora
         ),
         second=bundle.second,
         config=bundle.config,
+        numbered=numbered,
     )
     return lora, tensors
 

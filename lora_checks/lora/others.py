@@ -18,7 +18,7 @@ _EMBEDDINGS = re.compile(
     r"(?:.*\.)?(?:emb_params|string_to_param(?:\..*)?|clip_[lg](?:_out)?|t5(?:xxl)?(?:_out)?|text_embeds?"
     r"|text_encoders?_[0-9]|learned_embeds?|token_embedding(?:\.weight)?|trainable_tokens_delta(?:\..*)?)"
 )
-_CLONEOFSIMO = re.compile(r"(?:unet|text_encoder(?:_2)?|vae):[0-9]+:(?:up|down)")
+_LAYERS = re.compile(r"lora|hada_|lokr_|:[0-9]+:(?:up|down)$")  # the last are cloneofsimo's
 _SEGMENT_ANYTHING = re.compile(r"(?:w_[ab]_[0-9]+|linear_[ab]_(?:q|v)_?[0-9]+)(?:\.weight)?")
 _CONTROL_NORM = re.compile(r".*\.(?:norm\.(?:key|query)_norm\.scale|attn\.norm_(?:added_)?[qk]\.weight)")
 _CONTROL_INPUT = re.compile(r"(?:.*\.)?(?:img_in|x_embedder)\.lora_A\.weight")
@@ -42,7 +42,6 @@ _PARTS = {
 def other_kind(tensors: _Tensors) -> str | None:
     """Return a sentence that says what the file is and refuses it; None for LoRAs and unknown files."""
     checks: tuple[Callable[[_Tensors], str | None], ...] = (
-        _cloneofsimo,
         _bundled,
         _embedding,
         _control,
@@ -64,18 +63,6 @@ def _list(names: list[str]) -> str:
     return " and ".join(map(shown, names[:2])) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
-def _cloneofsimo(tensors: _Tensors) -> str | None:
-    name = _first(tensors, _CLONEOFSIMO)
-    if name is None:
-        return None
-    tokens = _tokens(tensors)
-    trained = f", and has the trained tokens {_list(tokens)}" if tokens else ""
-    return (
-        f"is in the format of cloneofsimo's lora ({shown(name)}), which numbers the layers instead of naming "
-        f"them{trained}; write it anew with names: diffusers' (unet.) or kohya's (lora_unet_)"
-    )
-
-
 def _bundled(tensors: _Tensors) -> str | None:
     """Recognise LoRAs of kohya and OneTrainer that bundle the embeddings of pivotal tuning."""
     name = next((name for name in tensors if name.startswith("bundle_emb.")), None)
@@ -94,7 +81,7 @@ def _embedding(tensors: _Tensors) -> str | None:
         rows = [name for name in tensors if "." not in name]  # diffusers' learned_embeds: {token: vector}
     if rows and len(rows) == len(tensors):
         return f"is a textual inversion ({_list(rows)}); {ONLY}"
-    if rows and any(sign in name for name in tensors for sign in ("lora", "hada_", "lokr_")):
+    if rows and any(_LAYERS.search(name) for name in tensors):
         return (
             f"is a LoRA with trained embeddings ({_list(rows)}), which are not loaded, so that their token "
             "would mean nothing; train it without them"

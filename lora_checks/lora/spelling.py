@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lora_checks.lora.numbered import KIND, LAYER, PART
+
 # Ending -> part; a longer ending goes before a shorter one.
 _ENDINGS = {
     ".lora_A.weight": "down",
@@ -83,6 +85,8 @@ def split_part(name: str, names: Mapping[str, object]) -> tuple[str, str] | None
     """Split a tensor's name into layer and part; None for a name that no trainer writes."""
     if split := _by_ending(name):
         return split
+    if numbered := PART.fullmatch(name):
+        return numbered[1], numbered[2]
     if left := _WITH_ADAPTER.fullmatch(name):
         return _by_ending(f"{left['head']}{left['tail'] or ''}")
     if match := _OLD.fullmatch(name):
@@ -111,6 +115,8 @@ def _by_ending(name: str) -> tuple[str, str] | None:
 
 def split_prefix(layer: str) -> Spelt:
     """Split a layer's name into its kind, component and module."""
+    if numbered := LAYER.fullmatch(layer):
+        return Spelt(KIND, numbered[1], numbered[2])
     match = _PREFIX.match(layer)
     if match is None:
         other = _LANGUAGE_MODEL.match(layer)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from lora_checks.core.words import count
 from lora_checks.lora.header import Header, Tensor, shown
 from lora_checks.lora.layers import Layer
+from lora_checks.lora.numbered import KIND as NUMBERED
 from lora_checks.lora.other_alphas import other_alphas
 from lora_checks.lora.said import said_families
 from lora_checks.lora.scaling import Strength
@@ -83,6 +84,8 @@ def _names(tensors: Mapping[str, Tensor], layers: Sequence[Layer]) -> Iterator[s
             f"the adapter's name {shown(adapter)} is left in its keys, so that diffusers does not load it: "
             "save it with save_lora_adapter or save_lora_weights"
         )
+    if any(layer.kind == NUMBERED for layer in layers):
+        yield "its layers are numbered and not named, so that diffusers' load_lora_weights uses none of them"
     plain = [layer.name for layer in layers if not split_prefix(layer.name).kind]
     if plain and all(layer.kind == "diffusers" and layer.place.component == "unet" for layer in layers):
         yield (

@@ -17,9 +17,8 @@ FLAT = f"has tensor '{Q}.lora_A.weight' of shape {{}}, which is no matrix"
 NO_FLOATS = f"has tensor '{Q}.lora_…' of dtype {{}}; read are F16, BF16, F32"
 REFUSED = "it cannot be applied here: train a LoRA, DoRA, LoHa or LoKr"
 LLM = "base_model.model.model.layers.0.self_attn.q_proj"
-CLONEOFSIMO = (
-    "is in the format of cloneofsimo's lora ('unet:0:…'), which numbers the layers instead of naming them"
-)
+CLONEOFSIMO = "is in the format of cloneofsimo's lora, which numbers the layers instead of naming them"
+CLASSES = {"unet": '["CrossAttention", "Attention", "GEGLU"]'}
 CONTROL = "is a FLUX control LoRA ('{}'), which takes a control picture beside the prompt; only LoRAs that are used with a prompt alone are gated"
 DATA_AT = 8 + GOOD[0] + 256 * GOOD[1]
 
@@ -78,8 +77,14 @@ OTHER = (
     Entry("textual inversion by a plain word", save({"sks": np.ones((2, 768), np.float32)}), f"is a textual inversion ('sks'); {ONLY}"),
     Entry("textual inversion by A1111", save({"string_to_param.*": np.ones((2, 768), np.float32)}), f"is a textual inversion ('string_to_param.*'); {ONLY}"),
     Entry("LoRA of Segment Anything", save({"w_a_000": np.ones((4, 8), np.float32), "w_b_000": np.ones((8, 4), np.float32)}), "is a LoRA of Segment Anything ('w_…_000'), which makes masks; only image models' are gated"),
-    Entry("cloneofsimo's format", save(cloneofsimo()), f"{CLONEOFSIMO}; write it anew with names: diffusers' (unet.) or kohya's (lora_unet_)"),
-    Entry("cloneofsimo's format with tokens", save(cloneofsimo() | {f"<s{i}>": np.ones(768, np.float32) for i in (1, 2)}), f"{CLONEOFSIMO}, and has the trained tokens '<s1>' and '<s2>'; write it anew with names: …"),
+    Entry("cloneofsimo's format without metadata", save(cloneofsimo()), f"{CLONEOFSIMO}, and its metadata does not say of which modules ('unet'); write it anew with names: diffusers' (unet.) or kohya's (lora_unet_)"),
+    *(
+        Entry(f"cloneofsimo's format of {text[:9]}", save(cloneofsimo(), {"unet": text}), f"{CLONEOFSIMO}, and its metadata does not say of which modules ('unet'); …")
+        for text in ("[", "{}", "[]", "[1]", "[" * 100_000, " " * 20_000)
+    ),
+    Entry("cloneofsimo's format of convolutions", save(cloneofsimo(), {"unet": '["ResnetBlock2D", "Attention"]'}), f"{CLONEOFSIMO}, and was trained on modules of class 'ResnetBlock2D', of unknown order; …"),
+    Entry("cloneofsimo's format with a gap", save({name.replace(":0:", ":3:"): value for name, value in cloneofsimo().items()}, CLASSES), "numbers its layers, as cloneofsimo's lora does, and has no 'unet:0' before 'unet:3': …"),
+    Entry("cloneofsimo's format with tokens", save(cloneofsimo() | {f"<s{i}>": np.ones(768, np.float32) for i in (1, 2)}), "is a LoRA with trained embeddings ('<s1>' and '<s2>'), which are not loaded, so that their token would mean nothing; train it without them"),
     Entry("FLUX control LoRA by BFL", save(layer("double_blocks.0.img_attn.proj") | {"double_blocks.0.img_attn.norm.key_norm.scale": np.ones(8, np.float32)}), CONTROL.format("double_blocks.0.img_attn.norm.key_norm.scale")),
     Entry("FLUX control LoRA by diffusers", save(control()), CONTROL.format("transformer.x_embedder.lora_A.weight")),
     Entry("LoRA of a language model, its prefix gone", save(layer(LLM.removeprefix("base_model.model."))), f"is a LoRA of a language or vision model ('{LLM.removeprefix('base_model.model.')}.lora_…"),

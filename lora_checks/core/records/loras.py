@@ -43,6 +43,7 @@ class Lora:
     scale: float = 1.0  # the strength it is gated at
     second: Path | None = None  # the other half of a pair, whose layers are of another denoiser
     config: Path | None = None  # PEFT's adapter_config.json, which states its strength
+    numbered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # component -> classes (`numbered`)
 
 
 @dataclass(frozen=True, slots=True)

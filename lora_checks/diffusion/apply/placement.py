@@ -12,6 +12,7 @@ from typing import Any
 from lora_checks.core.errors import GenerationError, LoraFileError
 from lora_checks.core.records import Lora, LoraLayer
 from lora_checks.diffusion.apply.networks import base_of, components, core
+from lora_checks.diffusion.apply.numbers import named
 from lora_checks.lora.header import shown
 from lora_checks.lora.names import Base, Found
 
@@ -37,6 +38,7 @@ def place(
         LoraFileError: A tensor belongs to no layer, or two layers belong to one module.
     """
     modules, base = components(pipe), base_of(pipe)
+    lora = named(lora, modules, tensors)
     stray = _stray(lora, tensors, allowed)
     placed, homeless = [], []
     for layer in lora.layers:
