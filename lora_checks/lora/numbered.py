@@ -2,7 +2,8 @@
 
 `save_safeloras` (lora_diffusion/lora.py) writes ``unet:0:up``, ``unet:0:down`` and so on, and in the metadata
 the classes whose linear layers it counted (``unet``: ``["CrossAttention", "Attention", "GEGLU"]``). Its
-loader has no alpha: the strength is 1. Which modules these are, only the base tells (`diffusion.apply.numbers`).
+loader has no alpha: the strength is 1. Which modules these are, only the base tells
+(`diffusion.apply.numbers`).
 """
 
 from __future__ import annotations
