@@ -63,3 +63,26 @@ def markdown() -> str:
     lines = [("LoRA file", *FAMILIES), ("---",) * (len(FAMILIES) + 1)]
     lines += [(kind, *(expected(kind, family) or "-" for family in FAMILIES)) for kind in EXPECTED]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+# The table "spelling of a file x base", of test_spellings.py: each spelling ends alike on all 16 bases.
+SPELLINGS: dict[str, str] = {
+    "diffusers": "applied",
+    "ComfyUI (ai-toolkit, diffusion-pipe)": "applied",
+    "ComfyUI with alphas (OneTrainer)": "applied",
+    "kohya (sd-scripts, musubi-tuner)": "applied",
+    "`transformer.` with alphas (OneTrainer)": "applied",
+    "bare (DiffSynth-Studio)": "applied",
+    "PEFT without its configuration": "refused: is a PEFT adapter",
+    "`lycoris_` LoKr (SimpleTuner)": "applied",
+    "`diffusion_model.` LoKr (ai-toolkit)": "applied",
+}
+
+
+def spelling_markdown() -> str:
+    """The table of spellings for people; bases are rows."""
+    from spellings.bases import BASES
+
+    lines = [("Base", *SPELLINGS), ("---",) * (len(SPELLINGS) + 1)]
+    lines += [(base, *(word.replace(": is", ":") for word in SPELLINGS.values())) for base in BASES]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

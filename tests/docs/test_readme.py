@@ -104,6 +104,11 @@ def test_the_readme_has_the_table_of_kinds_and_families() -> None:
     assert kind_table.markdown() in README
 
 
+def test_the_page_of_spellings_has_their_table() -> None:
+    """Which `test_spellings.py` measures."""
+    assert kind_table.spelling_markdown() in (ROOT / "docs" / "spellings.md").read_text()
+
+
 def test_the_readme_lists_every_metric() -> None:
     from lora_checks.metrics import BUILTIN
 

@@ -175,8 +175,8 @@ def _check_modules(one: Placed, cores: Sequence[Any]) -> None:
 
     for module in cores:
         plain = isinstance(module, torch.nn.Linear)
-        if isinstance(module, torch.nn.Conv2d):
-            plain = module.groups == 1 and module.dilation == (1, 1)
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.Conv3d)):
+            plain = module.groups == 1 and set(module.dilation) == {1} and module.padding_mode == "zeros"
         if not plain:
             raise LoraFileError(
                 f"layer {shown(one.layer.name)} is of a {type(module).__name__} of the base; only linear "

@@ -20,6 +20,7 @@ from lora_checks.lora.header import shown
 
 Kind = Literal["lora", "lora_bias", "dora", "loha", "lokr"]
 _NO_FACTORS = ("alpha", "dora_scale", "magnitude", "bias")
+VIDEO = 5  # axes of a Conv3d's weight, around which PEFT has a LoRA only and no LoHa or LoKr
 EPS = 1.1920929e-07  # of fp32; LyCORIS adds it to a norm before dividing (functional/general.py)
 
 
@@ -59,6 +60,8 @@ def carriers(placed: Placed, tensors: Parts, weights: Sequence[Any]) -> list[Car
     if scale is not None and placed.layer.scaling == 0:
         raise _no_dora(placed, "an alpha of 0")
     if "hada_w1_a" in parts or any(part.startswith("lokr_") for part in parts):
+        if weights[0].ndim == VIDEO:
+            return _video(placed, parts, scale, weights)
         found = _loha(placed, parts) if "hada_w1_a" in parts else _lokr(placed, parts, weights)
         return found if scale is None else _with_factor(placed, parts, scale, weights, found)
     if "diff" in parts and weights[0].ndim > 1:
@@ -214,11 +217,33 @@ def _whole(
     import torch
 
     each = delta.reshape(-1, *weights[0].shape[1:]).split(list(placed.rows))
+    if weights[0].ndim == VIDEO:
+        return [
+            Carrier(placed.layer, path, "lora", scaling, {"lora_A": piece, "lora_B": _unit(piece)}, exact=True)
+            for path, piece in zip(placed.paths, each, strict=True)
+        ]
     one = torch.ones(1, 1)
     return [
         Carrier(placed.layer, path, "lokr", scaling, {"lokr_w1": one, "lokr_w2": piece}, stored=stored)
         for path, piece in zip(placed.paths, each, strict=True)
     ]
+
+
+def _video(placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any]) -> list[Carrier]:
+    """Carry the LoHa or LoKr of a Conv3d as a whole."""
+    if scale is not None:
+        raise LoraFileError(
+            f"layer {shown(placed.layer.name)} is a LoHa or LoKr with magnitudes on a Conv3d of the base; only "
+            "a LoRA or DoRA is supported there with magnitudes"
+        )
+    return _whole(placed, _delta(placed, parts, weights), weights, 1.0)
+
+
+def _unit(weight: Any) -> Any:
+    """Return the 1x1 convolution that changes nothing, after one with ``weight``."""
+    import torch
+
+    return torch.eye(len(weight), dtype=weight.dtype).reshape(len(weight), -1, *(1,) * (weight.ndim - 2))
 
 
 def _full(placed: Placed, parts: Parts, weights: Sequence[Any]) -> list[Carrier]:

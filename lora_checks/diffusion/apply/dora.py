@@ -33,7 +33,7 @@ def magnitude(factor: Any, stated: float) -> Any:
             base_result: torch.Tensor,
             **_: Any,
         ) -> torch.Tensor:
-            channels = (-1, 1, 1) if base_layer.weight.ndim == 4 else (-1,)
+            channels = (-1, *(1,) * (base_layer.weight.ndim - 2))
             if len(self.weight) == 1 < self.weight.shape[1]:
                 by_input = self.weight.flatten().reshape(channels)
                 changed = through(base_layer, x * (by_input - 1)) + stated * lora_B(lora_A(by_input * x))

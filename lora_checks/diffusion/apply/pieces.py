@@ -182,7 +182,8 @@ def operate(base: Any, weight: Any, x: Any) -> Any:
 
     if weight.ndim == 2:
         return functional.linear(x, weight)
-    return functional.conv2d(
+    convolve = functional.conv2d if weight.ndim == 4 else functional.conv3d
+    return convolve(
         x, weight, stride=base.stride, padding=base.padding, dilation=base.dilation, groups=base.groups
     )
 

@@ -51,8 +51,10 @@ class Spot:
 
 
 def rows(module: Any, x: Any) -> Any:
-    """Some of a module's input in float64 on the CPU: (ROWS, in) of a linear layer's, (1, in, SIDE, SIDE)
-    of a convolution's."""
+    """Return some of a module's input in float64 on the CPU.
+
+    Of a linear layer's it is (ROWS, in), of a convolution's (1, in, SIDE, SIDE) with one SIDE more in a video's.
+    """
     import torch
 
     x = x.detach()
@@ -60,8 +62,9 @@ def rows(module: Any, x: Any) -> Any:
         flat = x.reshape(-1, x.shape[-1])
         picked = torch.linspace(0, len(flat) - 1, ROWS).round().long()
         return flat[picked.to(flat.device)].cpu().double()
-    corner = x[:1, :, :SIDE, :SIDE].cpu().double()
-    return torch.nn.functional.pad(corner, (0, SIDE - corner.shape[-1], 0, SIDE - corner.shape[-2]))
+    corner = x[:1, :, *(slice(SIDE),) * (x.ndim - 2)].cpu().double()
+    lacking = [(0, SIDE - side) for side in reversed(corner.shape[2:])]
+    return torch.nn.functional.pad(corner, [amount for pair in lacking for amount in pair])
 
 
 def with_noise(real: Any) -> Any:

@@ -138,12 +138,12 @@ def output_like(base: Any, x: Any) -> Any:
 
 def channels(output: Any) -> int:
     """Return the channel axis of an output."""
-    return 1 if output.ndim == 4 else int(output.ndim) - 1
+    return 1 if output.ndim > 3 else int(output.ndim) - 1
 
 
 def beside(bias: Any, output: Any) -> Any:
     """Reshape one number per channel so that it multiplies an output."""
-    return bias.reshape(-1, 1, 1) if output.ndim == 4 else bias
+    return bias.reshape(-1, *(1,) * (output.ndim - 2)) if output.ndim > 3 else bias
 
 
 @contextmanager
@@ -177,7 +177,8 @@ def operate(base: Any, weight: Any, x: Any) -> Any:
 
     if weight.ndim == 2:
         return functional.linear(x, weight)
-    return functional.conv2d(x, weight, None, base.stride, base.padding, base.dilation, base.groups)
+    convolve = functional.conv2d if weight.ndim == 4 else functional.conv3d
+    return convolve(x, weight, None, base.stride, base.padding, base.dilation, base.groups)
 
 
 def base_weight(layer: LoraLayer, modules: Sequence[Any]) -> Any:
