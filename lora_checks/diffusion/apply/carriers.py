@@ -218,10 +218,9 @@ def _whole(
 
     each = delta.reshape(-1, *weights[0].shape[1:]).split(list(placed.rows))
     if weights[0].ndim == VIDEO:
-        return [
-            Carrier(placed.layer, path, "lora", scaling, {"lora_A": piece, "lora_B": _unit(piece)}, exact=True)
-            for path, piece in zip(placed.paths, each, strict=True)
-        ]
+        pairs = zip(placed.paths, each, strict=True)
+        as_lora = [(path, {"lora_A": piece, "lora_B": _unit(piece)}) for path, piece in pairs]
+        return [Carrier(placed.layer, path, "lora", scaling, pair, exact=True) for path, pair in as_lora]
     one = torch.ones(1, 1)
     return [
         Carrier(placed.layer, path, "lokr", scaling, {"lokr_w1": one, "lokr_w2": piece}, stored=stored)
@@ -233,8 +232,8 @@ def _video(placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any]) -> 
     """Carry the LoHa or LoKr of a Conv3d as a whole."""
     if scale is not None:
         raise LoraFileError(
-            f"layer {shown(placed.layer.name)} is a LoHa or LoKr with magnitudes on a Conv3d of the base; only "
-            "a LoRA or DoRA is supported there with magnitudes"
+            f"layer {shown(placed.layer.name)} is a LoHa or LoKr with magnitudes on a Conv3d of the base; "
+            "only a LoRA can have them there"
         )
     return _whole(placed, _delta(placed, parts, weights), weights, 1.0)
 

@@ -54,8 +54,8 @@ class _Case:
         spots = self._spots(modules)
         self._check_active([spot for row in spots for spot in row])
         self._check_alone(modules)
-        used = [name for name in modules if any(spot.component == name for row in spots for spot in row)]
         inputs = capture(self.pipe, modules)
+        used = [name for name in modules if any(spot.component == name for row in spots for spot in row)]
         real: dict[Spot, Any] = {}
         outputs = {}
         for name in used:
