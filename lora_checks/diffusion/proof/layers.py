@@ -53,7 +53,7 @@ class Spot:
 def rows(module: Any, x: Any) -> Any:
     """Return some of a module's input in float64 on the CPU.
 
-    Of a linear layer's it is (ROWS, in), of a convolution's (1, in, SIDE, SIDE), a video's with one SIDE more.
+    Of a linear layer's it is (ROWS, in), of a convolution's (1, in, SIDE, SIDE), a video's with one more.
     """
     import torch
 
