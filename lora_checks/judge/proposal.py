@@ -121,7 +121,9 @@ def _stopped_by_luck(
 
 
 def chance(good: Sequence[Seen], again: Sequence[Seen]) -> float:
-    """Return the largest move of a good LoRA's value with the seeds."""
+    """Return the largest move of a good LoRA's value with the seeds. Raises `ValueError` if none is good."""
+    if not good:
+        raise ValueError("no good LoRA")
     return max((abs(a.value - b.value) for a, b in zip(good, again, strict=True)), default=0.0)
 
 

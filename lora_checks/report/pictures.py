@@ -1,4 +1,4 @@
-"""Choose the pictures of a LoRA to show where there is no room for all, with their captions."""
+"""Choose pictures of a LoRA to show if there is no room for all, with their captions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from lora_checks.core.files import is_of
 from lora_checks.core.words import number, printable
+from lora_checks.record.shapes import Lora, Run
 
 MOST = 64  # pictures of a LoRA to show
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +21,9 @@ class Picture:
     name: str  # "prompt-id/seed"
     prompt: str
     seed: int | None
-    text: str  # of the prompt
+    text: str  # the prompt's text
     file: Path
-    values: Mapping[str, float | None]  # check -> this picture's value; None where it has none
+    values: Mapping[str, float | None]  # check -> this picture's value; None if it has none
 
     @property
     def caption(self) -> str:
@@ -33,13 +32,12 @@ class Picture:
         return printable(": ".join(part for part in (f"{self.prompt}{seed}", self.text, values) if part))
 
 
-def pictures(lora: Row, run: Row, most: int = MOST) -> list[Picture]:
+def pictures(lora: Lora, run: Run, most: int = MOST) -> list[Picture]:
     """Return at most ``most`` pictures: each prompt's first seed, then each second seed, and so on.
 
     Pictures that are missing or have changed since they were judged are left out.
     """
-    listed = run.get("prompts")
-    texts = {item["id"]: item["text"] for item in listed} if isinstance(listed, list) else {}
+    texts = {prompt["id"]: prompt["text"] for prompt in run["prompts"]}
     values_by_name, seen = _by_picture(lora), dict[str, int]()
     ranked = []
     for item in lora.get("pictures") or ():
@@ -54,12 +52,12 @@ def pictures(lora: Row, run: Row, most: int = MOST) -> list[Picture]:
     ]
 
 
-def _by_picture(lora: Row) -> dict[str, dict[str, float | None]]:
+def _by_picture(lora: Lora) -> dict[str, dict[str, float | None]]:
     """Map each picture to its value by check; a share of missing faces is not a value of a picture."""
-    found: dict[str, dict[str, float | None]] = {}
+    values: dict[str, dict[str, float | None]] = {}
     for row in lora["rows"]:
         measured = row["measurement"]
         if measured and measured["stat"] != "missing":
             for name, value in measured["per_image"]:
-                found.setdefault(name, {})[row["check"]] = value
-    return found
+                values.setdefault(name, {})[row["check"]] = value
+    return values

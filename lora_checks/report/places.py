@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from lora_checks.record.shapes.rows import Threshold
 
 
-def place(threshold: Mapping[str, Any] | None, root: Path | None) -> tuple[str, int]:
+def place(threshold: Threshold | None, root: Path | None) -> tuple[str, int]:
     """Return the file and line of a row, or ("", 1) if unknown or outside ``root``."""
-    file, _, line = str((threshold or {}).get("source", "")).rpartition(":")
+    file, _, line = (threshold["source"] if threshold else "").rpartition(":")
     if not file or not line.isdecimal():
         return "", 1
     path = relative(file, root)

@@ -38,7 +38,7 @@ def test_an_image_is_marked_by_its_own_value(
     row = copy.deepcopy(row_of(document, "likeness"))
     row["measurement"] |= {"stat": stat, "at": at}
     row["threshold"] |= limits
-    why, depth = marks.why(row), marks.distance(row)
+    why, depth = marks.why(row, row["measurement"]), marks.distance(row)
     assert why(good) == ""
     assert why(bad).startswith(f"similarity {bad:.3f}, ")
     assert why(None) == "no value"
@@ -48,8 +48,8 @@ def test_an_image_is_marked_by_its_own_value(
 def test_without_a_face_says_so(document: dict[str, Any]) -> None:
     row = copy.deepcopy(row_of(document, "likeness"))
     row["measurement"] |= {"metric": "arcface", "stat": "missing"}
-    assert marks.why(row)(None) == "no face"
-    assert marks.why(row)(-1.0) == ""
+    assert marks.why(row, row["measurement"])(None) == "no face"
+    assert marks.why(row, row["measurement"])(-1.0) == ""
 
 
 def test_a_scale_puts_everything_in_order(document: dict[str, Any]) -> None:

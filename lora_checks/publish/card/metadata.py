@@ -10,22 +10,24 @@ from typing import Any
 from lora_checks.core.words import clean, count, printable
 from lora_checks.publish.card.pictures import FOLDER, PREFIX, Sample
 from lora_checks.record.rows import columns
+from lora_checks.record.shapes import Document, Lora, Row, Run
+from lora_checks.record.shapes.rows import Measurement
 
 DATASET = "lora-checks"  # dataset type that marks our results
 TAGS = ("text-to-image", "diffusers", "lora", "template:sd-lora", "lora-checks")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")  # a local base is recorded by its absolute path
-Row = Mapping[str, Any]
 
 
-def merge(data: Any, document: Row, lora: Row, shown: list[Sample], *, lossless: bool = False) -> None:
+def merge(data: Any, document: Document, lora: Lora, shown: list[Sample], *, lossless: bool = False) -> None:
     """Add the report to ``data``, a huggingface_hub `CardData`, in place."""
     run = document["run"]
-    model = (run.get("base") or {}).get("model", "")
+    base = run.get("base")
+    model = base["model"] if base else ""
     ours = {
         "base_model": model if _HUB_ID.fullmatch(model) else None,
         "library_name": "diffusers",
         "pipeline_tag": "text-to-image",
-        "instance_prompt": printable(run["trigger"]) if run.get("trigger") else None,
+        "instance_prompt": printable(run["trigger"]) if run["trigger"] else None,
     }
     for key, value in ours.items():
         if value is not None and not data.get(key):
@@ -40,7 +42,7 @@ def merge(data: Any, document: Row, lora: Row, shown: list[Sample], *, lossless:
     data["model-index"] = index(data.get("model-index"), lora, run)
 
 
-def index(before: Any, lora: Row, run: Row) -> list[dict[str, Any]]:
+def index(before: Any, lora: Lora, run: Run) -> list[dict[str, Any]]:
     """Return the model-index ``before`` with our results replaced: every row with a value, passed or not."""
     from huggingface_hub.repocard_data import eval_results_to_model_index
 
@@ -56,39 +58,46 @@ def index(before: Any, lora: Row, run: Row) -> list[dict[str, Any]]:
     return models
 
 
-def results(lora: Row, run: Row) -> list[Any]:
+def results(lora: Lora, run: Run) -> list[Any]:
     """Return an `EvalResult` for each row that has a value."""
     from huggingface_hub import EvalResult
 
-    policy, prompts, seeds = run.get("policy") or {}, run.get("prompts"), run.get("seeds") or []
-    asked = len(prompts) if isinstance(prompts, list) else int(prompts or 0)
-    name = printable(PurePath(str(policy.get("directory", ""))).name or "policy")
+    policy = run["policy"]
+    name = printable(PurePath(policy["directory"]).name or "policy")
+    images = f"{count(len(run['prompts']), 'prompt')} x {count(len(run['seeds']), 'seed')}"
     return [
         EvalResult(
             task_type="text-to-image",
             task_name="Text to image",
             dataset_type=DATASET,
-            dataset_name=f"{name}: {count(asked, 'prompt')} x {count(len(seeds), 'seed')}",
-            dataset_revision=policy.get("digest"),
-            metric_type=row["measurement"]["metric"],
+            dataset_name=f"{name}: {images}",
+            dataset_revision=policy["digest"],
+            metric_type=m["metric"],
             metric_name=f"{printable(row['check'])} ({columns(row)[2]})",
-            metric_value=row["measurement"]["value"],
-            metric_args=_arguments(row),
+            metric_value=m["value"],
+            metric_args=_arguments(row, m),
         )
         for row in lora["rows"]
-        if row["measurement"] and row["measurement"]["value"] is not None
+        for m in [row["measurement"]]
+        if m and m["value"] is not None
     ]
 
 
-def _arguments(row: Row) -> dict[str, Any]:
-    measured, asked = row["measurement"], row["threshold"] or {}
+def _arguments(row: Row, m: Measurement) -> dict[str, Any]:
+    threshold = row["threshold"]
     facts = {
         "verdict": row["outcome"],
         "required": row["required"],
-        **{name: asked.get(name) for name in ("min", "max", "rule")},
-        **{
-            name: measured.get(name) for name in ("stat", "low", "high", "n", "missing", "against", "network")
-        },
+        "min": threshold["min"] if threshold else None,
+        "max": threshold["max"] if threshold else None,
+        "rule": threshold["rule"] if threshold else None,
+        "stat": m["stat"],
+        "low": m["low"],
+        "high": m["high"],
+        "n": m["n"],
+        "missing": m["missing"],
+        "against": m["against"],
+        "network": m["network"],
     }
     arguments: dict[str, Any] = clean({key: value for key, value in facts.items() if value not in (None, "")})
     return arguments

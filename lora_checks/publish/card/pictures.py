@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lora_checks.core.errors import CardError
 from lora_checks.core.files import is_of, write_atomically
+from lora_checks.record.shapes import Document, Lora
+from lora_checks.record.shapes.rows import File
 from lora_checks.report.pictures import Picture, pictures
 
 FOLDER = "images"
 PREFIX = "lora-checks-"  # a later card replaces only files with this prefix
 QUALITY = 90  # of WebP
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +37,20 @@ def ending(lossless: bool) -> str:
     return ".png" if lossless else ".webp"
 
 
-def samples(document: Row, lora: Row, most: int) -> list[Sample]:
+def samples(document: Document, lora: Lora, most: int) -> list[Sample]:
     """Return the first ``most`` pictures of `report.pictures`, under unique, plain file names."""
-    bases: dict[str, Row] = {entry["name"]: entry.get("base") or {} for entry in lora.get("pictures") or ()}
+    bases = {entry["name"]: entry["base"] for entry in lora.get("pictures") or ()}
     named: dict[str, Sample] = {}
     for picture in pictures(lora, document["run"], most):
-        base = bases.get(picture.name, {})
         seed = "" if picture.seed is None else f"-{picture.seed}"
         name = re.sub(r"[^a-z0-9]+", "-", f"{picture.prompt}{seed}".lower()).strip("-")
         name = name if name and name not in named else f"{name}-{len(named)}".strip("-")
-        named[name] = Sample(picture, _judged(base), name)
+        named[name] = Sample(picture, _judged(bases.get(picture.name)), name)
     return list(named.values())
 
 
-def _judged(base: Row) -> Path | None:
-    path = Path(base.get("file") or "")
-    return path if base and is_of(path, base["sha256"]) else None
+def _judged(base: File | None) -> Path | None:
+    return Path(base["file"]) if base and is_of(Path(base["file"]), base["sha256"]) else None
 
 
 def save(shown: list[Sample], folder: Path, *, lossless: bool) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any
 
 from lora_checks.core.words import printable
+from lora_checks.record.shapes import Lora, Run
 
 TELLING = (  # options that decide a verdict; the others are local paths
     *(
@@ -31,12 +30,11 @@ TELLING = (  # options that decide a verdict; the others are local paths
     *("--lora-offload", "--lora-save-memory"),
 )
 _PATH = re.compile(r"(?<![\w./:])(?:/|~/|[A-Za-z]:\\)(?:[^\s/\\;,'\"]+[/\\])*([^\s/\\;,'\"]+)")
-Row = Mapping[str, Any]
 
 
-def command(run: Row, lora: Row) -> str:
+def command(run: Run, lora: Lora) -> str:
     """Return the pytest command that repeats the run of ``lora``, without local paths."""
-    words = shlex.split(str(run.get("command", "")))
+    words = shlex.split(run["command"])
     names = {word.partition("=")[0] for word in words}
     options: list[str] = []
     for at, word in enumerate(words):
@@ -45,7 +43,7 @@ def command(run: Row, lora: Row) -> str:
         if option in TELLING and (name == option or option not in names):
             following = words[at + 1] if at + 1 < len(words) else ""
             options += [option, placeless(value if equals else following)]
-    file = PurePath(lora["path"]).name or str(lora["name"])
+    file = PurePath(lora["path"]).name or lora["name"]
     text = shlex.join(["pytest", *options, *(["--lora", file] if lora["path"] else [])])
     return printable(text).replace("```", "'''")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -26,7 +26,6 @@ _VERDICT = {
     "ERROR": "did not pass its release policy: not every row could be measured",
     "INCOMPLETE": "did not pass its release policy: not every required row was run",
 }
-Row = Mapping[str, Any]
 
 
 def put(text: str, ours: str, end: str = "\n") -> str:
@@ -71,7 +70,7 @@ def section(document: Document, lora: Lora, shown: Sequence[Sample], *, lossless
     return "\n\n".join(part for part in parts if part)
 
 
-def _rows(lora: Row) -> list[str]:
+def _rows(lora: Lora) -> list[str]:
     measured = [row for row in lora["rows"] if row["outcome"] != "ERROR"]
     table = [columns(row) for row in measured] + [not_run(check) for check in lora["missing"]]
     lines = [
@@ -119,23 +118,20 @@ def _values(sample: Sample) -> str:
 
 
 def _facts(run: Run, lora: Lora) -> str:
-    base: Mapping[str, Any] = run.get("base") or {}
-    policy: Mapping[str, Any] = run.get("policy") or {}
-    sampler: Mapping[str, Any] = run.get("sampler") or {}
-    other = run.copy()
-    other.pop("base", None)
-    policy_name = PurePath(str(policy.get("directory", ""))).name
+    base, policy = run.get("base"), run["policy"]
+    without_base = run.copy()
+    without_base.pop("base", None)
     facts = {
         "LoRA": f"SHA-256 {lora['sha256']}" if lora["sha256"] else "",
         "strength": f"{lora['scale']:g}" if "scale" in lora else "",
         "training step": "" if lora.get("step") is None else str(lora["step"]),
-        "images": setting(other),
-        "base": _joined([base.get("label"), base.get("digest")]),
-        "trigger": run.get("trigger"),
-        "sampler": _joined([f"{key} {value}" for key, value in sampler.items() if value], ", "),
-        "policy": _joined([policy_name, policy.get("digest")]),
-        "hardware": _joined([run.get("hardware") or run.get("device"), run.get("dtype")], ", "),
-        "versions": _joined(run.get("versions") or (), ", "),
+        "images": setting(without_base),
+        "base": _joined([base["label"], base["digest"]]) if base else "",
+        "trigger": run["trigger"],
+        "sampler": _joined([f"{key} {value}" for key, value in run["sampler"].items() if value], ", "),
+        "policy": _joined([PurePath(policy["directory"]).name, policy["digest"]]),
+        "hardware": _joined([run["hardware"] or run["device"], run.get("dtype")], ", "),
+        "versions": _joined(run["versions"], ", "),
         "finished": run.get("finished"),
     }
     rows = [[name, escape(placeless(str(text)))] for name, text in facts.items() if text]

@@ -8,29 +8,33 @@ from typing import Any
 
 from lora_checks.core.words import clean, printable
 from lora_checks.record.rows import title
-from lora_checks.record.shapes import Lora
+from lora_checks.record.shapes import Document, Lora
 from lora_checks.report import tables
 
 COLUMNS = tables.COLUMNS
-Row = Mapping[str, Any]
 
 
-def scalars(lora: Row) -> dict[str, float]:
+def scalars(lora: Lora) -> dict[str, float]:
     """Return the numbers of a LoRA as "identity/value", "identity/low", ...; missing ones have no key."""
     numbers_by_tag: dict[str, float] = {}
     for row in lora["rows"]:
-        measured, asked = row["measurement"] or {}, row["threshold"] or {}
+        m, threshold = row["measurement"], row["threshold"]
+        if m is None:
+            continue
         numbers = {
-            **{name: measured.get(name) for name in ("value", "low", "high", "missing")},
-            **{name: asked.get(name) for name in ("min", "max")},
+            "value": m["value"],
+            "low": m["low"],
+            "high": m["high"],
+            "missing": m["missing"],
+            "min": threshold["min"] if threshold else None,
+            "max": threshold["max"] if threshold else None,
             "margin": row["margin"],
         }
-        if measured:
-            numbers_by_tag |= {
-                f"{clean(row['check'])}/{name}": float(value)
-                for name, value in numbers.items()
-                if value is not None
-            }
+        numbers_by_tag |= {
+            f"{clean(row['check'])}/{name}": float(value)
+            for name, value in numbers.items()
+            if value is not None
+        }
     required = [row["outcome"] for row in lora["rows"] if row["required"]]
     return numbers_by_tag | {
         "lora_checks/passed": float(lora["outcome"] == "PASS"),
@@ -39,25 +43,25 @@ def scalars(lora: Row) -> dict[str, float]:
     }
 
 
-def values(loras: Sequence[Row]) -> list[list[Any]]:
+def values(loras: Sequence[Lora]) -> list[list[Any]]:
     """Return the report's tidy table in the order of `COLUMNS`: a line for each value of each picture."""
-    return [[clean(line[name]) for name in COLUMNS] for line in tables.lines({"loras": loras})]
+    return [[clean(line[name]) for name in COLUMNS] for line in tables.lines(loras)]
 
 
-def config(document: Row, loras: Sequence[Row]) -> dict[str, Any]:
+def config(document: Document, loras: Sequence[Lora]) -> dict[str, Any]:
     """Return what must be equal for two values to be comparable: digests, versions, hardware and policy."""
-    run = document["run"]
+    run: Mapping[str, Any] = document["run"]
     names = (
         "base dtype batch_size device hardware policy seeds trigger class_words sampler versions companions "
         "elsewhere until_decided started finished seconds command"
     )
-    prompts = run.get("prompts")
     facts = {name: run[name] for name in names.split() if run.get(name) not in (None, "", [], {})}
     keys = ("name", "path", "sha256", "scale", "step", "ranks", "outcome")
     facts["loras"] = [
-        {name: lora[name] for name in keys if lora.get(name) not in (None, "", [])} for lora in loras
+        {name: value for name, value in lora.items() if name in keys and value not in (None, "", [])}
+        for lora in loras
     ]
-    facts["prompts"] = len(prompts) if isinstance(prompts, list) else prompts
+    facts["prompts"] = len(document["run"]["prompts"])
     cleaned: dict[str, Any] = clean(facts)
     return cleaned
 
@@ -72,7 +76,7 @@ def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, str(value)
 
 
-def outcome(loras: Sequence[Row]) -> str:
+def outcome(loras: Sequence[Lora]) -> str:
     """Return the outcome that all LoRAs share, or FAIL if they differ."""
     outcomes = {lora["outcome"] for lora in loras}
     return str(outcomes.pop()) if len(outcomes) == 1 else "FAIL"

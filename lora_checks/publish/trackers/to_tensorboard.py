@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from lora_checks.judge.verdict import limits
 from lora_checks.publish.trackers import tensorboard_messages as messages
 from lora_checks.publish.trackers.contents import COLUMNS, config, files, flat, headlines, scalars, values
 from lora_checks.publish.trackers.series import Series, series
-from lora_checks.record.shapes import Document
+from lora_checks.record.shapes import Document, Run
 from lora_checks.report.markdown import escape
 from lora_checks.report.pictures import pictures
 
@@ -81,7 +81,7 @@ def _about(group: Series) -> dict[str, str]:
     }
 
 
-def _captions(group: Series, run: Mapping[str, Any]) -> dict[str, str]:
+def _captions(group: Series, run: Run) -> dict[str, str]:
     """Map each picture to its captions at all steps: TensorBoard stores one description per tag."""
     captions: dict[str, list[str]] = {}
     for lora in group.loras:
@@ -91,17 +91,17 @@ def _captions(group: Series, run: Mapping[str, Any]) -> dict[str, str]:
     return {name: "\n".join(lines) for name, lines in captions.items()}
 
 
-def _hparams(group: Series, run: Mapping[str, Any]) -> dict[str, str | float]:
+def _hparams(group: Series, run: Run) -> dict[str, str | float]:
     """Return the facts to compare runs by; steps are left out, since they are the x axis."""
-    lora = group.loras[-1]
+    lora, base = group.loras[-1], run.get("base")
     facts = {
         "outcome": group.outcome,
         "lora": group.name,
         "scale": lora.get("scale"),
         "rank": max(lora.get("ranks") or [0]) or None,
-        "base": (run.get("base") or {}).get("label"),
-        "policy": str((run.get("policy") or {}).get("digest", ""))[:6],
-        "hardware": run.get("hardware") or run.get("device"),
+        "base": base["label"] if base else None,
+        "policy": run["policy"]["digest"][:6],
+        "hardware": run["hardware"] or run["device"],
         "dtype": run.get("dtype"),
     }
     return {name: clean(value) for name, value in facts.items() if value is not None}

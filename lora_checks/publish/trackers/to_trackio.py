@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lora_checks.core.words import clean
 from lora_checks.publish.trackers.contents import COLUMNS, config, files, headlines, scalars, values
 from lora_checks.publish.trackers.series import Series, series
-from lora_checks.record.shapes import Document
+from lora_checks.record.shapes import Document, Lora, Run
 from lora_checks.report.pictures import pictures
 
 
@@ -47,7 +46,7 @@ def _log(group: Series, document: Document, directory: Path, project: str) -> No
         finish()
 
 
-def _fill(lora: Mapping[str, Any], step: int, run: Mapping[str, Any]) -> None:
+def _fill(lora: Lora, step: int, run: Run) -> None:
     import trackio
 
     shown = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from lora_checks.judge.verdict import RunOutcome
 from lora_checks.record.shapes.rows import Direction, Picture, PromptChange, RowOutcome
 
 
@@ -60,3 +61,24 @@ class Baseline(Approved, Comparison):
     policy: str
     note: str
     pictures: list[Picture]
+
+
+class Compared(Approved):
+    """A LoRA of ``lora-checks compare``, its report and its verdict."""
+
+    outcome: RunOutcome
+
+
+class Pair(Comparison):
+    """The comparison of two LoRAs, which are numbers in the list of reports."""
+
+    before: int
+    now: int
+
+
+class SideBySide(TypedDict):
+    """compare.json."""
+
+    comparison: Literal[1]
+    reports: list[Compared]
+    comparisons: list[Pair]

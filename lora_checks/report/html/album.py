@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-Row = Mapping[str, Any]
+from lora_checks.record.shapes import Document, Run
+from lora_checks.record.shapes import rows as shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Album:
         return len(self.pictures)
 
 
-def collect(document: Row) -> Album:
+def collect(document: Document) -> Album:
     """Collect all pictures: of the LoRAs, the base, the approved release and the policy's folders."""
     album = Album()
     for lora in document["loras"]:
@@ -63,20 +63,20 @@ def collect(document: Row) -> Album:
     return album
 
 
-def approved(document: Row) -> Sequence[Row]:
+def approved(document: Document) -> Sequence[shapes.Picture]:
     """Return the pictures of the approved release that the run was compared with, if any."""
-    entries: Sequence[Row] = (document.get("baseline") or {}).get("pictures") or ()
-    return entries
+    baseline = document.get("baseline")
+    return baseline["pictures"] if baseline else ()
 
 
-def folder_images(run: Row) -> Iterator[tuple[str, Row]]:
+def folder_images(run: Run) -> Iterator[tuple[str, shapes.NamedFile]]:
     """Yield folder and entry of each picture in the policy's folders."""
-    for name in run.get("folders") or {}:
+    for name in run["folders"]:
         for image in pictures_of(run, name):
             yield name, image
 
 
-def pictures_of(run: Row, folder: str) -> Sequence[Row]:
+def pictures_of(run: Run, folder: str) -> Sequence[shapes.NamedFile]:
     """Return the pictures of one folder of the policy in the order they were measured."""
-    entries: Sequence[Row] = ((run.get("folders") or {}).get(folder) or {}).get("images") or ()
-    return entries
+    known = run["folders"].get(folder)
+    return known["images"] if known else ()

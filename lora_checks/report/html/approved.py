@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from lora_checks.core import direction
 from lora_checks.core.words import number, printable
+from lora_checks.record.shapes import Document
+from lora_checks.record.shapes.comparison import Change
 from lora_checks.report.html.facts import moment
 
-Row = Mapping[str, Any]
 
-
-def context(document: Row) -> dict[str, Any] | None:
+def context(document: Document) -> dict[str, Any] | None:
     """Return the template's values, or None for a run without ``--lora-baseline``."""
-    found = document.get("baseline")
-    if not found:
+    baseline = document.get("baseline")
+    if not baseline:
         return None
-    parts = [found["lora"] and f"{found['lora']} {found['lora_sha256'][:6]}", moment(found["finished"])]
-    parts.append(found["path"])
-    notes = [found["note"], *(f"policy: {text}" for text in found["policy_differences"]), *found["notes"]]
+    parts = [
+        baseline["lora"] and f"{baseline['lora']} {baseline['lora_sha256'][:6]}",
+        moment(baseline["finished"]),
+    ]
+    parts.append(baseline["path"])
+    notes = [
+        baseline["note"],
+        *(f"policy: {text}" for text in baseline["policy_differences"]),
+        *baseline["notes"],
+    ]
     return {
         "about": printable(", ".join(part for part in parts if part)),
         "notes": [printable(note) for note in notes if note],
-        "several": len({row["lora"] for row in found["rows"]}) > 1,
-        "rows": [_row(row) for row in found["rows"]],
+        "several": len({row["lora"] for row in baseline["rows"]}) > 1,
+        "rows": [_row(row) for row in baseline["rows"]],
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: Change) -> dict[str, Any]:
     low, high = row["low"], row["high"]
     return {
         "lora": printable(row["lora"]),
@@ -49,7 +55,7 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _way(row: Row) -> str:
+def _way(row: Change) -> str:
     """Return "better" or "worse", depending on the metric's direction."""
     difference = row["difference"]
     return direction.word(difference, row["better"]) if difference else ""

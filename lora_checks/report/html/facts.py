@@ -4,47 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from lora_checks.core.words import count, printable
+from lora_checks.record.shapes import Document, Lora, Run
 
 RUN = (
     "command", "started", "finished", "seconds", "device", "hardware", "dtype", "batch_size", "offload",
     "save_memory", "until_decided", "made", "store", "report",
 )  # fmt: skip
-Row = Mapping[str, Any]
 Pairs = list[tuple[str, str]]
 Section = tuple[str, Pairs]
 
 
-def sections(document: Row) -> list[Section]:
+def sections(document: Document) -> list[Section]:
     """Return the sections: a title and its facts as names and values."""
     run = document["run"]
-    found = [
+    titled = [
         ("Run", _run(run)),
         ("Base", _flat(run.get("base") or run.get("elsewhere"))),
         ("Sampling", _sampling(run)),
         ("Policy", _policy(run)),
         ("Versions", [_version(text) for text in run.get("versions") or ()]),
         *((f"Network {slot}", _flat(settings)) for slot, settings in (run.get("networks") or {}).items()),
-        *((f"Stacked on {one['name']}", _flat(one)) for one in run.get("companions") or ()),
+        *((f"Stacked on {lora['name']}", _flat(lora)) for lora in run.get("companions") or ()),
         *((f"LoRA {lora['name']}", _lora(lora)) for lora in document["loras"]),
     ]
-    return [(printable(title), pairs) for title, pairs in found if pairs]
+    return [(printable(title), pairs) for title, pairs in titled if pairs]
 
 
-def _run(run: Row) -> Pairs:
+def _run(run: Run) -> Pairs:
     return _flat({key: run.get(key) for key in RUN})
 
 
-def _sampling(run: Row) -> Pairs:
+def _sampling(run: Run) -> Pairs:
     asked = {key: run.get(key) for key in ("trigger", "class_words", "seeds")}
     prompts = run.get("prompts")
     asked["prompts"] = len(prompts) if isinstance(prompts, list) else prompts
     return _flat({**asked, **(run.get("sampler") or {})})
 
 
-def _policy(run: Row) -> Pairs:
+def _policy(run: Run) -> Pairs:
     pairs = _flat(run.get("policy"))
     for name, folder in (run.get("folders") or {}).items():
         images = folder.get("images") or ()
@@ -53,7 +52,7 @@ def _policy(run: Row) -> Pairs:
     return pairs
 
 
-def _lora(lora: Row) -> Pairs:
+def _lora(lora: Lora) -> Pairs:
     keys = ("path", "sha256", "scale", "step", "ranks", "images")
     return _flat({key: lora.get(key) for key in keys}) + _flat(lora.get("facts"))
 
@@ -67,14 +66,14 @@ def _flat(value: object, before: str = "") -> Pairs:
     """Flatten nested names to "policy parts thresholds"; skip empty values."""
     if not isinstance(value, Mapping):
         return []
-    found: Pairs = []
+    pairs: Pairs = []
     for key, item in value.items():
         name = printable(f"{before} {key}".strip().replace("_", " "))
         if isinstance(item, Mapping):
-            found += _flat(item, name)
+            pairs += _flat(item, name)
         elif item not in (None, "", [], ()):
-            found.append((name, _text(item)))
-    return found
+            pairs.append((name, _text(item)))
+    return pairs
 
 
 def _text(value: object) -> str:

@@ -18,10 +18,10 @@ from lora_checks.record.shapes import Document, Lora, Run
 from lora_checks.record.shapes.rows import Picture
 
 RECIPE = ("prompt_id", "prompt", "digest")  # required texts of an image's recipe
-Row = Mapping[str, Any]
+Recipe = Mapping[str, Any]  # as a picture in the store holds it
 
 
-def finished(document: Row) -> bool:
+def finished(document: Document) -> bool:
     return bool(document["run"].get("finished"))
 
 
@@ -31,19 +31,19 @@ def grown(document: Document) -> Document:
     lacking.pop("", None)
     if finished(document) or not lacking:
         return document
-    found: dict[str, list[Picture]] = {}
+    made: dict[str, list[Picture]] = {}
     for (sha256, recipe), path in _recipes(document["run"]):
         picture = _picture(document["run"], recipe, sha256, path)
         if recipe.get("lora_sha256") in lacking and picture is not None:
-            found.setdefault(recipe["lora_sha256"], []).append(picture)
+            made.setdefault(recipe["lora_sha256"], []).append(picture)
     loras: list[Lora] = [
-        {**lora, "pictures": found.get(_sha256(lora)) or lora.get("pictures") or []}
+        {**lora, "pictures": made.get(_sha256(lora)) or lora.get("pictures") or []}
         for lora in document["loras"]
     ]
     return {**document, "loras": loras}
 
 
-def words(document: Row) -> str:
+def words(document: Document) -> str:
     """Return "12 of 35 rows judged, 41 of 160 images"."""
     run, loras = document["run"], document["loras"]
     rows = sum(len(lora["rows"]) for lora in loras)
@@ -59,7 +59,7 @@ def _sha256(lora: Lora) -> str:
     return lora.get("sha256") or next((row["lora_sha256"] for row in lora["rows"] if row["lora_sha256"]), "")
 
 
-def _recipes(run: Run) -> Iterator[tuple[tuple[str, Row], Path]]:
+def _recipes(run: Run) -> Iterator[tuple[tuple[str, Recipe], Path]]:
     """Yield digest, recipe and path of each image made since the run began.
 
     Damaged lines and images are skipped; the gate reports them when it measures the image.
@@ -82,8 +82,8 @@ def _recipes(run: Run) -> Iterator[tuple[tuple[str, Row], Path]]:
             yield (sha256, recipe), path
 
 
-def _picture(run: Run, recipe: Row, sha256: str, path: Path) -> Picture | None:
-    """Return the picture as a record has it, or None if the run did not ask for its prompt and seed."""
+def _picture(run: Run, recipe: Recipe, sha256: str, path: Path) -> Picture | None:
+    """Return the picture in the record's form, or None if the run did not ask for its prompt and seed."""
     prompt = Prompt(recipe["prompt_id"], recipe["prompt"])
     seed = next(
         (seed for seed in run.get("seeds") or () if noise_seed(prompt, seed) == recipe.get("seed")), None

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from lora_checks.core.quantity import SHARES, label, missing_word
 from lora_checks.core.words import number
+from lora_checks.record.shapes import Row
+from lora_checks.record.shapes.rows import Measurement
 
-Row = Mapping[str, Any]
 Why = Callable[[float | None], str]
 
 
-def label_of(row: Row) -> str:
+def label_of(m: Measurement) -> str:
     """Return the quantity of each image, such as "arcface" or "clip_score gain on outdoors"."""
-    m = row["measurement"]
     return label(m["metric"], "mean", None, m["gain"], m["on"])
 
 
@@ -23,23 +22,22 @@ def limits_of(row: Row) -> tuple[float | None, float | None]:
 
     A share limits the share of images; a single image is compared with ``at``.
     """
-    threshold, m = row["threshold"] or {}, row["measurement"] or {}
-    stat, least, most = m.get("stat", "mean"), threshold.get("min"), threshold.get("max")
-    if stat == "missing":
+    threshold, m = row["threshold"], row["measurement"]
+    if threshold is None or (m is not None and m["stat"] == "missing"):
         return None, None
-    if stat in SHARES:
-        wanted_above = (stat == "share_at_least") == (least is not None)
+    least, most = threshold["min"], threshold["max"]
+    if m is not None and m["stat"] in SHARES:
+        wanted_above = (m["stat"] == "share_at_least") == (least is not None)
         return (m["at"], None) if wanted_above else (None, m["at"])
     return least, most
 
 
-def why(row: Row) -> Why:
+def why(row: Row, m: Measurement) -> Why:
     """Return a function that says why an image's value counts against the LoRA, or ""."""
     least, most = limits_of(row)
-    m = row["measurement"]
-    shown = f"{m['metric']} gain" if m.get("gain") else m["metric"]
+    shown = f"{m['metric']} gain" if m["gain"] else m["metric"]
 
-    def found(value: float | None) -> str:
+    def reason(value: float | None) -> str:
         if value is None:
             return missing_word(m["metric"])
         if least is not None and value < least:
@@ -48,7 +46,7 @@ def why(row: Row) -> Why:
             return f"{shown} {number(value, (most,))}, above {number(most, (value,))}"
         return ""
 
-    return found
+    return reason
 
 
 def distance(row: Row) -> Callable[[float | None], float | None]:
@@ -59,11 +57,11 @@ def distance(row: Row) -> Callable[[float | None], float | None]:
     least, most = limits_of(row)
     size = min((abs(limit) for limit in (least, most) if limit), default=1.0)
 
-    def found(value: float | None) -> float | None:
+    def inside(value: float | None) -> float | None:
         if value is None:
             return None
         sides = [value - least] if least is not None else []
         sides += [most - value] if most is not None else []
         return min(sides) / size if sides else None
 
-    return found
+    return inside

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,59 +15,61 @@ from lora_checks.core.errors import LoraChecksError, StoreError
 from lora_checks.core.records import Metric
 from lora_checks.core.store import array_path, from_npy
 from lora_checks.core.words import printable
+from lora_checks.record.shapes import Document
+from lora_checks.record.shapes.rows import Measurement, NamedFile
 from lora_checks.report.html.album import Album, pictures_of
 from lora_checks.report.html.sheet import measured, short_title
 
-Row = Mapping[str, Any]
 Floats = NDArray[np.float64]
 MOST = 400_000  # cells; larger matrices are not shown
 MISSING = 255  # of the coded values, 0..254
 
 
-def matrices(document: Row, album: Album) -> list[dict[str, Any]]:
+def matrices(document: Document, album: Album) -> list[dict[str, Any]]:
     """Return a matrix for each LoRA and each row that compares pictures, without duplicates."""
     store = Path(document["run"].get("store") or "")
-    found, seen = [], set()
+    shown, seen = [], set()
     for number, lora in enumerate(document["loras"]):
-        for row in _by_mean(measured(lora)):
-            metric, folder = _metric(row), folder_of(row)
-            key = (number, row["measurement"]["network"], folder)
+        # rows about values come before those about missing values
+        for row, m in sorted(measured(lora), key=lambda pair: pair[1]["stat"] == "missing"):
+            metric, folder = _metric(m), folder_of(m)
+            key = (number, m["network"], folder)
             if metric is None or key in seen:
                 continue
             seen.add(key)
             others = pictures_of(document["run"], folder)
-            values = values_of(store, row, metric, lora.get("pictures") or (), others)
+            images = lora.get("pictures") or ()
+            values = values_of(store, m, metric, images, others)
             if values is not None and values.size <= MOST:
                 about = {"lora": number, "title": short_title(lora), "check": printable(row["check"])}
-                found.append(about | _coded(values, row, metric, lora["pictures"], others, album))
-    return found
+                shown.append(about | _coded(values, m, metric, images, others, album))
+    return shown
 
 
-def _by_mean(rows: Sequence[Row]) -> list[Row]:
-    """Order rows so that those about values come before those about missing values."""
-    return sorted(rows, key=lambda row: bool(row["measurement"]["stat"] == "missing"))
-
-
-def folder_of(row: Row) -> str:
+def folder_of(m: Measurement) -> str:
     """Return "references" for "references (24)"."""
-    return str(row["measurement"]["against"]).rpartition(" (")[0]
+    return m["against"].rpartition(" (")[0]
 
 
-def _metric(row: Row) -> Metric | None:
+def _metric(m: Measurement) -> Metric | None:
     """Return the metric if it compares each image with each picture of a folder, else None."""
     try:
-        found = metrics.get(row["measurement"]["metric"])
+        metric = metrics.get(m["metric"])
     except LoraChecksError:  # a custom metric whose declaration is not loaded
         return None
-    compares = found.against == "reference" and found.per == "image"
-    return found if compares and found.takes in ("features", "distances") else None
+    compares = metric.against == "reference" and metric.per == "image"
+    return metric if compares and metric.takes in ("features", "distances") else None
 
 
 def values_of(
-    store: Path, row: Row, metric: Metric, images: Sequence[Row], others: Sequence[Row]
+    store: Path,
+    m: Measurement,
+    metric: Metric,
+    images: Sequence[NamedFile],
+    others: Sequence[NamedFile],
 ) -> Floats | None:
     """Return the (N, M) values, or None if the store lacks some or the metric does not compare pairs."""
-    network = row["measurement"]["network"].partition(" ")[2]
+    network = m["network"].partition(" ")[2]
     theirs, own = [other["sha256"] for other in others], [image["sha256"] for image in images]
     if not own or not theirs:
         return None
@@ -78,17 +80,17 @@ def values_of(
     b = _rows([array_path(store, network, sha256) for sha256 in theirs])
     if a is None or b is None:
         return None
-    part = _part(row)
+    part = _part(m)
     try:
-        found = cast(Floats, metric.fn(a[:, part], b[:, part]))
+        values = cast(Floats, metric.fn(a[:, part], b[:, part]))
     except (LoraChecksError, ValueError):
         return None
-    return found if found.ndim == 2 else None
+    return values if values.ndim == 2 else None
 
 
-def _part(row: Row) -> slice:
+def _part(m: Measurement) -> slice:
     """Select the features of a stored array: ArcFace's last number is the count of faces."""
-    kind = row["measurement"]["network"].partition(" ")[2].partition("/")[0]
+    kind = m["network"].partition(" ")[2].partition("/")[0]
     return slice(0, -1) if kind == "arcface" else slice(None)
 
 
@@ -100,7 +102,12 @@ def _rows(paths: Sequence[Path]) -> Floats | None:
 
 
 def _coded(
-    values: Floats, row: Row, metric: Metric, images: Sequence[Row], others: Sequence[Row], album: Album
+    values: Floats,
+    m: Measurement,
+    metric: Metric,
+    images: Sequence[NamedFile],
+    others: Sequence[NamedFile],
+    album: Album,
 ) -> dict[str, Any]:
     """Encode a matrix for the page: one byte per cell, and the names of rows and columns."""
     there = np.isfinite(values)
@@ -108,8 +115,8 @@ def _coded(
     scaled = np.where(there, (values - low) / (high - low or 1.0) * (MISSING - 1), MISSING)
     return {
         "metric": printable(metric.name),
-        "network": printable(row["measurement"]["label"]),
-        "folder": printable(folder_of(row)),
+        "network": printable(m["label"]),
+        "folder": printable(folder_of(m)),
         "closer": metric.closer or metric.better,
         "low": low,
         "high": high,

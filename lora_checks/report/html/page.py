@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lora_checks.core.words import count, number, printable
 from lora_checks.record import rows
 from lora_checks.record.rows import caveat, headline, tally, title
-from lora_checks.record.shapes import Document, Lora, Row
+from lora_checks.record.shapes import Document, Lora, Row, Run
 from lora_checks.report.html import approved, facts, ranking, scale
 
 # A symbol with each word, so that the verdict does not depend on colour or language alone.
@@ -58,12 +58,12 @@ def context(document: Document) -> dict[str, Any]:
     """Return the values of the whole page except pictures and charts."""
     run, loras = document["run"], document["loras"]
     blocks = [block(i, lora, len(loras)) for i, lora in enumerate(loras)]
-    said = headline(document).partition(": ")[2] if run.get("finished") else so_far(loras)
+    words = headline(document).partition(": ")[2] if run.get("finished") else so_far(loras)
     return {
         "outcome": document["outcome"],
         "symbols": SYMBOLS,
-        "headline": printable(said),
-        "heading": printable(f"{document['outcome']}: {said}"),
+        "headline": printable(words),
+        "heading": printable(f"{document['outcome']}: {words}"),
         "setting": [printable(part) for part in setting(run)],
         "caveat": printable(caveat(run)),
         "warnings": [printable(str(warning)) for warning in run.get("warnings") or ()],
@@ -88,25 +88,23 @@ def so_far(loras: Sequence[Lora]) -> str:
     return f"{judged} of {count(len(loras), 'LoRA')} judged so far"
 
 
-def setting(run: Mapping[str, Any]) -> list[str]:
+def setting(run: Run) -> list[str]:
     """Summarise the run: "base miniature-sd 3f2a91", "16 prompts x 2 seeds", ..."""
-    base, prompts, seeds = run.get("base") or {}, run.get("prompts"), run.get("seeds")
-    parts = [f"base {base['label']}"] if base.get("label") else []
-    if prompts is not None and seeds is not None:
-        many = [len(found) if isinstance(found, list) else int(found) for found in (prompts, seeds)]
-        parts.append(f"{count(many[0], 'prompt')} × {count(many[1], 'seed')}")
-    if run.get("until_decided") is not None:
-        parts.append(f"up to {count(run['until_decided'], 'image')}")
+    base, most = run.get("base"), run.get("until_decided")
+    parts = [f"base {base['label']}"] if base else []
+    parts.append(f"{count(len(run['prompts']), 'prompt')} × {count(len(run['seeds']), 'seed')}")
+    if most is not None:
+        parts.append(f"up to {count(most, 'image')}")
     parts += [f"with {lora['name']} at {lora['scale']:g}" for lora in run.get("companions") or ()]
-    parts += [" ".join(str(run[key]) for key in ("device", "dtype") if run.get(key))]
+    parts.append(" ".join(filter(None, (run["device"], run.get("dtype")))))
     parts.append(facts.moment(run.get("finished") or run.get("started")))
     return [part for part in parts if part]
 
 
 def block(i: int, lora: Lora, loras: int) -> Block:
     refused = [(reason, checks) for reason, checks in rows.errors(lora["rows"]) if len(checks) > 1]
-    said = {reason for reason, _ in refused}
-    lines = [line(row) for row in lora["rows"] if row["outcome"] != "ERROR" or rows.reason(row) not in said]
+    stated = {reason for reason, _ in refused}
+    lines = [line(row) for row in lora["rows"] if row["outcome"] != "ERROR" or rows.reason(row) not in stated]
     lines += [_not_run(check) for check in lora["missing"]]
     return Block(
         number=i,
@@ -144,8 +142,8 @@ def line(row: Row) -> Line:
 
 def _remark(note: str) -> str:
     """Return the parts of the note that the reason does not already state."""
-    said = ("worst: ", "images are nearest to ")
-    return ", ".join(part for part in note.split(", ") if not any(words in part for words in said))
+    stated = ("worst: ", "images are nearest to ")
+    return ", ".join(part for part in note.split(", ") if not any(words in part for words in stated))
 
 
 def _not_run(check: str) -> Line:
@@ -160,13 +158,13 @@ def overview(document: Document) -> dict[str, Any]:
     names = [row["check"] for lora in loras for row in lora["rows"]]
     names += [check for lora in loras for check in lora["missing"]]
     checks = list(dict.fromkeys(names))
-    found = []
+    lines = []
     for i, lora in enumerate(loras):
         own = {row["check"]: row for row in lora["rows"]}
         cells = [_cell(own.get(check)) for check in checks]
         name = printable(title(lora))
-        found.append({"number": i, "name": name, "outcome": lora["outcome"], "cells": cells})
-    return {"checks": [printable(check) for check in checks], "loras": found}
+        lines.append({"number": i, "name": name, "outcome": lora["outcome"], "cells": cells})
+    return {"checks": [printable(check) for check in checks], "loras": lines}
 
 
 def _cell(row: Row | None) -> tuple[str, str]:

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lora_checks.core.words import number, printable
+from lora_checks.record.shapes import Document, Ranking
+from lora_checks.record.shapes.ranking import Axis, Curve, Place, Point
 from lora_checks.report import leaderboard
 
-Row = Mapping[str, Any]
 
-
-def context(document: Row) -> dict[str, Any] | None:
+def context(document: Document) -> dict[str, Any] | None:
     """Return the leaderboard as text, or None for a run of one LoRA."""
     ranking = document.get("ranking")
     if not ranking:
         return None
-    board: Sequence[Row] = ranking["leaderboard"]
     axes = leaderboard.axes(ranking)
     checks = _checks(ranking)
     numbers = {lora["name"]: i for i, lora in enumerate(document["loras"])}
-    best = (ranking.get("best") or {}).get("lora")
+    best = ranking["best"]["lora"] if ranking["best"] else None
     return {
         "sentence": printable(ranking["sentence"]),
         "rule": printable(ranking["rule"]),
         "notes": [printable(note) for note in ranking["notes"]],
-        "halves": ranking.get("split") is not None,
+        "halves": ranking["split"] is not None,
         "axes": [leaderboard.word(axis) for axis in axes],
         "checks": [printable(check) for check in checks],
-        "rows": [_row(row, axes, checks, numbers.get(row["lora"]), row["lora"] == best) for row in board],
+        "rows": [
+            _row(row, axes, checks, numbers.get(row["lora"]), row["lora"] == best)
+            for row in ranking["leaderboard"]
+        ],
     }
 
 
-def _checks(ranking: Row) -> list[str]:
+def _checks(ranking: Ranking) -> list[str]:
     """Return the checks that count towards utility; if none do, all that have a value."""
     weighted = [worth["check"] for worth in ranking["weights"]]
     known = [
@@ -41,7 +43,9 @@ def _checks(ranking: Row) -> list[str]:
     return weighted or list(dict.fromkeys(known))
 
 
-def _row(row: Row, axes: Sequence[str], checks: Sequence[str], at: int | None, best: bool) -> dict[str, Any]:
+def _row(
+    row: Place, axes: Sequence[Axis], checks: Sequence[str], at: int | None, best: bool
+) -> dict[str, Any]:
     return {
         "place": row["place"],
         "name": printable(row["lora"]),
@@ -56,34 +60,35 @@ def _row(row: Row, axes: Sequence[str], checks: Sequence[str], at: int | None, b
     }
 
 
-def curves(document: Row) -> dict[str, Any] | None:
+def curves(document: Document) -> dict[str, Any] | None:
     """Return the curves for the page's script, or None if nothing varies."""
-    ranking = document.get("ranking") or {}
-    if not ranking.get("curves") or ranking.get("axis") is None:
+    ranking = document.get("ranking")
+    if not ranking or not ranking["curves"] or ranking["axis"] is None:
         return None
-    best = (ranking.get("best") or {}).get("lora")
+    best = ranking["best"]["lora"] if ranking["best"] else None
     return {
         "axis": leaderboard.word(ranking["axis"]),
-        "curves": [
-            {key: curve[key] for key in ("better", "min", "max", "role")}
-            | {"check": printable(curve["check"]), "label": printable(curve["label"])}
-            | {
-                "series": [
-                    {
-                        "name": printable(one["name"]),
-                        "points": [_point(point, best) for point in one["points"]],
-                    }
-                    for one in curve["series"]
-                ]
-            }
-            for curve in ranking["curves"]
+        "curves": [_curve(curve, best) for curve in ranking["curves"]],
+    }
+
+
+def _curve(curve: Curve, best: str | None) -> dict[str, Any]:
+    return {
+        "better": curve["better"],
+        "min": curve["min"],
+        "max": curve["max"],
+        "role": curve["role"],
+        "check": printable(curve["check"]),
+        "label": printable(curve["label"]),
+        "series": [
+            {"name": printable(series["name"]), "points": [_point(point, best) for point in series["points"]]}
+            for series in curve["series"]
         ],
     }
 
 
-def _point(point: Row, best: str | None) -> dict[str, Any]:
-    known = {key: point[key] for key in ("x", "value", "low", "high", "outcome")}
-    return known | {"lora": printable(point["lora"]), "best": point["lora"] == best}
+def _point(point: Point, best: str | None) -> dict[str, Any]:
+    return {**point, "lora": printable(point["lora"]), "best": point["lora"] == best}
 
 
 def _number(value: float | None) -> str:

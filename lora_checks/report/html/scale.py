@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from lora_checks.core.quantity import SHARES
 from lora_checks.core.words import number
 from lora_checks.judge.verdict import limits
+from lora_checks.record.shapes import Row
+from lora_checks.record.shapes.rows import Measurement
 
-Row = Mapping[str, Any]
 WIDTH, EDGE = 280.0, 6.0  # px: width of the drawing, and margin on either side
 CLOSE = 46.0  # px between labels; closer ones are left out
 LETTER = 5.6  # px, of the labels above the scale
@@ -41,10 +40,9 @@ class Drawing:
 
 def drawing(row: Row) -> Drawing | None:
     """Return the drawing, or None for a row without a value, such as "file"."""
-    m, threshold = row["measurement"], row["threshold"] or {}
+    m, (least, most) = row["measurement"], _limits(row)
     if not m or m["value"] is None:
         return None
-    least, most = threshold.get("min"), threshold.get("max")
     own = _own_values(m)
     marks = references(m)
     known = [m["value"], m["low"], m["high"], least, most, *own, *(value for value, _ in marks)]
@@ -61,19 +59,25 @@ def drawing(row: Row) -> Drawing | None:
         ticks="".join(f"M{place(value):.1f} 0v5" for value in own),
         references=_apart([_mark(place, value, text) for value, text in marks]),
         ends=_ends(place, labels),
-        words=_words(row, own),
+        words=_words(m, (least, most), own),
     )
 
 
-def references(m: Row) -> list[tuple[float, str]]:
+def _limits(row: Row) -> tuple[float | None, float | None]:
+    threshold = row["threshold"]
+    return (threshold["min"], threshold["max"]) if threshold else (None, None)
+
+
+def references(m: Measurement) -> list[tuple[float, str]]:
     """Return values to compare with, which arise without a LoRA's effect, named as in the row's note."""
-    found = [(m["floor"], "floor")] if m.get("floor") is not None else []
-    if not found and m.get("themselves") is not None and m["stat"] not in SHARES:
-        found.append((m["themselves"], m["against"].partition(" ")[0]))
-    return found + [(value, m["reseeded_by"]) for value in m.get("reseeded") or ()]
+    floor, themselves = m["floor"], m.get("themselves")
+    values = [(floor, "floor")] if floor is not None else []
+    if not values and themselves is not None and m["stat"] not in SHARES:
+        values.append((themselves, m["against"].partition(" ")[0]))
+    return values + [(value, m["reseeded_by"]) for value in m.get("reseeded", ())]
 
 
-def _own_values(m: Row) -> list[float]:
+def _own_values(m: Measurement) -> list[float]:
     """Return the images' values if they share the scale of the row's value."""
     if m["stat"] == "missing" or m["stat"] in SHARES:
         return []
@@ -98,9 +102,9 @@ class _Place:
 
 
 def _forbidden(place: _Place, least: float | None, most: float | None) -> tuple[tuple[float, float], ...]:
-    found = [(0.0, place(least))] if least is not None else []
-    found += [(place(most), round(WIDTH - place(most), 1))] if most is not None else []
-    return tuple(found)
+    parts = [(0.0, place(least))] if least is not None else []
+    parts += [(place(most), round(WIDTH - place(most), 1))] if most is not None else []
+    return tuple(parts)
 
 
 def _mark(place: _Place, value: float, text: str) -> Mark:
@@ -110,15 +114,15 @@ def _mark(place: _Place, value: float, text: str) -> Mark:
 
 def _apart(marks: list[Mark]) -> tuple[Mark, ...]:
     """Drop labels that would overlap; their lines remain, and the note has the numbers."""
-    found: list[Mark] = []
+    placed: list[Mark] = []
     for mark in marks:
         near = any(
             abs(other.x - mark.x) < LETTER * (len(other.text) + len(mark.text)) / 2 + 12
-            for other in found
+            for other in placed
             if other.text
         )
-        found.append(Mark(mark.x, "", mark.anchor) if near else mark)
-    return tuple(found)
+        placed.append(Mark(mark.x, "", mark.anchor) if near else mark)
+    return tuple(placed)
 
 
 def _ends(place: _Place, labels: list[Mark]) -> tuple[Mark, ...]:
@@ -126,12 +130,11 @@ def _ends(place: _Place, labels: list[Mark]) -> tuple[Mark, ...]:
     return tuple(end for end in ends if all(abs(end.x - label.x) > CLOSE for label in labels))
 
 
-def _words(row: Row, own: list[float]) -> str:
-    m, threshold = row["measurement"], row["threshold"] or {}
+def _words(m: Measurement, ends: tuple[float | None, float | None], own: list[float]) -> str:
     parts = [f"value {number(m['value'])}"]
     if m["low"] is not None and m["high"] is not None:
         parts.append(f"interval {number(m['low'])} to {number(m['high'])}")
-    parts.append(limits(threshold.get("min"), threshold.get("max"), m["value"]))
+    parts.append(limits(*ends, m["value"]))
     if own:
         parts.append(f"images {number(min(own))} to {number(max(own))}")
     parts += [f"{text} {number(value)}" for value, text in references(m)]

@@ -7,34 +7,34 @@ from typing import Any
 
 from lora_checks.core.words import number, printable
 from lora_checks.record.rows import title
-from lora_checks.record.shapes import Lora
+from lora_checks.record.shapes import Document, Lora, Row, Run
+from lora_checks.record.shapes.rows import Measurement
 from lora_checks.report.html import marks
 from lora_checks.report.html.album import Album, approved
 
-Row = Mapping[str, Any]
 Data = dict[str, Any]
 
 
-def checks(document: Row) -> list[Data]:
+def checks(document: Document) -> list[Data]:
     """Return each row with values per image once, in the order of the first LoRA that has it."""
-    found: dict[str, Data] = {}
+    by_name: dict[str, Data] = {}
     for lora in document["loras"]:
-        for row in measured(lora):
-            found.setdefault(row["check"], _check(row))
-    return list(found.values())
+        for row, m in measured(lora):
+            by_name.setdefault(row["check"], _check(row, m))
+    return list(by_name.values())
 
 
-def measured(lora: Row) -> list[Row]:
-    """Return the rows of a LoRA that have values per image."""
-    return [row for row in lora["rows"] if row["measurement"] and row["measurement"]["per_image"]]
+def measured(lora: Lora) -> list[tuple[Row, Measurement]]:
+    """Return the rows of a LoRA that have values per image, and their measurements."""
+    rows = [(row, row["measurement"]) for row in lora["rows"]]
+    return [(row, m) for row, m in rows if m and m["per_image"]]
 
 
-def _check(row: Row) -> Data:
+def _check(row: Row, m: Measurement) -> Data:
     least, most = marks.limits_of(row)
-    m = row["measurement"]
     return {
         "name": printable(row["check"]),
-        "label": printable(marks.label_of(row)),
+        "label": printable(marks.label_of(m)),
         "metric": printable(m["metric"]),
         "network": printable(m["label"]),
         "against": printable(m["against"]),
@@ -44,9 +44,9 @@ def _check(row: Row) -> Data:
     }
 
 
-def loras(document: Row, album: Album, order: Sequence[Data]) -> list[Data]:
+def loras(document: Document, album: Album, order: Sequence[Data]) -> list[Data]:
     """Return title, outcome and images of each LoRA; values follow the order of the checks."""
-    prompts = {prompt["id"]: i for i, prompt in enumerate(_prompts(document["run"]))}
+    prompts = {prompt["id"]: i for i, prompt in enumerate(document["run"]["prompts"])}
     before = {picture["name"]: album.number(picture["sha256"]) for picture in approved(document)}
     return [
         {
@@ -70,35 +70,30 @@ def short_title(lora: Lora) -> str:
     return printable(title(lora)).replace(".safetensors", "")
 
 
-def prompts(run: Row) -> list[Data]:
+def prompts(run: Run) -> list[Data]:
     return [
         {
             "id": printable(prompt["id"]),
             "text": printable(prompt["text"]),
             "tags": [printable(tag) for tag in prompt["tags"]],
         }
-        for prompt in _prompts(run)
+        for prompt in run["prompts"]
     ]
 
 
-def _prompts(run: Row) -> Sequence[Row]:
-    found = run.get("prompts")
-    return found if isinstance(found, list) else ()
-
-
-def _images(lora: Row, album: Album, order: Sequence[str], prompts: Mapping[str, int]) -> list[Data]:
-    rows = {printable(row["check"]): row for row in measured(lora)}
-    values = {check: dict(row["measurement"]["per_image"]) for check, row in rows.items()}
-    matches = {check: dict(row["measurement"].get("matches") or ()) for check, row in rows.items()}
-    reasons = {check: marks.why(row) for check, row in rows.items()}
-    depths = {check: marks.distance(row) for check, row in rows.items()}
-    found = []
+def _images(lora: Lora, album: Album, order: Sequence[str], prompts: Mapping[str, int]) -> list[Data]:
+    rows = {printable(row["check"]): (row, m) for row, m in measured(lora)}
+    values = {check: dict(m["per_image"]) for check, (_, m) in rows.items()}
+    matches = {check: dict(m["matches"]) for check, (_, m) in rows.items()}
+    reasons = {check: marks.why(row, m) for check, (row, m) in rows.items()}
+    depths = {check: marks.distance(row) for check, (row, _) in rows.items()}
+    cards = []
     for picture in lora.get("pictures") or ():
         name, base = picture["name"], picture.get("base")
         own = {check: values[check][name] for check in rows if name in values[check]}
         bad = {check: reasons[check](value) for check, value in own.items()}
         depth = [d for d in (depths[check](value) for check, value in own.items()) if d is not None]
-        found.append(
+        cards.append(
             {
                 "name": printable(name),
                 "prompt": prompts.get(picture["prompt"], -1),
@@ -113,7 +108,7 @@ def _images(lora: Row, album: Album, order: Sequence[str], prompts: Mapping[str,
                 "depth": min(depth, default=None),
             }
         )
-    return found
+    return cards
 
 
 def _nearest(album: Album, name: str | None) -> list[Any] | None:

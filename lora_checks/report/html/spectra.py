@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from lora_checks.record.shapes import Run
 from lora_checks.report.html import spectrum
 from lora_checks.report.html.album import pictures_of
 from lora_checks.report.html.prints import Prints, numbers_of
 from lora_checks.report.html.thumbnails import spread
 
-Row = Mapping[str, Any]
 REFERENCES = "references"
 
 
-def sets(run: Row, loras: Sequence[Mapping[str, Any]], prints: Prints) -> list[tuple[str, str, list[int]]]:
-    """Return kind ("lora", "base", "references"), name and an even selection of pictures of each curve."""
+def sets(run: Run, loras: Sequence[Mapping[str, Any]], prints: Prints) -> list[tuple[str, str, list[int]]]:
+    """Return each curve's kind ("lora", "base", "references"), name and evenly chosen pictures."""
     curve_sets = [("lora", lora["title"], numbers_of(lora["images"], "picture")) for lora in loras]
     bases = {number for lora in loras for number in numbers_of(lora["images"], "base")}
     curve_sets.append(("base", "base", sorted(bases)))
@@ -40,7 +40,7 @@ def curves(chosen: Sequence[tuple[str, str, list[int]]], prints: Prints, side: i
     """Return the curves, or None if the LoRAs' pictures are missing or too small."""
     if side < 16:
         return None
-    lines = [line for line in (_line(*one, prints, side) for one in chosen) if line is not None]
+    lines = [line for line in (_line(*curve_set, prints, side) for curve_set in chosen) if line is not None]
     if not any(line["kind"] == "lora" for line in lines):
         return None
     return {
