@@ -38,16 +38,16 @@ def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> Generator[None, None, None]:
     """Take the bare names that nobody else defines; that is known when every conftest.py is loaded."""
-    asked, given = restart.asked(early_config), tuple(args)
+    asked, arguments = restart.asked(early_config), tuple(args)
     if restart.needed(early_config, parser, asked):
         args.clear()
         return (yield)
-    if bare := command_line.bare_names(parser, given):
+    if bare := command_line.bare_names(parser, arguments):
         # pytest takes the folder of `--store DIR` for tests, and would load its conftest.py
-        known = parser.parse_known_args(command_line.joined(command_line.expanded(given), bare))
+        known = parser.parse_known_args(command_line.joined(command_line.expanded(arguments), bare))
         early_config.known_args_namespace.file_or_dir = known.file_or_dir
     yield
-    args[:], elsewhere = command_line.read(parser, given, asked)
+    args[:], elsewhere = command_line.read(parser, arguments, asked)
     if elsewhere:
         raise pytest.UsageError(
             f"{elsewhere} belongs to another plugin or to a conftest.py here, so the gate did not get it: "

@@ -1,4 +1,4 @@
-"""``init``: write a first policy for a LoRA of one's own."""
+"""``init``: write a first policy for your own LoRA."""
 
 from __future__ import annotations
 
@@ -47,19 +47,24 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--class-words", metavar="TEXT", help="what it is in words that everybody knows, such as 'dog'")
     add("--references", type=Path, metavar="DIR", help="pictures that were NOT trained on")
     add("--train", type=Path, metavar="DIR", help="pictures that the LoRA was trained on")
-    add("--split", type=Path, metavar="DIR", help="before training: part these pictures into both folders")
+    add(
+        "--split",
+        type=Path,
+        metavar="DIR",
+        help="before training: split these pictures between both folders",
+    )
     add("--prompts", type=Path, metavar="FILE", help="your own prompts: .txt, .json or .csv")
     add(
         "--networks",
         type=Path,
         metavar="DIR",
-        help="a policy whose `networks:` are used in place of the usual ones",
+        help="a policy whose `networks:` are used instead of the usual ones",
     )
-    add("--yes", action="store_true", help="ask nothing; what is not given and has no default is an error")
+    add("--yes", action="store_true", help="ask nothing; a missing value without a default is an error")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the policy, read it as a run does, and say what to do next."""
+    """Write the policy, read it as a run does, and print what to do next."""
     from lora_checks.core.errors import ConfigError
     from lora_checks.policy.reading import load_policy
     from lora_checks.policy.starter.write import write
@@ -67,12 +72,12 @@ def run(options: argparse.Namespace) -> int:
     folder: Path = options.directory
     for name in ("thresholds.yaml", "prompts.yaml"):
         if (folder / name).exists():
-            raise ConfigError(f"{folder / name} is there already; name another folder, or remove it")
+            raise ConfigError(f"{folder / name} already exists; name another folder, or remove it")
     lora = _lora(options.lora)
     answers = _answers(options, lora)
     plan = _plan(options, answers, folder)
     write(plan, folder)
-    policy = load_policy(folder)  # whatever is wrong with an answer is said by the reader
+    policy = load_policy(folder)  # the reader reports whatever is wrong with an answer
     _report(plan, folder, len(policy.prompts.prompts), options.lora)
     return 0
 
@@ -97,7 +102,7 @@ class Answers:
 
 
 def _answers(options: argparse.Namespace, lora: Lora | None) -> Answers:
-    """Return what the flags, the LoRA and the user say. Raises `ConfigError` for what nobody says."""
+    """Return the answers from flags, LoRA and user. Raises `ConfigError` for a missing answer."""
     from lora_checks.core.errors import ConfigError
     from lora_checks.policy.starter.rows import KINDS
 
@@ -114,7 +119,7 @@ def _answers(options: argparse.Namespace, lora: Lora | None) -> Answers:
     if missing:
         raise ConfigError(f"init: say {', '.join(missing)}; `lora-checks init --help` explains them")
     if values["kind"] not in KINDS:
-        raise ConfigError(f"--kind: '{values['kind']}' is none of {', '.join(KINDS)}")
+        raise ConfigError(f"--kind: '{values['kind']}' is not one of {', '.join(KINDS)}")
     return Answers(**values)
 
 
@@ -225,27 +230,27 @@ def _texts(options: argparse.Namespace, answers: Answers) -> list[str]:
     texts = prompts.texts_of(answers.kind, answers.trigger)
     if not texts:
         raise ConfigError(
-            f"--kind {answers.kind}: only you know its prompts; name a file with 32 or more by --prompts"
+            f"--kind {answers.kind}: only you know its prompts; name a file with 32 or more with --prompts"
         )
     return texts
 
 
 def _folders(options: argparse.Namespace, folder: Path) -> dict[str, tuple[Path, int]]:
-    """Return the folders of pictures, relative to the policy where they lie in it, and their counts."""
+    """Return the folders of pictures, relative to the policy if they are in it, and their counts."""
     from lora_checks.core.errors import ConfigError
     from lora_checks.images.decoding import list_images
     from lora_checks.images.parting import part
 
     if options.split:
         if options.references or options.train:
-            raise ConfigError("--split makes both folders itself; give it alone, or --references and --train")
+            raise ConfigError("--split makes both folders; give either it or --references and --train")
         held_out, trained = part(options.split, folder / REFERENCES, folder / TRAIN)
         return {
             REFERENCES: (folder / REFERENCES, held_out),
             TRAIN: (folder / TRAIN, trained),
         }
-    given = {REFERENCES: options.references, TRAIN: options.train}
-    return {name: (path, len(list_images(path))) for name, path in given.items() if path}
+    paths = {REFERENCES: options.references, TRAIN: options.train}
+    return {name: (path, len(list_images(path))) for name, path in paths.items() if path}
 
 
 def _networks(other: Path) -> dict[str, str]:
@@ -256,7 +261,7 @@ def _networks(other: Path) -> dict[str, str]:
     return {slot: json.dumps(settings, ensure_ascii=False) for slot, settings in networks.items()}
 
 
-# --- what is said at the end -------------------------------------------------------------------------
+# --- the summary -------------------------------------------------------------------------------------
 
 
 def _report(plan: Plan, folder: Path, prompts: int, lora: Path | None) -> None:

@@ -23,9 +23,9 @@ def run(options: argparse.Namespace) -> int:
     lock = ReportLock(folder, "python -m lora_checks report")
     lock.require("write elsewhere with --out DIR")
     try:
-        said = document.read(options.directory)
-        written = outputs.write(said, folder, again=True)
-        custom = outputs.write_custom(said, folder)
+        report = document.read(options.directory)
+        written = outputs.write(report, folder, again=True)
+        custom = outputs.write_custom(report, folder)
     finally:
         lock.release()
     print("\n".join(map(str, [*written, *custom.paths])))

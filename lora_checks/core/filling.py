@@ -30,7 +30,7 @@ class Shelf(Protocol):
 
 @dataclass
 class Filling(Generic[T]):
-    """A set of store entries to read, or to make where they are missing or damaged.
+    """A set of store entries to read, or to make if they are missing or damaged.
 
     ``read`` returns the entry of an index, or raises `FileNotFoundError` or `DamagedError`.
     """
@@ -39,9 +39,7 @@ class Filling(Generic[T]):
     paths: Sequence[Path]
     read: Callable[[int], T]
     make: Make
-    kept: Callable[[int], None] = lambda _: (
-        None
-    )  # called for each entry that this process made, after it was stored
+    stored: Callable[[int], None] = lambda _: None  # called after this process has stored an entry
     found: dict[int, T] = field(default_factory=dict)
     made: set[int] = field(default_factory=set)
 
@@ -49,11 +47,11 @@ class Filling(Generic[T]):
         missing = self._look(range(len(self.paths)))
         with progress(len(missing)) as advance:
             while missing:
-                mine = self._work(missing, batch, blocks, advance)
-                if not mine:
+                made = self._work(missing, batch, blocks, advance)
+                if not made:
                     time.sleep(POLL_SECONDS)
                 still = self._look(missing)
-                advance(len(missing) - len(still) - mine)  # what others finished meanwhile
+                advance(len(missing) - len(still) - made)  # what other processes finished meanwhile
                 missing = still
         return [self.found[i] for i in range(len(self.paths))]
 
@@ -62,14 +60,14 @@ class Filling(Generic[T]):
     ) -> int:
         """Claim a batch, or the missing part of a block, and make it; return the number of new entries."""
         with contextlib.ExitStack() as claims:
-            chosen, mine = self._claim(missing, batch, blocks, claims)
-            for i, content in zip(chosen, self.make(chosen) if mine else (), strict=True):
-                if i in mine:
+            chosen, claimed = self._claim(missing, batch, blocks, claims)
+            for i, content in zip(chosen, self.make(chosen) if claimed else (), strict=True):
+                if i in claimed:
                     self.store.put(self.paths[i], content)
                     self.made.add(i)
-                    self.kept(i)
+                    self.stored(i)
                     advance(1)
-        return len(mine)
+        return len(claimed)
 
     def _claim(
         self,
@@ -80,30 +78,30 @@ class Filling(Generic[T]):
     ) -> tuple[Sequence[int], set[int]]:
         """Return the indices to make, and the subset of them to store."""
         if blocks is None:
-            mine = self._claimed(missing, batch, claims)
-            return mine, set(mine)
+            claimed = self._claimed(missing, batch, claims)
+            return claimed, set(claimed)
         absent = set(missing)
         for block in blocks:
-            mine = self._claimed([i for i in block if i in absent], len(block), claims)
-            if mine:
-                return block, set(mine)
+            claimed = self._claimed([i for i in block if i in absent], len(block), claims)
+            if claimed:
+                return block, set(claimed)
         return (), set()
 
     def _claimed(self, wanted: Sequence[int], most: int, claims: contextlib.ExitStack) -> list[int]:
-        mine: list[int] = []
+        claimed: list[int] = []
         for i in wanted:
             if not self.store.claim(self.paths[i], claims):
                 continue
             try:  # another process may have finished it before the claim
                 self.read(i)
             except FileNotFoundError:
-                mine.append(i)
+                claimed.append(i)
             except DamagedError:
                 self.store.remove_damaged(self.paths[i])
-                mine.append(i)
-            if len(mine) == most:
+                claimed.append(i)
+            if len(claimed) == most:
                 break
-        return mine
+        return claimed
 
     def _look(self, indices: Iterable[int]) -> list[int]:
         """Return the indices that are missing or damaged; read the others into ``found``."""

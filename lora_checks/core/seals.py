@@ -22,10 +22,10 @@ def seal(content: bytes, name: str = "") -> bytes:
     return content + _of(name, content)
 
 
-def unseal(kept: bytes, name: str = "") -> bytes | None:
+def unseal(sealed: bytes, name: str = "") -> bytes | None:
     """Return the content without its seal; None if the bytes are not those sealed under ``name``."""
-    content, stored_seal = kept[:-LENGTH], kept[-LENGTH:]
-    return content if len(kept) >= LENGTH and stored_seal == _of(name, content) else None
+    content, stored_seal = sealed[:-LENGTH], sealed[-LENGTH:]
+    return content if len(sealed) >= LENGTH and stored_seal == _of(name, content) else None
 
 
 def seal_json(record: Mapping[str, Any], name: str = "") -> dict[str, Any]:

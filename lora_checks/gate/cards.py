@@ -1,6 +1,6 @@
-"""Give each worker of pytest-xdist an accelerator of its own: two pipelines on one card run out of memory.
+"""Give each worker of pytest-xdist a GPU of its own: two pipelines on one GPU run out of memory.
 
-A card is taken by a lock, which ends with its process: a worker that replaces a crashed one gets its card.
+A worker locks its GPU. The lock ends with the process, so a worker that replaces a crashed one gets its GPU.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from lora_checks.core import device
 from lora_checks.core.errors import ConfigError
 from lora_checks.gate.run import GateRun
 
-ANY = ("auto", "cuda")  # values of --lora-device that leave it to the gate which card it is
+ANY = ("auto", "cuda")  # values of --lora-device that let the gate choose the GPU
 CARD = pytest.StashKey[FileLock]()  # held until the process ends
 
 
 def own(config: pytest.Config) -> str:
-    """Return ``--lora-device`` for this process: for a worker, a card that no other worker has.
+    """Return the device of this process: for a worker, a GPU that no other worker has.
 
-    Worker i has the i-th of the cards that CUDA_VISIBLE_DEVICES leaves. A card that is named is taken as it
-    was asked for, by all workers together.
+    Worker i gets the i-th GPU that CUDA_VISIBLE_DEVICES allows. If ``--lora-device`` names a GPU, all workers
+    share it.
 
     Raises:
-        ConfigError: There are fewer cards than workers.
+        ConfigError: There are fewer GPUs than workers.
     """
     asked: str = config.option.lora_device
     workers = count(config)
@@ -39,18 +39,18 @@ def own(config: pytest.Config) -> str:
         return asked
     if len(cards) < workers:
         raise ConfigError(
-            f"-n: {workers} workers would share {', '.join(cards)}, and each needs one of its own; "
+            f"-n: {workers} workers would share {', '.join(cards)}, but each needs its own; "
             f"use -n {len(cards)}, or --lora-device {cards[0]} to put all of them on that one"
         )
-    given = getattr(config, "workerinput", None)
-    return asked if given is None else _taken(config, cards, given)
+    worker = getattr(config, "workerinput", None)
+    return asked if worker is None else _taken(config, cards, worker)
 
 
 def count(config: pytest.Config) -> int:
-    """Return the number of xdist's workers, for one of them and for their controller; 0 without xdist."""
-    given = getattr(config, "workerinput", None)
-    if given is not None:
-        return int(given["workercount"])
+    """Return the number of xdist's workers, in a worker or in the controller; 0 without xdist."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        return int(worker["workercount"])
     if not getattr(config.option, "tx", None) or config.getoption("dist", "no") == "no":
         return 0
     from xdist.workermanage import parse_tx_spec_config  # type: ignore[import-untyped]
@@ -58,12 +58,12 @@ def count(config: pytest.Config) -> int:
     return len(parse_tx_spec_config(config))
 
 
-def _taken(config: pytest.Config, cards: list[str], given: dict[str, str]) -> str:
-    """Take the worker's own card, or a free one if it replaces another worker."""
-    place = given["workerid"].removeprefix("gw")
+def _taken(config: pytest.Config, cards: list[str], worker: dict[str, str]) -> str:
+    """Lock the worker's own GPU, or a free one if it replaces another worker."""
+    place = worker["workerid"].removeprefix("gw")
     first = int(place) if place.isdigit() and int(place) < len(cards) else 0
     for card in cards[first:] + cards[:first]:
-        name = hashlib.sha256(f"{given['testrunuid']} {card}".encode()).hexdigest()
+        name = hashlib.sha256(f"{worker['testrunuid']} {card}".encode()).hexdigest()
         lock = FileLock(Path(tempfile.gettempdir(), f"lora_checks-{name}.lock"))
         try:
             lock.acquire(blocking=False)
@@ -72,7 +72,7 @@ def _taken(config: pytest.Config, cards: list[str], given: dict[str, str]) -> st
         config.stash[CARD] = lock
         config.add_cleanup(partial(_release, lock))
         return card
-    raise ConfigError(f"-n: no accelerator is free for worker {given['workerid']} ({', '.join(cards)})")
+    raise ConfigError(f"-n: no accelerator is free for worker {worker['workerid']} ({', '.join(cards)})")
 
 
 def _release(lock: FileLock) -> None:
@@ -81,7 +81,7 @@ def _release(lock: FileLock) -> None:
 
 
 def line(config: pytest.Config, run: GateRun) -> str:
-    """Say in one line on what the run computes, and how it saves memory."""
+    """Say in one line what the run computes on, and how it saves memory."""
     facts, workers = run.source.facts, count(config)
     cards = device.accelerators(run.device)[:workers] if config.option.lora_device in ANY else []
     where = ", ".join(cards) if len(cards) > 1 else device.hardware(run.device)

@@ -94,9 +94,9 @@ def _is_inside(folder: Path, approved: str, here: Path) -> bool:
     return False
 
 
-def junit_path(given: str, here: Path) -> Path:
+def junit_path(text: str, here: Path) -> Path:
     """Return the file that ``--junitxml`` names, as pytest reads it."""
-    return here / os.path.expanduser(os.path.expandvars(given))  # noqa: PTH111  # in pytest's own order
+    return here / os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111  # in pytest's own order
 
 
 def read(arguments: Sequence[str], here: Path) -> Targets | None:
@@ -126,9 +126,9 @@ def read(arguments: Sequence[str], here: Path) -> Targets | None:
 
 
 def _targets(config: pytest.Config) -> Targets | None:
-    """Return None, too, for a run that only lists, and writes no report."""
-    given = getattr(config, "known_args_namespace", None)
-    if given is not None and (given.collectonly or given.help or given.version):
+    """Read the targets; return None also for a run that only lists and writes no report."""
+    options = getattr(config, "known_args_namespace", None)
+    if options is not None and (options.collectonly or options.help or options.version):
         return None
     arguments = [*_from_environment(), *_from_file(config), *map(str, config.invocation_params.args)]
     return read(arguments, config.invocation_params.dir)

@@ -91,15 +91,15 @@ def of_other_versions(store: Store, specs: Sequence[ImageSpec]) -> dict[str, tup
     return found
 
 
-def upgrade(found: Mapping[str, Sequence[str]], now: Sequence[str]) -> str:
+def upgrade(versions_by_spec: Mapping[str, Sequence[str]], now: Sequence[str]) -> str:
     """Return a sentence about `of_other_versions`; "" if there are none."""
-    if not found:
+    if not versions_by_spec:
         return ""
-    before = sorted({name for versions in found.values() for name in _differing(versions, now)})
-    fresh = sorted({name for versions in found.values() for name in _differing(now, versions)})
+    before = sorted({name for versions in versions_by_spec.values() for name in _differing(versions, now)})
+    fresh = sorted({name for versions in versions_by_spec.values() for name in _differing(now, versions)})
     return (
-        f"the store has {count(len(found), 'image')} of this run made with {', '.join(before)}; with "
-        f"{', '.join(fresh)} the pixels may differ, so they are made again (remove the old ones with "
+        f"the store has {count(len(versions_by_spec), 'image')} of this run made with {', '.join(before)}; "
+        f"with {', '.join(fresh)} the pixels may differ, so they are made again (remove the old ones with "
         "`python -m lora_checks store gc --unmatched`)"
     )
 

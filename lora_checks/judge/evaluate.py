@@ -157,12 +157,12 @@ def _leave_out(task: Task, raw: Floats) -> None:
 
 def _refuse_third_number(metric: Metric, values: Floats) -> None:
     """Raise if a two-valued metric gave a third value, which would distort the share of images."""
-    other = values[~np.isin(values, metric.range) & ~np.isnan(values)]
-    if metric.two_valued and len(other):
+    thirds = values[~np.isin(values, metric.range) & ~np.isnan(values)]
+    if metric.two_valued and len(thirds):
         low, high = metric.range
         raise MeasureError(
             f"{metric.name} is declared two_valued, so each value is {low:g} or {high:g}, and it gave "
-            f"{other[0]:g}; return one of the two, or remove `two_valued=True` from its declaration"
+            f"{thirds[0]:g}; return one of the two, or remove `two_valued=True` from its declaration"
         )
 
 

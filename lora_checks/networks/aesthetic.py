@@ -63,10 +63,10 @@ class Aesthetic:
 
         try:
             if self.head.suffix == ".safetensors":
-                found = load_file(self.head)
+                layer = load_file(self.head)
             else:
-                found = torch.load(self.head, map_location="cpu", weights_only=True)  # runs no code
-            weight, bias = (found[name].float().numpy() for name in ("weight", "bias"))
+                layer = torch.load(self.head, map_location="cpu", weights_only=True)  # runs no code
+            weight, bias = (layer[name].float().numpy() for name in ("weight", "bias"))
         except Exception as error:  # pickle raises many kinds of errors for other files
             raise PrerequisiteError(
                 f"networks: aesthetic: {self.head} is not a linear head: {cause(error)}"

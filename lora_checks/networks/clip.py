@@ -199,9 +199,9 @@ def _cached(model: str, tag: str) -> Path:
 
     hub = HUB.get((model, tag)) or _listed(model, tag)
     for name in WEIGHTS:
-        found = try_to_load_from_cache(hub, name)
-        if isinstance(found, str):
-            return Path(found)
+        path = try_to_load_from_cache(hub, name)
+        if isinstance(path, str):
+            return Path(path)
     raise PrerequisiteError(
         f"networks: clip: the weights of {model} ({tag}) are not on this machine; download them with "
         f"`python -c \"import open_clip; open_clip.create_model('{model}', '{tag}')\"`, "

@@ -86,16 +86,16 @@ class Dino:
         try:
             config = AutoConfig.from_pretrained(self.folder, local_files_only=True)
             options = {"add_pooling_layer": False} if config.model_type == "vit" else {}
-            module, found = AutoModel.from_pretrained(
+            module, report = AutoModel.from_pretrained(
                 self.folder, local_files_only=True, output_loading_info=True, **options
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise PrerequisiteError(
                 f"networks: dino: {self.folder} cannot be loaded: {cause(error)}"
             ) from error
-        if found["missing_keys"]:  # transformers would continue with random numbers there
+        if report["missing_keys"]:  # transformers would continue with random numbers there
             raise PrerequisiteError(
-                f"networks: dino: {self.folder} lacks the weight {sorted(found['missing_keys'])[0]}; "
+                f"networks: dino: {self.folder} lacks the weight {sorted(report['missing_keys'])[0]}; "
                 "download it again"
             )
         return module.eval().float().to(self.device)

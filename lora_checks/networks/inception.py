@@ -93,23 +93,23 @@ class Inception:
 
     @cached_property
     def _session(self) -> Any:
-        kept = self.cache and self.cache / f"inception-{self.sha256[:16]}-opset{OPSET}.onnx"
-        network = None if kept is None else _whole(kept)
+        export = self.cache and self.cache / f"inception-{self.sha256[:16]}-opset{OPSET}.onnx"
+        network = None if export is None else _whole(export)
         if network is not None:
             return _start(network)
         exported = _export(_load(self.file))
-        if kept:
+        if export:
             try:
-                write_atomically(kept, seals.seal(exported, kept.name))
+                write_atomically(export, seals.seal(exported, export.name))
             except OSError as error:
-                raise StoreError(f"{kept}: cannot be written: {error.strerror}; free the disk") from error
+                raise StoreError(f"{export}: cannot be written: {error.strerror}; free the disk") from error
         return _start(exported)
 
 
-def _whole(kept: Path) -> bytes | None:
+def _whole(file: Path) -> bytes | None:
     """Return the exported network, or None if there is no export or it is damaged."""
     try:
-        return seals.unseal(kept.read_bytes(), kept.name)
+        return seals.unseal(file.read_bytes(), file.name)
     except OSError:
         return None
 

@@ -104,8 +104,8 @@ def _stops(lora: Lora) -> list[Finding]:
 
 def _commands(level: str, findings: Sequence[Finding], root: Path | None, named: bool) -> list[str]:
     """Return a command for each finding that is not a PASS, the worst first, else in the report's order."""
-    stopping = sorted((one for one in findings if one.outcome != "PASS"), key=_order)
-    return [_annotation(level, one, root, named) for one in stopping]
+    stopping = sorted((finding for finding in findings if finding.outcome != "PASS"), key=_order)
+    return [_annotation(level, finding, root, named) for finding in stopping]
 
 
 def _order(finding: Finding) -> int:

@@ -26,8 +26,8 @@ def write(document: Document, directory: Path) -> Path | None:
     if os.environ.get("GITLAB_CI") != "true":
         return None
     root = os.environ.get("CI_PROJECT_DIR")
-    found = issues(document, Path(root) if root else None)
-    return write_text(directory / FILE, json.dumps(found, indent=1) + "\n")
+    entries = issues(document, Path(root) if root else None)
+    return write_text(directory / FILE, json.dumps(entries, indent=1) + "\n")
 
 
 def issues(document: Document, root: Path | None = None) -> list[dict[str, Any]]:
@@ -35,17 +35,17 @@ def issues(document: Document, root: Path | None = None) -> list[dict[str, Any]]
 
     GitLab matches issues of two branches by their fingerprints.
     """
-    found = []
+    entries = []
     for lora in document["loras"]:
         first = {reason(row): row for row in reversed(lora["rows"])}
         for text, checks in errors(lora["rows"]):
-            found.append(_issue(lora, first[text], root, f"{len(checks)} rows" if len(checks) > 1 else ""))
+            entries.append(_issue(lora, first[text], root, f"{len(checks)} rows" if len(checks) > 1 else ""))
         for row in lora["rows"]:
             if row["outcome"] not in ("ERROR", "PASS"):
-                found.append(_issue(lora, row, root))
+                entries.append(_issue(lora, row, root))
         for check in lora["missing"]:
-            found.append(_unrun(lora, check, root))
-    return found
+            entries.append(_unrun(lora, check, root))
+    return entries
 
 
 def _issue(lora: Lora, row: Row, root: Path | None, rows: str = "") -> dict[str, Any]:

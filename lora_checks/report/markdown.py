@@ -79,16 +79,16 @@ def _ranked(document: Document) -> str:
     for cells, one in rows[:MOST_RANKED]:
         parts.append(_line([escape(cell) for cell in (*cells, one["outcome"], ", ".join(one["stopped_by"]))]))
     left = [f"{len(rows) - MOST_RANKED} more LoRAs: see report.json"] if len(rows) > MOST_RANKED else []
-    said = [*left, *leaderboard.sentences(ranking)[1:]]
-    return "\n".join([*parts, "", *(f"- {escape(text)}" for text in said)]) + "\n"
+    sentences = [*left, *leaderboard.sentences(ranking)[1:]]
+    return "\n".join([*parts, "", *(f"- {escape(text)}" for text in sentences)]) + "\n"
 
 
 def _compared(section: Baseline | None) -> str:
     """Render the comparison with the last approved release: other differences, then every row's."""
-    said = regression.lines(section)
-    if section is None or not said:
+    sentences = regression.lines(section)
+    if section is None or not sentences:
         return ""
-    parts = ["\n## " + escape(_capital(said[0])), *(f"- {escape(text)}" for text in said[1:])]
+    parts = ["\n## " + escape(_capital(sentences[0])), *(f"- {escape(text)}" for text in sentences[1:])]
     for lora, rows in groupby(section["rows"], key=lambda row: str(row["lora"])):
         parts += ["", _line([escape(lora), *regression.HEADINGS[1:]])]
         parts.append(_line(["---"] * len(regression.HEADINGS)))

@@ -101,8 +101,8 @@ def _ended(start: str, lora: Lora, width: int, paint: Markup) -> list[str]:
 def _best(document: Document, width: int) -> list[str]:
     """Say which of several LoRAs is best, and the effect of training."""
     ranking = document.get("ranking")
-    said = leaderboard.sentences(ranking) if ranking else []
-    return [line for text in said for line in _wrapped(text, width)]
+    sentences = leaderboard.sentences(ranking) if ranking else []
+    return [line for text in sentences for line in _wrapped(text, width)]
 
 
 def _compared(document: Document, width: int) -> list[str]:
@@ -121,7 +121,7 @@ def _block(lora: Lora, rows: Sequence[Row], about: str, width: int, paint: Marku
     unrun = [not_run(check) for check in lora["missing"]]
     return [
         *head.split("\n"),
-        *(line for found in errors(list(rows)) for line in _refused(*found, width, paint)),
+        *(line for error in errors(list(rows)) for line in _refused(*error, width, paint)),
         *_table([columns(row) for row in measured] + unrun, width, paint),
         *(line for row in failed for line in _wrapped(words(row), width)),
         *(
@@ -198,7 +198,7 @@ def _folded(text: str, width: int, first: int, rest: int | None = None) -> list[
 
     Paths are never broken, so that they can be copied, and a number stays on the line of its word.
     """
-    found = textwrap.wrap(
+    lines = textwrap.wrap(
         NUMBER.sub(rf"\1{GLUE}", text),
         max(width, first + NARROWEST_NOTE),
         initial_indent=" " * first,
@@ -206,7 +206,7 @@ def _folded(text: str, width: int, first: int, rest: int | None = None) -> list[
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [line.replace(GLUE, " ") for line in found]
+    return [line.replace(GLUE, " ") for line in lines]
 
 
 def _last(document: Document, paint: Markup) -> str:

@@ -104,7 +104,7 @@ def test_the_same_picture_is_never_in_both_folders(photos: Path, tmp_path: Path)
     assert captions == {path.stem for path in (tmp_path / "held").glob("*.png")} & {
         path.stem for path in photos.glob("*.txt")
     }
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         part(photos, tmp_path / "held", tmp_path / "other")
 
 
@@ -144,7 +144,7 @@ def test_a_policy_is_never_written_over(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["init", "gate", *given]) == 0
     before = Path("gate/thresholds.yaml").read_text()
     assert main(["init", "gate", *given]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert Path("gate/thresholds.yaml").read_text() == before
 
 

@@ -199,7 +199,7 @@ def test_a_seed_missing_from_the_name_is_taken_from_the_file(tmp_path: Path) -> 
         ),
         (
             lambda d: draw(d / "4.png"),
-            "4.png: its prompt cannot be told; looked for text of lora_checks, A1111 and Fooocus",
+            "4.png: its prompt is unknown; looked for text of lora_checks, A1111 and Fooocus",
         ),
         (lambda d: draw(d / "4.gif"), "4.gif: .gif pictures are not read"),
     ],

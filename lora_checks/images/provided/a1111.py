@@ -43,13 +43,13 @@ def read(text: str) -> Origin:
 
 def _settings(tail: str) -> dict[str, str]:
     """Return the settings by name in lower case: programs differ ("Lora hashes", "LoRA hashes")."""
-    found, place = {}, 0
+    settings, place = {}, 0
     while -1 < place < len(tail):
         match = _PARAMETER.match(tail, place)
         if match:
-            found[match[1].strip().lower()] = _unquoted(match[2])
+            settings[match[1].strip().lower()] = _unquoted(match[2])
         place = tail.find(",", match.end() if match else place) + 1 or -1
-    return found
+    return settings
 
 
 def _unquoted(value: str) -> str:
@@ -77,27 +77,27 @@ def _without_objects(tail: str) -> tuple[str, dict[str, Any]]:
 
 def _loras(prompt: str, settings: Mapping[str, str], objects: Mapping[str, Any]) -> list[Use]:
     tags = [*uses.tagged(prompt), *_additional_networks(settings)]
-    found = uses.with_digests(tags, _digests(settings, objects.get("hashes")))
-    names = {use.name for use in found}
+    loras = uses.with_digests(tags, _digests(settings, objects.get("hashes")))
+    names = {use.name for use in loras}
     listed = [called(name) for name in settings.get("lora networks", "").split(",") if name.strip()]
-    found += [Use(name) for name in listed if name not in names]  # SD.Next
-    found += _civitai(objects.get("civitai resources")) if not found else []
-    bare = tuple(each for text in settings.get("lora hashes", "").split(",") for each in digest(text))
-    return [Use(use.name, use.model, use.clip, use.digests or bare) for use in found]
+    loras += [Use(name) for name in listed if name not in names]  # SD.Next
+    loras += _civitai(objects.get("civitai resources")) if not loras else []
+    bare = tuple(value for text in settings.get("lora hashes", "").split(",") for value in digest(text))
+    return [Use(use.name, use.model, use.clip, use.digests or bare) for use in loras]
 
 
 def _digests(settings: Mapping[str, str], hashes: object) -> dict[str, tuple[str, ...]]:
     """Read the digests of "Lora hashes" and of the Civitai extension's "Hashes"."""
-    found = {}
+    digests = {}
     for part in settings.get("lora hashes", "").split(","):
         name, _, text = part.rpartition(":")
         if name.strip():
-            found[name.strip()] = digest(text)
+            digests[name.strip()] = digest(text)
     for key, text in hashes.items() if isinstance(hashes, dict) else ():
         kind, _, name = key.partition(":")
         if kind.lower() in _CIVITAI_LORAS and name:
-            found[name] = found.get(name, ()) + digest(text)
-    return found
+            digests[name] = digests.get(name, ()) + digest(text)
+    return digests
 
 
 def _additional_networks(settings: Mapping[str, str]) -> Iterator[Use]:
@@ -114,12 +114,12 @@ def _additional_networks(settings: Mapping[str, str]) -> Iterator[Use]:
 
 def _civitai(resources: object) -> list[Use]:
     """Read the resources of Civitai's generator: models with weights, by title and not by file name."""
-    found = []
-    for each in resources if isinstance(resources, list) else ():
-        if isinstance(each, dict) and str(each.get("type")).lower() in _CIVITAI_LORAS:
-            weight = number(each.get("weight", 1))
-            found.append(Use("", weight, weight, digest(each.get("hash"))))
-    return found
+    loras = []
+    for resource in resources if isinstance(resources, list) else ():
+        if isinstance(resource, dict) and str(resource.get("type")).lower() in _CIVITAI_LORAS:
+            weight = number(resource.get("weight", 1))
+            loras.append(Use("", weight, weight, digest(resource.get("hash"))))
+    return loras
 
 
 def _unclear(prompt: str, settings: Mapping[str, str]) -> str:
@@ -130,7 +130,7 @@ def _unclear(prompt: str, settings: Mapping[str, str]) -> str:
         return "ComfyUI made it, which ignores tags in a text"
     loaded = {uses.plain_name(name) for name in _digests(settings, None)}
     left_out = [use.name for use in uses.tagged(prompt) if uses.plain_name(use.name) not in loaded]
-    if loaded and left_out:  # it gives one for each LoRA that it found
+    if loaded and left_out:  # the program writes one for each LoRA that it loads
         return f"its digests leave out {uses.quoted(left_out[0])}"
     strange = [
         name

@@ -21,35 +21,35 @@ def read(text: str) -> Origin:
     prompt, seed = prompt_and_seed(graph)
     if not prompt and seed is None and not first_samplers(graph):
         return Origin()
-    found, unclear = loras(graph)
-    return Origin(prompt, seed=seed, loras=found, unclear=unclear, source=SOURCE)
+    uses, unclear = loras(graph)
+    return Origin(prompt, seed=seed, loras=uses, unclear=unclear, source=SOURCE)
 
 
 def prompt_and_seed(graph: Graph) -> tuple[str, int | None]:
     """Return prompt and seed of the first sampler; "" and None if there is none or several disagree."""
     first = first_samplers(graph)
-    texts = {text for inputs in first for text in _texts(graph, _told(inputs))}
+    texts = {text for inputs in first for text in _texts(graph, _conditioning(inputs))}
     seeds = {seed for inputs in first for seed in _seeds(graph, inputs)}
     return texts.pop() if len(texts) == 1 else "", seeds.pop() if len(seeds) == 1 else None
 
 
-def _told(sampler: Inputs) -> object:
+def _conditioning(sampler: Inputs) -> object:
     names = ("positive", "guider", "pipe", "basic_pipe", "sdxl_tuple")
     return next((sampler[name] for name in names if name in sampler), None)
 
 
 def _texts(graph: Graph, link: object) -> set[str]:
-    found = [
+    texts = [
         inputs[name]
         for inputs in upstream(graph, link, _NO_TEXT_THERE)
         for name in _TEXTS
         if isinstance(inputs.get(name), str)
     ]
-    return {" ".join(text.split()) for text in found if text.strip()}
+    return {" ".join(text.split()) for text in texts if text.strip()}
 
 
 def _seeds(graph: Graph, sampler: Inputs) -> set[int]:
     links = [sampler.get(name) for name in ("noise_seed", "seed", "noise")]
     nodes = [sampler, *(inputs for link in links for inputs in upstream(graph, link, frozenset()))]
-    found = [inputs.get(name) for inputs in nodes for name in _NUMBERS]
-    return {seed for seed in found if isinstance(seed, int) and not isinstance(seed, bool)}
+    values = [inputs.get(name) for inputs in nodes for name in _NUMBERS]
+    return {seed for seed in values if isinstance(seed, int) and not isinstance(seed, bool)}

@@ -29,8 +29,8 @@ _MUTED = (2, 4)  # modes of a node, in graphs that keep them: never, bypass
 
 
 def inputs_of(node: object) -> Inputs:
-    found = node.get("inputs") if isinstance(node, dict) else None
-    return found if isinstance(found, dict) else {}
+    inputs = node.get("inputs") if isinstance(node, dict) else None
+    return inputs if isinstance(inputs, dict) else {}
 
 
 def class_of(node: object) -> str:
@@ -64,9 +64,9 @@ def upstream(graph: Graph, link: object, without: Set[str]) -> Iterator[Inputs]:
 
 def samplers(graph: Graph) -> tuple[list[Inputs], list[Inputs]]:
     """Return the first samplers, and those that refine the result of another one."""
-    found = [inputs for inputs in map(inputs_of, graph.values()) if _is_sampler(inputs)]
-    later = [inputs for inputs in found if _refines(graph, inputs)]
-    return [inputs for inputs in found if not any(inputs is one for one in later)], later
+    all_samplers = [inputs for inputs in map(inputs_of, graph.values()) if _is_sampler(inputs)]
+    later = [inputs for inputs in all_samplers if _refines(graph, inputs)]
+    return [inputs for inputs in all_samplers if not any(inputs is refiner for refiner in later)], later
 
 
 def first_samplers(graph: Graph) -> list[Inputs]:
@@ -75,8 +75,8 @@ def first_samplers(graph: Graph) -> list[Inputs]:
 
 def _is_sampler(inputs: Inputs) -> bool:
     seeded = "seed" in inputs or "noise_seed" in inputs
-    told = any(linked(inputs.get(name)) is not None for name in _PIPES)
-    return (told and seeded) or {"guider", "noise"} <= set(inputs)
+    prompted = any(linked(inputs.get(name)) is not None for name in _PIPES)
+    return (prompted and seeded) or {"guider", "noise"} <= set(inputs)
 
 
 def _refines(graph: Graph, sampler: Inputs) -> bool:

@@ -41,7 +41,7 @@ _BYPASS = re.compile(rf"(?:bypass|off|disabled){_SLOT}")
 _COUNTS = ("lora_count", "num_loras")
 _MODES = ("input_mode", "mode")
 _TAGS = re.compile(r"LoraTagLoader|LoRA Text Loader \(LoraManager\)|LoraLoaderTagsQuery")
-_TAG_TEXTS = ("text", "lora_syntax")  # of which a loader by tags has one
+_TAG_TEXTS = ("text", "lora_syntax")  # a loader by tags has one of these
 _NEITHER = re.compile(
     r"(?:optional_)?lora_stack|model\d?|clip|prev_hooks|ckpt_name|base_ckpt_name|config_name|vae_name|clip_skip"
     r"|base_clip_skip|unet_name|clip_name\d?|weight_dtype|type|positive|negative|batch_size"
@@ -67,15 +67,15 @@ def is_hook(node: object) -> bool:
 def read(graph: Graph, node: object) -> tuple[list[Use], str]:
     """Return the node's LoRAs, also those at strength 0, and why there may be more; "" if these are all."""
     inputs = inputs_of(node)
-    found = [*_slots(graph, inputs), *_mappings(graph, inputs), *_listed(inputs), *_by_tags(graph, node)]
+    loras = [*_slots(graph, inputs), *_mappings(graph, inputs), *_listed(inputs), *_by_tags(graph, node)]
     strange = [name for name in inputs if not _is_known(node, name)]
     if strange:
-        found = [use if use.is_off else Use(use.name) for use in found]
+        loras = [use if use.is_off else Use(use.name) for use in loras]
     why = f"its input '{strange[0]}' is not understood" if strange else ""
-    if not found and not _may_be_bare(node):
-        return found, why or "it names no LoRA that is understood"
+    if not loras and not _may_be_bare(node):
+        return loras, why or "it names no LoRA that is understood"
     others = any("lora" in name.lower() for name in strange)
-    return found, "" if found and all(use.is_off for use in found) and not others else why
+    return loras, "" if loras and all(use.is_off for use in loras) and not others else why
 
 
 def _may_be_bare(node: object) -> bool:
@@ -112,10 +112,10 @@ def _slot_of(match: re.Match[str]) -> str:
 
 def _name(graph: Graph, value: object) -> str:
     """Return the name of a LoRA file; "" if it is unknown."""
-    if isinstance(value, dict):  # with a preview, as pysssss has it
+    if isinstance(value, dict):  # with a preview, from pysssss
         value = value.get("content")
-    found = behind(graph, value)
-    return called(found) if isinstance(found, str) else ""
+    name = behind(graph, value)
+    return called(name) if isinstance(name, str) else ""
 
 
 def _slot(graph: Graph, inputs: Inputs, name: str, slot: str) -> Use:
@@ -187,14 +187,14 @@ def _mappings(graph: Graph, inputs: Inputs) -> Iterator[Use]:
 
 def _listed(inputs: Inputs) -> Iterator[Use]:
     """Read the LoRA Manager's list of ``{"name", "strength", "clipStrength", "active"}``."""
-    found: Any = inputs.get("loras")
-    found = found.get("__value__") if isinstance(found, Mapping) else found
-    for each in found if isinstance(found, list) else ():
-        if isinstance(each, dict) and isinstance(each.get("name"), str):
-            model = number(each.get("strength"))
-            clip = number(each.get("clipStrength", each.get("strength")))
-            name = called(each["name"])
-            yield Use(name, model, clip) if each.get("active") else Use(name, 0.0, 0.0)
+    entries: Any = inputs.get("loras")
+    entries = entries.get("__value__") if isinstance(entries, Mapping) else entries
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("name"), str):
+            model = number(entry.get("strength"))
+            clip = number(entry.get("clipStrength", entry.get("strength")))
+            name = called(entry["name"])
+            yield Use(name, model, clip) if entry.get("active") else Use(name, 0.0, 0.0)
 
 
 def _by_tags(graph: Graph, node: object) -> list[Use]:
@@ -202,7 +202,7 @@ def _by_tags(graph: Graph, node: object) -> list[Use]:
     if not _TAGS.fullmatch(class_of(node)):
         return []
     inputs = inputs_of(node)
-    found = [behind(graph, inputs[name]) for name in _TAG_TEXTS if name in inputs]
-    if not all(isinstance(text, str) for text in found):
+    texts = [behind(graph, inputs[name]) for name in _TAG_TEXTS if name in inputs]
+    if not all(isinstance(text, str) for text in texts):
         return [Use("")]
-    return [use for text in found for use in uses.tagged(str(text), model_first=True, default=0.0)]
+    return [use for text in texts for use in uses.tagged(str(text), model_first=True, default=0.0)]

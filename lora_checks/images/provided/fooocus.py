@@ -37,17 +37,20 @@ def of_settings(full: str, settings: Mapping[str, str]) -> Origin:
 
 
 def read(text: str) -> Origin:
-    found = json_object(text)
-    if not {"prompt", "full_prompt"} & found.keys() or not {"performance", "metadata_scheme"} & found.keys():
+    settings = json_object(text)
+    if (
+        not {"prompt", "full_prompt"} & settings.keys()
+        or not {"performance", "metadata_scheme"} & settings.keys()
+    ):
         return Origin()
-    raw = plain(str(found.get("prompt") or ""))
-    full = found.get("full_prompt")
+    raw = plain(str(settings.get("prompt") or ""))
+    full = settings.get("full_prompt")
     full = ", ".join(map(str, full)) if isinstance(full, list) else str(full or "")
     return Origin(
         raw,
-        seed=whole_number(found.get("seed")),
-        loras=tuple(_listed(found)),
-        style=_added(raw, plain(full), str(found.get("styles") or "")),
+        seed=whole_number(settings.get("seed")),
+        loras=tuple(_listed(settings)),
+        style=_added(raw, plain(full), str(settings.get("styles") or "")),
         source=SOURCE,
     )
 
@@ -59,13 +62,13 @@ def _added(raw: str, full: str, styles: str) -> str:
 
 
 def _weighed(weights: str, digests: str) -> list[Use]:
-    """ "name: 0.8, other: 1.0"; older versions have "name: digest: 0.8" under "Lora hashes"."""
-    by_name, found = {}, []
+    """Read "name: 0.8, other: 1.0"; older versions have "name: digest: 0.8" under "Lora hashes"."""
+    by_name, listed = {}, []
     for parts in _parts(digests):
         by_name[parts[0]] = digest(parts[1])
-        found += [_use(parts[0], parts[2])] if len(parts) == 3 and not weights else []
-    found += [_use(parts[0], parts[-1]) for parts in _parts(weights)]
-    return uses.with_digests(found, by_name)
+        listed += [_use(parts[0], parts[2])] if len(parts) == 3 and not weights else []
+    listed += [_use(parts[0], parts[-1]) for parts in _parts(weights)]
+    return uses.with_digests(listed, by_name)
 
 
 def _parts(text: str) -> Iterator[list[str]]:
@@ -75,16 +78,16 @@ def _parts(text: str) -> Iterator[list[str]]:
             yield parts
 
 
-def _listed(found: Mapping[str, Any]) -> Iterable[Use]:
-    """ "loras": [[name, weight, digest]], and "lora_combined_1": "name : weight", the same ones."""
-    entries = found.get("loras")
+def _listed(settings: Mapping[str, Any]) -> Iterable[Use]:
+    """Read "loras": [[name, weight, digest]], and the same ones as "lora_combined_1": "name : weight"."""
+    entries = settings.get("loras")
     lists = [each for each in entries if isinstance(each, list)] if isinstance(entries, list) else []
-    combined = [value.split(" : ") for name, value in found.items() if _is_combined(name, value)]
+    combined = [value.split(" : ") for name, value in settings.items() if _is_combined(name, value)]
     by_name = {str(each[0]): digest(each[2]) for each in lists if len(each) > 2}
-    told = [_use(*parts[-2:]) for parts in combined if len(parts) > 1 and parts[0] != "False"]
-    named = {use.name for use in told}
-    told += [_use(*each[:2]) for each in lists if len(each) > 1 and called(str(each[0])) not in named]
-    return uses.with_digests(told, by_name)
+    listed = [_use(*parts[-2:]) for parts in combined if len(parts) > 1 and parts[0] != "False"]
+    named = {use.name for use in listed}
+    listed += [_use(*each[:2]) for each in lists if len(each) > 1 and called(str(each[0])) not in named]
+    return uses.with_digests(listed, by_name)
 
 
 def _is_combined(name: str, value: object) -> bool:

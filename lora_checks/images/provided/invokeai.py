@@ -16,18 +16,18 @@ _LONGEST = 20_000  # characters of a prompt that are read
 
 
 def read(text: str) -> Origin:
-    found = json_object(text)
-    prompt = found.get("positive_prompt")
+    metadata = json_object(text)
+    prompt = metadata.get("positive_prompt")
     if not isinstance(prompt, str):
         return Origin()
-    entries = found.get("loras")
-    known = isinstance(entries, list) or (entries is None and "generation_mode" in found)
+    entries = metadata.get("loras")
+    known = isinstance(entries, list) or (entries is None and "generation_mode" in metadata)
     return Origin(
         plain(prompt),
-        seed=whole_number(found.get("seed")),
+        seed=whole_number(metadata.get("seed")),
         loras=tuple(map(_use, entries if isinstance(entries, list) else ())),
         unclear="" if known else "its InvokeAI metadata does not mention LoRAs",
-        style=str(found.get("positive_style_prompt") or ""),
+        style=str(metadata.get("positive_style_prompt") or ""),
         source=SOURCE,
     )
 
@@ -62,9 +62,9 @@ def read_dream(text: str) -> Origin:
 
 
 def _written(prompt: str, seed: int | None) -> Origin:
-    found, prompt = [], prompt[:_LONGEST]
+    loras, prompt = [], prompt[:_LONGEST]
     for name, weight in _WITH_LORA.findall(prompt):
         strength = number(weight) if weight else 1.0
-        found.append(Use(called(name), strength, strength))
+        loras.append(Use(called(name), strength, strength))
     alone = re.sub(r"\[[^\]]*\]", " ", _WITH_LORA.sub(" ", prompt))  # [what is not wanted]
-    return Origin(plain(alone).strip(" ,"), seed=seed, loras=tuple(found), source=SOURCE)
+    return Origin(plain(alone).strip(" ,"), seed=seed, loras=tuple(loras), source=SOURCE)

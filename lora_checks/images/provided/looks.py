@@ -20,7 +20,7 @@ def sizes(made: ImageSet) -> list[tuple[int, int]]:
         MeasureError: A picture cannot be decoded, is black, or has the pixels of another one; metadata and
             compression change a file's bytes without changing its pixels.
     """
-    found, first = [], dict[str, Path]()
+    shapes, first = [], dict[str, Path]()
     for image in made.images:
         pixels = decoding.pixels_of(image)
         if not pixels.any():
@@ -29,24 +29,25 @@ def sizes(made: ImageSet) -> list[tuple[int, int]]:
         if same != image.path:
             both = " and ".join(sorted((same.name, image.path.name)))
             raise MeasureError(f"{image.path.parent}: {both} are the same picture; it would count twice")
-        found.append((pixels.shape[1], pixels.shape[0]))
-    return found
+        shapes.append((pixels.shape[1], pixels.shape[0]))
+    return shapes
 
 
-def unlike(found: Iterable[tuple[int, int]], asked: Sampler) -> str:
-    """ "4 not of 512 x 512 as in prompts.yaml (1024 x 1024)"; a hint: trainers choose other sizes."""
-    others = [size for size in found if size != (asked.width, asked.height)]
+def unlike(sizes: Iterable[tuple[int, int]], asked: Sampler) -> str:
+    """Return "4 not of 512 x 512 as in prompts.yaml (1024 x 1024)"; only a hint: trainers vary sizes."""
+    others = [size for size in sizes if size != (asked.width, asked.height)]
     if not others:
         return ""
-    one = " x ".join(map(str, others[0]))
-    return f"{len(others)} not of {asked.width} x {asked.height} as in prompts.yaml ({one})"
+    example = " x ".join(map(str, others[0]))
+    return f"{len(others)} not of {asked.width} x {asked.height} as in prompts.yaml ({example})"
 
 
 def refuse_unchanged(made: ImageSet, without: ImageSet) -> None:
     """Raise `MeasureError` if a picture with the LoRA equals its counterpart without it."""
-    for one, other in zip(made.images, without.images, strict=True):
-        if one.sha256 == other.sha256 or np.array_equal(decoding.pixels_of(one), decoding.pixels_of(other)):
+    for with_lora, base in zip(made.images, without.images, strict=True):
+        same = with_lora.sha256 == base.sha256
+        if same or np.array_equal(decoding.pixels_of(with_lora), decoding.pixels_of(base)):
             raise MeasureError(
-                f"{other.path} shows what {one.path} shows; one of them is not what it is taken for, with "
-                "the LoRA or without"
+                f"{base.path} shows what {with_lora.path} shows; one of them is not what it is taken for, "
+                "with the LoRA or without"
             )

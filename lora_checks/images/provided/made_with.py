@@ -20,7 +20,7 @@ from lora_checks.images.provided.picture import Picture
 from lora_checks.images.provided.uses import Use, called, is_of_nothing, quoted
 
 OPTION = "--lora-images-made-with"
-_SHOWN = 120  # characters of what is not understood
+_SHOWN = 120  # characters of a reason
 T = TypeVar("T")
 
 
@@ -42,7 +42,7 @@ class Wanted:
         return cls(
             lora.path.name,
             frozenset(called(name).casefold() for name in names),
-            tuple(each for each in digests if each and not is_of_nothing(each)),
+            tuple(digest for digest in digests if digest and not is_of_nothing(digest)),
             called(by_word).casefold(),
         )
 
@@ -69,11 +69,11 @@ def stale(pictures: Sequence[Picture], lora: Lora | None, by_word: str = "") -> 
     if wanted and by_word:
         _refuse_unnamed(pictures, wanted, by_word)
     usual = _Usual.of(pictures, wanted)
-    found = []
+    sentences = []
     for picture in pictures:
         why = _foreign(picture.origin, wanted, usual) or usual.odd(picture.origin)
-        found += [f"{picture.path.name}: {why}"] if why else []
-    return found
+        sentences += [f"{picture.path.name}: {why}"] if why else []
+    return sentences
 
 
 def _refuse_unnamed(pictures: Sequence[Picture], wanted: Wanted, by_word: str) -> None:
@@ -90,7 +90,7 @@ class _Usual:
 
     names: tuple[str, ...] | None
     strengths: dict[str, str] = field(default_factory=dict)  # by name
-    digests: tuple[str, ...] = ()  # where no file was named
+    digests: tuple[str, ...] = ()  # if no file was named
 
     @classmethod
     def of(cls, pictures: Sequence[Picture], wanted: Wanted | None) -> _Usual:
@@ -100,8 +100,8 @@ class _Usual:
             name: _most(use.strength for use in uses if use.name == name) or ""
             for name in {use.name for use in uses}
         }
-        told = (use.digests for origin in origins for use in origin.on if use.digests)
-        return cls(_most(o.names or None for o in origins), by_name, () if wanted else next(told, ()))
+        digests = (use.digests for origin in origins for use in origin.on if use.digests)
+        return cls(_most(o.names or None for o in origins), by_name, () if wanted else next(digests, ()))
 
     def odd(self, origin: Origin) -> str:
         if origin.names and self.names and origin.names != self.names:
@@ -117,9 +117,9 @@ class _Usual:
         return ""
 
 
-def _most(said: Iterable[T | None]) -> T | None:
-    found = Counter(each for each in said if each is not None).most_common(1)
-    return found[0][0] if found else None
+def _most(values: Iterable[T | None]) -> T | None:
+    most = Counter(value for value in values if value is not None).most_common(1)
+    return most[0][0] if most else None
 
 
 def _foreign(origin: Origin, wanted: Wanted | None, usual: _Usual) -> str:
@@ -128,19 +128,19 @@ def _foreign(origin: Origin, wanted: Wanted | None, usual: _Usual) -> str:
         return f"made without a LoRA: {off}" if off else "made without a LoRA"
     if not wanted:
         return _disagreeing(origin, usual)
-    mine = [use for use in origin.loras or () if wanted.is_it(use)]
-    if mine:
-        return "" if any(not use.is_off for use in mine) else f"made with {mine[0]}"
+    expected = [use for use in origin.loras or () if wanted.is_it(use)]
+    if expected:
+        return "" if any(not use.is_off for use in expected) else f"made with {expected[0]}"
     others = [use for use in origin.on if use.name or use.digests]
     return _accused(others, wanted) if others and len(others) == len(origin.on) else ""
 
 
 def _disagreeing(origin: Origin, usual: _Usual) -> str:
-    told = [digest for use in origin.on for digest in use.digests]
-    alike = any(one.startswith(other) or other.startswith(one) for one in told for other in usual.digests)
-    return (
-        "" if not told or alike else f"made with the LoRA of digest {told[0][:12]}, the others with another"
-    )
+    digests = [digest for use in origin.on for digest in use.digests]
+    alike = any(a.startswith(b) or b.startswith(a) for a in digests for b in usual.digests)
+    if not digests or alike:
+        return ""
+    return f"made with the LoRA of digest {digests[0][:12]}, the others with another"
 
 
 def _accused(others: Sequence[Use], wanted: Wanted) -> str:
@@ -153,7 +153,7 @@ def _accused(others: Sequence[Use], wanted: Wanted) -> str:
         )
     if not use.name:
         return f"made with the LoRA of digest {use.digests[0][:12]}, not {wanted.file}"
-    return f"made with {_and([each.name for each in others if each.name])}, not with {wanted.file}; {way_out}"
+    return f"made with {_and([use.name for use in others if use.name])}, not with {wanted.file}; {way_out}"
 
 
 def _and(names: Iterable[str]) -> str:
@@ -184,12 +184,12 @@ def summary(pictures: Sequence[Picture], lora: Lora, by_word: str = "") -> list[
     """Return "made with 'good' at strength 1 by their metadata", "LoRA or strength of 2 unknown (...)"."""
     silent = {picture.path.name: unknown(picture.origin) for picture in pictures}
     why = {name: reason for name, reason in silent.items() if reason}
-    told = [picture.origin for picture in pictures if not silent[picture.path.name]]
-    named = Counter(", ".join(map(str, origin.on)) for origin in told if origin.names)
+    known = [picture.origin for picture in pictures if not silent[picture.path.name]]
+    named = Counter(", ".join(map(str, origin.on)) for origin in known if origin.names)
     parts = []
     for uses, n in named.items():
-        of = "" if n == len(pictures) else f"{n} "
-        parts.append(f"{of}made with {uses} by their metadata")
+        number = "" if n == len(pictures) else f"{n} "
+        parts.append(f"{number}made with {uses} by their metadata")
     if by_word:
         parts.append(f"{quoted(by_word)} is {lora.path.name} according to the user ({OPTION})")
     if why:

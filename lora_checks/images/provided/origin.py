@@ -24,14 +24,14 @@ def read_origin(path: Path) -> Origin:
     taken from the graph.
     """
     there = texts(path)
-    found = [read(there[key]) for key, read in _READERS if key in there]
-    told = [origin for origin in found if origin != Origin()]
-    if not told:
+    origins = [read(there[key]) for key, read in _READERS if key in there]
+    known = [origin for origin in origins if origin != Origin()]
+    if not known:
         return Origin()
-    graph = [origin for origin in told if origin.source == comfyui.SOURCE]
-    if not graph or told[0] is graph[0]:
-        return told[0]
-    return replace(told[0], loras=graph[0].loras, unclear=graph[0].unclear)
+    graph = [origin for origin in known if origin.source == comfyui.SOURCE]
+    if not graph or known[0] is graph[0]:
+        return known[0]
+    return replace(known[0], loras=graph[0].loras, unclear=graph[0].unclear)
 
 
 def _ours(text: str) -> Origin:

@@ -42,10 +42,10 @@ class Picture:
     @property
     def words(self) -> dict[str, str]:
         """Return the sources of prompt and seed for the record."""
-        said = {"prompt_by": self.prompt_by, "seed_by": self.seed_by}
+        sources = {"prompt_by": self.prompt_by, "seed_by": self.seed_by}
         if self.metadata_seed is not None:
-            said["seed_in_metadata"] = str(self.metadata_seed)
-        return said | ({"style": self.origin.style} if self.origin.style else {})
+            sources["seed_in_metadata"] = str(self.metadata_seed)
+        return sources | ({"style": self.origin.style} if self.origin.style else {})
 
 
 def read_pictures(paths: Sequence[Path], prompts: PromptSet, names: Names | None) -> list[Picture]:
@@ -101,16 +101,16 @@ def _placed(path: Path, origin: Origin, prompts: PromptSet) -> Picture:
     seed = _policy_seed(origin.seed, prompt, prompts)
     if seed is None and prompt and origin.place is not None:
         seed = prompts.seeds[origin.place % len(prompts.seeds)]
-    told = bool(origin.prompt) or origin.place is not None
+    prompted = bool(origin.prompt) or origin.place is not None
     return Picture(
         path,
         origin,
         prompt,
         seed,
-        prompt_by=origin.source if told else "",
+        prompt_by=origin.source if prompted else "",
         seed_by=origin.source if seed is not None else "",
         seed_told=origin.seed is not None,
-        stranger=_stranger(origin) if told and prompt is None else "",
+        stranger=_stranger(origin) if prompted and prompt is None else "",
     )
 
 
@@ -126,25 +126,26 @@ def _prompt(origin: Origin, prompts: PromptSet) -> Prompt | None:
     )
 
 
-def _policy_seed(said: int | None, prompt: Prompt | None, prompts: PromptSet) -> int | None:
-    if said is None or prompt is None or said in prompts.seeds:
-        return said
-    return next((seed for seed in prompts.seeds if plan.noise_seed(prompt, seed) == said), said)
+def _policy_seed(seed: int | None, prompt: Prompt | None, prompts: PromptSet) -> int | None:
+    """Return the policy's seed behind a noise seed; any other seed unchanged."""
+    if seed is None or prompt is None or seed in prompts.seeds:
+        return seed
+    return next((listed for listed in prompts.seeds if plan.noise_seed(prompt, listed) == seed), seed)
 
 
 def _stranger(origin: Origin) -> str:
     if origin.place is not None:
         return f"the policy asks for no picture number {origin.place}, counted from 0"
-    said = origin.prompt if len(origin.prompt) <= 60 else f"{origin.prompt[:57]}..."
-    return f"prompts.yaml has no prompt '{said}'"
+    text = origin.prompt if len(origin.prompt) <= 60 else f"{origin.prompt[:57]}..."
+    return f"prompts.yaml has no prompt '{text}'"
 
 
 def numbered(pictures: Sequence[Picture], prompts: PromptSet) -> list[Picture]:
     """Assign seeds where none is known: the k-th picture of a prompt gets its k-th seed."""
-    told = {picture.prompt for picture in pictures if picture.seed is not None}
-    left = {prompt: list(prompts.seeds) for prompt in prompts.prompts if prompt not in told}
-    found = []
+    seeded = {picture.prompt for picture in pictures if picture.seed is not None}
+    left = {prompt: list(prompts.seeds) for prompt in prompts.prompts if prompt not in seeded}
+    with_seeds = []
     for picture in pictures:
         seeds = left.get(picture.prompt) if picture.prompt and picture.seed is None else None
-        found.append(replace(picture, seed=seeds.pop(0), seed_by=ORDER) if seeds else picture)
-    return found
+        with_seeds.append(replace(picture, seed=seeds.pop(0), seed_by=ORDER) if seeds else picture)
+    return with_seeds

@@ -41,16 +41,16 @@ class Pattern:
         """Return None if the name does not match; raise `MeasureError` if it matches two prompts."""
         name = path.name if Path(self.text).suffix.lower() in SUFFIXES else path.stem
         choices = self.ids if "{prompt}" in self.text else ()
-        fitting = [found for found in (self._match(name, re.escape(id_)) for id_ in choices) if found]
+        fitting = [fields for fields in (self._match(name, re.escape(id_)) for id_ in choices) if fields]
         if len(fitting) > 1:
-            both = " and ".join(f"'{found['prompt']}'" for found in fitting[:2])
+            both = " and ".join(f"'{fields['prompt']}'" for fields in fitting[:2])
             raise MeasureError(f"{path}: {OPTION} {self.text} fits {both}; list the pictures in a CSV file")
-        found = fitting[0] if fitting else self._match(name, FIELDS["prompt"])
-        if not found:
+        fields = fitting[0] if fitting else self._match(name, FIELDS["prompt"])
+        if not fields:
             return None
-        place = int(found["index"]) if "index" in found and "prompt" not in found else None
-        seed = int(found["seed"]) if "seed" in found else None
-        return Origin(found.get("prompt", ""), place, seed, step=found.get("step", ""), source="its name")
+        place = int(fields["index"]) if "index" in fields and "prompt" not in fields else None
+        seed = int(fields["seed"]) if "seed" in fields else None
+        return Origin(fields.get("prompt", ""), place, seed, step=fields.get("step", ""), source="its name")
 
     def _match(self, name: str, prompt: str) -> dict[str, str]:
         """Return field -> text; empty if the name does not match."""
@@ -58,8 +58,8 @@ class Pattern:
         parts = [
             _group(piece.strip("{}"), prompt) if i % 2 else re.escape(piece) for i, piece in enumerate(pieces)
         ]
-        found = re.fullmatch("".join(parts), name)
-        return found.groupdict() if found else {}
+        match = re.fullmatch("".join(parts), name)
+        return match.groupdict() if match else {}
 
 
 def _group(name: str, prompt: str) -> str:
@@ -72,7 +72,7 @@ class Listed:
     """A CSV file with the columns file, prompt (id or text) and optionally seed."""
 
     path: Path
-    rows: Mapping[str, Origin] = field(default_factory=dict)  # name of the file ->
+    rows: Mapping[str, Origin] = field(default_factory=dict)  # file name -> origin
 
     @property
     def text(self) -> str:
@@ -136,16 +136,16 @@ def _listed(path: Path) -> Listed:
         )
     if len(set(heads)) < len(heads):
         raise ConfigError(f"{OPTION}: {path}: the first line names a column twice: {','.join(heads)}")
-    found: dict[str, Origin] = {}
+    origins: dict[str, Origin] = {}
     for line, row in rows:
         name, prompt, seed = ((row.get(key) or "").strip() for key in ("file", "prompt", "seed"))
         if None in row:
             raise ConfigError(f'{OPTION}: {path}:{line}: more cells than columns; put "..." around a comma')
         if re.search(r"[/\\]", name):
             raise ConfigError(f"{OPTION}: {path}:{line}: '{name}': name the file without its folder")
-        if not name or not prompt or not re.fullmatch(r"\d{0,20}", seed) or name in found:
+        if not name or not prompt or not re.fullmatch(r"\d{0,20}", seed) or name in origins:
             raise ConfigError(
                 f"{OPTION}: {path}:{line}: each line needs its own file, a prompt and a whole seed"
             )
-        found[name] = Origin(prompt, seed=int(seed) if seed else None, source=f"{path.name}")
-    return Listed(path, found)
+        origins[name] = Origin(prompt, seed=int(seed) if seed else None, source=f"{path.name}")
+    return Listed(path, origins)

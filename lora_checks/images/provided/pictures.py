@@ -30,7 +30,7 @@ BATCH = "ComfyUI writes a batch's first seed into each file"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Folder:
     """A complete folder."""
 
     images: ImageSet
@@ -50,7 +50,7 @@ class GivenImages:
     without_lora: Path | None = None
     made_with: str = ""  # the pictures' name for the LoRA, as the user states it
     siblings: tuple[Path, ...] = ()  # other folders, whose pictures the list may name too
-    _found: dict[tuple[Path, str], Found] = field(default_factory=dict)
+    _folders: dict[tuple[Path, str], Folder] = field(default_factory=dict)
 
     def candidate(self, lora: Lora) -> ImageSet:
         """Return the pictures; raise `MeasureError` if they are not those that the policy asks for."""
@@ -70,8 +70,8 @@ class GivenImages:
     def without(self, on: ImageSet) -> ImageSet:
         """Return the counterpart of each image."""
         whole = {image.name: image for image in self.baseline().images}
-        for (folder, _), found in self._found.items():
-            if not found.seeds_told:
+        for (folder, _), contents in self._folders.items():
+            if not contents.seeds_told:
                 raise MeasureError(
                     f"{folder}: the pictures' seeds are unknown, so it is unknown which of them start "
                     f"from the same noise with and without the LoRA; name the seeds with {OPTION}"
@@ -82,26 +82,26 @@ class GivenImages:
 
     def described(self, lora: Lora) -> str:
         """Decode every picture and describe the folder: "16 pictures, 2 other files ignored"."""
-        found = self._read(self.folder, "candidate", lora)
-        odd = looks.unlike(looks.sizes(found.images), self.prompts.sampler)
-        parts = [count(len(found.images.images), "picture"), "made elsewhere"]
-        parts += [f"{count(found.ignored, 'other file')} ignored"] if found.ignored else []
-        parts += [f"{found.older} older than {lora.path.name}: made with it?"] if found.older else []
+        folder = self._read(self.folder, "candidate", lora)
+        odd = looks.unlike(looks.sizes(folder.images), self.prompts.sampler)
+        parts = [count(len(folder.images.images), "picture"), "made elsewhere"]
+        parts += [f"{count(folder.ignored, 'other file')} ignored"] if folder.ignored else []
+        parts += [f"{folder.older} older than {lora.path.name}: made with it?"] if folder.older else []
         parts += [odd] if odd else []
-        parts += made_with.summary(found.pictures, lora, self.made_with)
-        parts += _overruled(found.pictures)
+        parts += made_with.summary(folder.pictures, lora, self.made_with)
+        parts += _overruled(folder.pictures)
         return ", ".join(parts)
 
     def words(self, lora: Lora) -> dict[str, dict[str, str]]:
         """Return image name -> the sources of its prompt, seed and LoRA, for the record."""
-        found = self._read(self.folder, "candidate", lora)
+        folder = self._read(self.folder, "candidate", lora)
         wanted = made_with.Wanted.of(lora, self.made_with) if lora.sha256 else None
-        return {picture.name: _recorded(picture, wanted) for picture in found.pictures}
+        return {picture.name: _recorded(picture, wanted) for picture in folder.pictures}
 
-    def _read(self, folder: Path, name: str, lora: Lora | None) -> Found:
-        if (folder, name) not in self._found:
-            self._found[folder, name] = read(folder, name, self.prompts, self.names, lora, self.made_with)
-        return self._found[folder, name]
+    def _read(self, folder: Path, name: str, lora: Lora | None) -> Folder:
+        if (folder, name) not in self._folders:
+            self._folders[folder, name] = read(folder, name, self.prompts, self.names, lora, self.made_with)
+        return self._folders[folder, name]
 
 
 def read(
@@ -111,7 +111,7 @@ def read(
     names: Names | None,
     lora: Lora | None,
     by_word: str = "",
-) -> Found:
+) -> Folder:
     """Read a folder; ``lora`` is None for pictures without one. Raise `MeasureError` or `ConfigError`."""
     paths = sorted(images.list_images(folder), key=natural)
     pictures = read_pictures(paths, prompts, names)
@@ -121,10 +121,10 @@ def read(
     files = {picture.path: images.image_file(picture.path) for picture in pictures}
     _refuse(folder, pictures, files, prompts, made_with.stale(pictures, lora, by_word))
     by_name = {picture.name: picture for picture in pictures}
-    made = tuple(by_name[each] for each in plan.names(prompts))
-    found = tuple(replace(files[p.path], name=p.name, prompt=p.prompt, seed=p.seed) for p in made)
+    made = tuple(by_name[key] for key in plan.names(prompts))
+    listed = tuple(replace(files[p.path], name=p.name, prompt=p.prompt, seed=p.seed) for p in made)
     ignored = sum(1 for _ in folder.iterdir()) - len(paths)
-    return Found(ImageSet(name, found), made, seeds_told, ignored, _older(paths, lora))
+    return Folder(ImageSet(name, listed), made, seeds_told, ignored, _older(paths, lora))
 
 
 def _recorded(picture: Picture, wanted: made_with.Wanted | None) -> dict[str, str]:
@@ -142,8 +142,8 @@ def _overruled(pictures: Sequence[Picture]) -> list[str]:
     seeds = [picture for picture in pictures if picture.metadata_seed is not None]
     styled = [picture for picture in pictures if picture.origin.style]
     by = f"{seeds[0].seed_by}, not their metadata" if seeds else ""
-    found = [f"seed of {len(seeds)} according to the user ({by})"] if seeds else []
-    return found + ([f"prompt of {len(styled)} expanded by styles"] if styled else [])
+    notes = [f"seed of {len(seeds)} according to the user ({by})"] if seeds else []
+    return notes + ([f"prompt of {len(styled)} expanded by styles"] if styled else [])
 
 
 def _older(paths: Sequence[Path], lora: Lora | None) -> int:
@@ -155,10 +155,10 @@ def _older(paths: Sequence[Path], lora: Lora | None) -> int:
 
 def _refuse_untold(pictures: Sequence[Picture], names: Names | None) -> None:
     if pictures:
-        more = f", nor of {len(pictures) - 1} more" if len(pictures) > 1 else ""
+        more = f", and so are those of {len(pictures) - 1} more" if len(pictures) > 1 else ""
         sought = f"{OPTION} {names.text} and " if names else ""
         raise MeasureError(
-            f"{pictures[0].path}: its prompt cannot be told{more}; looked for {sought}{SOUGHT}; "
+            f"{pictures[0].path}: its prompt is unknown{more}; looked for {sought}{SOUGHT}; "
             f"name prompts by a pattern or a CSV file with {OPTION}"
         )
 
@@ -183,8 +183,8 @@ def _refuse(
         raise MeasureError(f"{folder}: {'; '.join(trouble for trouble in troubles if trouble)}")
 
 
-def _counted(what: str, found: Sequence[str]) -> str:
-    return f"{len(found)} {'is' if len(found) == 1 else 'are'} {what} ({found[0]})" if found else ""
+def _counted(what: str, files: Sequence[str]) -> str:
+    return f"{len(files)} {'is' if len(files) == 1 else 'are'} {what} ({files[0]})" if files else ""
 
 
 def _sample(names: Sequence[str]) -> str:
@@ -192,20 +192,20 @@ def _sample(names: Sequence[str]) -> str:
 
 
 def _surplus(pictures: Iterable[Picture], prompts: PromptSet) -> list[str]:
-    found, seen = [], dict[str, Picture]()
+    sentences, seen = [], dict[str, Picture]()
     for picture in pictures:
         if picture.prompt is None:
-            found.append(f"{picture.path.name}: {picture.stranger}")
+            sentences.append(f"{picture.path.name}: {picture.stranger}")
         elif picture.seed not in prompts.seeds:
             seed = "no seed is left" if picture.seed is None else f"seed {picture.seed} is not asked for"
-            found.append(f"{picture.path.name}: prompt '{picture.prompt.id}', {seed}")
+            sentences.append(f"{picture.path.name}: prompt '{picture.prompt.id}', {seed}")
         elif picture.name in seen:
             first = seen[picture.name]
-            found.append(
+            sentences.append(
                 f"{picture.path.name}: {picture.name} is {first.path.name} already{_why(first, picture)}"
             )
         seen.setdefault(picture.name, picture)
-    return found
+    return sentences
 
 
 def _why(first: Picture, second: Picture) -> str:
@@ -220,9 +220,9 @@ def _why(first: Picture, second: Picture) -> str:
 def _copies(pictures: Sequence[Picture], files: dict[Path, ImageFile]) -> list[str]:
     """Return pictures with the bytes of another one, which would count twice."""
     first: dict[str, Picture] = {}
-    found = []
+    sentences = []
     for picture in pictures:
         before = first.setdefault(files[picture.path].sha256, picture)
         if before.name != picture.name:
-            found.append(f"{picture.path.name}: the same bytes as {before.path.name}")
-    return found
+            sentences.append(f"{picture.path.name}: the same bytes as {before.path.name}")
+    return sentences

@@ -49,10 +49,10 @@ def plain(text: str) -> str:
 def json_object(text: str) -> Mapping[str, Any]:
     """Parse a JSON object; return an empty one if the text is something else."""
     try:
-        found = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def whole_number(value: object) -> int | None:

@@ -14,17 +14,17 @@ _WHOLE = ("", "-1", "0", "5")  # sections of the prompt: all of it, or all that 
 
 
 def read(text: str) -> Origin:
-    found = json_object(text)
-    params = found.get("sui_image_params")
+    metadata = json_object(text)
+    params = metadata.get("sui_image_params")
     if not isinstance(params, Mapping):
         return Origin()
-    extra = found.get("sui_extra_data")
+    extra = metadata.get("sui_extra_data")
     extra = extra if isinstance(extra, Mapping) else {}
     prompt = str(params.get("prompt") or "")
     return Origin(
         plain(prompt),
         seed=whole_number(params.get("seed")),
-        loras=tuple(_loras(params, found.get("sui_models"))),
+        loras=tuple(_loras(params, metadata.get("sui_models"))),
         unclear=_unclear(params, extra, prompt),
         source=SOURCE,
     )
@@ -41,15 +41,15 @@ def _list(params: Mapping[str, Any], name: str) -> list[str]:
 def _loras(params: Mapping[str, Any], models: object) -> list[Use]:
     """Read the LoRAs. Default weights: 1, and the network's for the text encoder (WorkflowGenerator.cs)."""
     weights, encoders = _list(params, "loraweights"), _list(params, "loratencweights")
-    found = []
+    loras = []
     for i, name in enumerate(_list(params, "loras")):
         model = number(weights[i]) if i < len(weights) else 1.0
         clip = number(encoders[i]) if i < len(encoders) else model
-        found.append(Use(called(name), model, clip))
+        loras.append(Use(called(name), model, clip))
     listed = [each for each in models if isinstance(each, dict)] if isinstance(models, list) else []
     by_name = {str(each.get("name")): digest(each.get("hash")) for each in listed}
-    used = {use.name for use in found}
-    return uses.with_digests(found, {name: each for name, each in by_name.items() if called(name) in used})
+    used = {use.name for use in loras}
+    return uses.with_digests(loras, {name: each for name, each in by_name.items() if called(name) in used})
 
 
 def _unclear(params: Mapping[str, Any], extra: Mapping[str, Any], prompt: str) -> str:

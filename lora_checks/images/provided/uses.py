@@ -40,7 +40,7 @@ class Use:
 
     @property
     def strength(self) -> str:
-        """ "strength 0.8", "strength 0.8 (text encoder 0.5)", "an unknown strength"."""
+        """Return "strength 0.8", "strength 0.8 (text encoder 0.5)" or "an unknown strength"."""
         if self.model is None or self.clip is None:
             return "an unknown strength"
         text = f"strength {self.model:g}"
@@ -82,10 +82,10 @@ def number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        found = float(value)
+        converted = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if math.isfinite(found) else None
+    return converted if math.isfinite(converted) else None
 
 
 def tagged(prompt: str, *, model_first: bool = False, default: float = 1.0) -> list[Use]:
@@ -109,8 +109,8 @@ def _use(body: str, model_first: bool, default: float) -> Use:
     places = [each.strip() for each in arguments if "=" not in each]
     first = number(places[0]) if places and places[0] else default
     second = number(places[1]) if len(places) > 1 else None
-    other = first if second is None else second
-    te, unet = (other, first) if model_first else (first, other)
+    last = first if second is None else second
+    te, unet = (last, first) if model_first else (first, last)
     te = number(named.pop("te")) if "te" in named else te
     unet = number(named.pop("unet")) if "unet" in named else unet
     blocks = [each for each in places[1:2] if second is None] + places[2:] + _blocks(named)
@@ -138,14 +138,16 @@ def _weighs(blocks: str) -> bool:
 
 def with_digests(uses: Iterable[Use], by_name: dict[str, tuple[str, ...]]) -> list[Use]:
     """Add to each LoRA the digests of its name, and append the LoRAs that are known by a digest only."""
-    found = list(uses)
-    names = {plain_name(use.name) for use in found}
+    listed = list(uses)
+    names = {plain_name(use.name) for use in listed}
     known = {plain_name(name): digests for name, digests in by_name.items()}
-    both = [Use(use.name, use.model, use.clip, known.get(plain_name(use.name), use.digests)) for use in found]
+    named = [
+        Use(use.name, use.model, use.clip, known.get(plain_name(use.name), use.digests)) for use in listed
+    ]
     alone = [
         Use(called(name), digests=each) for name, each in by_name.items() if plain_name(name) not in names
     ]
-    return both + alone
+    return named + alone
 
 
 def plain_name(name: str) -> str:

@@ -58,16 +58,16 @@ def check(slot: str, settings: Mapping[str, Any], network: Extractor, store: Sto
     Raises:
         SelfTestError: A number is not the expected one; the message has both.
     """
-    found = kept(network, store, device)
-    expected = _expected(slot, settings, network, store, device, found)
-    wrong = deviations(slot, expected.scores, found)
+    numbers = kept(network, store, device)
+    expected = _expected(slot, settings, network, store, device, numbers)
+    wrong = deviations(slot, expected.scores, numbers)
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise SelfTestError(
             f"networks: {slot}: {network.label} does not see what it should: "
             f"{', '.join(map(str, wrong[:3]))}{more} ({expected.source}); {expected.remedy}"
         )
-    return found
+    return numbers
 
 
 def kept(network: Extractor, store: Store, device: str) -> Scores:
@@ -86,17 +86,18 @@ def kept(network: Extractor, store: Store, device: str) -> Scores:
     return scores
 
 
-def deviations(slot: str, expected: Scores, found: Scores) -> list[Deviation]:
+def deviations(slot: str, expected: Scores, numbers: Scores) -> list[Deviation]:
     """Return the numbers that are not the expected ones, the largest deviation first."""
-    unknown = sorted(expected.keys() - found.keys())
+    unknown = sorted(expected.keys() - numbers.keys())
     if unknown:
         raise ConfigError(
-            f"networks: {slot}: {KEY}: this network has no '{unknown[0]}'; it has {', '.join(sorted(found))}"
+            f"networks: {slot}: {KEY}: this network has no '{unknown[0]}'; it has "
+            f"{', '.join(sorted(numbers))}"
         )
-    pairs = [(abs(found[name] - value) / max(1.0, abs(value)), name) for name, value in expected.items()]
+    pairs = [(abs(numbers[name] - value) / max(1.0, abs(value)), name) for name, value in expected.items()]
     # `not <=` instead of `>`, so that a NaN deviates.
     wrong = sorted((pair for pair in pairs if not pair[0] <= TOLERANCE), reverse=True)
-    return [Deviation(name, expected[name], found[name]) for _, name in wrong]
+    return [Deviation(name, expected[name], numbers[name]) for _, name in wrong]
 
 
 def _expected(

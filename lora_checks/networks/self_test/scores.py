@@ -32,14 +32,14 @@ Rows = NDArray[np.float64]
 
 def examine(network: Extractor) -> dict[str, float]:
     """Return name -> number, all finite; raise `SelfTestError` if the network contradicts itself."""
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for protocol, of in _PARTS:
         if isinstance(network, protocol):
-            found |= of(network)
-    broken = [name for name, value in found.items() if not np.isfinite(value)]
-    if broken or not found:
+            numbers |= of(network)
+    broken = [name for name, value in numbers.items() if not np.isfinite(value)]
+    if broken or not numbers:
         raise _wrong(network, f"{broken[0]} is not a number" if broken else "it measures no pictures")
-    return {name: round(value, 6) for name, value in found.items()}
+    return {name: round(value, 6) for name, value in numbers.items()}
 
 
 def pictures() -> dict[str, Pixels]:
@@ -103,11 +103,11 @@ def _of_texts(network: TextExtractor) -> dict[str, float]:
         raise _wrong(network, "its features of a text are not finite")
     if _cosine(*texts) > 1 - SAME:
         raise _wrong(network, "two different texts have the same features")
-    found = {"text-text": _cosine(*texts), "length-text": float(np.linalg.norm(texts[0]))}
+    numbers = {"text-text": _cosine(*texts), "length-text": float(np.linalg.norm(texts[0]))}
     if isinstance(network, ImageExtractor):
         row = np.asarray(network.images([pictures()["first"]])[0], np.float64)
-        found["first-text"] = _cosine(row, texts[0])
-    return found
+        numbers["first-text"] = _cosine(row, texts[0])
+    return numbers
 
 
 def _of_pairs(network: PairExtractor) -> dict[str, float]:

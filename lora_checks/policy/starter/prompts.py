@@ -1,6 +1,6 @@
-"""Prompts of a first policy: 32 for each kind of LoRA, of which one thing changes at a time where possible.
+"""Supply a first policy's prompts: 32 for each kind of LoRA, with one change at a time where possible.
 
-With 32 prompts a row that allows a tenth of the images to fail can pass by its bound.
+With 32 prompts, a row that allows a tenth of the images to fail can pass by its bound.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ TEXTS: Mapping[str, str] = {"person": _PERSON, "subject": _SUBJECT, "style": _ST
 
 
 def texts_of(kind: str, trigger: str) -> list[str]:
-    """Return the prompts of a kind with the trigger in its place; [] for a field of its own."""
+    """Return the prompts of a kind with the trigger in its place; [] for the kind "field"."""
     lines = TEXTS.get(kind, "").strip().splitlines()
     return [line.replace(TRIGGER, trigger) for line in lines]
 

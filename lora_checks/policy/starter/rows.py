@@ -1,4 +1,4 @@
-"""The rows of a first policy, by kind of LoRA.
+"""Define the rows of a first policy, by kind of LoRA.
 
 The limits are published rules of thumb or a convention, never a measurement of the user's subject; the policy
 that is written says so. Each mean has a row on its bad tail, because a mean hides a few failures.
@@ -21,7 +21,7 @@ class Row:
     why: str
     network: str = ""  # slot under `networks:` that it needs
     folder: str = ""  # HELD_OUT or TRAINED: pictures that it compares with
-    least: int = 1  # pictures in that folder for it to mean something
+    least: int = 1  # pictures that the folder needs for the row to mean something
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +279,7 @@ KINDS: Mapping[str, Kind] = {
     "style": Kind(
         "a style",
         "illustration",
-        "the medium, which CLIP is told in place of the trigger: illustration, oil painting, photo",
+        "the medium, which CLIP gets instead of the trigger: illustration, oil painting, photo",
         {**_CLIP, **_DINO},
         _STYLE,
     ),

@@ -17,7 +17,7 @@ SCHEMAS = "schemas"  # folder of the JSON Schemas, in the policy's
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a first policy is made of."""
+    """The contents of a first policy."""
 
     kind: str
     model: str

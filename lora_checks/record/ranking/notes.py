@@ -139,7 +139,7 @@ def _changes(
     checks: Sequence[str], before: Entry, after: Entry, tail: float, prompts: Prompts
 ) -> list[Change]:
     changes = (change(check, before, after, tail, prompts) for check in checks)
-    return [one for one in changes if one is not None]
+    return [each for each in changes if each is not None]
 
 
 def _checks(peak: Entry, wanted: str) -> list[str]:

@@ -51,7 +51,7 @@ def from_limits(entries: Sequence[Entry], prompts: Collection[str] | None) -> tu
         rows = _rows(entries, check)
         if rows and rows[0]["required"] and rows[0]["threshold"] and not rows[0].get("change_of"):
             values = [value(row, prompts) for row in rows]
-            worths.append(_from_limits(check, rows[0], [one.value for one in values if one is not None]))
+            worths.append(_from_limits(check, rows[0], [part.value for part in values if part is not None]))
     return tuple(worths)
 
 
@@ -71,9 +71,9 @@ def _from_limits(check: str, row: Row, values: Sequence[float]) -> Worth:
 def utility(entry: Entry, worths: Sequence[Worth], prompts: Collection[str] | None) -> float | None:
     """Return the weighted mean over the rows; None if one of them has no value, or if there is no row."""
     values = [value(entry.rows.get(worth.check), prompts) for worth in worths]
-    if not worths or any(one is None for one in values):
+    if not worths or any(part is None for part in values):
         return None
-    pairs = [(worth, one.value) for worth, one in zip(worths, values, strict=True) if one is not None]
+    pairs = [(worth, part.value) for worth, part in zip(worths, values, strict=True) if part is not None]
     return sum(worth.weight * worth.of(x) for worth, x in pairs) / sum(worth.weight for worth in worths)
 
 

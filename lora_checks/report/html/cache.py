@@ -24,10 +24,10 @@ class Cache:
         if self.root is None or not sha256:
             return None
         try:
-            kept = self._path(kind, sha256).read_bytes()
+            content = self._path(kind, sha256).read_bytes()
         except OSError:
             return None
-        return seals.unseal(kept, f"{kind} {sha256}")
+        return seals.unseal(content, f"{kind} {sha256}")
 
     def put(self, kind: str, sha256: str, content: bytes) -> None:
         """Cache bytes; a full or read-only disk only makes the next page slower."""

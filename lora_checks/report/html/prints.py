@@ -60,9 +60,9 @@ class Prints:
     def side(self, number: int) -> int:
         """Return the shorter side in px, or 0 for a missing picture."""
         sha256 = self.album.pictures[number].sha256
-        kept = self.cache.get("side", sha256)
-        if kept is not None:
-            return int(kept)
+        cached = self.cache.get("side", sha256)
+        if cached is not None:
+            return int(cached)
         pixels = self.pixels(number)
         if pixels is None:
             return 0
@@ -72,34 +72,34 @@ class Prints:
     def thumbnails(self, spectra: Sequence[int] = (), side: int = 0) -> dict[int, bytes]:
         """Return a WebP of each readable picture; also compute and cache the spectra of ``spectra``."""
         self.size = self.size or self._size()
-        wanted, found = set(spectra), {}
+        wanted, thumbs = set(spectra), {}
         for number in range(len(self.album)):
             thumb = self._thumbnail(number, side if number in wanted else 0)
             if thumb is not None:
-                found[number] = thumb
-        return found
+                thumbs[number] = thumb
+        return thumbs
 
     def _size(self) -> int:
         """Return the thumbnail size: from an earlier page of these pictures, or by trying some."""
         key = hashlib.sha256(repr([p.sha256 for p in self.album.pictures]).encode()).hexdigest()
-        kept = self.cache.get("size", key)
-        if kept is not None:
-            return int(kept)
+        cached = self.cache.get("size", key)
+        if cached is not None:
+            return int(cached)
         size = thumbnails.fitting(len(self.album), self.pixels)
         self.cache.put("size", key, str(size).encode())
         return size
 
     def _thumbnail(self, number: int, side: int) -> bytes | None:
         sha256 = self.album.pictures[number].sha256
-        kept = self.cache.get(f"thumb-{self.size}", sha256)
-        if kept is not None and not (side and self.cache.get(f"spectrum-{side}", sha256) is None):
-            return kept
+        cached = self.cache.get(f"thumb-{self.size}", sha256)
+        if cached is not None and not (side and self.cache.get(f"spectrum-{side}", sha256) is None):
+            return cached
         pixels = self.pixels(number)
         if pixels is None:
-            return kept
+            return cached
         if side:
             self._keep_spectrum(sha256, pixels, side)
-        thumb = kept or thumbnails.encode(pixels, self.size)
+        thumb = cached or thumbnails.encode(pixels, self.size)
         self.cache.put(f"thumb-{self.size}", sha256, thumb)
         return thumb
 
@@ -111,9 +111,9 @@ class Prints:
     def spectrum(self, number: int, side: int) -> NDArray[np.float64] | None:
         """Return the spectrum, or None for a picture that is missing or smaller than ``side``."""
         sha256 = self.album.pictures[number].sha256
-        kept = self.cache.get(f"spectrum-{side}", sha256)
-        if kept is not None:
-            return None if kept == b"none" else np.frombuffer(kept)
+        cached = self.cache.get(f"spectrum-{side}", sha256)
+        if cached is not None:
+            return None if cached == b"none" else np.frombuffer(cached)
         pixels = self.pixels(number)
         return None if pixels is None else self._keep_spectrum(sha256, pixels, side)
 
@@ -123,12 +123,12 @@ class Prints:
         Returns the relative link of each; "" if it is missing or browsers cannot show it.
         """
         folder = self.beside / FOLDER
-        found = [self._hang(picture, folder) for picture in self.album.pictures]
-        kept = {Path(link).name for link in found if link}
+        links = [self._hang(picture, folder) for picture in self.album.pictures]
+        linked = {Path(link).name for link in links if link}
         for old in folder.glob("*") if folder.is_dir() else ():
-            if OURS.fullmatch(old.name) and old.name not in kept:
+            if OURS.fullmatch(old.name) and old.name not in linked:
                 old.unlink(missing_ok=True)
-        return found
+        return links
 
     def _hang(self, picture: Picture, folder: Path) -> str:
         link = self.link(picture)
