@@ -21,7 +21,7 @@ from lora_checks.images import plan
 from lora_checks.images.png import METADATA_KEY
 from lora_checks.images.provided.origin import Origin, read_origin
 from lora_checks.images.provided.picture_names import read_names
-from lora_checks.images.provided.pictures import Found, GivenImages, read
+from lora_checks.images.provided.pictures import Folder, GivenImages, read
 from lora_checks.images.provided.uses import Use
 
 RED, BLUE = Prompt("red", "photo of a sks person, red"), Prompt("blue", "photo of a sks person, blue")
@@ -100,7 +100,7 @@ def every(folder: Path, name: str, text: Callable[[Prompt, int], Mapping[str, st
     return folder
 
 
-def pairs(found: Found) -> list[tuple[str, str]]:
+def pairs(found: Folder) -> list[tuple[str, str]]:
     return [(image.name, image.path.name) for image in found.images.images]
 
 
