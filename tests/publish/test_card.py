@@ -89,7 +89,10 @@ def test_the_metadata_is_that_of_a_diffusers_lora(tmp_path: Path) -> None:
 
 
 def test_a_base_on_this_machine_is_no_base_of_the_hub(tmp_path: Path) -> None:
-    make(pictured(tmp_path / "x", base={"model": "/home/alice/sd", "label": "sd 3f2a91"}), tmp_path / "a.md")
+    make(
+        pictured(tmp_path / "x", base={"model": "/home/alice/sd", "label": "sd 3f2a91", "digest": "d"}),
+        tmp_path / "a.md",
+    )
     assert "base_model" not in metadata_load(tmp_path / "a.md")
     assert "sd 3f2a91" in body(tmp_path / "a.md")
 
@@ -168,7 +171,7 @@ def test_png_are_the_very_bytes_that_were_judged(tmp_path: Path) -> None:
 def test_what_a_person_wrote_stays(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(THEIRS)
-    make(pictured(tmp_path / "x", base={"model": "owner/base", "label": "b"}), readme)
+    make(pictured(tmp_path / "x", base={"model": "owner/base", "label": "b", "digest": "d"}), readme)
     meta = metadata_load(readme)
     assert list(meta)[:5] == ["license", "base_model", "tags", "widget", "model-index"]
     assert meta["base_model"] == "stabilityai/stable-diffusion-xl-base-1.0"
