@@ -65,6 +65,7 @@ class Gate:
     def __init__(self, base: Path, folder: Path, **sampler: Any) -> None:
         prompts = policy_of(base, folder, **sampler).prompts
         resolved = resolve(prompts.base)
+        self.folder = resolved.folder
         self.warnings = preflight(resolved, prompts, Memory())
         self.studio = Studio(resolved, prompts, "cpu", "float32")
         self.specs: tuple[ImageSpec, ...] = plan.baseline(prompts, plan.Machine("base", "cpu", "float32", ()))
