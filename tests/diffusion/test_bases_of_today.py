@@ -32,13 +32,25 @@ TOLERANCE, EFFECT = 1e-4, 0.05  # of pixels in [0, 1]
 # What the policy of each says beside the usual; of Kandinsky's seven sizes this is one of the smallest.
 BASES: dict[str, dict[str, Any]] = {
     "AuraFlow": {},
+    "Chroma": {"max_sequence_length": 64},
     "CogView4": {},
     "ERNIE-Image": {},
+    "FLUX.2 dev": {"max_sequence_length": 64},
+    "FLUX.2 klein": {"max_sequence_length": 64, "guidance": 0},
+    "FLUX.2 klein base": {"max_sequence_length": 64},
+    "HiDream": {"max_sequence_length": 64, "width": 128, "height": 128},
     "Ideogram 4": {"max_sequence_length": 64},
     "Kandinsky 5": {"width": 640, "height": 1408, "steps": 1, "guidance": 1.0},
+    "Krea 2": {"max_sequence_length": 64},
+    "Krea 2 Turbo": {"max_sequence_length": 64, "guidance": 0},
+    "Lumina2": {"max_sequence_length": 64},
     "PixArt Alpha": {},
     "PixArt Sigma": {},
+    "Qwen-Image": {"true_cfg_scale": 3.0, "guidance": 0, "negative": "'blurred'"},
+    "SD3.5 large": {},
     "Sana": {},
+    "Z-Image": {"max_sequence_length": 64},
+    "Z-Image Turbo": {"max_sequence_length": 64, "guidance": 0},
 }
 SAMPLER = {"steps": 2, "guidance": 3.0, "width": 32, "height": 32}
 PROMPTS = """\

@@ -53,10 +53,10 @@ def flux2(channels: int) -> Any:
     return _pale(seeded(vae, 1))
 
 
-def _pale(vae: Any) -> Any:
+def _pale(vae: Any, contrast: float = 0.4) -> Any:
     """Pictures of middling contrast: little of them is cut at black and white."""
     with torch.no_grad():
-        vae.decoder.conv_out.weight.mul_(0.4)
+        vae.decoder.conv_out.weight.mul_(contrast)
     return vae
 
 
@@ -71,4 +71,4 @@ def qwen_image() -> Any:
         latents_mean=[0.1, -0.2, 0.3, -0.1],
         latents_std=[1.1, 0.9, 1.2, 0.8],
     )
-    return _pale(seeded(vae, 1))
+    return _pale(seeded(vae, 1), 0.6)
