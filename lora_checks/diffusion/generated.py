@@ -22,12 +22,14 @@ from lora_checks.core.records import ImageFile, ImageSet, ImageSpec, Lora, Polic
 from lora_checks.core.store import Progress, Store
 from lora_checks.core.words import proven
 from lora_checks.diffusion import base, generate, painted
+from lora_checks.diffusion.base.family import classes_of
 from lora_checks.diffusion.base.memory import Memory
 from lora_checks.diffusion.base.pipeline import preflight
 from lora_checks.diffusion.proven import Proofs
 from lora_checks.images import decoding, gallery, plan, png
 from lora_checks.images.source import Evidence, Shown
 from lora_checks.lora.candidates import Candidate
+from lora_checks.lora.made_for import doubts
 
 NO_EFFECT = 2  # grey levels; batches of another size move a pixel by one
 
@@ -129,7 +131,8 @@ class GeneratedImages:
 
     def evidence(self, lora: Lora) -> Evidence:
         proof = self.prove(lora)
-        return Evidence(proven(proof), {"proof": dataclasses.asdict(proof)})
+        words = (proven(proof), *doubts(lora, *classes_of(self.base.folder)))
+        return Evidence("; ".join(words), {"proof": dataclasses.asdict(proof)})
 
     def candidate(self, lora: Lora, prompts: PromptSet) -> ImageSet:
         """Return the images with the LoRA, proven to be applied; generate those that the store lacks."""

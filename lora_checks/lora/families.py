@@ -19,8 +19,8 @@ from lora_checks.lora.native_names import LDM, table_of
 from lora_checks.lora.numbered import KIND as NUMBERED
 from lora_checks.lora.spelling import split_prefix
 
-_UNETS = ("SD 1.x", "SD 2.x", "SDXL")
-FAMILIES = (*_UNETS, *SHAPES, "Cosmos-Predict2")
+UNETS = ("SD 1.x", "SD 2.x", "SDXL")
+FAMILIES = (*UNETS, *SHAPES, "Cosmos-Predict2")
 
 _SD = frozenset({"SD 1.x", "SD 2.x"})
 # Input width of a layer -> families with that width. Other widths (pruned, tiny bases) are no evidence.
@@ -122,7 +122,7 @@ def families_of(layers: Iterable[Layer]) -> tuple[str, ...]:
             modules.append(_module(spelt.module, layer))
     if any(module.name.startswith(_UNET) for module in modules):
         evidence += [families for module in modules for families in _of_unet(module)]
-        evidence += [_UNETS] if evidence else []
+        evidence += [UNETS] if evidence else []
     elif modules:
         evidence.append(_of_transformer(modules))
     left = set(FAMILIES).intersection(*evidence) if any(evidence) else set()

@@ -43,6 +43,13 @@ def index_of(folder: Path) -> dict[str, Any]:
     return found
 
 
+def classes_of(folder: Path) -> tuple[tuple[str, ...], str]:
+    """Return the classes of a pipeline's parts, and its own."""
+    index = index_of(folder)
+    parts = (value[1] for value in index.values() if isinstance(value, list) and len(value) == 2)
+    return tuple(name for name in parts if isinstance(name, str)), str(index.get("_class_name"))
+
+
 def has(index: Mapping[str, Any], part: str) -> bool:
     """Return whether a pipeline has a part; a missing one is saved as ``"text_encoder_3": [null, null]``."""
     value = index.get(part)
