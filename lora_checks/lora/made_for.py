@@ -1,8 +1,8 @@
 """Say in words where what a LoRA is made for and the base it is put on differ.
 
 A LoRA whose every layer has its place may still be another model's: FLUX.1 and Chroma have the same
-attentions, and so has FLUX.2 klein 4B in fewer blocks. Such files are exchanged on purpose, too: it is a word,
-not an error.
+attentions, and so has FLUX.2 klein 4B in fewer blocks. Such files are exchanged on purpose, too: it is a
+word, not an error.
 """
 
 from __future__ import annotations
