@@ -1,4 +1,4 @@
-"""``lora-checks``, or ``python -m lora_checks``: the commands beside a gating run."""
+"""``lora-checks``, or ``python -m lora_checks``: the commands around a gating run."""
 
 from __future__ import annotations
 

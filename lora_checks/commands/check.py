@@ -1,4 +1,4 @@
-"""``check``: say all at once what a run lacks, and what it would cost."""
+"""``check``: say in one go what a run lacks, and what it would cost."""
 
 from __future__ import annotations
 
@@ -7,25 +7,21 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-HELP = "say all at once what a run lacks, how many images it makes, and how long that takes"
+from lora_checks.commands import shared
+
+HELP = "say in one go what a run lacks, how many images it makes, and how long that takes"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        "--policy",
-        "--lora-policy",
-        type=Path,
-        default=Path(),
-        help="folder with thresholds.yaml and prompts.yaml",
-    )
+    shared.add_policy(parser)
     add("--lora", action="append", default=[], metavar="FILE", help="LoRA files, folders of them or patterns")
-    add("--base", "--lora-base", metavar="MODEL", help="base model in place of the policy's")
-    add("--device", "--lora-device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    add("--base", "--lora-base", metavar="MODEL", help="base model instead of the policy's")
+    shared.add_device(parser)
     add("--dtype", "--lora-dtype", default="auto", help="number format of the pipeline (default: auto)")
     add("--offload", "--lora-offload", default="none", help="none, model or sequential (default: none)")
     add("--store", "--lora-store", type=Path, default=Path(".lora_checks"), help="the run's store")
-    add("--json", action="store_true", help="print a JSON list in place of text")
+    add("--json", action="store_true", help="print a JSON list instead of text")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,5 +43,5 @@ def run(options: argparse.Namespace) -> int:
         return int(bool(wrong))
     for finding in seen:
         print(f"{'WRONG' if finding.wrong else 'ok   '}  {finding.about}: {finding.text}")
-    print(f"{len(wrong)} to mend" if wrong else "ready")
+    print(f"{len(wrong)} to fix" if wrong else "ready")
     return int(bool(wrong))

@@ -64,13 +64,13 @@ def _without_options() -> dict[str, str]:
 
 
 def _outcome(report: Path) -> int:
-    """Say what to read and what to do next; return 1 unless each LoRA got the verdict that it deserves."""
+    """Print what to read and do next; return 1 unless each LoRA got the verdict that it deserves."""
     from lora_checks.core.errors import LoraChecksError
     from lora_checks.record.document import read
 
     outcomes = {lora["name"]: lora["outcome"] for lora in read(report)["loras"]}
     if outcomes != dict(zip(LORAS, ("PASS", "FAIL"), strict=True)):
-        raise LoraChecksError(f"the demo ended otherwise than it should: {outcomes}")
+        raise LoraChecksError(f"the demo did not end as it should: {outcomes}")
     print(
         f"\nThe good LoRA passed; the overfit one copies its training pictures and was stopped.\n"
         f"See why: {report / 'report.html'}"

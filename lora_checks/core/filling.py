@@ -121,11 +121,11 @@ class Filling(Generic[T]):
                 damaged.append(error)
             missing.append(i)
         if damaged:
-            self.store.say(anew(damaged))
+            self.store.say(regenerated(damaged))
         return missing
 
 
-def anew(damaged: Sequence[DamagedError]) -> str:
+def regenerated(damaged: Sequence[DamagedError]) -> str:
     """Return the log line about damaged files that are being regenerated."""
     first = damaged[0]
     if len(damaged) == 1:

@@ -51,5 +51,5 @@ def missing_word(metric: str) -> str:
 
 
 def prompt_of(image: str) -> str:
-    """Return the prompt's id from an image's name, "smiling/2"; the name itself where there is no prompt."""
+    """Return the prompt's id from an image's name, "smiling/2"; the name itself if there is no prompt."""
     return image.rpartition("/")[0] or image

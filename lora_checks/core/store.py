@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from lora_checks.core import seals
 from lora_checks.core.errors import DamagedError, StoreError
 from lora_checks.core.files import remove_parts, write_atomically, write_if_absent
-from lora_checks.core.filling import Advance, Filling, Make, Progress, T, anew, silent
+from lora_checks.core.filling import Advance, Filling, Make, Progress, T, regenerated, silent
 from lora_checks.core.locks import Locks
 from lora_checks.core.records import digest
 
@@ -117,7 +117,7 @@ class Store:
         except FileNotFoundError:
             pass
         except DamagedError as error:
-            self.say(anew([error]))
+            self.say(regenerated([error]))
         sealed = seals.seal_json(make(), path.name)
         with explained(path):
             write_atomically(path, json.dumps(sealed, allow_nan=False, sort_keys=True).encode())

@@ -101,7 +101,7 @@ def _is_installed(path: Path) -> bool:
 
 @cache
 def _places() -> frozenset[Path]:
-    """Return where Python keeps installed modules, of which a run has thousands."""
+    """Return where Python keeps installed modules; a run loads thousands of them."""
     places = {Path(place).resolve() for place in sysconfig.get_paths().values()}
     return frozenset(places - {Path(sys.prefix).resolve()})
 

@@ -42,7 +42,7 @@ class Result:
 
     outcome: RunOutcome
     verdicts: tuple[Verdict, ...]
-    report: Path  # report.json; report.html, report.md and others lie beside it
+    report: Path  # report.json; report.html, report.md and others are next to it
     document: Document  # the content of report.json, without its digest
 
     @property

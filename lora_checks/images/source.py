@@ -33,7 +33,7 @@ class Shown:
 class ImageSource(Protocol):
     """Supplies the images that a LoRA is judged by.
 
-    A method raises `GenerationError`, `LoraFileError` or `MeasureError` if the images cannot be had, and
+    A method raises `GenerationError`, `LoraFileError` or `MeasureError` if it cannot supply the images, and
     `ConfigError` if the user's settings rule them out.
     """
 

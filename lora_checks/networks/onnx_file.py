@@ -1,6 +1,6 @@
 """List the files of an ONNX network: large ones store their weights in other files.
 
-ONNX Runtime looks for these files beside the model if it is given the model's path; given its bytes, it
+ONNX Runtime looks for these files next to the model if it is given the model's path; given its bytes, it
 looks in the current folder.
 """
 
@@ -50,7 +50,7 @@ def _beside(kind: str, file: Path, location: str) -> Path:
     if not parts or location.startswith("/") or ".." in parts or "\\" in location:
         raise PrerequisiteError(
             f"networks: {kind}: {file} takes weights from '{location}'; save it with its weights inside, "
-            "or in a file beside it"
+            "or in a file next to it"
         )
     path = file.parent / location
     if not path.is_file():

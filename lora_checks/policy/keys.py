@@ -115,7 +115,7 @@ ROW = Keys(
     "checks: NAME",
     (
         Key("metric", TEXT, "What is measured: a name of docs/metrics.md, or of your own metric.", True),
-        Key("why", TEXT, "Why this limit: the release's reader asks. It stands in every report.", True),
+        Key("why", TEXT, "The reason for this limit. Every report shows it.", True),
         Key("min", NUMBER, "The least value that passes. A row has `min`, `max` or both."),
         Key("max", NUMBER, "The largest value that passes."),
         Key(
@@ -270,7 +270,7 @@ PROMPTS = Keys(
         Key(
             "class_words",
             TEXT,
-            "What the trigger stands for, in words that a text encoder knows: `person`, `dog`, or for a "
+            "What the trigger means, in words that a text encoder knows: `person`, `dog`, or for a "
             "style `illustration`. CLIP gets these instead of the trigger.",
             required=True,
         ),

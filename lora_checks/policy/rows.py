@@ -99,7 +99,7 @@ def _calibration(value: Value) -> Calibration:
         raise fields["good"].error("must name the LoRAs that the limits let pass")
     both = sorted(set(good) & set(bad))
     if both:
-        raise fields["bad"].error(f"'{both[0]}' is under good, too")
+        raise fields["bad"].error(f"'{both[0]}' is also under good")
     return Calibration(
         fields["identity"].text(),
         good,

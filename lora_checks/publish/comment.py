@@ -34,7 +34,7 @@ class PullRequest:
         if not REPOSITORY.fullmatch(self.repository):
             raise ConfigError(f"--repository: '{self.repository}' is not OWNER/NAME")
         if not self.api.startswith(("https://", "http://")):
-            raise ConfigError(f"GITHUB_API_URL: '{self.api}' is no address")
+            raise ConfigError(f"GITHUB_API_URL: '{self.api}' is not an address")
 
 
 def post(document: Document, pull: PullRequest, name: str = "lora", link: str = "") -> str:
@@ -64,7 +64,7 @@ def post(document: Document, pull: PullRequest, name: str = "lora", link: str = 
 
 
 def _earlier(pull: PullRequest, comments: str, marker: str) -> int | None:
-    """Return the id of the comment that begins with the marker."""
+    """Return the id of the comment that starts with the marker."""
     for page in range(1, MOST_PAGES + 1):
         listed = _ask(pull, "GET", f"{comments}?per_page={PER_PAGE}&page={page}")
         for comment in listed:

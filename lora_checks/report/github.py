@@ -76,7 +76,7 @@ def annotations(document: Document, root: Path | None = None) -> list[str]:
 
 
 class Finding(NamedTuple):
-    """What an annotation says of a row."""
+    """The contents of an annotation about a row."""
 
     lora: str
     outcome: str

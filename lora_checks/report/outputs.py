@@ -10,7 +10,7 @@ from lora_checks.record.files import write_text
 from lora_checks.record.shapes import Document
 from lora_checks.report import custom, gitlab, html, markdown, tables
 
-# Every file of the gate that tells of a verdict
+# Every file of the gate that states a verdict
 VERDICTS = (report.NAME, "report.md", html.NAME, tables.CSV, tables.PARQUET, gitlab.FILE, journal.NAME)
 
 

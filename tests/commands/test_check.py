@@ -84,7 +84,7 @@ def test_everything_that_is_wrong_is_said(
         "bad",
     ):
         assert any(part in line for line in wrong), part
-    assert shown.splitlines()[-1] == f"{len(wrong)} to mend"
+    assert shown.splitlines()[-1] == f"{len(wrong)} to fix"
     assert "good: diffusers" in shown
 
 

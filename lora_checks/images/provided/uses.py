@@ -28,7 +28,7 @@ class Use:
     name: str  # the file's name without folder and suffix; "" means unknown
     model: float | None = None
     clip: float | None = None
-    digests: tuple[str, ...] = ()  # beginnings of digests, any of which may be the file's
+    digests: tuple[str, ...] = ()  # the first digits of digests; any of them may be the file's
 
     @property
     def is_off(self) -> bool:
