@@ -20,8 +20,8 @@ Reader = Callable[[str], Origin]
 def read_origin(path: Path) -> Origin:
     """Read the picture's text; return an empty `Origin` if no reader understands it.
 
-    Some ComfyUI nodes write A1111's text as well as the graph, with tags that ComfyUI ignored, so the LoRAs are
-    taken from the graph.
+    Some ComfyUI nodes also write A1111's text, with tags that ComfyUI ignored, so the LoRAs are taken from
+    the graph.
     """
     there = texts(path)
     origins = [read(there[key]) for key, read in _READERS if key in there]
