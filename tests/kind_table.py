@@ -65,7 +65,7 @@ def markdown() -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-# The table "spelling of a file x base", of test_spellings.py: each spelling ends alike on all 16 bases.
+# The table "spelling of a file x base", of test_spellings.py: each spelling ends alike on all 20 bases.
 SPELLINGS: dict[str, str] = {
     "diffusers": "applied",
     "ComfyUI (ai-toolkit, diffusion-pipe)": "applied",

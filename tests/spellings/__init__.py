@@ -1,1 +1,1 @@
-"""Every way that trainers spell the layers of a LoRA, for tiny denoisers of 16 bases."""
+"""Every way that trainers spell the layers of a LoRA, for tiny denoisers of 20 bases."""

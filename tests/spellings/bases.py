@@ -163,6 +163,39 @@ LTX: Layers = {
     "patchify_proj": ("proj_in",),
     **split("adaln_single.linear", "time_embed", "linear"),
 }
+PIXART: Layers = {
+    **{name: paths for name, paths in SANA.items() if "conv" not in name},
+    **split("blocks.0.mlp.fc1", "transformer_blocks.0.ff.net", "0.proj"),
+    **split("blocks.1.mlp.fc2", "transformer_blocks.1.ff.net", "2"),
+    **split("t_embedder.mlp.0", "adaln_single.emb.timestep_embedder", "linear_1"),
+    **split("y_embedder.y_proj.fc2", "caption_projection", "linear_2"),
+    "t_block.1": ("adaln_single.linear",),
+    "final_layer.linear": ("proj_out",),
+}
+IDEOGRAM: Layers = {
+    **split("layers.0.attention.qkv", "layers.0.attention", "to_q to_k to_v"),
+    **split("layers.1.attention.o", "layers.1.attention", "to_out.0"),
+    **same("layers.0.feed_forward.w1", "layers.1.feed_forward.w2", "layers.1.adaln_modulation"),
+    **same("input_proj", "llm_cond_proj", "t_embedding.mlp_in", "final_layer.linear"),
+}
+ERNIE = same(
+    *(f"layers.0.self_attention.{name}" for name in ("to_q", "to_k", "to_v", "to_out.0")),
+    *(f"layers.1.mlp.{name}" for name in ("gate_proj", "up_proj", "linear_fc2")),
+    "x_embedder.proj",
+    "text_proj",
+    "adaLN_modulation.1",
+    "final_norm.linear",
+    "final_linear",
+)
+KANDINSKY = same(
+    *(f"visual_transformer_blocks.0.cross_attention.{name}" for name in ("to_query", "to_key", "to_value")),
+    "visual_transformer_blocks.1.self_attention.out_layer",
+    "visual_transformer_blocks.1.feed_forward.in_layer",
+    "text_transformer_blocks.0.text_modulation.out_layer",
+    "visual_embeddings.in_layer",
+    "out_layer.modulation.out_layer",
+    "out_layer.out_layer",
+)
 FLUX_SETTINGS = {**SMALL, **ROPE, "patch_size": 1, "in_channels": 16, "num_single_layers": 2}
 
 BASES: Mapping[str, Denoiser] = {
@@ -371,5 +404,60 @@ BASES: Mapping[str, Denoiser] = {
         },
         HUNYUAN,
         "HunyuanVideoLoraLoaderMixin",
+    ),
+    "ERNIE-Image": Denoiser(
+        "ErnieImageTransformer2DModel",
+        {
+            "hidden_size": 32,
+            "num_attention_heads": 2,
+            "num_layers": 2,
+            "ffn_hidden_size": 64,
+            "in_channels": 16,
+            "out_channels": 16,
+            "text_in_dim": 44,
+            "rope_axes_dim": (4, 6, 6),
+        },
+        ERNIE,
+        "ErnieImageLoraLoaderMixin",
+    ),
+    "Ideogram 4": Denoiser(
+        "Ideogram4Transformer2DModel",
+        {
+            **SMALL,
+            "in_channels": 16,
+            "intermediate_size": 48,
+            "adaln_dim": 12,
+            "llm_features_dim": 208,
+            "mrope_section": (4, 2, 2),
+        },
+        IDEOGRAM,
+        "Ideogram4LoraLoaderMixin",
+    ),
+    "Kandinsky 5": Denoiser(
+        "Kandinsky5Transformer3DModel",
+        {
+            "in_text_dim": 32,
+            "in_text_dim2": 20,
+            "time_dim": 16,
+            "model_dim": 16,
+            "ff_dim": 32,
+            "num_text_blocks": 1,
+            "num_visual_blocks": 2,
+            "axes_dims": (4, 6, 6),
+        },
+        KANDINSKY,
+        "KandinskyLoraLoaderMixin",
+    ),
+    "PixArt": Denoiser(
+        "PixArtTransformer2DModel",
+        {
+            **SMALL,
+            "cross_attention_dim": 32,
+            "sample_size": 16,
+            "caption_channels": 52,
+            "use_additional_conditions": False,
+        },
+        PIXART,
+        "",  # its pipelines load no LoRAs
     ),
 }
