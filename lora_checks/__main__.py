@@ -16,6 +16,7 @@ COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
     "demo",
     "init",
     "check",
+    "fetch",
     "stats",
     "inspect",
     "calibrate",

@@ -76,6 +76,7 @@ def run_gate(
     seeds: int | None = None,
     until_decided: int | None = None,
     baseline: PathLike | None = None,
+    offline: PathLike | None = None,
     device: str = "auto",
     dtype: str = "auto",
     batch_size: int | None = None,
@@ -107,6 +108,7 @@ def run_gate(
         seeds: images per prompt instead of the policy's.
         until_decided: most images of a LoRA; generate until every row is decided.
         baseline: report.json of the last approved release, or "none".
+        offline: folder that `lora-checks fetch --to` made; nothing else is asked for weights.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         dtype: number format of the pipeline: "auto", "float32", "float16" or "bfloat16".
         batch_size: images generated at a time.
@@ -148,6 +150,7 @@ def run_gate(
         lora_seeds=seeds,
         lora_until_decided=until_decided,
         lora_baseline=baseline,
+        lora_offline=offline,
         lora_device=device,
         lora_dtype=dtype,
         lora_batch_size=batch_size,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from lora_checks.core import kit
 from lora_checks.core.errors import ConfigError, LoraFileError, StoreError
 from lora_checks.core.records import Policy
 from lora_checks.core.store import Progress, explained
@@ -73,6 +74,8 @@ def open_run(option: Any, here: Path, policy_folder: Path, voice: Voice) -> Open
         voice: shows progress and messages to people.
     """
     custom.refuse_clashes()
+    if option.lora_offline is not None:
+        kit.use(here / option.lora_offline, offline=True)
     if option.lora_images is not None:
         loras = provided_candidates(option, here)
     else:

@@ -64,6 +64,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "MODEL",
         "help": "base model instead of the policy's: a pipeline folder or a hub id",
     },
+    "--lora-offline": {
+        "metavar": "KIT",
+        "help": "take every weight from this folder, which `lora-checks fetch --to` made, and ask no server",
+    },
     "--lora-store": {
         "metavar": "DIR",
         "help": "where images and measurements are kept (default: .lora_checks)",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -18,6 +19,7 @@ import numpy as np
 
 from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, PrerequisiteError
+from lora_checks.core.kit import FACES
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.onnx_file import network_files
@@ -25,6 +27,7 @@ from lora_checks.networks.runtime import provider, provider_options, session_opt
 from lora_checks.networks.weights import cause, check_keys, identity, number
 
 URL = "https://github.com/deepinsight/insightface/releases/download/model-zoo/"
+PACK = "buffalo_l"
 MANIFEST = "manifest.json"  # in newer packs; says how pictures are prepared for each network
 
 
@@ -40,8 +43,8 @@ class ArcFace:
 
     def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
         check_keys("arcface", settings, {"pack", "root", "det_size", "det_thresh", "pad"})
-        self.pack = settings.get("pack", "buffalo_l")
-        self.root = Path(settings.get("root", "~/.insightface")).expanduser()
+        self.pack = settings.get("pack", PACK)
+        self.root = Path(settings.get("root", home())).expanduser()
         self.det_size = int(number("arcface", settings, "det_size", 640, 32, 4096))
         self.det_thresh = number("arcface", settings, "det_thresh", 0.5, 0, 1)
         self.pad = number("arcface", settings, "pad", 0, 0, 4)
@@ -129,6 +132,11 @@ class ArcFace:
                     "install onnxruntime-gpu with the CUDA it needs, or use --lora-device cpu"
                 )
         return app
+
+
+def home() -> Path:
+    """Return the folder in which packs are looked for: insightface's own, or a kit's."""
+    return Path(os.environ.get(FACES, "~/.insightface")).expanduser()
 
 
 def _pack_files(root: Path, pack: object) -> list[Path]:

@@ -193,11 +193,22 @@ def _check_tokenizer(model: str, repository: str | None) -> None:
         )
 
 
+def repository(model: str, tag: str) -> str:
+    """Return the hub repository of a tag's weights. Raises `ConfigError` if open_clip has none."""
+    return HUB.get((model, tag)) or _listed(model, tag)
+
+
+def tokenizer_of(model: str) -> str | None:
+    """Return the hub repository of a model's tokenizer; None for the one that open_clip contains."""
+    name: str | None = _config(model)["text_cfg"].get("hf_tokenizer_name")
+    return name
+
+
 def _cached(model: str, tag: str) -> Path:
     """Return the path of a tag's weights in the Hugging Face cache."""
     from huggingface_hub import try_to_load_from_cache
 
-    hub = HUB.get((model, tag)) or _listed(model, tag)
+    hub = repository(model, tag)
     for name in WEIGHTS:
         path = try_to_load_from_cache(hub, name)
         if isinstance(path, str):

@@ -62,17 +62,22 @@ def number(
 
 
 def torch_hub_file(kind: str, name: str, url: str) -> Path:
-    """Return the path of a checkpoint in torch.hub's cache, without importing torch."""
-    home = os.environ.get("TORCH_HOME") or Path(
-        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "torch"
-    )
-    path = Path(home).expanduser() / "hub" / "checkpoints" / name
+    """Return a checkpoint in torch.hub's cache. Raises `PrerequisiteError` if it is not there."""
+    path = hub_path(name)
     if not path.is_file():
         raise PrerequisiteError(
             f"networks: {kind}: the weights {name} are not on this machine; "
             f"download {url} to {path}, or point the policy to a copy"
         )
     return path
+
+
+def hub_path(name: str) -> Path:
+    """Return the path of a checkpoint in torch.hub's cache, without importing torch."""
+    home = os.environ.get("TORCH_HOME") or Path(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "torch"
+    )
+    return Path(home).expanduser() / "hub" / "checkpoints" / name
 
 
 def cause(error: Exception) -> str:

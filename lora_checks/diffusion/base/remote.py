@@ -18,26 +18,39 @@ def described(base: Base) -> str:
     return "; ".join([*facts, command])
 
 
+def size(base: Base) -> int | None:
+    """Return the bytes of a base's weights as the hub states them; None if it cannot be asked."""
+    info = _info(base)
+    return None if isinstance(info, str) else sum(_sizes(info))
+
+
 def _facts(base: Base) -> list[str]:
+    info = _info(base)
+    if isinstance(info, str):
+        return [info]
+    sizes = _sizes(info)
+    return [*([f"{gib(sum(sizes))} of weights"] if any(sizes) else []), *_licence(base, info)]
+
+
+def _info(base: Base) -> Any:
+    """Return what the hub says, or a sentence on why it says nothing."""
     from huggingface_hub import HfApi, constants
 
     if constants.HF_HUB_OFFLINE:
-        return ["HF_HUB_OFFLINE is set, so its size is not known"]
+        return "HF_HUB_OFFLINE is set, so its size is not known"
     try:
-        info = HfApi().model_info(base.model, revision=base.revision, files_metadata=True, timeout=SECONDS)
+        return HfApi().model_info(base.model, revision=base.revision, files_metadata=True, timeout=SECONDS)
     except Exception as error:  # the hub client raises a dozen unrelated types
-        return [f"the hub cannot be asked ({type(error).__name__})"]
-    return [*_size(info), *_licence(base, info)]
+        return f"the hub cannot be asked ({type(error).__name__})"
 
 
-def _size(info: Any) -> list[str]:
-    """Add up the weights that diffusers loads: those in the folders of components, of the plain variant."""
-    sizes = [
+def _sizes(info: Any) -> list[int]:
+    """List the weights that diffusers loads: those in the folders of components, of the plain variant."""
+    return [
         sibling.size or 0
         for sibling in info.siblings or ()
         if sibling.rfilename.endswith(".safetensors") and _is_loaded(sibling.rfilename)
     ]
-    return [f"{gib(sum(sizes))} of weights"] if any(sizes) else []
 
 
 def _is_loaded(name: str) -> bool:
