@@ -38,7 +38,8 @@ TIMEOUT = 600  # seconds that a run may take
 
 def shares(changes: Mapping[str, str]) -> bool:
     """Tell whether a run with these changes of the environment may fork: no library reads them."""
-    return all(name == "COLUMNS" or name.startswith(("PYTEST_", "GITHUB_")) for name in changes)
+    own = ("PYTEST_", "GITHUB_", "PYTHONPATH", "COLUMNS")
+    return all(name.startswith(own) for name in changes)
 
 
 class Forks:

@@ -54,6 +54,7 @@ networks:
   trunk: {{file: {MINIATURE}/evaluators/trunk/trunk.safetensors, name: the trunk of the miniature}}
 checks:
 """
+WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")  # the latter costs two seconds a run
 IDENTITY = 0.45  # between the two LoRAs of this world at its four steps
 
 
@@ -133,10 +134,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Gate:
-    """Runs pytest in a process of its own, in a folder that is no checkout."""
+    """Runs pytest in a process of its own (`forks`), in a folder that is no checkout."""
 
     folder: Path
     world: World
+    fresh: bool = False  # a new process although it could be a fork
 
     def __call__(self, *arguments: object, **env: str) -> Run:
         """On the world's policy and store, unless the arguments say otherwise."""
@@ -149,7 +151,7 @@ class Gate:
         return self.pytest(*given, **env)
 
     def pytest(self, *arguments: object, **env: str) -> Run:
-        done = run_module(*command(*arguments)[2:], folder=self.folder, **env)
+        done = run_module("pytest", *WITHOUT, *arguments, folder=self.folder, fresh=self.fresh, **env)
         return Run(done.returncode, done.stdout, done.stderr, self.folder / "report")
 
     def conftest(self, text: str) -> None:
@@ -158,14 +160,15 @@ class Gate:
 
 
 def command(*arguments: object) -> list[str]:
-    without = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")  # the latter costs half a second a run
-    return [sys.executable, "-m", "pytest", *without, *map(str, arguments)]
+    return [sys.executable, "-m", "pytest", *WITHOUT, *map(str, arguments)]
 
 
-def run_module(module: str, *arguments: object, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+def run_module(
+    module: str, *arguments: object, folder: Path, fresh: bool = False, **env: str
+) -> subprocess.CompletedProcess[str]:
     """Run ``python -m module`` in a folder, with changes of the environment; as a fork if it can be."""
     texts = list(map(str, arguments))
-    if forks.shares(env):
+    if forks.shares(env) and not fresh:
         return forks.FORKS.run(module, texts, folder, environment(env))
     return subprocess.run(
         [sys.executable, "-m", module, *texts], cwd=folder, env=environment(env),
@@ -176,6 +179,8 @@ def run_module(module: str, *arguments: object, folder: Path, **env: str) -> sub
 def run_line(line: str, *more: object, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run one of the project's commands as a page has it: ``pytest ...`` or ``lora-checks ...``."""
     program, *arguments = shlex.split(line)
+    if program == "pytest":
+        more = (*WITHOUT, *more)
     return run_module(
         {"pytest": "pytest", "lora-checks": "lora_checks"}[program], *arguments, *more, folder=folder
     )
@@ -218,7 +223,7 @@ def miniature_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def first_run(world: World, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Both LoRAs, nothing stored before."""
-    gate = Gate(tmp_path_factory.mktemp("first"), world)
+    gate = Gate(tmp_path_factory.mktemp("first"), world, fresh=True)
     return gate("--lora", world.good, "--lora", world.bad, "--junitxml", "junit.xml")
 
 

@@ -109,9 +109,9 @@ def _places() -> frozenset[Path]:
 def replaced() -> list[str]:
     """Name the gate's functions that do not come from its files: "lora_checks.metrics.identity.arcface"."""
     names: list[str] = []
-    for name, module in sorted(sys.modules.items()):
-        if name.partition(".")[0] == PACKAGE.name and (path := _file(module)) is not None:
-            names += [f"{name}.{what}" for what in _replaced_in(module, path)]
+    for name in sorted(name for name in sys.modules if name.partition(".")[0] == PACKAGE.name):
+        if (path := _file(sys.modules[name])) is not None:
+            names += [f"{name}.{what}" for what in _replaced_in(sys.modules[name], path)]
     return [*names, *(f"metric {name}" for name in _other_metrics())]
 
 
@@ -142,7 +142,8 @@ def _is_of(value: Any, path: Path) -> bool:
         value = value.__func__
     function = inspect.unwrap(value)
     if isinstance(function, FunctionType):
-        return _resolved(function.__code__.co_filename) == path
+        place = _resolved(function.__code__.co_filename)
+        return place is path or place == path  # mostly the former, at a tenth of the time
     return type(function).__module__.partition(".")[0] in WRAPPERS
 
 

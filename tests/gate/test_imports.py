@@ -11,6 +11,10 @@ from spy import HEAVY
 from world import Gate, Run
 
 TORCH = {"torch", "torchvision", "diffusers", "transformers", "peft", "lpips", "open_clip", "pytorch_fid"}
+PLUGIN = {  # all that a run which gates nothing pays for: four milliseconds
+    *("lora_checks", "lora_checks.plugin", "lora_checks.gate", "lora_checks.gate.command_line"),
+    *("lora_checks.gate.earlier", "lora_checks.gate.options", "lora_checks.gate.restart"),
+}
 NETWORKS = TORCH | {"scipy", "cv2", "skimage", "insightface", "onnxruntime"}
 
 
@@ -22,6 +26,10 @@ def imported(gate: Gate, *arguments: object) -> tuple[Run, set[str]]:
     return run, set(seen.read_text().split())
 
 
+def heavy(names: set[str]) -> set[str]:
+    return names & set(HEAVY)
+
+
 def test_the_spy_sees(gate: Gate) -> None:
     (gate.folder / "test_it.py").write_text("import numpy\ndef test_it(): pass\n")
     assert "numpy" in imported(gate, "test_it.py")[1]
@@ -30,14 +38,14 @@ def test_the_spy_sees(gate: Gate) -> None:
 def test_help_imports_nothing_heavy(gate: Gate) -> None:
     run, seen = imported(gate, "--help")
     assert run.code == 0
-    assert seen == set()
+    assert heavy(seen) == set()
 
 
 def test_a_run_that_gates_nothing_imports_nothing_heavy(gate: Gate) -> None:
     (gate.folder / "test_it.py").write_text("def test_it(): pass\n")
     run, seen = imported(gate)
     assert run.code == 0
-    assert seen == set()
+    assert seen == PLUGIN
 
 
 def test_the_package_imports_nothing_heavy() -> None:

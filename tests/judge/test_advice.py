@@ -71,8 +71,10 @@ def test_the_prompts_that_are_advised_decide_in_four_runs_of_five(share: float, 
 
     def decided(total: int) -> float:
         hits = np.arange(total + 1)
-        ends = np.array([shares.clopper_pearson(int(k), total, 0.05) for k in hits])
-        inside = ends[:, 1] <= limit if share < limit else ends[:, 0] >= limit
+        if share < limit:
+            inside = reference.beta.ppf(0.95, hits + 1, np.maximum(total - hits, 1e-9)) <= limit
+        else:
+            inside = reference.beta.ppf(0.05, np.maximum(hits, 1e-9), total - hits + 1) >= limit
         return float(reference.binom.pmf(hits, total, share)[inside].sum())
 
     assert decided(25 + more) >= 0.8

@@ -20,7 +20,7 @@ import pytest
 from corpus import ENTRIES, GROUPS, NEEDS_BASE
 from corpus.containers import executed
 from corpus.entry import GOOD
-from world import MINIATURE, Gate, environment
+from world import MINIATURE, Gate, environment, row
 
 from lora_checks.core.errors import LoraChecksError, LoraFileError
 from lora_checks.core.records import Lora
@@ -121,7 +121,8 @@ def test_the_gate_passes_none_of_them(gate: Gate) -> None:
         path = entry.build(gate.folder / f"c{number}")
         if os.path.lexists(path) and not path.is_dir():
             options += ["--lora", path]
-    run = gate(*options)
+    policy = gate.world.write(gate.folder / "policy", row("faces", "arcface", "stat: missing, max: 0.5"))
+    run = gate(*options, "--lora-policy", policy)
     for folder in gate.folder.glob("c*"):
         shutil.rmtree(folder)
     assert run.code == 1, run.err

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 RUNS = 1000
+pytestmark = pytest.mark.simulation
 
 
 @pytest.fixture(scope="module")
