@@ -15,7 +15,7 @@ from lora_checks.core.errors import DamagedError
 from lora_checks.core.files import PART
 from lora_checks.core.store import read_record
 from lora_checks.images import gallery, made, png
-from lora_checks.images.plan import OWN_CODE
+from lora_checks.images.plan import AS_WRITTEN, OWN_CODE
 from lora_checks.networks.self_test import libraries
 from lora_checks.report.html import cache
 
@@ -25,6 +25,7 @@ KINDS = {  # folder of the store -> its contents in words
     "arrays": "outputs of networks",
     "proofs": "proofs",
     "preflight": "preflight results",
+    "settings": "proofs of the base's settings",
     "self_test": "self-tests of networks",
     "page": "thumbnails",
     "models": "networks",
@@ -105,7 +106,7 @@ def _about(
             return kind, owners.get(start + rest, Facts())
         case ("page", *_):
             return kind, Facts(useless="from an earlier version of lora_checks")
-        case ("proofs" | "preflight" | "self_test", _):
+        case ("proofs" | "preflight" | "settings" | "self_test", _):
             return kind, _record(parts[0], path)
         case ("locks", locks.DOOR):  # held by this inventory itself
             return kind, Facts()
@@ -126,7 +127,7 @@ def _of_versions(versions: object) -> str:
     """Return "made with ..." if an image was made with versions other than the installed ones, else ""."""
     if not isinstance(versions, list):
         return "made with unknown versions"
-    now = (*library_versions(), OWN_CODE)
+    now = (*library_versions(), OWN_CODE, AS_WRITTEN)
     others = [name for name in versions if name not in now]
     return f"made with {', '.join(map(str, others))}" if others else ""
 
@@ -138,7 +139,7 @@ def _record(kind: str, path: Path) -> Facts:
         return Facts(useless="damaged, or from an earlier version of lora_checks")
     if kind == "proofs":
         return Facts(str(record.get("lora", "")), _of_versions(record.get("versions")))
-    if kind == "preflight":
+    if kind in ("preflight", "settings"):
         return Facts(useless=_of_versions(record.get("versions")))
     current = path.name.startswith("first-") or tuple(record.get("libraries", ())) == libraries()
     return Facts(useless="" if current else "made with other libraries")

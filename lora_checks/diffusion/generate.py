@@ -10,10 +10,10 @@ from typing import Any
 
 from lora_checks.core.contents import Contents
 from lora_checks.core.errors import GenerationError, NoRoomError
-from lora_checks.core.records import ImageSpec, Lora, PromptSet, Proof
-from lora_checks.diffusion import apply, proof
+from lora_checks.core.records import ImageSpec, Lora, PromptSet, Proof, Sampler
+from lora_checks.diffusion import apply, proof, tried
 from lora_checks.diffusion.apply import Adapter
-from lora_checks.diffusion.base import ResolvedBase, room
+from lora_checks.diffusion.base import ResolvedBase, room, scheduler
 from lora_checks.diffusion.base.memory import Memory, empty, fetch_back, place, settle
 from lora_checks.diffusion.base.pipeline import load_pipeline
 from lora_checks.diffusion.decoder import Limits, Say
@@ -75,6 +75,7 @@ class Studio:
         """
         with self._at_work():
             self._activate([*self._companions, *([lora] if lora else [])])
+            scheduler.use(self._pipe, self._arm(specs[0].sampler))
             samples = list(sample(self._pipe, specs, self._limits, self._say))
         for image in samples:
             how = {"batch": image.batch, "asked_batch": len(specs), "vae_dtype": image.vae}
@@ -87,6 +88,18 @@ class Studio:
             adapter = self._adapter(lora)
             del strengths[adapter.name]
             return proof.prove(self._pipe, adapter, lora.scale, strengths)
+
+    def try_settings(self) -> None:
+        """Prove that the base alone does what the policy's settings say; see `tried`.
+
+        Raises:
+            ConfigError: A setting changes nothing; the message names the file and line.
+        """
+        with self._at_work():
+            self._activate([])
+            for arm in self._prompts.arms:
+                scheduler.use(self._pipe, arm)
+                tried.refuse_ignored(self._pipe, self._base.folder, arm)
 
     def rest(self) -> None:
         """Make room for the measuring networks: move the weights to main memory if they need the room."""
@@ -150,6 +163,10 @@ class Studio:
                     f"base model {self._base.label} changed while it was being used ({changed}); run again "
                     "when nothing writes to it"
                 )
+
+    def _arm(self, sampler: Sampler) -> PromptSet:
+        """Return the policy's prompts with these settings, and the places of the settings."""
+        return next((arm for arm in self._prompts.arms if arm.sampler == sampler), self._prompts)
 
     def _activate(self, loras: Sequence[Lora]) -> dict[str, float]:
         """Activate exactly these LoRAs, each at its strength; return the strengths by adapter name."""

@@ -22,10 +22,12 @@ from lora_checks.core.records import ImageFile, ImageSet, ImageSpec, Lora, Polic
 from lora_checks.core.store import Progress, Store
 from lora_checks.core.words import proven
 from lora_checks.diffusion import base, generate, painted
-from lora_checks.diffusion.base.family import classes_of
+from lora_checks.diffusion.base import ResolvedBase
+from lora_checks.diffusion.base.family import classes_of, family_of
 from lora_checks.diffusion.base.memory import Memory
 from lora_checks.diffusion.base.pipeline import preflight
 from lora_checks.diffusion.proven import Proofs
+from lora_checks.diffusion.settled import Settled
 from lora_checks.images import decoding, gallery, plan, png
 from lora_checks.images.source import Evidence, Shown
 from lora_checks.lora.candidates import Candidate
@@ -63,7 +65,11 @@ class GeneratedImages:
             self.base.identity,
             self.device,
             self.dtype,
-            (*library_versions(), plan.OWN_CODE),
+            (
+                *library_versions(),
+                plan.OWN_CODE,
+                *([plan.AS_WRITTEN] if family_of(self.base.folder).obeys else []),
+            ),
             companions=self.companions,
             memory=self.memory.pixels,
         )
@@ -98,17 +104,7 @@ class GeneratedImages:
         }
 
     def preflight(self) -> Sequence[str]:
-        """Ask once whether base and prompts suit each other; the store keeps the answer."""
-        prompts = self.policy.prompts
-        texts = [(prompt.id, prompt.text, prompt.source) for prompt in prompts.prompts]
-        decisive = [self.base.identity, prompts.sampler, sorted(prompts.places.items()), texts, self.memory]
-        path = self.store.root / "preflight" / f"{digest([*decisive, library_versions()])}.json"
-
-        def ask() -> dict[str, Any]:
-            warnings = list(preflight(self.base, prompts, self.memory))
-            return {"warnings": warnings, "versions": library_versions()}
-
-        return tuple(self.store.record(path, ask)["warnings"])
+        return (*_preflight(self.store, self.base, self.policy.prompts, self.memory), *_unpaired(self.policy))
 
     def interim(self, sets: Sequence[Sequence[str]]) -> None:
         self._interim = tuple(map(tuple, sets))
@@ -129,6 +125,10 @@ class GeneratedImages:
     def _proofs(self) -> Proofs:
         return Proofs(self.store, self.studio, tuple(self.policy.unused_tensors))
 
+    @cached_property
+    def _settled(self) -> Settled:
+        return Settled(self.store, self.studio, self.policy.prompts)
+
     def evidence(self, lora: Lora) -> Evidence:
         proof = self.prove(lora)
         words = (proven(proof), *doubts(lora, *classes_of(self.base.folder)))
@@ -139,21 +139,23 @@ class GeneratedImages:
         self.prove(lora)
         specs = plan.candidate(prompts, self.machine, lora)
         images = self._images("candidate", specs, plan.names(prompts), lora, lora.name)
-        first = self._counterparts(ImageSet("first", images.images[:1]))
+        first = self._first_without(prompts)
         self.studio.rest()  # once: where memory is short, all weights travel
         refuse_no_effect(lora, images, first)
         self._show(self.folder(lora), images, specs)
         return images
 
-    def counterparts(self, images: ImageSet) -> ImageSet:
-        without = self._counterparts(images)
-        self.studio.rest()
-        return without
+    def _first_without(self, prompts: PromptSet) -> ImageSet:
+        """Return the first image without the LoRA, made by the LoRA's own sampler."""
+        specs, names = plan.without_lora(prompts, self.machine)[:1], plan.names(prompts)[:1]
+        return self._images(BASELINE, specs, names, None, "base")
 
-    def _counterparts(self, images: ImageSet) -> ImageSet:
+    def counterparts(self, images: ImageSet) -> ImageSet:
         names = [image.name for image in images.images]
         specs = plan.counterparts(self.policy.prompts, self.machine, names)
-        return self._images(BASELINE, specs, names, None, "base")
+        without = self._images(BASELINE, specs, names, None, "base")
+        self.studio.rest()
+        return without
 
     def baseline(self) -> ImageSet:
         """Return the policy's images without the LoRA, kept for every later LoRA of this base."""
@@ -168,9 +170,10 @@ class GeneratedImages:
 
     def shown(self, candidate: Candidate, sha256: str, names: Sequence[str]) -> Sequence[Shown]:
         bare = plan.counterparts(self.policy.prompts, self.machine, names)
+        sampler = self.policy.prompts.sampler
         shown: list[Shown] = []
         for name, without in zip(names, bare, strict=True):
-            spec = replace(without, lora=sha256, lora_scale=candidate.scale)
+            spec = replace(without, sampler=sampler, lora=sha256, lora_scale=candidate.scale)
             image = _stored(self.store, spec, name)
             if image is not None:
                 shown.append(Shown(image, _stored(self.store, without, name), png.recipe(spec)["digest"]))
@@ -179,6 +182,7 @@ class GeneratedImages:
     def _images(
         self, name: str, specs: Sequence[ImageSpec], names: Sequence[str], lora: Lora | None, what: str
     ) -> ImageSet:
+        self._settled.refuse_ignored(self.machine)
         together = painted.blocks(names, self.batch_size, self._interim)
         progress = self.progress(f"generating {what}")
         return ImageSet(
@@ -194,6 +198,30 @@ class GeneratedImages:
         }
         gallery.show(folder, images, record)
         self._shown[folder] = images
+
+
+def _preflight(store: Store, base: ResolvedBase, prompts: PromptSet, memory: Memory) -> tuple[str, ...]:
+    """Ask once whether base and prompts suit each other; the store keeps the answer."""
+    texts = [(prompt.id, prompt.text, prompt.source) for prompt in prompts.prompts]
+    samplers = [arm.sampler for arm in prompts.arms]
+    decisive = [base.identity, samplers, sorted(prompts.places.items()), texts, memory]
+    path = store.root / "preflight" / f"{digest([*decisive, library_versions()])}.json"
+
+    def ask() -> dict[str, Any]:
+        return {"warnings": list(preflight(base, prompts, memory)), "versions": library_versions()}
+
+    return tuple(store.record(path, ask)["warnings"])
+
+
+def _unpaired(policy: Policy) -> tuple[str, ...]:
+    """Warn that gains are over the base at other settings."""
+    prompts = policy.prompts
+    if not prompts.unpaired or not any(row.gain for row in policy.thresholds):
+        return ()
+    return (
+        f"{prompts.of_base.place('steps')}: {prompts.unpaired}, so a gain compares the means of each prompt "
+        "and no pairs of images",
+    )
 
 
 def _companion(lora: Lora) -> dict[str, Any]:

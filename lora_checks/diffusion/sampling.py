@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.core.errors import NoRoomError
+from lora_checks.core.errors import GenerationError, NoRoomError
 from lora_checks.core.records import ImageSpec, Sampler
+from lora_checks.diffusion.base import declared
 from lora_checks.diffusion.base.as_written import as_written
 from lora_checks.diffusion.base.memory import settle
 from lora_checks.diffusion.decoder import Limits, Say, guarded
@@ -79,30 +81,60 @@ def _halve(spec: ImageSpec, size: int, limits: Limits, say: Say) -> None:
 
 
 def _call(pipe: Any, specs: Sequence[ImageSpec]) -> NDArray[np.float32]:
-    """Run the pipeline; return the pixels as (N, H, W, 3)."""
+    """Run the pipeline; return the pixels as (N, H, W, 3). Raises `GenerationError` for another size."""
     import torch
 
     # One generator per image, on the CPU: an image then does not depend on its batch or its device.
     generators = [torch.Generator("cpu").manual_seed(spec.seed) for spec in specs]
+    sampler = specs[0].sampler
     with torch.inference_mode():
-        output = pipe(
-            prompt=[spec.prompt.text for spec in specs],
-            generator=generators,
-            output_type="np",
-            **arguments(specs[0].sampler, len(specs)) | as_written(pipe),
-        )
-    images: NDArray[np.float32] = output.images if "images" in output else output.image  # Kandinsky 5
+        images = images_of(pipe, [spec.prompt.text for spec in specs], generators, sampler)
+    _check_size(images, sampler)
     return images
+
+
+def images_of(
+    pipe: Any, texts: Sequence[str], generators: Sequence[Any], sampler: Sampler
+) -> NDArray[np.float32]:
+    """Return the images (N, H, W, 3) that a pipeline makes of ``texts``, whatever their size."""
+    output = pipe(
+        prompt=list(texts),
+        generator=list(generators),
+        output_type="np",
+        **arguments(sampler, len(texts)),
+        **_as_asked(pipe, sampler),
+    )
+    images: NDArray[np.float32] = output.images if hasattr(output, "images") else output.image  # Kandinsky 5
+    return images
+
+
+def _as_asked(pipe: Any, sampler: Sampler) -> dict[str, Any]:
+    """Return the arguments without which the pipeline would make another image than the policy asks for."""
+    options = as_written(pipe)
+    if sampler.guidance is None:
+        options.pop("guidance_schedule", None)  # the pipeline's own default
+    if declared.AREA in inspect.signature(pipe.__call__).parameters:
+        options[declared.AREA] = sampler.width * sampler.height
+    return options
+
+
+def _check_size(images: NDArray[np.float32], sampler: Sampler) -> None:
+    height, width = images.shape[1:3]
+    if (width, height) != (sampler.width, sampler.height):
+        raise GenerationError(
+            f"the base made images of {width}x{height} where {sampler.width}x{sampler.height} was asked for"
+        )
 
 
 def arguments(sampler: Sampler, count: int) -> dict[str, Any]:
     """Return the arguments of a pipeline's call; the pipeline's defaults apply to all else."""
     options: dict[str, Any] = {
         "num_inference_steps": sampler.steps,
-        "guidance_scale": sampler.guidance,
         "width": sampler.width,
         "height": sampler.height,
     }
+    if sampler.guidance is not None:
+        options["guidance_scale"] = sampler.guidance
     if sampler.negative or sampler.true_cfg_scale is not None:  # FLUX guides away from an empty prompt, too
         options["negative_prompt"] = [sampler.negative] * count
     if sampler.true_cfg_scale is not None:

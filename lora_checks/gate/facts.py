@@ -105,6 +105,7 @@ def of_run(policy: Policy, run: GateRun) -> Facts:
         "trigger": prompts.trigger,
         "class_words": prompts.class_words,
         "sampler": dataclasses.asdict(prompts.sampler),
+        **({"base_sampler": dataclasses.asdict(prompts.base_sampler)} if prompts.base_sampler else {}),
         "until_decided": run.most,
         "device": run.device,
         "hardware": hardware(run.device),

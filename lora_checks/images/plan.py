@@ -12,6 +12,8 @@ from lora_checks.core.records import ImageSpec, Lora, Prompt, PromptSet
 # The version of the gate's code that decides pixels: applying a LoRA, noise, sampling, decoding. Bump it to
 # regenerate cached images.
 OWN_CODE = "lora_checks.pixels 1"
+# Belongs to it for a base that makes what the policy asks for only since it is told to.
+AS_WRITTEN = "lora_checks.as_written 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,20 @@ class Machine:
 def candidate(prompts: PromptSet, machine: Machine, lora: Lora) -> tuple[ImageSpec, ...]:
     """Return a spec for each prompt and seed, prompts outermost, with the LoRA at its scale."""
     return tuple(
-        replace(spec, lora=lora.sha256, lora_scale=lora.scale) for spec in baseline(prompts, machine)
+        replace(spec, lora=lora.sha256, lora_scale=lora.scale) for spec in without_lora(prompts, machine)
     )
 
 
 def baseline(prompts: PromptSet, machine: Machine) -> tuple[ImageSpec, ...]:
-    """Return the specs of the same prompts, noise and companions without the LoRA, in the same order."""
+    """Return the specs of the base's images: the same prompts, noise and companions, in the same order.
+
+    Their sampler is that of ``sampler: base:`` where the policy has one.
+    """
+    return without_lora(prompts.of_base, machine)
+
+
+def without_lora(prompts: PromptSet, machine: Machine) -> tuple[ImageSpec, ...]:
+    """Return the specs of the same images without the LoRA, made by the LoRA's own sampler."""
     return tuple(
         ImageSpec(
             prompt=prompt,

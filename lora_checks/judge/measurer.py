@@ -40,6 +40,8 @@ class Measurer:
                 metric = metrics.get(row.metric)
                 self.network(metric, row.network)
                 row_fit.refuse(row, metric, self.pictures)
+                unpaired = self.policy.prompts.unpaired
+                row_fit.refuse_unpaired(metric, row.stat, row.gain, row.against, unpaired)
             except ConfigError as error:
                 raise ConfigError(f"{row.source}: {row.name}: {error}") from None
         if "references" in self.policy.folders:
@@ -99,6 +101,7 @@ class Measurer:
     ) -> Measurement:
         """Measure one metric on one set of images; see `lora_checks.judge.measure`."""
         declared = metrics.get(metric)
+        row_fit.refuse_unpaired(declared, stat, gain, against, self.policy.prompts.unpaired)
         task = Task(declared, on, self._other(declared, on, against), stat, pairing, texts=texts, at=at)
         return self._measure(replace(task, baseline=self.counterparts(on) if gain else None), network)
 

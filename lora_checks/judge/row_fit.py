@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE, COUNTED
-from lora_checks.core.records import ImageSet, Metric, PromptSet, Threshold
+from lora_checks.core.records import ImageSet, Metric, PromptSet, Stat, Threshold
 from lora_checks.core.rounding import at_least
 from lora_checks.policy import arms
 from lora_checks.stats import floors
+
+_OF_PROMPTS = (
+    "mean",
+    "worst_prompt",
+)  # stats of a gain that are the same however a prompt's images are paired
 
 
 def refuse(row: Threshold, metric: Metric, pictures: Callable[[str], ImageSet]) -> None:
@@ -45,6 +50,31 @@ def refuse(row: Threshold, metric: Metric, pictures: Callable[[str], ImageSet]) 
     if compares and pictures(row.against).statistics and not metric.moments:
         raise ConfigError(
             f"{metric.name} compares with pictures, and {row.against} is a file of statistics; name a folder"
+        )
+
+
+def refuse_unpaired(metric: Metric, stat: Stat, gain: bool, against: str, why: str) -> None:
+    """Raise `ConfigError` for a value of single pairs, where an image has no counterpart without the LoRA.
+
+    A mean gain is that of each prompt's images less that of the base's, whichever image is beside which.
+
+    Args:
+        metric: The metric.
+        stat: What of the images' values is wanted.
+        gain: Whether the base's values are subtracted.
+        against: The pictures that the images are compared with.
+        why: Why images of one seed are no pairs (`PromptSet.unpaired`); "" if they are.
+    """
+    pairwise = against == BASELINE or metric.against == BASELINE
+    if why and metric.per == "image" and (pairwise or (gain and stat not in _OF_PROMPTS)):
+        what = (
+            "compares each image with the base's of the same seed"
+            if pairwise
+            else f"takes the {stat} of gains"
+        )
+        raise ConfigError(
+            f"{metric.name} {what}, and these are no pairs: {why} ('base' under sampler: in prompts.yaml); "
+            "use 'gain: true' with stat 'mean' or 'worst_prompt', or remove it there"
         )
 
 

@@ -7,7 +7,7 @@ exists, that a prompt has the trigger, that a limit can be met).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from lora_checks.core.quantity import SHARES, STATS_WITH_INTERVAL
@@ -219,29 +219,56 @@ BASE = Keys(
         Key("vae", TEXT, "A folder, .safetensors file or hub id of a VAE in place of the base's."),
     ),
 )
+_STEPS = Key("steps", {"type": "integer", "minimum": 1}, "Denoising steps.", required=True)
+_SETTINGS = (
+    Key(
+        "guidance",
+        {"type": "number", "minimum": 0},
+        "The pipeline's guidance_scale; its own default if left out, as for a base that takes none.",
+    ),
+    Key("negative", {"type": "string"}, "The negative prompt."),
+    Key(
+        "true_cfg_scale",
+        {"type": "number", "minimum": 1},
+        "Guidance by a negative prompt, if the base has it.",
+    ),
+    Key(
+        "scheduler",
+        TEXT,
+        "A scheduler class of diffusers in place of the base's, such as `DDIMScheduler`.",
+    ),
+    Key("scheduler_settings", {"type": "object"}, "Settings of the scheduler in place of the base's."),
+    Key(
+        "max_sequence_length",
+        {"type": "integer", "minimum": 1},
+        "Tokens of the prompt that the base reads.",
+    ),
+)
+BASE_SAMPLER = Keys(
+    "sampler: base",
+    (
+        replace(_STEPS, required=False),
+        *(
+            replace(key, meaning=f"{key.meaning[:-1]}; `own` for the one that the base was saved with.")
+            if key.name == "scheduler"
+            else key
+            for key in _SETTINGS
+        ),
+    ),
+    {"minProperties": 1},
+)
 SAMPLER = Keys(
     "sampler",
     (
-        Key("steps", {"type": "integer", "minimum": 1}, "Denoising steps.", required=True),
-        Key("guidance", {"type": "number", "minimum": 0}, "The pipeline's guidance_scale.", required=True),
+        _STEPS,
         Key("width", PIXELS, "Pixels.", required=True),
         Key("height", PIXELS, "Pixels.", required=True),
-        Key("negative", {"type": "string"}, "The negative prompt."),
+        *_SETTINGS,
         Key(
-            "true_cfg_scale",
-            {"type": "number", "minimum": 1},
-            "Guidance by a negative prompt, if the base has it.",
-        ),
-        Key(
-            "scheduler",
-            TEXT,
-            "A scheduler class of diffusers in place of the base's, such as `DDIMScheduler`.",
-        ),
-        Key("scheduler_settings", {"type": "object"}, "Settings of the scheduler in place of the base's."),
-        Key(
-            "max_sequence_length",
-            {"type": "integer", "minimum": 1},
-            "Tokens of the prompt that the base reads.",
+            "base",
+            BASE_SAMPLER.schema(),
+            "What differs in the images without the LoRA, where a LoRA for few steps meets a base that takes "
+            "many: `{steps: 30, guidance: 7.0, scheduler: own}`. The rest is as with the LoRA.",
         ),
     ),
 )
@@ -287,4 +314,4 @@ PROMPTS = Keys(
     ),
 )
 FILES: Mapping[str, Keys] = {"thresholds": THRESHOLDS, "prompts": PROMPTS}
-MAPPINGS = (THRESHOLDS, ROW, CALIBRATED_ON, ALLOWANCE, WEIGHT, PROMPTS, BASE, SAMPLER, PROMPT)
+MAPPINGS = (THRESHOLDS, ROW, CALIBRATED_ON, ALLOWANCE, WEIGHT, PROMPTS, BASE, SAMPLER, BASE_SAMPLER, PROMPT)

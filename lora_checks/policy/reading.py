@@ -20,7 +20,7 @@ from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
 from lora_checks.policy.ranking import weights
 from lora_checks.policy.regression import allowances
 from lora_checks.policy.rows import check_name, check_prompts, checks
-from lora_checks.policy.sampling import base_of, path_of, sampler_of
+from lora_checks.policy.sampling import base_of, base_sampler_of, path_of, sampler_of
 from lora_checks.policy.strict_yaml import Value, load
 
 MAX_SEED = 2**63 - 1
@@ -156,6 +156,7 @@ def _prompt_set(path: Path, base: str | None, seeds: int | None) -> PromptSet:
     trigger = " ".join(top["trigger"].text().split())
     listed = _seeds(top["seeds"])
     sampler, places = sampler_of(top["sampler"], literal=literal)
+    base_sampler, of_base = base_sampler_of(top["sampler"], sampler, literal=literal)
     return PromptSet(
         base=base_of(top["base"], path.parent, base),
         sampler=sampler,
@@ -164,7 +165,8 @@ def _prompt_set(path: Path, base: str | None, seeds: int | None) -> PromptSet:
         trigger=trigger,
         class_words=top["class_words"].text(),
         source=str(path),
-        places=places,
+        places={**places, **of_base},
+        base_sampler=base_sampler,
     )
 
 

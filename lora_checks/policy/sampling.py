@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import Base, Sampler
-from lora_checks.policy.keys import BASE, SAMPLER
+from lora_checks.core.records.policies import OF_BASE
+from lora_checks.policy.keys import BASE, BASE_SAMPLER, SAMPLER
 from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
 from lora_checks.policy.strict_yaml import Value
 
 CHECKPOINT = ".safetensors"
 PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
-LONGEST_SEQUENCE = 512  # tokens; the length that T5 was trained on in SD 3 and FLUX
+OWN = "own"  # under `sampler: base:`, the scheduler that the base was saved with
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -106,20 +107,49 @@ def path_of(text: str, parent: Path, where: str) -> Path:
 def sampler_of(value: Value, *, literal: bool) -> tuple[Sampler, dict[str, str]]:
     """Read ``sampler:``; also return the file and line of each of its keys."""
     fields = value.table(SAMPLER)
+    size: dict[str, Any] = {"width": _pixels(fields["width"]), "height": _pixels(fields["height"])}
+    own = {key: entry for key, entry in fields.items() if key != "base"}
+    settings: dict[str, Any] = {"guidance": None} | _settings_of(own, literal)
+    return Sampler(**size, **settings), _places(own)
+
+
+def base_sampler_of(
+    value: Value, sampler: Sampler, *, literal: bool
+) -> tuple[Sampler | None, dict[str, str]]:
+    """Read ``base:`` under ``sampler:``, the settings of the images without the LoRA.
+
+    What it does not name is as with the LoRA; settings of a scheduler are those of the one it names.
+
+    Args:
+        value: The value of ``sampler:``.
+        sampler: What `sampler_of` read.
+        literal: Whether the policy says that its texts are meant literally.
+
+    Returns:
+        The settings, or None where the base's images are made as those of the LoRA; the places of its keys.
+    """
+    entry = value.mapping().get("base")
+    if entry is None:
+        return None, {}
+    fields = entry.table(BASE_SAMPLER)
+    if not fields:
+        raise entry.error("names no setting; remove it, or name one that differs without the LoRA")
+    settings = _settings_of(fields, literal)
+    if "scheduler" in fields:
+        settings = {"scheduler_settings": {}} | settings
+        if settings["scheduler"] == OWN:
+            settings["scheduler"] = None
+    base = replace(sampler, **settings)
+    if base == sampler:
+        raise entry.error("says what holds with the LoRA, too; remove it")
+    return base, {f"{OF_BASE}{key}": place for key, place in _places(fields).items()}
+
+
+def _settings_of(fields: Mapping[str, Value], literal: bool) -> dict[str, Any]:
+    """Read the settings that the table names, except for the size."""
     if "negative" in fields:
         check_literal(fields["negative"], literal, EVERYWHERE)
-    sampler = Sampler(
-        steps=fields["steps"].integer(1),
-        guidance=fields["guidance"].number(0),
-        width=_pixels(fields["width"]),
-        height=_pixels(fields["height"]),
-        negative=fields["negative"].text(empty=True) if "negative" in fields else "",
-        scheduler=_scheduler(fields.get("scheduler")),
-        scheduler_settings=_settings(fields.get("scheduler_settings")),
-        max_sequence_length=_length(fields.get("max_sequence_length")),
-        true_cfg_scale=fields["true_cfg_scale"].number(1) if "true_cfg_scale" in fields else None,
-    )
-    return sampler, _places(fields)
+    return {key: read(fields[key]) for key, read in _READ.items() if key in fields}
 
 
 def _places(fields: Mapping[str, Value]) -> dict[str, str]:
@@ -132,21 +162,11 @@ def _place(value: Value) -> str:
     return f"{value.where}: {value.key}"
 
 
-def _scheduler(value: Value | None) -> str | None:
-    if value is None:
-        return None
+def _scheduler(value: Value) -> str:
     name = value.text()
     if not name.isidentifier():
         raise value.error(f"must be a diffusers class name such as DDIMScheduler, not '{name}'")
     return name
-
-
-def _settings(value: Value | None) -> dict[str, Any]:
-    return {name: entry.plain() for name, entry in value.mapping().items()} if value else {}
-
-
-def _length(value: Value | None) -> int | None:
-    return None if value is None else value.integer(1, LONGEST_SEQUENCE)
 
 
 def _pixels(value: Value) -> int:
@@ -154,3 +174,14 @@ def _pixels(value: Value) -> int:
     if pixels % 8:
         raise value.error(f"must be a multiple of 8, not {pixels}")
     return pixels
+
+
+_READ: Mapping[str, Callable[[Value], Any]] = {
+    "steps": lambda value: value.integer(1),
+    "guidance": lambda value: value.number(0),
+    "negative": lambda value: value.text(empty=True),
+    "scheduler": _scheduler,
+    "scheduler_settings": lambda value: {name: entry.plain() for name, entry in value.mapping().items()},
+    "max_sequence_length": lambda value: value.integer(1),
+    "true_cfg_scale": lambda value: value.number(1),
+}

@@ -27,7 +27,7 @@ class Short:
             raise self.error("CUDA out of memory. Tried to allocate 2.00 GiB")
         seeds = np.array([one.initial_seed() for one in generator], np.float32)
         return SimpleNamespace(
-            images=np.ones((len(prompt), 8, 8, 3), np.float32) * seeds[:, None, None, None]
+            images=np.ones((len(prompt), 32, 32, 3), np.float32) * seeds[:, None, None, None]
         )
 
 

@@ -13,7 +13,7 @@ from measure_world import PROMPTS
 from lora_checks import metrics
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import ImageSet, Metric, Prompt, Threshold
-from lora_checks.judge.row_fit import has_floor, refuse, refuse_unreachable
+from lora_checks.judge.row_fit import has_floor, refuse, refuse_unpaired, refuse_unreachable
 from lora_checks.judge.task import task_of
 from lora_checks.metrics.distribution import frechet
 from lora_checks.stats import floors
@@ -147,3 +147,30 @@ def test_the_worst_prompt_is_the_one_that_the_limit_is_there_to_catch(
 ) -> None:
     made = task_of(row("arcface", **limits), metrics.get("arcface"), IMAGES, None, None)
     assert made.ask.lowest == (worst == "lowest")
+
+
+@pytest.mark.parametrize(
+    ("metric", "asked", "refused"),
+    [
+        ("lpips", {"against": "baseline"}, True),
+        ("clip_i", {"against": "baseline", "stat": "min"}, True),
+        ("clip_score", {"gain": True, "stat": "min"}, True),
+        ("clip_score", {"gain": True, "stat": "share_at_least", "at": 0.0}, True),
+        ("clip_score", {"gain": True}, False),
+        ("clip_score", {"gain": True, "stat": "worst_prompt"}, False),
+        ("clip_score", {"stat": "min"}, False),
+        ("fid", {"against": "baseline"}, False),
+        ("lpips", {}, False),
+    ],
+)
+def test_without_pairs_no_row_asks_for_them(metric: str, asked: dict[str, Any], refused: bool) -> None:
+    """A set and a prompt's mean need no pairs; one image's gain, and its distance to the base's, do."""
+    wanted = row(metric, max=1.0, **asked)
+    because = "the base's images have other steps"
+    for why in ("", because):
+        arguments = (metrics.get(metric), wanted.stat, wanted.gain, wanted.against, why)
+        if refused and why:
+            with pytest.raises(ConfigError, match=f"no pairs: {because} .*'gain: true' with stat 'mean'"):
+                refuse_unpaired(*arguments)
+        else:
+            refuse_unpaired(*arguments)

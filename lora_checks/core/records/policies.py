@@ -19,6 +19,11 @@ Rule = Literal["estimate", "bound"]
 Takes = Literal["features", "distances", "faces", "picture", "pair"]
 
 
+OF_BASE = "base."  # of the keys under `sampler: base:` in `PromptSet.places`
+# Settings that decide the way from noise to image: with others, the same noise becomes another picture.
+_PATH = ("steps", "scheduler", "scheduler_settings")
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """One prompt of ``prompts.yaml``."""
@@ -44,13 +49,13 @@ class Sampler:
     """``sampler:`` of ``prompts.yaml``: how images are generated."""
 
     steps: int
-    guidance: float
+    guidance: float | None  # None: the default of the pipeline
     width: int  # pixels
     height: int
     negative: str = ""
     scheduler: str | None = None  # diffusers class name; None keeps the base's own
     scheduler_settings: Mapping[str, Any] = field(default_factory=dict)  # override the base's settings
-    max_sequence_length: int | None = None  # tokens that T5 reads; None: the pipeline's default
+    max_sequence_length: int | None = None  # tokens that the long reader takes; None: the pipeline's default
     true_cfg_scale: float | None = None  # guidance against the negative prompt, on a distilled base
 
 
@@ -66,10 +71,36 @@ class PromptSet:
     class_words: str  # "person": replaces the trigger for scorers that do not know it
     source: str = ""
     places: Mapping[str, str] = field(default_factory=dict)  # "guidance" -> "prompts.yaml:2: ..."
+    base_sampler: Sampler | None = None  # of the images without the LoRA; None: as with it
 
     def place(self, key: str) -> str:
         """Return the file and line of a key of ``sampler:``, for messages."""
         return self.places.get(key, f"{self.source}: sampler.{key}")
+
+    @property
+    def of_base(self) -> PromptSet:
+        """The same prompts as the base's own images are made of them, with the places of their settings."""
+        if self.base_sampler is None:
+            return self
+        own = {
+            key.removeprefix(OF_BASE): place for key, place in self.places.items() if key.startswith(OF_BASE)
+        }
+        return dataclasses.replace(
+            self, sampler=self.base_sampler, base_sampler=None, places={**self.places, **own}
+        )
+
+    @property
+    def arms(self) -> tuple[PromptSet, ...]:
+        """The prompts as they are with the LoRA and, where that differs, as they are without it."""
+        with_lora = dataclasses.replace(self, base_sampler=None)
+        return (with_lora,) if self.base_sampler is None else (with_lora, self.of_base)
+
+    @property
+    def unpaired(self) -> str:
+        """Why an image and the base's of the same seed do not belong together; "" if they do."""
+        base = self.base_sampler or self.sampler
+        differing = [key for key in _PATH if getattr(base, key) != getattr(self.sampler, key)]
+        return f"the base's images have other {' and '.join(differing)}" if differing else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +195,10 @@ class Policy:
         """One digest for each part, to tell which parts of two policies differ."""
         prompts = [dataclasses.replace(prompt, source="") for prompt in self.prompts.prompts]
         words = (self.prompts.trigger, self.prompts.class_words)
+        of_base = [] if self.prompts.base_sampler is None else [self.prompts.base_sampler]
         return {
             "thresholds": digest([dataclasses.replace(row, source="") for row in self.thresholds]),
-            "prompts": digest([prompts, self.prompts.sampler, self.prompts.seeds, *words]),
+            "prompts": digest([prompts, self.prompts.sampler, self.prompts.seeds, *words, *of_base]),
             "networks": digest({slot: _unplaced(settings) for slot, settings in self.networks.items()}),
             "unused_tensors": digest(sorted(self.unused_tensors)),
             "regression": digest([dataclasses.replace(entry, source="") for entry in self.regression]),

@@ -9,17 +9,19 @@ import importlib
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from lora_checks.core.errors import ConfigError
-from lora_checks.diffusion.base import task
+from lora_checks.diffusion.base import declared, task
+from lora_checks.diffusion.base.as_written import AS_WRITTEN
 
 # An inpainting or img2img pipeline has the weights of its family's text-to-image pipeline.
 _KNOWN = re.compile(r"(StableDiffusion|StableDiffusionXL|StableDiffusion3|Flux)(?:Img2Img|Inpaint)?Pipeline")
 _SEQUENCE = {"StableDiffusion3": 256, "Flux": 512}  # diffusers' own max_sequence_length
+_GUIDANCE = {"StableDiffusion": 7.5, "StableDiffusionXL": 5.0, "StableDiffusion3": 7.0, "Flux": 3.5}
 
 Negative = Literal["guidance", "true_cfg_scale", "never"]
 
@@ -30,11 +32,12 @@ class Family:
 
     pipeline: str  # diffusers class of its text-to-image pipeline
     multiple: int  # pixels; width and height are multiples of it
-    guided: bool  # False: distilled, any guidance would be ignored
+    unguided: str  # why `guidance_scale` changes nothing on this base; "" if it does
     negative: Negative  # what has to be above 1 for a negative prompt to be read
-    sequence: (
-        int | None
-    )  # tokens that its long reader (T5) takes where the policy says nothing; None: no such
+    sequence: int | None  # tokens that its long reader takes where the policy says nothing; None: no such
+    strengths: Mapping[str, float]  # of "guidance", "true_cfg_scale" where the policy says nothing
+    guided_above: float = 1.0  # `guidance_scale` that guides nothing yet
+    obeys: bool = False  # it does what the policy asks only if it is told to (`as_written`)
 
 
 def index_of(folder: Path) -> dict[str, Any]:
@@ -66,12 +69,15 @@ def family_of(folder: Path) -> Family:
     kind = known.group(1)
     denoiser = settings(folder, "transformer" if has(index, "transformer") else "unet")
     _check_channels(folder, denoiser, 4 if kind == "Flux" else 1)
-    sequence = (
-        _SEQUENCE.get(kind) if has(index, "text_encoder_2" if kind == "Flux" else "text_encoder_3") else None
-    )
-    guided = kind != "Flux" or bool(denoiser.get("guidance_embeds", True))
+    reads_far = has(index, "text_encoder_2" if kind == "Flux" else "text_encoder_3")
+    pipeline = f"{kind}Pipeline"
     return Family(
-        f"{kind}Pipeline", _multiple(folder, kind, denoiser), guided, _negative(kind, denoiser), sequence
+        pipeline,
+        _multiple(folder, pipeline),
+        _unguided(pipeline, index, denoiser),
+        _negative(kind, denoiser),
+        _SEQUENCE.get(kind) if reads_far else None,
+        {"guidance": _GUIDANCE[kind], "true_cfg_scale": 1.0},
     )
 
 
@@ -82,11 +88,31 @@ def settings(folder: Path, part: str) -> dict[str, Any]:
     return found
 
 
-def _multiple(folder: Path, kind: str, denoiser: Mapping[str, Any]) -> int:
-    """Return what width and height must be a multiple of: pixels per latent times latents per patch."""
-    pixels: int = 2 ** (len(settings(folder, "vae").get("block_out_channels", range(4))) - 1)
-    patch: int = {"Flux": 2, "StableDiffusion3": denoiser.get("patch_size", 2)}.get(kind, 1)
-    return max(8, pixels * patch)
+def _multiple(folder: Path, pipeline: str) -> int:
+    """Return what width and height must be a multiple of: pixels per latent times latents per token."""
+    transformer = settings(folder, "transformer")
+    patch = transformer.get("patch_size", 2) if pipeline.startswith("StableDiffusion3") else None
+    latents: int = patch or declared.PATCH.get(pipeline, 1)
+    return max(8, declared.LATENT.get(pipeline, _pixels(settings(folder, "vae"))) * latents)
+
+
+def _pixels(vae: Mapping[str, Any]) -> int:
+    """Return the pixels of a row of latents, which each class of VAE states in another way."""
+    if "spatial_compression_ratio" in vae:
+        return int(vae["spatial_compression_ratio"])
+    if "temperal_downsample" in vae:  # as diffusers spells it
+        return int(2 ** len(vae["temperal_downsample"]))
+    levels: Sequence[object] = vae.get("encoder_block_out_channels", vae.get("block_out_channels", range(4)))
+    return int(2 ** (len(levels) - 1))
+
+
+def _unguided(pipeline: str, index: Mapping[str, Any], denoiser: Mapping[str, Any]) -> str:
+    if pipeline in declared.DISTILLED and index.get("is_distilled"):
+        return "this base is distilled (is_distilled in model_index.json)"
+    if pipeline in declared.EMBEDDED and not denoiser.get("guidance_embeds", pipeline.startswith("Flux")):
+        what = "is distilled, as FLUX schnell" if pipeline.startswith("Flux") else "reads no guidance_scale"
+        return f"this base {what} (guidance_embeds is false in its transformer)"
+    return ""
 
 
 def _negative(kind: str, denoiser: Mapping[str, Any]) -> Negative:
@@ -107,13 +133,26 @@ def _check_channels(folder: Path, denoiser: Mapping[str, Any], packed: int) -> N
 
 def _inspected(folder: Path, name: object) -> Family:
     """Determine the family of any other pipeline from its class."""
-    found = pipeline_class(folder, name)
-    takes = inspect.signature(found.__call__).parameters
-    sequence = takes["max_sequence_length"].default if "max_sequence_length" in takes else None
+    pipeline = pipeline_class(folder, name)
+    takes = {key: value.default for key, value in inspect.signature(pipeline.__call__).parameters.items()}
     negative: Negative = "guidance" if "negative_prompt" in takes else "never"
     if "true_cfg_scale" in takes:
         negative = "true_cfg_scale"
-    return Family(found.__name__, 8, True, negative, sequence if isinstance(sequence, int) else None)
+    keys = {"guidance": "guidance_scale", "true_cfg_scale": "true_cfg_scale"}
+    strengths = {key: takes[call] for key, call in keys.items() if isinstance(takes.get(call), int | float)}
+    sequence, index = takes.get("max_sequence_length"), index_of(folder)
+    denoiser = settings(folder, "transformer" if has(index, "transformer") else "unet")
+    unguided = _unguided(pipeline.__name__, index, denoiser)
+    return Family(
+        pipeline.__name__,
+        _multiple(folder, pipeline.__name__),
+        unguided or ("" if "guidance_scale" in takes else f"{pipeline.__name__} takes no guidance_scale"),
+        "never" if unguided and negative == "guidance" else negative,
+        sequence if isinstance(sequence, int) else None,
+        strengths,
+        declared.GUIDED_ABOVE.get(pipeline.__name__, 1.0),
+        bool(takes.keys() & {*AS_WRITTEN, declared.AREA}),
+    )
 
 
 def pipeline_class(folder: Path, name: object) -> Any:

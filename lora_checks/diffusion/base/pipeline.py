@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import math
 from pathlib import Path
 from typing import Any
 
 from lora_checks.core.errors import ConfigError, GenerationError, first_line
 from lora_checks.core.records import PromptSet
-from lora_checks.diffusion.base import ResolvedBase, scheduler
+from lora_checks.diffusion.base import ResolvedBase, declared, scheduler
 from lora_checks.diffusion.base.as_written import REWRITERS
 from lora_checks.diffusion.base.family import Family, family_of, has, index_of, pipeline_class, settings
 from lora_checks.diffusion.base.memory import Memory, check_memory, empty, place, save_memory
@@ -17,6 +18,8 @@ from lora_checks.diffusion.base.room import Room
 from lora_checks.diffusion.device_memory import out_of_memory
 
 __all__ = ["check_prompt_lengths", "load_pipeline", "preflight"]
+
+NO_GUIDANCE = (None, 0, 1)  # what says of guidance that there is none
 
 
 def preflight(base: ResolvedBase, prompts: PromptSet, memory: Memory) -> tuple[str, ...]:
@@ -28,43 +31,66 @@ def preflight(base: ResolvedBase, prompts: PromptSet, memory: Memory) -> tuple[s
     Raises:
         ConfigError: Something is wrong; the message names the file and line.
     """
-    check_sampler(family_of(base.folder), prompts)
+    family = family_of(base.folder)
     check_vae(base)
     check_memory(memory, base.folder)
-    scheduler.check_scheduler(base.folder, prompts)
-    return check_prompt_lengths(base, prompts)
+    for arm in prompts.arms:
+        check_sampler(family, arm)
+        scheduler.check_scheduler(base.folder, arm)
+    return tuple(
+        dict.fromkeys(warning for arm in prompts.arms for warning in check_prompt_lengths(base, arm))
+    )
 
 
 def check_sampler(family: Family, prompts: PromptSet) -> None:
-    """Raise `ConfigError` for settings that the base would silently ignore or round."""
-    said = prompts.sampler
-    for key, pixels in (("width", said.width), ("height", said.height)):
+    """Raise `ConfigError` for settings that the base is known to ignore silently or to round."""
+    asked = prompts.sampler
+    for key, pixels in (("width", asked.width), ("height", asked.height)):
         if pixels % family.multiple:
             raise ConfigError(
-                f"{prompts.place(key)}: must be a multiple of {family.multiple} on this base, not {pixels}"
+                f"{prompts.place(key)}: must be a multiple of {family.multiple} on this base, not {pixels}: "
+                f"{_neighbours(pixels, family.multiple)}"
             )
-    if not family.guided and said.guidance > 0:
+    if family.unguided and asked.guidance not in NO_GUIDANCE:
+        more = ", and set 'true_cfg_scale' above 1" if family.negative == "true_cfg_scale" else ""
         raise ConfigError(
-            f"{prompts.place('guidance')}: this base is distilled, as FLUX schnell, and ignores guidance; "
-            "write 0"
+            f"{prompts.place('guidance')}: {family.unguided}: guidance_scale {asked.guidance} has no effect "
+            f"on it; remove it{more}"
         )
-    if said.true_cfg_scale is not None and family.negative != "true_cfg_scale":
+    if asked.true_cfg_scale is not None and family.negative != "true_cfg_scale":
         raise ConfigError(
             f"{prompts.place('true_cfg_scale')}: {family.pipeline} does not know it; use 'guidance'"
         )
-    if said.max_sequence_length is not None and family.sequence is None:
+    if asked.max_sequence_length is not None and family.sequence is None:
         raise ConfigError(
             f"{prompts.place('max_sequence_length')}: this base has no T5 that would read so far"
+        )
+    longest = declared.LONGEST.get(family.pipeline)
+    if longest is not None and (asked.max_sequence_length or 0) > longest:
+        raise ConfigError(
+            f"{prompts.place('max_sequence_length')}: must be at most {longest} on this base, not "
+            f"{asked.max_sequence_length}"
         )
     _check_negative(family, prompts)
 
 
+def _neighbours(pixels: int, multiple: int) -> str:
+    """Return the nearest sizes that work, as advice."""
+    below = pixels // multiple * multiple
+    return f"write {below} or {below + multiple}" if below else f"write {multiple}"
+
+
 def _check_negative(family: Family, prompts: PromptSet) -> None:
-    said = prompts.sampler
-    strength = {"guidance": said.guidance, "true_cfg_scale": said.true_cfg_scale or 0.0, "never": 0.0}
-    if said.negative and strength[family.negative] <= 1:
+    asked = prompts.sampler
+    strength = {"guidance": asked.guidance, "true_cfg_scale": asked.true_cfg_scale}.get(family.negative)
+    if strength is None:
+        strength = family.strengths.get(family.negative, 0.0 if family.negative == "never" else math.inf)
+    above = family.guided_above if family.negative == "guidance" else 1.0
+    if asked.negative and strength <= above:
         remedy = (
-            "remove it" if family.negative == "never" else f"remove it or set '{family.negative}' above 1"
+            "remove it"
+            if family.negative == "never"
+            else f"remove it or set '{family.negative}' above {above:g}"
         )
         raise ConfigError(
             f"{prompts.place('negative')}: this base would not read a negative prompt; {remedy}"
@@ -100,8 +126,7 @@ def load_pipeline(base: ResolvedBase, prompts: PromptSet, device: str, dtype: st
     try:
         pipe = _read(base, device if memory.offload == "none" else "cpu", dtype)
         _check_whole(pipe, base)
-        if scheduler.changes(prompts):
-            pipe.scheduler = scheduler.build(type(pipe.scheduler).__name__, pipe.scheduler.config, prompts)
+        scheduler.use(pipe, prompts)
         pipe.set_progress_bar_config(disable=True)
         save_memory(pipe, memory, device)
         place(pipe, device, memory)

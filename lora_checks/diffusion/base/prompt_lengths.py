@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.core.errors import ConfigError, first_line
-from lora_checks.core.records import PromptSet
-from lora_checks.diffusion.base import ResolvedBase
+from lora_checks.core.records import Prompt, PromptSet
+from lora_checks.diffusion.base import ResolvedBase, declared
 from lora_checks.diffusion.base.family import family_of, has, index_of, settings
 
 ENDLESS = 1_000_000  # transformers writes 1e30 where a tokenizer has no limit
-TOKENIZERS = {"tokenizer": "text_encoder", "tokenizer_2": "text_encoder_2", "tokenizer_3": "text_encoder_3"}
+TOKENIZERS = {f"tokenizer{number}": f"text_encoder{number}" for number in ("", "_2", "_3", "_4")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Reader:
     tokenizer: str  # transformers class
     limit: int
     reads_all: bool  # it is meant to read whole prompts: what it truncates is lost
+    most: int  # what the policy can raise the limit to
 
 
 def check_prompt_lengths(base: ResolvedBase, prompts: PromptSet) -> tuple[str, ...]:
@@ -58,7 +59,7 @@ def check_prompt_lengths(base: ResolvedBase, prompts: PromptSet) -> tuple[str, .
 
 def _advice(reader: Reader) -> str:
     reads = f"and this base reads only the first {reader.limit}"
-    if reader.name != "T5" or reader.limit >= 512:
+    if reader.limit >= reader.most:
         return f"{reads}; shorten it"
     return f"{reads}; shorten it or raise 'max_sequence_length' under sampler:"
 
@@ -77,15 +78,29 @@ def readers(folder: Path, asked: int | None) -> tuple[Reader, ...]:
     names = [name for name, encoder in TOKENIZERS.items() if has(index, name) and has(index, encoder)]
     classes = {name: str(index[name][1]) for name in names}
     long = [name for name in names if not classes[name].startswith("CLIP")]
-    sequence = (asked or family_of(folder).sequence) if long else None
+    family = family_of(folder) if long else None
+    sequence = (asked or family.sequence) if family else None
+    most = declared.LONGEST.get(family.pipeline, 0) if family else 0
     found = []
     for name in names:
         own = _limit(folder, name)
         limit = sequence or own if name in long else own
         kind = next((kind for kind in ("CLIP", "T5") if classes[name].startswith(kind)), classes[name])
         if limit < ENDLESS:
-            found.append(Reader(kind, folder / name, classes[name], limit, name in long or not long))
+            raisable = most if name in long else 0
+            found.append(
+                Reader(kind, folder / name, classes[name], limit, name in long or not long, raisable)
+            )
     return tuple(found)
+
+
+def longest(folder: Path, prompts: PromptSet) -> Prompt:
+    """Return the prompt with the most tokens, by the tokenizers that read whole prompts."""
+    counters = [counter(reader) for reader in readers(folder, None) if reader.reads_all]
+    return max(
+        prompts.prompts,
+        key=lambda prompt: (max((count(prompt.text) for count in counters), default=0), len(prompt.text)),
+    )
 
 
 def _limit(folder: Path, name: str) -> int:

@@ -22,6 +22,14 @@ def changes(prompts: PromptSet) -> bool:
     return bool(prompts.sampler.scheduler or prompts.sampler.scheduler_settings)
 
 
+def use(pipe: Any, prompts: PromptSet) -> None:
+    """Give the pipeline the policy's scheduler, or the one that it was loaded with."""
+    if getattr(pipe, "scheduler", None) is None:
+        return
+    own = vars(pipe).setdefault("own_scheduler", pipe.scheduler)
+    pipe.scheduler = build(type(own).__name__, own.config, prompts) if changes(prompts) else own
+
+
 def check_scheduler(folder: Path, prompts: PromptSet) -> None:
     """Check the scheduler before weights are loaded; imports diffusers only if the policy changes it."""
     index = index_of(folder)

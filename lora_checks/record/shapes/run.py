@@ -20,7 +20,7 @@ class Prompt(TypedDict):
 
 class Sampler(TypedDict):
     steps: int
-    guidance: float
+    guidance: float | None
     width: int
     height: int
     negative: str
@@ -81,6 +81,7 @@ class Run(TypedDict):
     trigger: str
     class_words: str
     sampler: Sampler
+    base_sampler: NotRequired[Sampler]
     until_decided: NotRequired[int | None]
     device: str
     hardware: str
