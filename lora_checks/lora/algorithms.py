@@ -49,7 +49,7 @@ _ALGORITHMS = (
     _Algorithm("norm", ("w_norm",), ("b_norm",)),
     _Algorithm("oft", ("oft_blocks",), ("rescale", "alpha")),
     _Algorithm("oft", ("oft_diag",), ("rescale", "alpha")),
-    _Algorithm("oft", ("oft_R",)),
+    _Algorithm("oft", ("oft_R",), ("scaled_oft", "alpha", "dora_scale")),
     _Algorithm("glora", ("a1", "a2", "b1", "b2"), ("bm", "alpha")),
     _Algorithm("ia3", ("weight", "on_input")),
     _Algorithm("tlora", ("q_layer", "p_layer", "lambda_layer"), ("alpha",)),
@@ -71,6 +71,8 @@ def algorithm_of(layer: str, parts: _Parts) -> str:
     for part in _missing(known, parts):
         have = " and ".join(_label(part) for part in parts)
         raise LoraFileError(f"is incomplete: layer {shown(layer)} has {have} but no {_label(part)}")
+    if "scaled_oft" in parts:
+        return "scaled oft"
     if known.name == "oft" and "oft_blocks" in parts and len(parts["oft_blocks"].shape) == 4:
         return "boft"  # LyCORIS modules/boft.py: one more axis, of the butterfly's stages
     if known.name == "full" and len(parts["diff"].shape) < 2:

@@ -29,7 +29,7 @@ _KEYS = {
     "network": ("ss_network_module",),
     "network dim": ("ss_network_dim",),
     "network alpha": ("ss_network_alpha",),
-    "network args": ("ss_network_args",),
+    "network args": ("ss_network_args", "lycoris_config"),
     "steps": ("ss_steps",),
     "planned steps": ("ss_max_train_steps",),
     "epoch": ("ss_epoch",),

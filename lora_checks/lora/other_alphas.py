@@ -18,7 +18,7 @@ from lora_checks.lora.scaling import Strength
 
 _KEYS = ("ss_network_alpha", "lora_alpha", "network_alpha", "alpha")
 _NUMBER = r'"?(-?[0-9]{1,12}(?:\.[0-9]{1,12})?(?:e[+-]?[0-9]{1,3})?)"?'
-_IN_JSON = re.compile(rf'"lora_alpha"\s*:\s*{_NUMBER}', re.IGNORECASE)
+_IN_JSON = re.compile(rf'"(?:lora|linear)_alpha"\s*:\s*{_NUMBER}', re.IGNORECASE)  # LyCORIS: linear
 _IN_ARGS = re.compile(rf'"\w*alphas?"\s*:\s*{_NUMBER}', re.IGNORECASE)  # conv_alpha
 
 
@@ -27,7 +27,8 @@ def other_alphas(
 ) -> Iterator[str]:
     """Yield a sentence for each metadata entry whose alpha differs from that of the layers."""
     ranked = [layer for layer in layers if layer.anatomy.rank]
-    args = {float(text) for text in _IN_ARGS.findall(metadata.get("ss_network_args", "")[:MAX_ADAPTER])}
+    texts = [metadata.get(key, "")[:MAX_ADAPTER] for key in ("ss_network_args", "lycoris_config")]
+    args = {float(number) for text in texts for number in _IN_ARGS.findall(text)}
     for place, alpha in _stated(metadata):
         odd = [layer for layer in ranked if not _agrees(layer, strengths[layer.name], {alpha, *args})]
         if odd:

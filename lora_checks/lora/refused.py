@@ -13,6 +13,7 @@ from lora_checks.lora.header import Tensor, shown
 REFUSED: Mapping[str, str] = {
     "norm": "a difference of a normalisation layer, which is no matrix",
     "oft": "an OFT layer, which rotates the base's weight instead of adding to it",
+    "scaled oft": "a scaled OFT layer, which rotates the base's weight instead of adding to it",
     "boft": "a BOFT layer, which rotates the base's weight instead of adding to it",
     "ia3": "an (IA)^3 layer, which scales the base's weight instead of adding to it",
     "glora": "a GLoRA layer, which changes the base's weight and input together",

@@ -39,6 +39,7 @@ _ENDINGS = {
     **{f".{part}": part for part in ("oft_blocks", "oft_diag", "rescale")},
     **{f".{part}.weight": part for part in ("a1", "a2", "b1", "b2", "bm", "q_layer", "p_layer", "oft_R")},
     **{f".{part}": part for part in ("lambda_layer", "on_input")},
+    ".oft_R.scaled_oft": "scaled_oft",  # OneTrainer
 }  # fmt: skip
 # The old attention processors of diffusers ("to_q_lora.down.weight") and XLabs, which numbers image and text.
 _OLD = re.compile(r"(.+?)_lora([12]?)\.(down|up)\.weight")

@@ -81,8 +81,8 @@ def _names(tensors: Mapping[str, Tensor], layers: Sequence[Layer]) -> Iterator[s
     adapter = next(filter(None, map(adapter_in, tensors)), None)
     if adapter:
         yield (
-            f"the adapter's name {shown(adapter)} is left in its keys, so that diffusers does not load it: "
-            "save it with save_lora_adapter or save_lora_weights"
+            f"the adapter's name {shown(adapter)} is left in its keys: diffusers loads it for Qwen-Image and "
+            "Z-Image only; save it with save_lora_adapter or save_lora_weights"
         )
     if any(layer.kind == NUMBERED for layer in layers):
         yield "its layers are numbered and not named, so that diffusers' load_lora_weights uses none of them"

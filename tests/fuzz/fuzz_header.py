@@ -27,9 +27,11 @@ def seeds(folder: Path) -> None:
     sys.path.insert(0, str(TESTS))
     from corpus import ENTRIES
     from corpus.entry import GOOD, kohya, layer, peft
+    from corpus.kinds import CLASSES, cloneofsimo
     from safetensors.numpy import save
 
     good = [GOOD, save(kohya()), save(layer(), peft(lora_alpha=4, r=4, alpha_pattern={"to_q": 2}))]
+    good += [save(cloneofsimo(), CLASSES), save(layer("base_model.model.double_blocks.0.img_attn.proj"))]
     files = [entry.content for entry in ENTRIES.values() if isinstance(entry.content, bytes)]
     for number, data in enumerate(good + files):
         if len(data) < 4000:

@@ -272,10 +272,8 @@ def test_an_adapters_name_left_in_the_keys_is_taken_out(tmp_path: Path, adapter:
     plain, named = (inspect(tmp_path / f"{name}.safetensors", "a") for name in ("plain", "named"))
     for one, other in zip(plain.layers, named.layers, strict=True):
         assert (one.name, one.targets, one.scaling) == (other.name, other.targets, other.scaling)
-    assert named.warnings == (
-        f"the adapter's name '{adapter}' is left in its keys, so that diffusers does not load it: save it "
-        "with save_lora_adapter or save_lora_weights",
-    )
+    (warning,) = named.warnings
+    assert warning.startswith(f"the adapter's name '{adapter}' is left in its keys: diffusers loads it for ")
 
 
 def test_keys_without_a_networks_name_are_told(tmp_path: Path) -> None:
