@@ -18,6 +18,7 @@ from lora_checks.lora.norms import norms_of
 
 _BLOCK = re.compile(
     r"(?:down_blocks|up_blocks|(?:single_)?transformer_blocks|encoder_(?:layers|block))_\d+|mid_block"
+    r"|[a-z_]*?(?:blocks|layers)_\d+"  # of models that are known by their own names alone
 )
 
 
@@ -76,7 +77,9 @@ def block_norms(found: Inspected) -> dict[tuple[str, str], float]:
 def _model_order(key: tuple[str, str]) -> tuple[str, int, str, int]:
     component, block = key
     name, _, number = block.rpartition("_")
-    place = ("down", "mid", "up").index(block.split("_")[0]) if block[:2] in ("do", "mi", "up") else 3
+    levels = ("down", "mid", "up")
+    head = block.split("_")[0]
+    place = levels.index(head) if head in levels else 3
     return component, place, name, int(number) if number.isdigit() else -1
 
 

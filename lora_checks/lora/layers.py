@@ -54,6 +54,7 @@ def layers_of(tensors: Mapping[str, Tensor], flux: bool = False) -> tuple[Layer,
     layers = tuple(_layer(name, parts, original) for name, parts in grouped.items())
     t5 = "text_encoder_2" if flux or any(_is_flux(layer) for layer in layers) else "text_encoder_3"
     layers = tuple(_with_encoder(layer, t5) for layer in layers)
+    layers = _with_denoiser(layers)
     _check_unique(layers)
     return layers
 
@@ -132,6 +133,20 @@ def _with_encoder(layer: Layer, component: str) -> Layer:
     """Name the component of a T5, FLUX's second and SD3's third text encoder, and of a language model."""
     component = {"T5": component, "LLM": "text_encoder"}.get(layer.place.component, "")
     return replace(layer, place=replace(layer.place, component=component)) if component else layer
+
+
+def _with_denoiser(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """Name the denoiser of all layers if some of them tell it: a file is of one."""
+    told = {layer.place.component for layer in layers}.intersection(DENOISERS) - {DENOISER}
+    if len(told) != 1:
+        return layers
+    (name,) = told
+    return tuple(
+        replace(layer, place=replace(layer.place, component=name))
+        if layer.place.component == DENOISER
+        else layer
+        for layer in layers
+    )
 
 
 def _check_unique(layers: Iterable[Layer]) -> None:

@@ -54,6 +54,7 @@ PEFT_PREFIX = "base_model.model."
 # Prefix -> kind and component; if the component is "", the base tells it.
 _PREFIXES = {
     **{f"{name}.": ("diffusers", name) for name in ("unet", "transformer", "transformer_2")},
+    "conditional_transformer.": ("diffusers", "transformer"),  # beside Ideogram 4's unconditional one
     **{f"text_encoder{n}.": ("diffusers", f"text_encoder{n}") for n in ("", "_2", "_3", "_4")},
     "lora_unet_": ("kohya", ""),
     "lora_te_": ("kohya", "text_encoder"),

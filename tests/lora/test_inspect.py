@@ -180,3 +180,22 @@ def test_no_model_library_is_imported() -> None:
     )
     command = [sys.executable, "-c", code, "inspect", str(EXAMPLES / "good.safetensors")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.endswith("set()\n")
+
+
+def test_blocks_of_a_model_that_only_the_base_knows(tmp_path: Path) -> None:
+    tensors: Tensors = {}
+    for name in (
+        "double_stream_blocks.10.block.attn1.to_q",
+        "double_stream_blocks.9.block.attn1.to_q",
+        "x_in",
+    ):
+        tensors |= named(f"diffusion_model.{name}", parts("lora"))
+    write(tmp_path, "a", tensors)
+    (found,) = inspection.inspect_all([str(tmp_path)], tmp_path)
+    blocks = list(inspection.block_norms(found))
+    assert blocks == [
+        ("denoiser", ""),
+        ("denoiser", "double_stream_blocks_9"),
+        ("denoiser", "double_stream_blocks_10"),
+    ]
+    assert "3 denoiser layers" in inspection_text.blocks([found])

@@ -218,3 +218,10 @@ def test_the_strength_reaches_the_images_weights(tmp_path: Path) -> None:
         apply.activate(pipe, {"a": 1.0})
         ours = unet(*inputs).sample
     assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("prefix", ["transformer.", "unet.", "diffusion_model.", ""])
+def test_settings_of_the_denoiser_are_those_of_names_that_tell_none(tmp_path: Path, prefix: str) -> None:
+    """Only the base says what it calls its denoiser; a file is of one."""
+    lora = stated(tmp_path, layers("diffusion_model.blocks.0.self_attn.q"), {f"{prefix}lora_alpha": 8})
+    assert scalings(lora) == {"denoiser": 2.0}

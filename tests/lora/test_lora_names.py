@@ -117,6 +117,11 @@ def test_a_name_that_tells_no_component_is_of_the_denoiser(name: str) -> None:
         assert [target.replace(".", "_") for target in found.native.targets] == [path]
 
 
+def test_a_layer_that_tells_the_denoiser_tells_it_for_all() -> None:
+    tensors = header("lora_unet_transformer_blocks_0_attn_to_q", 8, 4) | header("lora_unet_img_in", 8, 4)
+    assert {layer.place.component for layer in layers_of(tensors)} == {"transformer"}
+
+
 def base(*denoisers: str, classes: str = "Painter", paths: tuple[str, ...] = ("blocks.0.q",)) -> Base:
     networks = [Network.of(name, [classes], paths) for name in denoisers]
     encoders = [
