@@ -10,10 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import report_world
 from browser_world import Visit
 from page_fixtures import Parts
 
-from lora_checks.record import document as report
 from lora_checks.report import html
 from lora_checks.report.html.template import scripts
 
@@ -116,7 +116,7 @@ def test_a_reason_that_stops_several_rows_stands_there_once(document: dict[str, 
 
 
 def test_a_run_that_judged_nothing_has_a_page(tmp_path: Path) -> None:
-    document = report.build({"loras": [], "required": [], "finished": "2026-11-24T18:57:57+00:00"}, [])
+    document: Any = report_world.document(finished="2026-11-24T18:57:57+00:00")
     assert "no LoRA was judged" in html.write(document, tmp_path).read_text(encoding="utf-8")
 
 
