@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from lora_checks.diffusion.base.as_written import as_written
 from lora_checks.diffusion.base.memory import settle
 from lora_checks.diffusion.decoder import Limits, Say, guarded
 from lora_checks.diffusion.device_memory import free, out_of_memory
+
+# These pad the texts of a batch to the longest, and their denoisers read the padding as text.
+READS_PADDING = frozenset({"CogView4ControlPipeline", "CogView4Pipeline"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ def sample(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) -> I
     """
     left = list(specs)
     while left:
-        size = min(len(left), limits.batch or len(left))
+        size = min(_together(pipe, left), limits.batch or len(left))
         pixels = _attempt(pipe, left[:size], limits, say)
         if pixels is None:
             settle(pipe)
@@ -47,6 +51,14 @@ def sample(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) -> I
         for spec, image in zip(left[:size], pixels, strict=True):
             yield Sampled(spec, image, size, vae)
         left = left[size:]
+
+
+def _together(pipe: Any, specs: Sequence[ImageSpec]) -> int:
+    """Return how many of the first specs one batch can hold: no pixel may depend on what is beside it."""
+    if type(pipe).__name__ not in READS_PADDING:
+        return len(specs)
+    same = (spec.prompt.text == specs[0].prompt.text for spec in specs)
+    return sum(1 for _ in takewhile(bool, same))
 
 
 def vae_format(pipe: Any) -> str:

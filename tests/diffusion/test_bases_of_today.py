@@ -6,6 +6,7 @@ Each is a tiny pipeline of diffusers' own classes (tests/families), written as a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,20 @@ def test_the_comparison_sees_a_strength_of_one_per_cent_less(gate: Callable[[str
     change = bare_lora.drawn(bench.plain, "transformer")
     less = {spot: (down, 0.99 * up) for spot, (down, up) in change.items()}
     assert np.abs(bench.merged(change) - bench.merged(less)).max() > 3 * TOLERANCE
+
+
+@pytest.mark.parametrize(
+    "name", ["Chroma", "CogView4", "FLUX.2 dev", "PixArt Sigma", "Qwen-Image", "Z-Image"]
+)
+def test_a_picture_does_not_depend_on_a_longer_prompt_beside_it(
+    gate: Callable[[str], Gate], name: str
+) -> None:
+    """Texts of a batch are padded to one length, which must not be read as text."""
+    bench = gate(name)
+    (spec,) = bench.specs
+    text = f"{spec.prompt.text} shirt, and three birds in a tree, with glasses and a smile"
+    longer = replace(spec, seed=2, prompt=replace(spec.prompt, text=text))
+    together = [made.pixels for made in sample(bench.plain, [spec, longer], Limits(), lambda _: None)]
+    (alone,) = sample(bench.plain, [longer], Limits(), lambda _: None)
+    assert np.abs(together[0] - bench.base).max() <= TOLERANCE
+    assert np.abs(together[1] - alone.pixels).max() <= TOLERANCE
