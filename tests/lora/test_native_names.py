@@ -84,7 +84,9 @@ CONVERTERS: dict[str, tuple[Convert, dict[str, int], str]] = {
     "CosmosTransformer3DModel": (anima, {}, ""),
     "Flux2Transformer2DModel": (of(files.convert_flux2_transformer_checkpoint_to_diffusers), {}, ""),
     "HunyuanVideoTransformer3DModel": (
-        of(files.convert_hunyuan_video_transformer_to_diffusers), FLUX_ROWS, "",
+        of(files.convert_hunyuan_video_transformer_to_diffusers),
+        FLUX_ROWS,
+        r".*(_mlp|blocks\.0\.mlp)\.[02]$|.*mod(ulation)?\.lin$",  # ComfyUI's
     ),
     "Ideogram4Transformer2DModel": (ideogram, {}, ""),
     "Krea2Transformer2DModel": (of(files.convert_krea2_transformer_checkpoint_to_diffusers), {}, ""),

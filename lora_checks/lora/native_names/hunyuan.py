@@ -2,7 +2,8 @@
 
 diffusers, loaders/single_file_utils.py, convert_hunyuan_video_transformer_to_diffusers;
 scripts/convert_hunyuan_image_to_diffusers.py. kohya's sd-scripts (library/hunyuan_image_modules.py) and
-musubi-tuner train on fused weights, HunyuanImage's own checkpoint has q, k and v apart.
+musubi-tuner train on fused weights, HunyuanImage's own checkpoint has q, k and v apart. ComfyUI builds both
+of FLUX's blocks (comfy/ldm/hunyuan_video/model.py), so that some of its names are FLUX's.
 """
 
 from __future__ import annotations
@@ -22,16 +23,27 @@ _DOUBLE: Rows = {
     "txt_mlp.fc2": "ff_context.net.2",
     "txt_mod.linear": "norm1_context.linear",
 }
+_DOUBLE_COMFYUI: Rows = {  # its attention's names are the same when flattened
+    "img_mlp.0": "ff.net.0.proj",
+    "img_mlp.2": "ff.net.2",
+    "img_mod.lin": "norm1.linear",
+    "txt_mlp.0": "ff_context.net.0.proj",
+    "txt_mlp.2": "ff_context.net.2",
+    "txt_mod.lin": "norm1_context.linear",
+}
 _SINGLE: Rows = {
     "linear1": (*parts("attn", QKV), "proj_mlp"),
     "linear2": "proj_out",
     "modulation.linear": "norm.linear",
+    "modulation.lin": "norm.linear",  # ComfyUI
 }
 _REFINER: Rows = {
     "self_attn_qkv": parts("attn", QKV),
     "self_attn_proj": "attn.to_out.0",
     "mlp.fc1": "ff.net.0.proj",
     "mlp.fc2": "ff.net.2",
+    "mlp.0": "ff.net.0.proj",  # ComfyUI
+    "mlp.2": "ff.net.2",
     "adaLN_modulation.1": "norm_out.linear",
 }
 _APART: Rows = {
@@ -44,7 +56,7 @@ _SINGLE_APART: Rows = {
     "linear2.fc": "proj_out",
 }
 _COMMON: tuple[Rows, ...] = (
-    under("double_blocks.{}", "transformer_blocks.{}", _DOUBLE),
+    under("double_blocks.{}", "transformer_blocks.{}", {**_DOUBLE, **_DOUBLE_COMFYUI}),
     under("single_blocks.{}", "single_transformer_blocks.{}", _SINGLE),
     under(
         "txt_in.individual_token_refiner.blocks.{}",
