@@ -129,7 +129,7 @@ class Studio:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 if self._pipe is None:
-                    self._pipe = self._loaded()
+                    self._load_base()
                 elif self._away:
                     place(self._pipe, self._device, self._memory)
                 self._away = False
@@ -148,12 +148,11 @@ class Studio:
                 raise room.Room(self._base, self._device, self._dtype, self._memory).error(doing) from None
             raise
 
-    def _loaded(self) -> Any:
+    def _load_base(self) -> None:
         if self._files is None:
             self._files = self._base.contents()
-        pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype, self._memory)
+        self._pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype, self._memory)
         self._refuse_changed(loaded=True)
-        return pipe
 
     def _refuse_changed(self, loaded: bool = False) -> None:
         """Raise `GenerationError` if the base changed: images belong to the weights that were hashed."""

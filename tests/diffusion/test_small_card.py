@@ -166,8 +166,7 @@ def test_main_memory_is_asked_before(folder: Path, sizes: dict[str, int], loras:
         assert "main memory does not hold base model" in str(error)
         needed, left = f"{total / 2**21:.1f} MiB", f"{total / 2**22:.1f} MiB"
         assert f"take {needed} of it in bfloat16, and {left} are" in str(error)
-        plain = Studio(resolve(Base(str(folder))), prompts(), "cpu", "float32")
-        assert plain.prove(loras[0], ()).layers
+        room.Room(resolve(Base(str(folder))), "cpu", "float32", Memory()).refuse()
 
 
 def test_an_error_that_is_kept_keeps_no_pipeline(folder: Path, loras: list[Lora]) -> None:
@@ -182,6 +181,15 @@ def test_an_error_that_is_kept_keeps_no_pipeline(folder: Path, loras: list[Lora]
         gc.collect()
         assert kept.value.__traceback__ is not None
         assert there.held == 0
+
+
+def test_a_base_that_is_refused_after_loading_is_gone(folder: Path) -> None:
+    fails = patch.object(pipeline, "_check_whole", side_effect=GenerationError("a weight is missing"))
+    with card(AMPLE) as there, fails, pytest.raises(GenerationError, match="weight is missing") as kept:
+        list(studio(folder).render(specs(prompts(), 1), None))
+    assert kept.value.__traceback__ is not None
+    assert there.most
+    assert there.held == 0
 
 
 def test_main_memory_holds_one_network_at_a_time(folder: Path, sizes: dict[str, int]) -> None:

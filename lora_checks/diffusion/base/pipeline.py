@@ -123,6 +123,7 @@ def load_pipeline(base: ResolvedBase, prompts: PromptSet, device: str, dtype: st
     _be_quiet()
     room = Room(base, device, dtype, memory)
     room.refuse()
+    pipe: Any = None
     try:
         pipe = _read(base, device if memory.offload == "none" else "cpu", dtype)
         _check_whole(pipe, base)
@@ -131,6 +132,8 @@ def load_pipeline(base: ResolvedBase, prompts: PromptSet, device: str, dtype: st
         save_memory(pipe, memory, device)
         place(pipe, device, memory)
     except Exception as error:
+        if pipe is not None:
+            empty(pipe.components.values())
         if out_of_memory(error):
             raise room.error() from None
         raise

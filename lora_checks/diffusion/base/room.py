@@ -131,16 +131,17 @@ def _listed(ways: list[str]) -> str:
 
 def device_room(device: str) -> tuple[int, int] | None:
     """Return (free, total) bytes of an accelerator; None where nothing says it."""
-    kind = device.partition(":")[0]
+    kind, _, index = device.partition(":")
     if kind == "cuda":
         import torch
 
-        return torch.cuda.mem_get_info(device)
+        return torch.cuda.mem_get_info(int(index) if index else torch.cuda.current_device())
     if kind == "mps":
         import torch
 
-        total = torch.mps.recommended_max_memory()
-        return max(0, total - torch.mps.driver_allocated_memory()), total
+        if hasattr(torch.mps, "recommended_max_memory"):
+            total = torch.mps.recommended_max_memory()
+            return max(0, total - torch.mps.driver_allocated_memory()), total
     return None
 
 

@@ -170,7 +170,11 @@ def through(base: Any, up: Any, factors: formulas.Factors, x: Any) -> Any:
     else:
         inner = operate(base, core.to(x.dtype), torch.tensordot(x, down, dims=([1], [1])).movedim(-1, 1))
     axis = channels(inner)
-    return torch.tensordot(inner, up.to(x.dtype), dims=([axis], [1])).movedim(-1, axis)
+    effect = torch.tensordot(inner, up.to(x.dtype), dims=([axis], [1])).movedim(-1, axis)
+    # The pipeline computes in float32 at best: what that does not hold is no number.
+    if not float(torch.linalg.vector_norm(effect, torch.inf)) <= torch.finfo(torch.float32).max:
+        effect = effect.fill_(torch.nan)
+    return effect
 
 
 @dataclass(frozen=True, slots=True)
