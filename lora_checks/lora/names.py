@@ -29,6 +29,9 @@ _NOISE = {
     "transformer_2": re.compile(r"low[-_ ]?noise", re.I),
 }
 
+# Ideogram 4's own name of the transformer beside its unconditional_transformer.
+_ALSO = {"conditional_transformer": "transformer"}
+
 
 def is_text_encoder(component: str) -> bool:
     """Return whether a component's name, or the hint of a prefix, means a text encoder."""
@@ -148,6 +151,7 @@ class Base:
         if spelt.component in self.networks:
             return [(spelt.component, spelt.module)]
         head, dot, rest = spelt.module.partition(".")
+        head = _ALSO.get(head, head)
         if not spelt.kind and dot and head in self.networks:
             return [(head, rest)]
         return [(name, spelt.module) for name in self.denoisers if self._may_be(spelt.component, name)]

@@ -172,6 +172,17 @@ def test_a_lora_may_change_the_second_transformer_of_ideogram(
     assert np.abs(bench.made(lora) - bench.merged(change)).max() <= TOLERANCE
 
 
+def test_ideograms_own_name_of_its_first_transformer(gate: Callable[[str], Gate], tmp_path: Path) -> None:
+    bench = gate("Ideogram 4")
+    change = bare_lora.drawn(bench.plain, "transformer", seed=3)
+    path = bare_lora.write(
+        change, tmp_path / "lora.safetensors", lambda _, name: f"conditional_transformer.{name}"
+    )
+    proof = bench.studio.prove(inspect(path, "lora"), ())
+    assert set(proof.effect) == {"transformer"}
+    assert proof.layers == len(change)
+
+
 def test_the_rewriter_of_ernie_image_has_no_say(family_folder: FolderOf, tmp_path: Path) -> None:
     """It would write another prompt in every run, whatever the seed."""
     pipe = Gate(family_folder("ERNIE-Image"), tmp_path).plain
