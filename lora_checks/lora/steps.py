@@ -34,6 +34,7 @@ _EPOCH = _patterns(
     r"(?<![0-9]{8})-0*([0-9]{1,6})(?<=-[0-9]{6})$",  # not the time after a date
 )
 
+_HALF = re.compile(r"[-_. ](?:high|low)[-_. ]noise$", re.IGNORECASE)  # of Wan 2.2's two files
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9]{2}-[0-9]{2}-[0-9]{2}")  # OneTrainer's
 
 
@@ -61,7 +62,7 @@ def run_of(path: str | PurePath) -> str:
     """
     path = PurePath(path)
     name = _told_by(path)
-    folder = path.parent if name == path.stem else path.parent.parent
+    folder = path.parent if name == _HALF.sub("", path.stem) else path.parent.parent
     for pattern in (*_STEP, *_EPOCH, _TIMESTAMP):
         name = pattern.sub("", name)
     return str(folder / name.strip("-_. "))
@@ -80,6 +81,6 @@ def _named(path: PurePath, patterns: tuple[re.Pattern[str], ...]) -> int | None:
 
 def _told_by(path: PurePath) -> str:
     """Return the file's name, or its folder's if only that has a number, as in ``checkpoint-500/weights``."""
-    names = (path.stem, path.parent.name)
+    names = (_HALF.sub("", path.stem), path.parent.name)
     telling = (name for name in names if any(pattern.search(name) for pattern in (*_STEP, *_EPOCH)))
-    return next(telling, path.stem)
+    return next(telling, names[0])

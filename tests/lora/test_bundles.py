@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import UNet2DConditionModel, WanTransformer3DModel
 from lora_tensors import Tensors
 from peft import LoHaConfig, LoKrConfig, LoraConfig, get_peft_model
 from safetensors.numpy import load_file, save_file
@@ -228,3 +228,33 @@ def test_other_files_of_these_names_are_no_pair(tmp_path: Path) -> None:
             tmp_path / f"person_{half}_noise.safetensors",
         )
     assert len(find_loras([str(tmp_path)], tmp_path)) == 2
+
+
+def test_each_half_is_on_its_transformer(tmp_path: Path) -> None:
+    """The weights of both transformers with the pair, against the products added to them here."""
+
+    def transformer(seed: int) -> Any:
+        torch.manual_seed(seed)
+        return WanTransformer3DModel(
+            num_attention_heads=2, attention_head_dim=8, num_layers=2, ffn_dim=16, text_dim=8, freq_dim=8
+        ).eval()
+
+    pipe = SimpleNamespace(transformer=transformer(0), transformer_2=transformer(1))
+    expected = {name: copy.deepcopy(network) for name, network in vars(pipe).items()}
+    high, _ = pair(tmp_path)
+    for seed, network in enumerate(expected.values()):
+        for name, down in wan(seed).items():
+            if "lora_A" in name:
+                block, letter = name.split(".")[2], name.split(".")[4]
+                weight = network.get_submodule(f"blocks.{block}.attn1.to_{letter}").weight
+                weight.data += torch.from_numpy(wan(seed)[name.replace("lora_A", "lora_B")] @ down)
+    adapter = apply.load(pipe, inspect(high, "pair"), "pair")
+    apply.activate(pipe, {"pair": 1.0})
+    assert sorted({one.layer.component for one in adapter.placed}) == ["transformer", "transformer_2"]
+    draw = torch.Generator().manual_seed(3)
+    latent, text = torch.randn(1, 16, 1, 4, 4, generator=draw), torch.randn(1, 3, 8, generator=draw)
+    with torch.no_grad():
+        for name, network in expected.items():
+            given = (latent, torch.tensor([5]), text)
+            ours, theirs = getattr(pipe, name)(*given).sample, network(*given).sample
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)

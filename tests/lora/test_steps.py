@@ -18,6 +18,7 @@ NAMES = {  # file -> step, epoch, run
     "person.safetensors": (None, None, "person"),
     # ai-toolkit: f"_{str(step).zfill(9)}"
     "my_person_000000500.safetensors": (500, None, "my_person"),
+    "my_person_000000500_high_noise.safetensors": (500, None, "my_person"),
     # OneTrainer: prefix, timestamp, "-save-", f"{global_step}-{epoch}-{epoch_step}"
     "2026-11-24_18-44-25-save-1200-10-0.safetensors": (1200, 10, "."),
     "sks2026-11-24_18-44-25-save-1200-10-20.safetensors": (1200, 10, "sks"),

@@ -154,7 +154,7 @@ def _x(shape: tuple[int, ...]) -> str:
 def _guess(lora: Lora) -> str:
     if not lora.families:
         return ""
-    article = "an" if lora.families[0].startswith("S") else "a"
+    article = "an" if lora.families[0].startswith(("SD", "LTX", *"AEIO")) else "a"
     return f" ({article} {' or '.join(lora.families)} LoRA?)"
 
 
