@@ -83,7 +83,7 @@ def test_a_verdict_of_a_file_on_a_base_of_today(
     assert len(outcomes) == 2 * len(("file", "applied", "merged", "flat"))
     assert {key for key, outcome in outcomes.items() if outcome != "PASS"} == {("other", "merged")}
     proof = next(v for v in result.verdicts if (v.lora, v.check) == ("good", "applied")).details["proof"]
-    assert proof["unused"] == []
+    assert list(proof["unused"]) == []
     assert proof["effect"]["transformer"] > 0.05
 
 
