@@ -61,9 +61,9 @@ def test_from_the_file_to_the_verdict(
 ) -> None:
     result = gated(family_folder(name), tmp_path, monkeypatch)
     check(result)
-    (applied,) = [row for row in result.document["verdicts"] if row["check"] == "applied"]
-    assert applied["details"]["proof"]["effect"]["transformer"] > 0.1
-    assert applied["details"]["proof"]["unused"] == []
+    applied = next(verdict for verdict in result.verdicts if verdict.check == "applied")
+    assert applied.details["proof"]["effect"]["transformer"] > 0.1
+    assert not applied.details["proof"]["unused"]
 
 
 def test_a_base_of_tomorrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
