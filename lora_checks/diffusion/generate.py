@@ -75,7 +75,7 @@ class Studio:
         """
         with self._at_work():
             self._activate([*self._companions, *([lora] if lora else [])])
-            scheduler.use(self._pipe, self._arm(specs[0].sampler))
+            scheduler.use(self._pipe, arm_of(self._prompts, specs[0].sampler))
             samples = list(sample(self._pipe, specs, self._limits, self._say))
         for image in samples:
             how = {"batch": image.batch, "asked_batch": len(specs), "vae_dtype": image.vae}
@@ -135,16 +135,18 @@ class Studio:
                 self._away = False
                 yield
                 settle(self._pipe)
-            self._refuse_changed()  # weights on a CPU may be read from the file as they are needed
+            refuse_changed(
+                self._base, self._files
+            )  # weights on a CPU may be read from the file as they are needed
         except NoRoomError as error:
             if len(self._adapters) <= len(self._companions) + 1:  # no other LoRA took the room
                 self._no_room = str(error)
             self._discard()
             raise
         except BaseException as error:
+            doing = "for a LoRA on" if self._adapters else "to run"
             self._discard()
             if out_of_memory(error):
-                doing = "for a LoRA on"
                 raise room.Room(self._base, self._device, self._dtype, self._memory).error(doing) from None
             raise
 
@@ -152,20 +154,7 @@ class Studio:
         if self._files is None:
             self._files = self._base.contents()
         self._pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype, self._memory)
-        self._refuse_changed(loaded=True)
-
-    def _refuse_changed(self, loaded: bool = False) -> None:
-        """Raise `GenerationError` if the base changed: images belong to the weights that were hashed."""
-        for contents in self._files or ():
-            if changed := contents.changed(loaded=loaded):
-                raise GenerationError(
-                    f"base model {self._base.label} changed while it was being used ({changed}); run again "
-                    "when nothing writes to it"
-                )
-
-    def _arm(self, sampler: Sampler) -> PromptSet:
-        """Return the policy's prompts with these settings, and the places of the settings."""
-        return next((arm for arm in self._prompts.arms if arm.sampler == sampler), self._prompts)
+        refuse_changed(self._base, self._files, loaded=True)
 
     def _activate(self, loras: Sequence[Lora]) -> dict[str, float]:
         """Activate exactly these LoRAs, each at its strength; return the strengths by adapter name."""
@@ -194,3 +183,18 @@ class Studio:
             empty(self._pipe.components.values())
         self._pipe, self._adapters, self._away = None, {}, False
         free(self._device)
+
+
+def refuse_changed(base: ResolvedBase, files: Sequence[Contents] | None, loaded: bool = False) -> None:
+    """Raise `GenerationError` if the base changed: images belong to the weights that were hashed."""
+    for contents in files or ():
+        if changed := contents.changed(loaded=loaded):
+            raise GenerationError(
+                f"base model {base.label} changed while it was being used ({changed}); run again "
+                "when nothing writes to it"
+            )
+
+
+def arm_of(prompts: PromptSet, sampler: Sampler) -> PromptSet:
+    """Return the policy's prompts with these settings, and the places of the settings."""
+    return next((arm for arm in prompts.arms if arm.sampler == sampler), prompts)

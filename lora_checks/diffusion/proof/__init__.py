@@ -36,7 +36,7 @@ def prove(
     Raises:
         GenerationError: The proof failed; the message names the layer or the network.
     """
-    with _quiet(), _restored(apply.components(pipe)):
+    with _quiet(pipe), _restored(apply.components(pipe)):
         return _Case(pipe, adapter, strength, others or {}).proof()
 
 
@@ -202,11 +202,13 @@ def _restored(modules: Mapping[str, Any]) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet(pipe: Any) -> Iterator[None]:
     """Switch off gradients, autocast and warnings, and restore torch's random state afterwards."""
     import torch
 
-    cuda = range(torch.cuda.device_count())
+    # Asking another worker's card for its state would take half a gigabyte of it.
+    device = getattr(pipe, "_execution_device", torch.device("cpu"))
+    cuda = [] if device.type != "cuda" else [device.index or 0]
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
         stack.enter_context(torch.random.fork_rng(devices=cuda))

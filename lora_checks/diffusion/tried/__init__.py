@@ -78,7 +78,8 @@ def _begun(pipe: Any, folder: Path, prompts: PromptSet) -> _Trial:
     with tokens.observed(readings):
         sampler, reference = _reference(pipe, prompt.text, prompts)
     trial = _Trial(pipe, family_of(folder), prompts, prompt, sampler, readings, reference)
-    if pipe.device.type != "cpu":  # an accelerator may add in another order each time
+    # An accelerator adds in another order each time; weights that are offloaded wait on the CPU.
+    if getattr(pipe, "_execution_device", pipe.device).type != "cpu":
         trial.noise = 2 * _distance(first_step(pipe, prompt.text, sampler), reference)
     return trial
 
