@@ -89,13 +89,9 @@ class GeneratedImages:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        model = {
-            "model": self.policy.prompts.base.model,
-            "digest": self.base.identity,
-            "label": self.base.label,
-        }
+        model = self.policy.prompts.base.model
         return {
-            "base": model,
+            "base": {"model": model, "digest": self.base.identity, "label": self.base.label},
             "dtype": self.dtype,
             "batch_size": self.batch_size,
             "offload": self.memory.offload,
@@ -139,16 +135,12 @@ class GeneratedImages:
         self.prove(lora)
         specs = plan.candidate(prompts, self.machine, lora)
         images = self._images("candidate", specs, plan.names(prompts), lora, lora.name)
-        first = self._first_without(prompts)
+        without = plan.without_lora(prompts, self.machine)[:1]  # by the LoRA's own sampler
+        first = self._images(BASELINE, without, plan.names(prompts)[:1], None, "base")
         self.studio.rest()  # once: where memory is short, all weights travel
         refuse_no_effect(lora, images, first)
         self._show(self.folder(lora), images, specs)
         return images
-
-    def _first_without(self, prompts: PromptSet) -> ImageSet:
-        """Return the first image without the LoRA, made by the LoRA's own sampler."""
-        specs, names = plan.without_lora(prompts, self.machine)[:1], plan.names(prompts)[:1]
-        return self._images(BASELINE, specs, names, None, "base")
 
     def counterparts(self, images: ImageSet) -> ImageSet:
         names = [image.name for image in images.images]
@@ -185,18 +177,13 @@ class GeneratedImages:
         self._settled.refuse_ignored(self.machine)
         together = painted.blocks(names, self.batch_size, self._interim)
         progress = self.progress(f"generating {what}")
-        return ImageSet(
-            name, painted.painted(self.store, self.studio, specs, names, lora, together, progress)
-        )
+        images = painted.painted(self.store, self.studio, specs, names, lora, together, progress)
+        return ImageSet(name, images)
 
     def _show(self, folder: Path, images: ImageSet, specs: Sequence[ImageSpec]) -> None:
         if self._shown.get(folder) == images:  # each row asks
             return
-        record = {
-            image.name: png.recipe(spec) | {"sha256": image.sha256, "original": str(image.path)}
-            for image, spec in zip(images.images, specs, strict=True)
-        }
-        gallery.show(folder, images, record)
+        gallery.show(folder, images, _record(images, specs))
         self._shown[folder] = images
 
 
@@ -222,6 +209,13 @@ def _unpaired(policy: Policy) -> tuple[str, ...]:
         f"{prompts.of_base.place('steps')}: {prompts.unpaired}, so a gain compares the means of each prompt "
         "and no pairs of images",
     )
+
+
+def _record(images: ImageSet, specs: Sequence[ImageSpec]) -> dict[str, Any]:
+    return {
+        image.name: png.recipe(spec) | {"sha256": image.sha256, "original": str(image.path)}
+        for image, spec in zip(images.images, specs, strict=True)
+    }
 
 
 def _companion(lora: Lora) -> dict[str, Any]:

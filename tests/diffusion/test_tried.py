@@ -11,7 +11,7 @@ from typing import Any
 import families
 import pytest
 from diffusers import DDIMScheduler
-from sampled import FolderOf, checked, images, loaded, prompts
+from sampled import FolderOf, checked, copied, images, loaded, prompts
 
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import PromptSet
@@ -220,3 +220,13 @@ def test_settings_of_the_base_s_own_images_are_tried_too(family_folder: FolderOf
         studio(family_folder("SD 1.x"), wrong).try_settings()
     with pytest.raises(ConfigError, match=r"^prompts\.yaml:5: sampler\.base\.negative: "):
         checked(family_folder("SD 1.x"), wrong)
+
+
+def test_kontext_makes_the_size_that_is_asked_for(family_folder: FolderOf, tmp_path: Path) -> None:
+    """It would make a megapixel of each."""
+    index = {"_class_name": "FluxKontextPipeline"}
+    folder = copied(family_folder("FLUX"), tmp_path / "base", model_index=index)
+    policy = prompts("photo of sks person", max_sequence_length=64)
+    pipe = loaded(folder, policy)
+    refuse_ignored(pipe, folder, policy)
+    assert images(pipe, policy)[0].pixels.shape == (32, 32, 3)

@@ -60,6 +60,10 @@ def test_the_same_run_has_no_obstacle() -> None:
         ({"class_words": "man"}, "class words: person before, man now"),
         ({"sampler": {"steps": 30, "guidance": 2.0}}, "sampler's steps: 20 before, 30 now"),
         (
+            {"base_sampler": {"steps": 50, "guidance": 2.0}},
+            "sampler without the LoRA's steps: 20 before, 50 now",
+        ),
+        (
             {"save_memory": ["vae-tiling"]},
             "saving memory at the price of pixels: none before, vae-tiling now",
         ),

@@ -128,7 +128,8 @@ def _facts(run: Run, lora: Lora) -> str:
         "images": setting(without_base),
         "base": _joined([base["label"], base["digest"]]) if base else "",
         "trigger": run["trigger"],
-        "sampler": _joined([f"{key} {value}" for key, value in run["sampler"].items() if value], ", "),
+        "sampler": _settings(run["sampler"]),
+        "sampler without the LoRA": _settings(run.get("base_sampler", {})),
         "policy": _joined([PurePath(policy["directory"]).name, policy["digest"]]),
         "hardware": _joined([run["hardware"] or run["device"], run.get("dtype")], ", "),
         "versions": _joined(run["versions"], ", "),
@@ -136,6 +137,10 @@ def _facts(run: Run, lora: Lora) -> str:
     }
     rows = [[name, escape(placeless(str(text)))] for name, text in facts.items() if text]
     return _table(("what", "which"), rows)
+
+
+def _settings(sampler: Any) -> str:
+    return _joined([f"{key} {value}" for key, value in sampler.items() if value], ", ")
 
 
 def _joined(parts: Iterable[Any], between: str = " ") -> str:

@@ -53,7 +53,7 @@ def config(document: Document, loras: Sequence[Lora]) -> dict[str, Any]:
     run: Mapping[str, Any] = document["run"]
     names = (
         "base dtype batch_size device hardware policy seeds trigger class_words sampler versions companions "
-        "elsewhere until_decided started finished seconds command"
+        "base_sampler elsewhere until_decided started finished seconds command"
     )
     facts = {name: run[name] for name in names.split() if run.get(name) not in (None, "", [], {})}
     keys = ("name", "path", "sha256", "scale", "step", "ranks", "outcome")

@@ -115,10 +115,17 @@ _FACTS: Mapping[str, Callable[[Run], str]] = {
 
 
 def _sampler(before: Run, now: Run) -> list[str]:
-    was: Mapping[str, object] = before.get("sampler") or {}
-    sampler: Mapping[str, object] = now.get("sampler") or {}
-    keys = [key for key in {**was, **sampler} if was.get(key) != sampler.get(key)]
-    return [_both(f"sampler's {key}", _plain(was.get(key)), _plain(sampler.get(key))) for key in keys]
+    reasons = _settings("sampler", before.get("sampler"), now.get("sampler"))
+    if "base_sampler" not in before and "base_sampler" not in now:
+        return reasons
+    of_base = (run.get("base_sampler") or run.get("sampler") for run in (before, now))
+    return reasons + _settings("sampler without the LoRA", *of_base)
+
+
+def _settings(what: str, before: object, now: object) -> list[str]:
+    was, is_now = (side if isinstance(side, Mapping) else {} for side in (before, now))
+    keys = [key for key in {**was, **is_now} if was.get(key) != is_now.get(key)]
+    return [_both(f"{what}'s {key}", _plain(was.get(key)), _plain(is_now.get(key))) for key in keys]
 
 
 def _prompts(before: Run, now: Run) -> list[str]:

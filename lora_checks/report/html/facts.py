@@ -40,7 +40,9 @@ def _sampling(run: Run) -> Pairs:
     asked = {key: run.get(key) for key in ("trigger", "class_words", "seeds")}
     prompts = run.get("prompts")
     asked["prompts"] = len(prompts) if isinstance(prompts, list) else prompts
-    return _flat({**asked, **(run.get("sampler") or {})})
+    own = run.get("base_sampler")
+    of_base = {} if own is None else {"without the LoRA": own}
+    return _flat({**asked, **(run.get("sampler") or {}), **of_base})
 
 
 def _policy(run: Run) -> Pairs:
