@@ -22,15 +22,6 @@ from lora_checks.lora.spelling import Spelt, split_prefix
 _WRAPPERS = re.compile(r"(?:(?:text_model|language_model|model)_)+")
 # The text encoders' attention in diffusers' old spelling (utils/state_dict_utils.py, DIFFUSERS_OLD_TO_PEFT).
 _OLD_ATTENTION = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
-# ai-toolkit saves Wan 2.2's two LoRAs as *_high_noise and *_low_noise; diffusers' `transformer` begins, where
-# the noise is high, and its `transformer_2` ends.
-_NOISE = {
-    "transformer": re.compile(r"high[-_ ]?noise", re.I),
-    "transformer_2": re.compile(r"low[-_ ]?noise", re.I),
-}
-
-# Ideogram 4's own name of the transformer beside its unconditional_transformer.
-_ALSO = {"conditional_transformer": "transformer"}
 
 
 def is_text_encoder(component: str) -> bool:
@@ -121,12 +112,8 @@ class Base:
         self.denoisers = tuple(denoisers)
         self._aliases = frozenset(aliases)
 
-    def find(self, layer: str, file: str) -> Found | None:
-        """Return the place of a layer.
-
-        Args:
-            layer: Its name in the file.
-            file: The file's name, which tells the noise level that one of two denoisers is for.
+    def find(self, layer: str) -> Found | None:
+        """Return the place of a layer, by its name in the file.
 
         Raises:
             GenerationError: The name means several modules, or one of two denoisers.
@@ -138,7 +125,7 @@ class Base:
             native = network.find(module) if network else None
             if native:
                 found[component] = Found(component, native)
-        return self._one(found, layer, file)
+        return _one(found, layer)
 
     def component(self, layer: str) -> str:
         """Return the component that a layer without a place is meant for; "" if the base has none such."""
@@ -151,9 +138,10 @@ class Base:
         if spelt.component in self.networks:
             return [(spelt.component, spelt.module)]
         head, dot, rest = spelt.module.partition(".")
-        head = _ALSO.get(head, head)
         if not spelt.kind and dot and head in self.networks:
             return [(head, rest)]
+        if spelt.component not in ("", "unet", "transformer"):  # a second one, which the base has not
+            return []
         return [(name, spelt.module) for name in self.denoisers if self._may_be(spelt.component, name)]
 
     def _may_be(self, prefix: str, denoiser: str) -> bool:
@@ -173,14 +161,13 @@ class Base:
             return [name for name in encoders if "T5" not in kinds[name] and "CLIP" not in kinds[name]]
         return [hint]
 
-    def _one(self, found: Mapping[str, Found], layer: str, file: str) -> Found | None:
-        if len(found) < 2:
-            return next(iter(found.values()), None)
-        named = [name for name in found if name in _NOISE and _NOISE[name].search(file)]
-        if len(named) == 1:
-            return found[named[0]]
-        noise = ", or call the file ..._high_noise or ..._low_noise" if set(found) <= set(_NOISE) else ""
+
+def _one(found: Mapping[str, Found], layer: str) -> Found | None:
+    if len(found) > 1:
+        halves = found.keys() == {"transformer", "transformer_2"}
         raise GenerationError(
             f"layer {shown(layer)} does not say which of the base's {' and '.join(found)} it is for: write "
-            f"that name and a dot before its names{noise}"
+            "that name and a dot before its names"
+            + (", or call the two files ..._high_noise and ..._low_noise" if halves else "")
         )
+    return next(iter(found.values()), None)

@@ -60,7 +60,7 @@ def test_every_layer_of_every_spelling_is_found(family_folder: FolderOf, family:
     base = base_of(pipe)
     for name, spot in names.items():
         layer = read(pipe, name, spot)
-        found = base.find(layer.name, "lora.safetensors")
+        found = base.find(layer.name)
         assert found, name
         assert (found.component, found.native.targets) == (spot.component, spot.paths), name
         pair = found.native.swapped_if_pair and layer.anatomy.rows == 2 * layer.anatomy.columns
@@ -111,7 +111,7 @@ def test_a_name_that_tells_no_component_is_of_the_denoiser(name: str) -> None:
     (path,) = layer.place.targets
     for component in ("unet", "transformer", "painter"):
         network = Network.of(component, ["Painter"], ["mid.to_q", "blocks.0.q", "img_in.proj"])
-        found = Base([network], [component]).find(name, "a.safetensors")
+        found = Base([network], [component]).find(name)
         assert found
         assert found.component == component
         assert [target.replace(".", "_") for target in found.native.targets] == [path]
@@ -132,8 +132,8 @@ def base(*denoisers: str, classes: str = "Painter", paths: tuple[str, ...] = ("b
     return Base([*networks, *encoders], denoisers)
 
 
-def place(found_by: Base, name: str, file: str = "a.safetensors") -> tuple[str, tuple[str, ...]] | None:
-    found = found_by.find(name, file)
+def place(found_by: Base, name: str) -> tuple[str, tuple[str, ...]] | None:
+    found = found_by.find(name)
     return found and (found.component, found.native.targets)
 
 
@@ -169,15 +169,14 @@ def test_a_flattened_name_of_two_modules_is_no_guess() -> None:
     assert place(both, "transformer.a_b.c") == ("transformer", ("a_b.c",))
 
 
-def test_one_of_two_denoisers_is_named_or_told_by_the_files_name() -> None:
+def test_one_of_two_denoisers_is_named() -> None:
     two = base("transformer", "transformer_2")
     name = "diffusion_model.blocks.0.q"
     with pytest.raises(GenerationError, match="which of the base's transformer and transformer_2 it is for"):
         place(two, name)
-    assert place(two, name, "p_high_noise.safetensors") == ("transformer", ("blocks.0.q",))
-    assert place(two, name, "p_low_noise.safetensors") == ("transformer_2", ("blocks.0.q",))
     assert place(two, "transformer.blocks.0.q") == ("transformer", ("blocks.0.q",))
     assert place(two, "transformer_2.blocks.0.q") == ("transformer_2", ("blocks.0.q",))
+    assert place(base("transformer"), "transformer_2.blocks.0.q") is None
 
 
 def test_a_prefix_may_be_any_component_of_the_base() -> None:

@@ -89,7 +89,7 @@ def _check_alone(lora: Lora, placed: Sequence[Placed]) -> None:
 
 def _find(lora: Lora, layer: LoraLayer, base: Base) -> Found | None:
     try:
-        return base.find(layer.name, lora.path.name)
+        return base.find(layer.name)
     except GenerationError as error:
         raise GenerationError(f"{lora.path.name}: {error}") from error
 

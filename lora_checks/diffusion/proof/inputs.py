@@ -90,6 +90,7 @@ def _settings(pipe: Any, modules: Mapping[str, Any]) -> dict[str, Any]:
         "prompt": PROMPT,
         "height": side,
         "width": side,
+        "num_frames": 1,  # of a video's base
         "num_inference_steps": STEPS,
         "guidance_scale": 1.0,
         "max_sequence_length": TOKENS,
