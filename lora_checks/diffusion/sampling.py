@@ -15,6 +15,7 @@ from lora_checks.core.errors import GenerationError, NoRoomError
 from lora_checks.core.records import ImageSpec, Sampler
 from lora_checks.diffusion.base import declared
 from lora_checks.diffusion.base.as_written import as_written
+from lora_checks.diffusion.base.guiders import guided
 from lora_checks.diffusion.base.memory import settle
 from lora_checks.diffusion.decoder import Limits, Say, guarded
 from lora_checks.diffusion.device_memory import free, out_of_memory
@@ -113,7 +114,7 @@ def images_of(
         prompt=list(texts),
         generator=list(generators),
         output_type="np",
-        **arguments(sampler, len(texts)),
+        **guided(pipe, arguments(sampler, len(texts))),
         **_as_asked(pipe, sampler),
     )
     images: NDArray[np.float32] = output.images if hasattr(output, "images") else output.image  # Kandinsky 5

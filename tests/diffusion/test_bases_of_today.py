@@ -40,6 +40,7 @@ BASES: dict[str, dict[str, Any]] = {
     "FLUX.2 klein": {"max_sequence_length": 64, "guidance": 0},
     "FLUX.2 klein base": {"max_sequence_length": 64},
     "HiDream": {"max_sequence_length": 64, "width": 128, "height": 128},
+    "HunyuanImage 2.1": {},
     "Ideogram 4": {"max_sequence_length": 64},
     "Kandinsky 5": {"width": 640, "height": 1408, "steps": 1, "guidance": 1.0},
     "Krea 2": {"max_sequence_length": 64},
@@ -181,6 +182,18 @@ def test_ideograms_own_name_of_its_first_transformer(gate: Callable[[str], Gate]
     proof = bench.studio.prove(inspect(path, "lora"), ())
     assert set(proof.effect) == {"transformer"}
     assert proof.layers == len(change)
+
+
+def test_the_guidance_of_a_policy_reaches_a_guider(family_folder: FolderOf, tmp_path: Path) -> None:
+    """HunyuanImage's call takes none; without one in the policy its guider's own 3.5 counts."""
+    strong, own = (
+        Gate(family_folder("HunyuanImage 2.1"), tmp_path / name, guidance=scale)
+        for name, scale in (("strong", 6.0), ("own", 3.5))
+    )
+    assert np.abs(strong.base - own.base).max() > 0.01
+    again = replace(strong.specs[0], sampler=replace(strong.specs[0].sampler, guidance=None))
+    (made,) = sample(strong.plain, [again], Limits(), lambda _: None)
+    assert (made.pixels == own.base).all()
 
 
 def test_the_rewriter_of_ernie_image_has_no_say(family_folder: FolderOf, tmp_path: Path) -> None:

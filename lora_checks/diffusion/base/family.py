@@ -17,6 +17,7 @@ from typing import Any, Literal
 from lora_checks.core.errors import ConfigError
 from lora_checks.diffusion.base import declared, task
 from lora_checks.diffusion.base.as_written import AS_WRITTEN
+from lora_checks.diffusion.base.guiders import takes_guidance
 
 # An inpainting or img2img pipeline has the weights of its family's text-to-image pipeline.
 _KNOWN = re.compile(r"(StableDiffusion|StableDiffusionXL|StableDiffusion3|Flux)(?:Img2Img|Inpaint)?Pipeline")
@@ -143,10 +144,11 @@ def _inspected(folder: Path, name: object) -> Family:
     sequence, index = takes.get("max_sequence_length"), index_of(folder)
     denoiser = settings(folder, "transformer" if has(index, "transformer") else "unet")
     unguided = _unguided(pipeline.__name__, index, denoiser)
+    guidable = takes_guidance(index, takes, denoiser)
     return Family(
         pipeline.__name__,
         _multiple(folder, pipeline.__name__),
-        unguided or ("" if "guidance_scale" in takes else f"{pipeline.__name__} takes no guidance_scale"),
+        unguided or ("" if guidable else f"{pipeline.__name__} takes no guidance_scale"),
         "never" if unguided and negative == "guidance" else negative,
         sequence if isinstance(sequence, int) else None,
         strengths,
