@@ -1,4 +1,4 @@
-"""The files that trainers write for today's transformers, and the table "base x file" that is measured.
+"""The files that trainers write for today's transformers.
 
 What one file can be is in `kinds`: every algorithm, on the older families. Here each trainer's own spelling
 of the names meets each base; the names are diffusers' or, where trainers have the makers' model, its own.
@@ -13,21 +13,13 @@ import layouts
 import torch
 from kinds import AI_TOOLKIT, Kind, denoiser, kohya_lora, low_rank, lycoris, onetrainer_dora, write
 
-BASES: dict[str, str] = {  # the tiny base -> what it stands for
-    "SD3.5 large": "SD 3.5 large",
-    "Chroma": "Chroma",
-    "FLUX.2 dev": "FLUX.2 dev",
-    "FLUX.2 klein": "FLUX.2 klein",
-    "Z-Image": "Z-Image, Turbo",
-    "Qwen-Image": "Qwen-Image",
-    "Krea 2": "Krea 2, Turbo",
-    "HiDream": "HiDream I1",
-    "Lumina2": "Lumina 2",
-}
+TODAY = (
+    *("SD3.5 large", "Chroma", "FLUX.2 dev", "FLUX.2 klein", "Z-Image", "Qwen-Image"),
+    *("Krea 2", "HiDream", "Lumina2"),
+)
 AB = low_rank(".lora_A.weight", ".lora_B.weight")
 AB_ALPHA = low_rank(".lora_A.weight", ".lora_B.weight", alpha=".alpha")
 DEFAULT = low_rank(".lora_A.default.weight", ".lora_B.default.weight")
-TODAY = tuple(BASES)
 
 KINDS: dict[str, Kind] = {
     "diffusers, OneTrainer DIFFUSERS": Kind(layouts.diffusers, AB, TODAY, denoiser),
@@ -44,15 +36,8 @@ KINDS: dict[str, Kind] = {
     "SimpleTuner LyCORIS": Kind(layouts.own_wrapper, lycoris("lokr"), TODAY, denoiser),
     "ai-toolkit LoKr": Kind(layouts.comfyui, lycoris("lokr"), TODAY, denoiser, metadata=AI_TOOLKIT),
 }
-CELLS = [(base, kind) for base in BASES for kind in KINDS]
+CELLS = [(base, kind) for base in TODAY for kind in KINDS]
 
 
 def build(kind: str, pipe: Any, path: Path, seed: int = 0) -> Path:
     return write(KINDS[kind], pipe, path, torch.Generator().manual_seed(seed))
-
-
-def markdown() -> str:
-    """The table for people."""
-    lines = [("LoRA file", *BASES.values()), ("---",) * (len(BASES) + 1)]
-    lines += [(kind, *("applied",) * len(BASES)) for kind in KINDS]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
