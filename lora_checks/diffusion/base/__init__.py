@@ -13,6 +13,8 @@ from lora_checks.diffusion.base import hub
 from lora_checks.diffusion.base.checkpoint import settings_of
 from lora_checks.diffusion.base.vae import resolve_vae
 
+MODULAR = "modular_model_index.json"
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedBase:
@@ -92,9 +94,21 @@ def _checkpoint(file: Path, config: str | None) -> ResolvedBase:
 
 def _check_pipeline(folder: Path) -> None:
     if not (folder / "model_index.json").is_file():
+        _refuse_modular(str(folder), folder / MODULAR)
         raise ConfigError(
             f"base {folder}: no model_index.json there; name a diffusers pipeline directory or a hub id"
         )
+
+
+def _refuse_modular(base: str, index: Path) -> None:
+    """Raise `ConfigError` if there is the index of a modular pipeline, as Anima is published."""
+    if not index.is_file():
+        return
+    kind = json.loads(index.read_text(encoding="utf-8")).get("_class_name", "ModularPipeline")
+    raise ConfigError(
+        f"base {base}: it is a modular pipeline of diffusers ({kind}), which the gate cannot load; name a "
+        "pipeline with a model_index.json, or gate pictures that were made elsewhere with --lora-images"
+    )
 
 
 def _name(folder: Path) -> str:
@@ -137,6 +151,7 @@ def _download(base: Base) -> Path:
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:  # diffusers would return what is cached, whole or not
+        _refuse_modular(base.model, _of_hub(base, MODULAR))
         raise _absent(base, "HF_HUB_OFFLINE is set")
     os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "30")
     from diffusers import DiffusionPipeline
@@ -144,10 +159,21 @@ def _download(base: Base) -> Path:
     try:
         folder = Path(DiffusionPipeline.download(base.model, revision=base.revision, safety_checker=None))
     except Exception as error:  # the hub client raises a dozen unrelated types
+        _refuse_modular(base.model, _of_hub(base, MODULAR))
         raise _absent(base, type(error).__name__) from error
     if not _complete(folder / "model_index.json"):  # without a network it returns what is cached
         raise _absent(base, "the download is not complete")
     return folder
+
+
+def _of_hub(base: Base, name: str) -> Path:
+    """Return a file of a hub repository, which is a path to nothing if it has none."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(base.model, name, revision=base.revision))
+    except Exception:  # as above; that the base is absent is said there
+        return Path(name, "absent")
 
 
 def _absent(base: Base, why: str) -> PrerequisiteError:
