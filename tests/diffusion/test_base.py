@@ -139,7 +139,7 @@ def test_an_interrupted_download_is_not_taken_for_the_base(hub: Path) -> None:
 
 def test_a_download_that_fails_is_one_sentence(client: Callable[[object], None]) -> None:
     client(RuntimeError("many\nlines\nof a client"))
-    with pytest.raises(PrerequisiteError, match=r"could not be downloaded \(RuntimeError\); run `hugg"):
+    with pytest.raises(PrerequisiteError, match=r"could not be downloaded \(RuntimeError\); run `hf d"):
         base.resolve(Base("team/other"))
 
 
