@@ -17,6 +17,7 @@ COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
     "init",
     "check",
     "fetch",
+    "watch",
     "stats",
     "inspect",
     "calibrate",
