@@ -24,7 +24,7 @@ POLICIES = dict(
 
 
 def test_each_kind_of_lora_has_a_policy() -> None:
-    assert list(POLICIES) == ["A person", "A style", "A product", "Of an own field"]
+    assert list(POLICIES) == ["A person", "A style", "A product", "Your own field"]
 
 
 @pytest.mark.parametrize("kind", POLICIES)
