@@ -1,6 +1,6 @@
-"""What a run needs and would cost, found without generating or downloading anything.
+"""Find what a run needs and would cost, without generating or downloading anything.
 
-A run stops at the first thing that is wrong. Here everything is looked at, so that all of it can be mended at
+A run stops at the first thing that is wrong. This module checks everything, so that all of it can be fixed at
 once.
 """
 
@@ -41,7 +41,7 @@ PIXEL_BYTES = 1.5  # of a PNG, for each pixel
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     about: str  # "networks: clip", "base", "person.safetensors"
     text: str
@@ -57,7 +57,7 @@ def open_unloaded(policy: Policy, store: Path, device: str, dtype: str, offload:
 
 
 def findings(run: GateRun, loras: Mapping[str, Candidate]) -> Iterator[Finding]:
-    """Look at everything that a run of these LoRAs needs."""
+    """Check everything that a run of these LoRAs needs."""
     yield from _rows(run)
     yield from _networks(run)
     source = run.source
@@ -83,7 +83,7 @@ def _guarded(about: str, look: Callable[[], str | None]) -> Iterator[Finding]:
 
 
 def _rows(run: GateRun) -> Iterator[Finding]:
-    """Rows whose metric, pictures or limits cannot be used."""
+    """Yield rows whose metric, pictures or limits cannot be used."""
     for row in run.policy.thresholds:
         yield from _guarded(f"checks: {row.name}", partial(_row, run, row))
 
@@ -139,7 +139,7 @@ def _memory(room: Room) -> str:
 
 
 def _work(run: GateRun, source: GeneratedImages, loras: int) -> Iterator[Finding]:
-    """How many images there are to make, how long that takes and how much they take on the disk."""
+    """Estimate the number of images to make, the time that takes and their size on disk."""
     prompts = run.policy.prompts
     specs = plan.baseline(prompts, source.machine)
     of_base = len(specs) if any(_needs_base(row) for row in run.policy.thresholds) else 1
@@ -155,7 +155,7 @@ def _work(run: GateRun, source: GeneratedImages, loras: int) -> Iterator[Finding
     yield Finding(
         "images",
         f"{count(images, 'image')} at most ({count(len(specs), 'image')} of each LoRA, {of_base} of the "
-        f"base); {time}; about {gib(int(disk))} on the disk",
+        f"base); {time}; about {gib(int(disk))} on disk",
     )
 
 
@@ -170,7 +170,7 @@ def _duration(seconds: float) -> str:
 
 
 def _allowed(run: GateRun) -> Iterator[Finding]:
-    """How many images may fail a row that limits a share; the bound of a mean needs measured values."""
+    """Yield how many images may fail each row that limits a share; a mean's bound needs measured values."""
     for row in run.policy.thresholds:
         try:
             metric = metrics.get(row.metric)
