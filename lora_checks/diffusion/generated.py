@@ -63,7 +63,7 @@ class GeneratedImages:
     def machine(self) -> plan.Machine:
         return plan.Machine(
             self.base.identity,
-            self.device,
+            self.device.partition(":")[0],  # workers on two cards share images and proofs
             self.dtype,
             (
                 *library_versions(),

@@ -28,7 +28,9 @@ from lora_checks.diffusion.base.memory import Memory, place
 from lora_checks.diffusion.decoder import Limits
 from lora_checks.diffusion.generate import Studio
 from lora_checks.diffusion.generated import GeneratedImages
+from lora_checks.diffusion.proof import kept
 from lora_checks.diffusion.sampling import sample
+from lora_checks.images import plan
 from lora_checks.lora.file import inspect
 from lora_checks.policy.reading import load_policy
 
@@ -176,18 +178,18 @@ def test_an_error_that_is_kept_keeps_no_pipeline(folder: Path, loras: list[Lora]
         list(one.render(specs(prompts(), 1), None))
         assert there.held
         fails = patch("lora_checks.diffusion.apply.activate", side_effect=GenerationError("another base"))
-        with fails, pytest.raises(GenerationError, match="another base") as kept:
+        with fails, pytest.raises(GenerationError, match="another base") as error:
             one.prove(loras[0], ())
         gc.collect()
-        assert kept.value.__traceback__ is not None
+        assert error.value.__traceback__ is not None
         assert there.held == 0
 
 
 def test_a_base_that_is_refused_after_loading_is_gone(folder: Path) -> None:
     fails = patch.object(pipeline, "_check_whole", side_effect=GenerationError("a weight is missing"))
-    with card(AMPLE) as there, fails, pytest.raises(GenerationError, match="weight is missing") as kept:
+    with card(AMPLE) as there, fails, pytest.raises(GenerationError, match="weight is missing") as error:
         list(studio(folder).render(specs(prompts(), 1), None))
-    assert kept.value.__traceback__ is not None
+    assert error.value.__traceback__ is not None
     assert there.most
     assert there.held == 0
 
@@ -243,6 +245,18 @@ def test_each_lora_takes_one_trip_home(world: World, folder: Path, loras: list[L
             assert len(source.candidate(lora, said).images) == 1
         home = [network for network, where in there.trips if where == "cpu"]
     assert home.count("UNet2DConditionModel") == len(loras)
+
+
+def test_workers_on_two_cards_share_images_and_proofs(
+    world: World, folder: Path, loras: list[Lora], tmp_path: Path
+) -> None:
+    said = replace(prompts(), base=Base(str(folder)))
+    policy, store = replace(load_policy(world.policy), prompts=said), Store(tmp_path)
+    places = set()
+    for device in ("cuda", "cuda:0", "cuda:1", "cpu"):
+        machine = GeneratedImages(policy, store, device, "float32", 1, lambda _: silent).machine
+        places.add((kept.place(store, machine, loras[0], ()), plan.baseline(said, machine)[0].digest))
+    assert len(places) == 2  # of a GPU, and of a CPU
 
 
 # --- the VAE
