@@ -20,9 +20,6 @@ from lora_checks.diffusion.base.memory import settle
 from lora_checks.diffusion.decoder import Limits, Say, guarded
 from lora_checks.diffusion.device_memory import free, out_of_memory
 
-# These pad the texts of a batch to the longest, and their denoisers read the padding as text.
-READS_PADDING = frozenset({"CogView4ControlPipeline", "CogView4Pipeline"})
-
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
@@ -56,7 +53,7 @@ def sample(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) -> I
 
 def _together(pipe: Any, specs: Sequence[ImageSpec]) -> int:
     """Return how many of the first specs one batch can hold: no pixel may depend on what is beside it."""
-    if type(pipe).__name__ not in READS_PADDING:
+    if type(pipe).__name__ not in declared.READS_PADDING:
         return len(specs)
     same = (spec.prompt.text == specs[0].prompt.text for spec in specs)
     return sum(1 for _ in takewhile(bool, same))

@@ -75,4 +75,6 @@ LONGEST: Mapping[str, int] = {
     "StableDiffusion3PAGPipeline": 512,
     "StableDiffusion3Pipeline": 512,
 }
+# The pipelines that pad the texts of a batch to the longest, and whose denoisers read the padding as text.
+READS_PADDING = frozenset({"CogView4ControlPipeline", "CogView4Pipeline"})
 AREA = "max_area"  # the argument of a pipeline that scales each size to one area, by default a megapixel
