@@ -46,7 +46,8 @@ def lanes_of(item: pytest.Item) -> set[str]:
     asked = set(getattr(item, "fixturenames", ()))
     lanes = {lane for lane, rooms in ROOMS_OF_LANE.items() if room in rooms}
     lanes |= {lane for lane, fixtures in FIXTURES_OF_LANE.items() if asked & fixtures}
-    return lanes | {marker.name for marker in item.iter_markers() if marker.name in ("simulation", "torch")}
+    marked = {marker.name for marker in item.iter_markers()}
+    return lanes | marked & {"gate", "simulation", "torch"}
 
 
 def photo(seed: int, height: int = 96, width: int = 96) -> np.ndarray:

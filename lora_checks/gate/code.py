@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,8 +43,9 @@ def of_run(
     supplier = _file(sys.modules.get(type(source).__module__))
     if supplier is not None and PACKAGE not in supplier.parents:
         reasons.setdefault(supplier, set()).add("image source")
+    local = tuple(str(root.resolve()).rstrip(os.sep) + os.sep for root in roots)
     for path in filter(None, map(_file, list(sys.modules.values()))):
-        if _is_local(path, roots):
+        if str(path).startswith(local) and not _is_installed(path):  # text: it is asked thousands of times
             reasons.setdefault(path, set()).add("module")
     for path in filter(None, map(_file, plugins)):  # two conftest.py share one name
         if path.name == "conftest.py" or not _is_installed(path):
@@ -87,11 +89,6 @@ def _resolved(name: str) -> Path:
 @cache
 def _folder(path: Path) -> Path:
     return path.resolve()
-
-
-def _is_local(path: Path, roots: Iterable[Path]) -> bool:
-    """Tell whether the file is a helper that a conftest.py, a test or a metric imports from the project."""
-    return any(_resolved(str(root)) in path.parents for root in roots) and not _is_installed(path)
 
 
 def _is_installed(path: Path) -> bool:

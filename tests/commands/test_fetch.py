@@ -17,6 +17,7 @@ from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.networks import fetching
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.gate  # each in a process of its own
 BASE = "team/miniature"
 PACK = MINIATURE / "evaluators" / "faces" / "models" / "miniature"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +16,14 @@ PLUGIN = {  # all that a run which gates nothing pays for: four milliseconds
     *("lora_checks", "lora_checks.plugin", "lora_checks.gate", "lora_checks.gate.command_line"),
     *("lora_checks.gate.earlier", "lora_checks.gate.options", "lora_checks.gate.restart"),
 }
+SPY = os.pathsep.join(map(str, Path(__file__).parents[1:3]))  # its folder, and this checkout
 NETWORKS = TORCH | {"scipy", "cv2", "skimage", "insightface", "onnxruntime"}
 
 
 def imported(gate: Gate, *arguments: object) -> tuple[Run, set[str]]:
     seen = gate.folder / "seen"
     seen.unlink(missing_ok=True)
-    spy = {"SPY": str(seen), "PYTHONPATH": str(Path(__file__).parent.parent)}
+    spy = {"SPY": str(seen), "PYTHONPATH": SPY}
     run = gate.pytest("-p", "spy", *arguments, **spy)
     return run, set(seen.read_text().split())
 
@@ -60,7 +62,7 @@ def test_what_is_stored_needs_no_network(gate: Gate, arguments: tuple[str, ...])
     where = ("--lora-policy", gate.world.policy, "--lora-store", gate.world.store, "--lora-report", "report")
     run, seen = imported(gate, "--lora", gate.world.good, *where, *arguments)
     assert run.code == (1 if arguments else 0), run.out + run.err
-    assert seen & NETWORKS == set()
+    assert seen & NETWORKS == set(), run.err
 
 
 def test_a_refused_file_needs_no_network(gate: Gate) -> None:
@@ -68,4 +70,4 @@ def test_a_refused_file_needs_no_network(gate: Gate) -> None:
     where = ("--lora-policy", gate.world.policy, "--lora-store", "store")
     run, seen = imported(gate, "--lora", "broken.safetensors", *where)
     assert run.code == 1
-    assert seen & NETWORKS == set()
+    assert seen & NETWORKS == set(), run.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -128,7 +129,7 @@ def test_nothing_is_generated_and_nothing_heavy_imported(gate: Gate) -> None:
     policy = gate.world.write(gate.folder / "policy")
     prompts = policy / "prompts.yaml"
     prompts.write_text(prompts.read_text().replace(str(gate.world.pipeline), "team/of-nobody"))
-    spy = {"SPY": str(seen), "PYTHONPATH": str(Path(__file__).parents[1])}
+    spy = {"SPY": str(seen), "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[1:3]))}
     run = gate("-p", "spy", "--lora-images", folder, "--lora-policy", policy, **spy)
     assert run.code == 0, run.out + run.err
     assert set(seen.read_text().split()) & (set(HEAVY) - {"numpy", "PIL", "yaml", "jinja2"}) == set()

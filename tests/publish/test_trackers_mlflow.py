@@ -14,6 +14,7 @@ from tracker_world import log, pictured, same_bytes, written
 pytest.importorskip("mlflow", reason="mlflow is not installed: pip install 'lora-checks[mlflow]'")
 
 STEPS = ("person-step00000200", "person-step00000100")
+pytestmark = pytest.mark.gate  # each in a process of its own
 
 
 @pytest.fixture(scope="module")

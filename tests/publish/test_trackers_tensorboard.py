@@ -18,6 +18,7 @@ pytest.importorskip(
 )
 
 STEPS = ("person-step00000200", "person-step00000100")
+pytestmark = pytest.mark.gate  # each in a process of its own
 
 
 @pytest.fixture(scope="module")

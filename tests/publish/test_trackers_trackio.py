@@ -17,6 +17,7 @@ from tracker_world import log, pictured, same_bytes, written
 pytest.importorskip("trackio", reason="trackio is not installed: pip install 'lora-checks[trackio]'")
 
 STEPS = ("person-step00000200", "person-step00000100")
+pytestmark = pytest.mark.gate  # each in a process of its own
 READ = """
 import json, sys
 import trackio

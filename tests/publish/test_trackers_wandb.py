@@ -16,6 +16,7 @@ from tracker_world import log, pictured, same_bytes, written
 pytest.importorskip("wandb", reason="wandb is not installed: pip install 'lora-checks[wandb]'")
 
 STEPS = ("person-step00000200", "person-step00000100")
+pytestmark = pytest.mark.gate  # each in a process of its own
 
 
 def offline(folder: Path, **env: str) -> dict[str, str]:
