@@ -106,7 +106,7 @@ OTHER = (
     Entry("full difference of a norm", save({"lora_unet_conv_norm_out.diff": np.ones(2, np.float32)}), f"holds a difference of a normalisation layer, which is no matrix ('lora_unet_conv_norm_out'); {REFUSED}"),
     Entry("OFT", save({f"{KOHYA}.oft_blocks": np.ones((2, 4, 4), np.float32)}), f"holds an OFT layer, which rotates the base's weight instead of adding to it ('{KOHYA}'); {REFUSED}"),
     Entry("OneTrainer's OFT", save({f"{Q}.oft_R.weight": ONES}), f"holds an OFT layer, which rotates the base's weight instead of adding to it ('{Q}'); {REFUSED}"),
-    Entry("OneTrainer's scaled OFT", save({f"{Q}.oft_R.weight": ONES, f"{Q}.oft_R.scaled_oft": np.ones(1, np.float32), f"{Q}.alpha": np.float32(2)}), f"holds a scaled OFT layer, which rotates the base's weight instead of adding to it ('{Q}'); {REFUSED}"),
+    Entry("OneTrainer's scaled OFT", save({f"{Q}.oft_R.weight": ONES, f"{Q}.oft_R.scaled_oft": np.ones(1, np.float32), f"{Q}.alpha": np.float32([2])}), f"holds a scaled OFT layer, which rotates the base's weight instead of adding to it ('{Q}'); {REFUSED}"),
     Entry("(IA)^3", save({f"{KOHYA}.weight": ONES, f"{KOHYA}.on_input": np.ones(1, np.float32)}), f"holds an (IA)^3 layer, which scales the base's weight instead of adding to it ('{KOHYA}'); {REFUSED}"),
 )  # fmt: skip
 
