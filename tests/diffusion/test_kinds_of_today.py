@@ -6,6 +6,7 @@ belongs it takes from tests/layouts.py, which `test_layouts.py` holds against di
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,3 +65,27 @@ def test_the_comparison_sees_every_single_layer(bench: BenchOf, tmp_path: Path, 
         up[: (len(up) + 1) // 2] = 0
         save_file({**tensors, f"{name}.lora_B.weight": up}, path)
         assert np.abs(of.merged(path, 1.0) - whole).max() > 3 * TOLERANCE, name
+
+
+@pytest.mark.parametrize("base", ["FLUX.2 klein", "Qwen-Image"])
+def test_an_adapter_of_peft_has_the_strength_of_its_configuration(
+    bench: BenchOf, tmp_path: Path, base: str
+) -> None:
+    """A folder of `save_pretrained`, here of the makers' model: alpha 2 of rank 4 is beside the weights."""
+    of = bench(base)
+    plain = kinds_of_today.build("OneTrainer ORIGINAL", of.plain, tmp_path / "alphas.safetensors")
+    merged = of.merged(plain, 1.0)
+    tensors = load_file(plain)
+    assert {float(alpha) for key, alpha in tensors.items() if key.endswith(".alpha")} == {2.0}
+    kept = {f"base_model.model.{key}": value for key, value in tensors.items() if not key.endswith(".alpha")}
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    save_file(kept, folder / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 2, "target_modules": "all-linear"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    with of.pipeline() as pipe:
+        apply.load(pipe, inspect(folder / "adapter_model.safetensors", "lora"), "lora")
+        apply.activate(pipe, {"lora": 1.0})
+        image = families.paint(pipe, PROMPT)
+        apply.remove(pipe, "lora")
+    assert np.abs(image - merged).max() <= TOLERANCE
