@@ -29,6 +29,14 @@ TINY = {  # heading -> tiny base of tests/families
     "Krea 2 Turbo": "Krea 2 Turbo",
     "HiDream I1": "HiDream",
     "Lumina 2": "Lumina2",
+    "AuraFlow": "AuraFlow",
+    "CogView4": "CogView4",
+    "ERNIE-Image": "ERNIE-Image",
+    "HunyuanImage 2.1": "HunyuanImage 2.1",
+    "Ideogram 4": "Ideogram 4",
+    "Kandinsky 5": "Kandinsky 5",
+    "PixArt Sigma": "PixArt Sigma",
+    "Sana": "Sana",
 }
 REST = """
 trigger: sks person
