@@ -6,7 +6,7 @@ whose trainers write other names:
 1. Write a `Table` (see `table`) in a module of this package: one row for each layer whose name differs. The
    converters of diffusers (loaders/single_file_utils.py, loaders/lora_conversion_utils.py) say which these
    are; cite them.
-2. Enter it in `TABLES` under the name of diffusers' class of the denoiser. Classes that derive from it have
+2. Add it to `TABLES` under the name of the denoiser class in diffusers. Classes that derive from it have
    the table too.
 3. Add the family to tests/spellings: there the names stand a second time, written by other code.
 """
