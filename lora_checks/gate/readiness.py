@@ -45,7 +45,7 @@ class Finding:
 
     about: str  # "networks: clip", "base", "person.safetensors"
     text: str
-    wrong: bool = False  # a run would end with it
+    wrong: bool = False  # it would end a run
 
 
 def open_unloaded(policy: Policy, store: Path, device: str, dtype: str, offload: str) -> GateRun:

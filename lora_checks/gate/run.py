@@ -42,7 +42,7 @@ class GateRun:
         self._journal = made.size(self.store)
 
     def preflight(self) -> None:
-        """Raise `ConfigError` for whatever is known to be wrong before the first image."""
+        """Raise `ConfigError` for anything wrong that can be found before the first image."""
         self.measurer.preflight()
         if self.most is not None:
             _ = self.interim

@@ -1,4 +1,4 @@
-"""Compute a network's numbers for the package's three pictures, and check what every working network does.
+"""Compute a network's numbers for the package's three pictures, and check what holds for any that works.
 
 ``first`` and ``second`` are drawings of two people, 64 x 64. ``large`` is 240 x 160 with stripes too fine
 for a smaller picture, so that a different way of resizing or cropping changes the numbers.
