@@ -19,6 +19,7 @@ from lora_checks.core.errors import LoraFileError
 from lora_checks.lora.bundles import CONFIG
 from lora_checks.lora.header import shown
 from lora_checks.lora.layers import Layer
+from lora_checks.lora.trained import check_trained, initial_notes, is_stated
 
 ADAPTER_METADATA = "lora_adapter_metadata"  # where diffusers keeps the PEFT configurations, as JSON
 MAX_ADAPTER = 1_000_000  # characters; all of SDXL with a pattern for each layer has 100,000
@@ -37,28 +38,6 @@ _SPELLINGS = {
     "lora_te2": ("text_encoder_2",),
     "lora_te3": ("text_encoder_3",),
 }
-_TYPES = ("LORA", "LOHA", "LOKR")
-# Settings of PEFT by which a LoRA is more than its layers -> what that is.
-_MORE = {
-    "modules_to_save": "whole modules were trained beside its layers, which are not loaded",
-    "target_parameters": "it changes parameters that are no weight of a module, which cannot be applied here",
-    "trainable_token_indices": "tokens were trained beside its layers, which are not loaded",
-    "layer_replication": "it was trained on a base with repeated layers",
-    "alora_invocation_tokens": "it acts on some tokens only, which is not done here",
-    "use_qalora": "its lora_A takes pooled inputs, which cannot be applied here",
-    "use_bdlora": "its matrices are block-diagonal, which cannot be applied here",
-    "velora_config": "its layers work in another way, which cannot be applied here",
-    "monteclora_config": "its layers are drawn at random, which cannot be applied here",
-    "kasa_config": "its layers have singular values of their own, which cannot be applied here",
-    "arrow_config": "it chooses among several adapters, which cannot be done here",
-}
-_ORDINARY = (
-    None,
-    True,
-    False,
-    "gaussian",
-    "orthogonal",
-)  # values of `init_lora_weights` that leave the base unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +115,7 @@ def _read(text: str, source: str, layers: Sequence[Layer]) -> Adapters:
     try:
         stated = _by_prefix(json.loads(text, object_pairs_hook=_unique))
         for values in stated.values():
-            _check_trained(values, source)
+            check_trained(values, source)
         settings, stray = _by_component(stated, tuple(mine), source)
         adapters = {name: _adapter(values, source) for name, values in settings.items()}
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
@@ -149,28 +128,9 @@ def _read(text: str, source: str, layers: Sequence[Layer]) -> Adapters:
             *_strays(stray, source),
             *_missing(mine, adapters, source),
             *_patterns(adapters, mine),
-            *_initial(settings),
+            *initial_notes(settings),
         ),
     )
-
-
-def _check_trained(settings: Mapping[str, Any], source: str) -> None:
-    """Raise `LoraFileError` if PEFT trained more than the layers of the file, or in another way."""
-    kind = settings.get("peft_type")
-    if kind not in (None, *_TYPES):
-        raise LoraFileError(
-            f"is a PEFT adapter of type {shown(str(kind))} ({source}); PEFT's {', '.join(_TYPES)} are applied"
-        )
-    if settings.get("bias") not in (None, "none"):
-        raise LoraFileError(
-            f"was trained with bias {shown(str(settings['bias']))} ({source}): the base's biases changed "
-            'too, which no LoRA holds; train it with bias "none"'
-        )
-    for key, what in _MORE.items():
-        if _is_stated(settings.get(key)) and settings[key] != []:
-            listed = settings[key]
-            names = f" {shown(', '.join(map(str, listed)))}" if isinstance(listed, list) else ""
-            raise LoraFileError(f"was trained with {key}{names} ({source}): {what}; train it without")
 
 
 def _endings(path: str) -> list[str]:
@@ -203,7 +163,7 @@ def _by_component(
     found: dict[str, Mapping[str, Any]] = {}
     stray = []
     for prefix, settings in stated.items():
-        if not any(_is_stated(settings.get(key)) for key in _STRENGTH):
+        if not any(is_stated(settings.get(key)) for key in _STRENGTH):
             continue
         mine = [name for name in components if name == prefix or name in _SPELLINGS.get(prefix, ())]
         if not prefix:
@@ -220,11 +180,6 @@ def _by_component(
             f"{' and '.join(lacking)}: their strength is unknown; save it anew with diffusers"
         )
     return found, stray
-
-
-def _is_stated(value: Any) -> bool:
-    """Return whether a setting has a value; 0 is a value."""
-    return value is not None and value is not False and value != {}
 
 
 def _only(components: Sequence[str], source: str) -> list[str]:
@@ -324,14 +279,4 @@ def _missing(
         f"{source} states no strength for {name}: it is taken at alpha = rank"
         for name, layers in components.items()
         if name not in found and any("alpha" not in layer.parts for layer in layers)
-    ]
-
-
-def _initial(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Warn about PiSSA, OLoRA, CorDA and LoftQ, which move part of the base's weight into the LoRA."""
-    return [
-        f"was initialised with init_lora_weights {shown(str(kind))} ({name}), which changes the base's "
-        "weights in training: on the original base it is correct only if it was converted when it was saved"
-        for name, values in settings.items()
-        if (kind := values.get("init_lora_weights")) not in _ORDINARY
     ]
