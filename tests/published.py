@@ -20,6 +20,11 @@ PARAMETERS: Mapping[str, Mapping[str, float]] = {
     "Krea 2": {"transformer": 12.82, "Qwen 3-VL": 4.44},
     "HiDream I1": {"transformer": 17.11, "Llama 3.1": 8.03, "T5": 4.76, "two CLIPs": 0.82},
     "Lumina 2": {"transformer": 2.61, "Gemma 2": 2.61},
+    "CogView4": {"transformer": 6.37, "GLM 4": 8.78},
+    "HunyuanImage 2.1": {"transformer": 17.43, "Qwen 2.5-VL": 8.29},
+    "Ideogram 4": {"transformer": 9.28, "unconditional": 9.28, "Qwen 3-VL": 8.14},
+    "PixArt Sigma": {"transformer": 0.61, "T5": 4.76},
+    "Sana 1.6B": {"transformer": 1.60, "Gemma 2": 2.61},
 }
 
 
