@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import families
+import kinds
 import kinds_of_today
+import layouts
 import merging
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 from test_kinds_by_family import EFFECT, PROMPT, TOLERANCE, Bench
 
-from lora_checks.diffusion import apply
+from lora_checks.diffusion import apply, proof
 from lora_checks.lora.file import inspect
 
 FolderOf = Callable[[str], Path]
@@ -89,3 +94,24 @@ def test_an_adapter_of_peft_has_the_strength_of_its_configuration(
         image = families.paint(pipe, PROMPT)
         apply.remove(pipe, "lora")
     assert np.abs(image - merged).max() <= TOLERANCE
+
+
+def test_a_dora_of_a_layer_of_one_row(bench: BenchOf, tmp_path: Path) -> None:
+    """Krea 2's projector has one output: its one magnitude is of the row, and not of the first input."""
+    of = bench("Krea 2")
+    recipe = replace(kinds.KINDS["LyCORIS DoRA, rows"], layout=layouts.comfyui, chosen=of_one_row)
+    path = kinds.write(recipe, of.plain, tmp_path / "lora.safetensors", torch.Generator().manual_seed(0))
+    assert [weight.shape for key, weight in load_file(path).items() if "dora" in key] == [(1, 1)]
+    merged = of.merged(path, 1.0)
+    assert np.abs(merged - of.base).max() > EFFECT
+    with of.pipeline() as pipe:
+        adapter = apply.load(pipe, inspect(path, "lora"), "lora")
+        apply.activate(pipe, {"lora": 1.0})
+        assert proof.prove(pipe, adapter, 1.0).worst_layer_error < 1e-5
+        image = families.paint(pipe, PROMPT)
+        apply.remove(pipe, "lora")
+    assert np.abs(image - merged).max() <= TOLERANCE
+
+
+def of_one_row(spot: layouts.Spot, module: Any) -> bool:
+    return spot.component == "transformer" and len(module.weight) == 1

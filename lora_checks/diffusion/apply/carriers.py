@@ -116,14 +116,17 @@ def _no_dora(placed: Placed, why: str) -> LoraFileError:
     return LoraFileError(f"layer {shown(placed.layer.name)} is a DoRA with {why}; it cannot be applied here")
 
 
-def _by_row(scale: Any) -> bool:
-    """Return whether norms are per output row; per input column in LyCORIS with ``wd_on_out`` off."""
-    return not (scale.ndim > 1 and scale.shape[0] == 1)
+def _by_row(scale: Any, rows: int) -> bool:
+    """Return whether norms are per output row; per input column in LyCORIS with ``wd_on_out`` off.
+
+    One number for a weight of one row is that of the row.
+    """
+    return not (scale.ndim > 1 and scale.shape[0] == 1 and max(rows, scale.numel()) > 1)
 
 
 def _factor(placed: Placed, parts: Parts, scale: Any, weights: Sequence[Any]) -> Sequence[Any]:
     """Return m / |W + dW| of each module in fp32, shaped to multiply its weight."""
-    by_row = _by_row(scale)
+    by_row = _by_row(scale, sum(placed.rows))
     norm = _norm(placed, parts, weights, by_row)
     give_back()
     factor = scale.float().flatten().to(norm.device) / (norm + EPS)

@@ -65,13 +65,13 @@ def weight_changes(layer: LoraLayer, tensors: Mapping[str, Any], weight: Any) ->
     magnitude = parts.get("dora_scale")
     if "magnitude" in parts:  # PEFT writes that of a convolution's rows as (1, rows, 1, 1)
         magnitude = parts["magnitude"].flatten()
-    norms = None if magnitude is None else _norms(layer, parts, weight, _by_input(magnitude))
+    norms = None if magnitude is None else _norms(layer, parts, weight, _by_input(magnitude, len(weight)))
     for at, change in _changes(layer, parts, weight):
         if magnitude is not None and norms is not None:
             base = weight[at].to(change.dtype)
-            by = slice(None) if _by_input(magnitude) else at
+            by = slice(None) if _by_input(magnitude, len(weight)) else at
             scale = magnitude.flatten()[by] / norms[by]
-            change = (base + change) * _beside(scale, change, _by_input(magnitude)) - base
+            change = (base + change) * _beside(scale, change, _by_input(magnitude, len(weight))) - base
         yield at, change.float()
 
 
@@ -95,8 +95,8 @@ def _norms(layer: LoraLayer, parts: Mapping[str, Any], weight: Any, by_input: bo
     return (torch.stack(found).sum(0) if by_input else torch.cat(found)).sqrt()
 
 
-def _by_input(magnitude: Any) -> bool:
-    return bool(magnitude.ndim > 1 and magnitude.shape[0] == 1)
+def _by_input(magnitude: Any, rows: int) -> bool:
+    return bool(magnitude.ndim > 1 and magnitude.shape[0] == 1 and (rows, magnitude.numel()) != (1, 1))
 
 
 def _beside(scale: Any, change: Any, by_input: bool) -> Any:
