@@ -90,7 +90,7 @@ def _reference(pipe: Any, text: str, prompts: PromptSet) -> tuple[Sampler, First
     if less != prompts.sampler:
         try:
             return less, first_step(pipe, text, less)
-        except (ValueError, RuntimeError, TypeError) as error:
+        except Exception as error:  # of any kind, deep inside a network
             if out_of_memory(error):
                 raise
             # else the policy's own size tells whether it was the size
@@ -100,7 +100,9 @@ def _reference(pipe: Any, text: str, prompts: PromptSet) -> tuple[Sampler, First
         raise ConfigError(
             f"{prompts.place(_culprit(str(error)))}: this base refuses it: {first_line(error)}"
         ) from error
-    except RuntimeError as error:
+    except GenerationError:
+        raise
+    except Exception as error:
         if out_of_memory(error):
             raise
         raise GenerationError(f"the base fails in the first step of an image: {first_line(error)}") from error

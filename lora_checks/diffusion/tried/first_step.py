@@ -76,7 +76,7 @@ def whole(pipe: Any, text: str, sampler: Sampler) -> tuple[tuple[int, int], int]
     """
     try:
         images, steps = _run(pipe, text, replace(sampler, steps=1)), len(_timesteps(pipe))
-    except (ValueError, IndexError, TypeError, RuntimeError) as error:
+    except Exception as error:  # of any kind, deep inside a scheduler
         if out_of_memory(error):
             raise
         images, steps = _run(pipe, text, sampler), 0
