@@ -184,6 +184,18 @@ def test_ideograms_own_name_of_its_first_transformer(gate: Callable[[str], Gate]
     assert proof.layers == len(change)
 
 
+def test_a_text_encoder_that_is_called_in_parts_cannot_be_proven(
+    gate: Callable[[str], Gate], tmp_path: Path
+) -> None:
+    """Ideogram runs the layers of its encoder itself."""
+    bench = gate("Ideogram 4")
+    drawn = bare_lora.drawn(bench.plain, "text_encoder")
+    change = {spot: pair for spot, pair in drawn.items() if "language_model.layers.0." in spot[1]}
+    lora = inspect(bare_lora.write(change, tmp_path / "lora.safetensors"), "lora")
+    with pytest.raises(GenerationError, match="does not call, or not as a whole"):
+        bench.studio.prove(lora, ())
+
+
 def test_the_guidance_of_a_policy_reaches_a_guider(family_folder: FolderOf, tmp_path: Path) -> None:
     """HunyuanImage's call takes none; without one in the policy its guider's own 3.5 counts."""
     strong, own = (

@@ -60,7 +60,10 @@ class _Case:
         outputs = {}
         for name in used:
             if name not in inputs:
-                raise self._error(f"changes {name}, which this base does not use for an image")
+                raise self._error(
+                    f"changes {name}, which this base does not call, or not as a whole, for an image: it "
+                    "cannot be proven there; save the LoRA without it"
+                )
             settle(self.pipe)  # else it would come beside the network before it
             with _recording([spot for row in spots for spot in row if spot.component == name], real):
                 outputs[name] = numbers(inputs[name].run(modules[name]))
