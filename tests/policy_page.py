@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lora_checks.policy.keys import MAPPINGS, SHARE_OF, Key, Keys
+from lora_checks.policy.keys import Key, Keys
+from lora_checks.policy.prompts_keys import BASE, BASE_SAMPLER, PROMPT, PROMPTS, SAMPLER
+from lora_checks.policy.thresholds_keys import ALLOWANCE, CALIBRATED_ON, ROW, SHARE_OF, THRESHOLDS, WEIGHT
 
+MAPPINGS = (THRESHOLDS, ROW, CALIBRATED_ON, ALLOWANCE, WEIGHT, PROMPTS, BASE, SAMPLER, BASE_SAMPLER, PROMPT)
 PAGE = Path(__file__).parents[1] / "docs" / "policy.md"
 INTRODUCTION = """\
 # Keys of a policy

@@ -22,44 +22,21 @@ def add(parser: argparse.ArgumentParser) -> None:
     from lora_checks.policy.starter.bases import BASES
     from lora_checks.policy.starter.rows import KINDS
 
+    bases = ", ".join(BASES)
     add = parser.add_argument
-    add(
-        "directory",
-        nargs="?",
-        type=Path,
-        default=Path("gate"),
-        metavar="DIR",
-        help="the policy's folder (default: gate)",
-    )
+    add("directory", nargs="?", type=Path, default=Path("gate"), help="the policy's folder (default: gate)")
     add("--kind", choices=list(KINDS), help="what the LoRA is of")
-    add(
-        "--lora",
-        type=Path,
-        metavar="FILE",
-        help="a LoRA; its base, trigger and training facts are read from it",
-    )
-    add(
-        "--base",
-        metavar="NAME",
-        help=f"{', '.join(BASES)}; or a hub id, pipeline folder or .safetensors checkpoint",
-    )
+    add("--lora", type=Path, metavar="FILE", help="a LoRA; its base and trigger are read from it")
+    add("--base", metavar="NAME", help=f"{bases}; or a hub id, pipeline folder or .safetensors checkpoint")
     add("--trigger", metavar="TEXT", help="the words that the LoRA was trained on, such as 'sks dog'")
     add("--class-words", metavar="TEXT", help="what it is in words that everybody knows, such as 'dog'")
     add("--references", type=Path, metavar="DIR", help="pictures that were NOT trained on")
     add("--train", type=Path, metavar="DIR", help="pictures that the LoRA was trained on")
     add(
-        "--split",
-        type=Path,
-        metavar="DIR",
-        help="before training: split these pictures between both folders",
+        "--split", type=Path, metavar="DIR", help="before training: split these pictures between both folders"
     )
     add("--prompts", type=Path, metavar="FILE", help="your own prompts: .txt, .json or .csv")
-    add(
-        "--networks",
-        type=Path,
-        metavar="DIR",
-        help="a policy whose `networks:` are used instead of the usual ones",
-    )
+    add("--networks", type=Path, metavar="DIR", help="a policy whose `networks:` replace the usual ones")
     add("--yes", action="store_true", help="ask nothing; a missing value without a default is an error")
 
 

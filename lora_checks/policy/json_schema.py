@@ -7,11 +7,15 @@ can say, such as a prompt without the trigger.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lora_checks.policy.keys import FILES
+from lora_checks.policy.keys import Keys
+from lora_checks.policy.prompts_keys import PROMPTS
+from lora_checks.policy.thresholds_keys import THRESHOLDS
 
+FILES: Mapping[str, Keys] = {"thresholds": THRESHOLDS, "prompts": PROMPTS}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lora_checks.core.records import Threshold, Weight
-from lora_checks.policy.keys import WEIGHT
 from lora_checks.policy.strict_yaml import Value, suggestion
+from lora_checks.policy.thresholds_keys import WEIGHT
 
 
 def weights(value: Value, rows: Sequence[Threshold]) -> tuple[Weight, ...]:

@@ -15,13 +15,14 @@ from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import Policy, Prompt, PromptSet
 from lora_checks.policy.arms import ARMS, CLASS_ONLY, NO_TRIGGER, UNRELATED
-from lora_checks.policy.keys import PROMPT, PROMPTS, THRESHOLDS
 from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
+from lora_checks.policy.prompts_keys import PROMPT, PROMPTS
 from lora_checks.policy.ranking import weights
 from lora_checks.policy.regression import allowances
 from lora_checks.policy.rows import check_name, check_prompts, checks
 from lora_checks.policy.sampling import base_of, base_sampler_of, path_of, sampler_of
 from lora_checks.policy.strict_yaml import Value, load
+from lora_checks.policy.thresholds_keys import THRESHOLDS
 
 MAX_SEED = 2**63 - 1
 _LOCAL_KEYS = ("root", "path", "file", "trunk_file")  # settings of a network that may name a local file

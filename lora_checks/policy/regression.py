@@ -7,8 +7,8 @@ from typing import get_args
 
 from lora_checks.core.quantity import STATS_WITH_INTERVAL
 from lora_checks.core.records import Allowance, Rule, Threshold
-from lora_checks.policy.keys import ALLOWANCE
 from lora_checks.policy.strict_yaml import Value, suggestion
+from lora_checks.policy.thresholds_keys import ALLOWANCE
 
 
 def allowances(value: Value, rows: Sequence[Threshold]) -> tuple[Allowance, ...]:

@@ -11,9 +11,10 @@ from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE, SHARES, STATS_WITH_INTERVAL
 from lora_checks.core.records import Calibration, Pairing, PromptSet, Rule, Stat, Threshold
 from lora_checks.policy.arms import ARMS, arm
-from lora_checks.policy.keys import CALIBRATED_ON, NAME_PATTERN, ROW, SHARE_OF
+from lora_checks.policy.keys import NAME_PATTERN
 from lora_checks.policy.prompt_syntax import check_literal
 from lora_checks.policy.strict_yaml import Value, suggestion
+from lora_checks.policy.thresholds_keys import CALIBRATED_ON, ROW, SHARE_OF
 
 _NAME = re.compile(NAME_PATTERN)
 

@@ -16,8 +16,8 @@ from typing import Any
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import Base, Sampler
 from lora_checks.core.records.policies import OF_BASE
-from lora_checks.policy.keys import BASE, BASE_SAMPLER, SAMPLER
 from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
+from lora_checks.policy.prompts_keys import BASE, BASE_SAMPLER, SAMPLER
 from lora_checks.policy.strict_yaml import Value
 
 CHECKPOINT = ".safetensors"
