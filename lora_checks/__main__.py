@@ -26,6 +26,7 @@ COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
     "report",
     "compare",
     "serve",
+    "approve",
     "attest",
     "verify",
     "log",

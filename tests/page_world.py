@@ -76,12 +76,19 @@ def page_document(
     ]
     facts = {
         "base": {"model": "some/base", "digest": "3f2a91bb", "label": "base 3f2a91"},
-        "policy": {"directory": "gate", "digest": "abcdef99", "parts": {"prompts": "12ab"}},
+        "policy": {"directory": "gate", "digest": "abcdef99" * 8, "parts": {"prompts": "12ab" * 16}},
         "prompts": [
             {"id": f"p{i}", "text": f"photo of a sks person, scene {i}", "tags": ["indoors", f"scene-{i}"]}
             for i in range(prompts)
         ],
         "seeds": list(range(seeds)),
+        "trigger": "sks",
+        "class_words": "a person",
+        "sampler": {"steps": 20, "guidance": 7.5, "width": size, "height": size, "negative": ""},
+        "hardware": "8 cores",
+        "companions": [],
+        "report": str(folder / "report"),
+        "started": "2026-11-24T18:50:00+00:00",
         "device": "cpu",
         "warnings": [],
         "versions": ["torch 2.14.1"],
@@ -111,7 +118,7 @@ def _lora(name: str, names: list[str], pictures: list[dict[str, str]], base: dic
                 "seed": int(image.rpartition("/")[2]),
                 "sha256": picture["sha256"],
                 "file": picture["file"],
-                "recipe": f"recipe {name} {image}",
+                "recipe": hashlib.sha256(f"recipe {name} {image}".encode()).hexdigest(),
                 "base": {key: base[image][key] for key in ("sha256", "file")},
             }
             for image, picture in zip(names, pictures, strict=True)

@@ -29,6 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from lora_checks.core.errors import CardError
     from lora_checks.publish import card
+    from lora_checks.record import approval
     from lora_checks.record import document as report
 
     if options.pictures < 0:
@@ -37,7 +38,16 @@ def run(options: argparse.Namespace) -> int:
     lora = card.chosen(document, options.lora)
     folder = options.repo_folder or options.directory / "card"
     readme = options.out or folder / "README.md"
-    for warning in card.write(document, lora, readme, most=options.pictures, lossless=options.png):
+    beside = approval.beside(options.directory)
+    warnings = card.write(
+        document,
+        lora,
+        readme,
+        most=options.pictures,
+        lossless=options.png,
+        approvals=beside.of(lora["sha256"]),
+    )
+    for warning in [*warnings, *filter(None, [beside.ignored])]:
         print(f"note: {warning}")
     print(f"{readme}: {lora['name']}, {lora['outcome']}")
     return 0

@@ -80,6 +80,7 @@ def _add_demands(parser: argparse.ArgumentParser) -> None:
     add(
         "--weights", action="store_true", help="also compare the networks' weights with those on this machine"
     )
+    add("--approved", action="store_true", help="refuse what nobody approved with `lora-checks approve`")
     add("--max-age-days", type=_days, metavar="N", help="refuse a run that finished longer ago")
 
 
@@ -103,8 +104,16 @@ def run(options: argparse.Namespace) -> int:
         return 1
     facts = [f"{options.lora} {asked.sha256[:12]}", count(len(claim.passed), "row")]
     facts += [f"policy {options.policy} {asked.policy.digest[:12]}", *filter(None, [claim.compared]), by]
+    facts += [
+        f"approved by {one.get('by', '-')} on {one.get('at', '-')[:10]}{_note(one.get('note', ''))}"
+        for one in claim.approvals
+    ]
     print(printable(f"RELEASED: {', '.join(facts)}"))
     return 0
+
+
+def _note(text: str) -> str:
+    return f" ({text})" if text else ""
 
 
 def _claim(options: argparse.Namespace) -> tuple[Claim, str]:
@@ -142,6 +151,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
         require=tuple(options.require),
         weights=options.weights,
         max_age_days=options.max_age_days,
+        approved=options.approved,
         code=options.code,
     )
 

@@ -155,3 +155,24 @@ def test_what_is_not_there_releases_nothing(tmp_path: Path, capsys: pytest.Captu
     out = capsys.readouterr().out
     assert "gone.safetensors" in out
     assert "No such file" in out
+
+
+def approved(**notes: str) -> bytes:
+    named = {"by": "Ann", "at": "2026-01-02T03:04:05+00:00", "outcome": "PASS", **notes}
+    return attestations.more("approval/1", annotations=named)
+
+
+def test_an_approval_is_shown_and_one_despite_a_verdict_releases_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signed = tmp_path / "signed.json"
+    command = verify(signed)
+    signed.write_bytes(approved(note="looked at it"))
+    assert main(verify(signed, "--approved")) == 0
+    assert "approved by Ann on 2026-01-02 (looked at it)" in capsys.readouterr().out
+    signed.write_bytes(approved(despite="demo on Friday", outcome="FAIL"))
+    assert main(command) == 1
+    assert "Ann approved it DESPITE FAIL (demo on Friday)" in capsys.readouterr().out
+    signed.write_bytes((FOLDER / "good.json").read_bytes())
+    assert main(verify(signed, "--approved")) == 1
+    assert "nobody approved it" in capsys.readouterr().out

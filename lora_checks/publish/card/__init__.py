@@ -7,6 +7,7 @@ metadata keys that are already set, and other tags, examples and results.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lora_checks.core.files import write_atomically
 from lora_checks.publish.card.metadata import merge
 from lora_checks.publish.card.pictures import PREFIX, Sample, samples, save
 from lora_checks.publish.card.section import put, section
+from lora_checks.record.approval import Approval
 from lora_checks.record.shapes import Document, Lora
 from lora_checks.report.markdown import escape
 
@@ -35,7 +37,13 @@ def chosen(document: Document, name: str | None) -> Lora:
 
 
 def write(
-    document: Document, lora: Lora, readme: Path, *, most: int = 8, lossless: bool = False
+    document: Document,
+    lora: Lora,
+    readme: Path,
+    *,
+    most: int = 8,
+    lossless: bool = False,
+    approvals: Sequence[Approval] = (),
 ) -> list[str]:
     """Write ``readme`` and the folder ``images`` next to it.
 
@@ -46,6 +54,7 @@ def write(
         most: How many pictures to show: the first seed of each prompt in the policy's order, whatever
             their values.
         lossless: Save pictures as they were judged instead of as WebP.
+        approvals: Who approved the verdict on this LoRA.
 
     Returns:
         Warnings for the owner of the card.
@@ -55,7 +64,7 @@ def write(
     """
     shown = samples(document, lora, most)
     before = _read(readme)
-    text, warnings = render(document, lora, shown, before, lossless=lossless)
+    text, warnings = render(document, lora, shown, before, lossless=lossless, approvals=approvals)
     save(shown, readme.parent, lossless=lossless)
     try:
         write_atomically(readme, text.encode("utf-8"))
@@ -65,7 +74,13 @@ def write(
 
 
 def render(
-    document: Document, lora: Lora, shown: list[Sample], before: str, *, lossless: bool = False
+    document: Document,
+    lora: Lora,
+    shown: list[Sample],
+    before: str,
+    *,
+    lossless: bool = False,
+    approvals: Sequence[Approval] = (),
 ) -> tuple[str, list[str]]:
     """Return the new text of the card ``before``, and warnings for its owner."""
     from huggingface_hub import ModelCard, RepoCard
@@ -86,7 +101,8 @@ def render(
     warnings = _comments(before)
     if not card.data.get("license"):
         warnings.append("the card has no license: add `license:` to its metadata")
-    ours = section(document, lora, shown, lossless=lossless, gallery="<Gallery" not in put(card.text, ""))
+    gallery = "<Gallery" not in put(card.text, "")
+    ours = section(document, lora, shown, lossless=lossless, gallery=gallery, approvals=approvals)
     card.text = put(card.text, ours, end)
     text = str(card)
     _validate(text)

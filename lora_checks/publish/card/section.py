@@ -11,6 +11,7 @@ from lora_checks.core.errors import CardError
 from lora_checks.core.words import count, number
 from lora_checks.publish.card.pictures import Sample
 from lora_checks.publish.card.reproduction import command, placeless
+from lora_checks.record.approval import Approval
 from lora_checks.record.rows import HEADINGS, caveat, columns, errors, not_run, setting, tally, title, words
 from lora_checks.record.shapes import Document, Lora, Run
 from lora_checks.report.markdown import escape
@@ -51,13 +52,22 @@ def put(text: str, ours: str, end: str = "\n") -> str:
     return f"{text.rstrip()}{end}{end}{ours}{end}" if text.strip() else f"{end}{ours}{end}"
 
 
-def section(document: Document, lora: Lora, shown: Sequence[Sample], *, lossless: bool, gallery: bool) -> str:
+def section(
+    document: Document,
+    lora: Lora,
+    shown: Sequence[Sample],
+    *,
+    lossless: bool,
+    gallery: bool,
+    approvals: Sequence[Approval] = (),
+) -> str:
     """Return our section in Markdown: verdict, rows, pictures, facts and the command to reproduce it."""
     run = document["run"]
     parts = [
         BEGIN,
         "## Evaluation",
         f"**{lora['outcome']}**: {escape(title(lora))} {_VERDICT[lora['outcome']]} ({escape(tally(lora))}).",
+        *(_approved(approval) for approval in approvals),
         escape(caveat(run)),
         *_rows(lora),
         *_shown(shown, lossless, gallery),
@@ -68,6 +78,11 @@ def section(document: Document, lora: Lora, shown: Sequence[Sample], *, lossless
         END,
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _approved(approval: Approval) -> str:
+    words = escape(placeless(approval.words))
+    return f"> **{words}.**" if approval.despite else f"{words[:1].upper()}{words[1:]}."
 
 
 def _rows(lora: Lora) -> list[str]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePath
 
 from lora_checks.core.errors import ReleaseError
 from lora_checks.core.words import printable
+from lora_checks.record.approval import Approval
 from lora_checks.record.shapes import Document, Lora
 from lora_checks.record.shapes.rows import Measurement
 
 PASSED, FAILED = "PASSED", "FAILED"
 APPROVED = "approved"  # the report of --lora-baseline; without a digest for `--lora-baseline none`
 NOT_COMPARED = "not compared with an earlier release (--lora-baseline none)"
+APPROVAL = "approval/"  # a person's approval of the verdict: decides nothing, and is shown
 OWN_ROWS = ("file", "applied")  # the gate's own: without them it is unknown what was measured
 
 
@@ -54,13 +57,24 @@ class Claim:
             return ""
         return f"compared with {approved.notes.get('lora', '')}" if approved.sha256 else NOT_COMPARED
 
+    @property
+    def approvals(self) -> list[Mapping[str, str]]:
+        """Return the notes of each approval, as `Approval` names them."""
+        return [resource.notes for name, resource in self.configuration.items() if name.startswith(APPROVAL)]
+
 
 def test_name(check: str, scale: float, scales: Sequence[float]) -> str:
     """Return "identity", or "identity@0.8" for a LoRA that was judged at several strengths."""
     return check if len(scales) < 2 else f"{check}@{scale:g}"
 
 
-def claim_of(document: Document, report_sha256: str, lora: str = "", url: str = "") -> Claim:
+def claim_of(
+    document: Document,
+    report_sha256: str,
+    lora: str = "",
+    url: str = "",
+    approvals: Sequence[Approval] = (),
+) -> Claim:
     """Return the claim about one LoRA of a finished report.
 
     PASSED needs every required row and the outcome at the head of the report to be PASS, and no other test
@@ -69,6 +83,8 @@ def claim_of(document: Document, report_sha256: str, lora: str = "", url: str = 
     Args:
         report_sha256: Digest of the report's file.
         lora: Name, file name or SHA-256 of the LoRA; "" for a report of only one.
+        url: Web page of the CI run.
+        approvals: Approvals of this report; those of other LoRAs are left out.
 
     Raises:
         ReleaseError: The report has no such LoRA, or several.
@@ -90,7 +106,8 @@ def claim_of(document: Document, report_sha256: str, lora: str = "", url: str = 
         passed=passed,
         warned=tuple(name for name, row in rows if not row["required"] and row["outcome"] != "PASS"),
         failed=(*failed, *unrun, *run.get("other_failures", ())),
-        configuration=_configuration(document, entries, report_sha256),
+        configuration=_configuration(document, entries, report_sha256)
+        | _approvals([one for one in approvals if one.lora_sha256 == entries[0]["sha256"]]),
         url=url,
     )
 
@@ -163,6 +180,15 @@ def _configuration(document: Document, entries: Sequence[Lora], report: str) -> 
     notes = {key: str(run.get(key) or "") for key in ("started", "finished", "hardware", "device", "dtype")}
     notes["versions"] = ", ".join(run.get("versions") or ())
     return resources | {"report.json": Resource(report, {key: text for key, text in notes.items() if text})}
+
+
+def _approvals(approvals: Sequence[Approval]) -> dict[str, Resource]:
+    """Return each approval with its texts as notes; the digest is that of all of them."""
+    texts = [{key: text for key, text in asdict(one).items() if text} for one in approvals]
+    return {
+        f"{APPROVAL}{i}": Resource(sha256_of(json.dumps(notes, sort_keys=True)), notes)
+        for i, notes in enumerate(texts, start=1)
+    }
 
 
 def _unplaced(model: str) -> str:

@@ -31,6 +31,7 @@ def differences(claim: Claim, asked: Wanted, now: datetime | None = None) -> lis
         *_networks(claim, asked),
         *_code(claim, asked),
         *_age(claim, asked, now or datetime.now(UTC)),
+        *_approvals(claim, asked),
     ]
     return [printable(sentence) for sentence in sentences]
 
@@ -145,6 +146,19 @@ def _age(claim: Claim, asked: Wanted, now: datetime) -> Iterator[str]:
         yield f"it is {math.ceil(days)} days old, more than {asked.max_age_days:g}: gate the LoRA again"
     elif days < -1:
         yield f"it was made in the future ({text}): the clock of one of the machines is wrong"
+
+
+def _approvals(claim: Claim, asked: Wanted) -> Iterator[str]:
+    """Refuse what was approved although it did not pass: an approval adds to a PASS and replaces none."""
+    for approval in claim.approvals:
+        if reason := approval.get("despite", ""):
+            verdict = approval.get("outcome", "no verdict")
+            yield (
+                f"{approval.get('by', '-')} approved it DESPITE {verdict} ({reason}), "
+                "and that releases nothing"
+            )
+    if asked.approved and not claim.approvals:
+        yield "nobody approved it: `lora-checks approve REPORT --by NAME`, then attest again"
 
 
 def _finished(claim: Claim) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lora_checks.core.errors import ReleaseError, ReportError
 from lora_checks.publish.release.claim import Claim, claim_of
+from lora_checks.record import approval
 from lora_checks.record.document import parse
 
 REPORT = "report.json"
@@ -14,7 +15,10 @@ JOURNAL = "verdicts.jsonl"  # written while a run is going on
 
 
 def claim_in(directory: Path, lora: str = "", url: str = "") -> Claim:
-    """Return the claim of the report.json in ``directory``. Raises `ReleaseError` if there is none."""
+    """Return the claim of the report.json in ``directory``, with its approvals.
+
+    Raises `ReleaseError` if there is none, or if an approval beside it is not about it.
+    """
     path = directory / REPORT
     try:
         content = path.read_bytes()
@@ -28,4 +32,7 @@ def claim_in(directory: Path, lora: str = "", url: str = "") -> Claim:
         document = parse(content, str(path))
     except ReportError as error:
         raise ReleaseError(str(error)) from error
-    return claim_of(document, hashlib.sha256(content).hexdigest(), lora, url)
+    beside = approval.beside(directory)
+    if beside.ignored:
+        raise ReleaseError(f"{beside.ignored}; approve this report, or move {approval.NAME} away")
+    return claim_of(document, hashlib.sha256(content).hexdigest(), lora, url, beside.approvals)

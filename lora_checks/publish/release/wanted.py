@@ -34,6 +34,7 @@ class Wanted:
     networks: Mapping[str, str] | None = None  # required row -> what measures it; None: not compared
     max_age_days: float | None = None
     own: Mapping[str, str] = field(default_factory=dict)  # required row -> its metric, if custom
+    approved: bool = False  # whether a person must have approved it
     code: Path = Path()  # checkout to compare the run's code with
 
 
@@ -47,6 +48,7 @@ def wanted(
     require: tuple[str, ...] = (),
     weights: bool = False,
     max_age_days: float | None = None,
+    approved: bool = False,
     code: Path | None = None,
 ) -> Wanted:
     """Compute what the release of ``lora`` under ``policy`` requires; the other arguments are `Wanted`'s.
@@ -75,6 +77,7 @@ def wanted(
         networks=_networks(loaded) if weights else None,
         max_age_days=max_age_days,
         own={r.name: r.metric for r in loaded.thresholds if r.required and r.metric not in BUILTIN},
+        approved=approved,
         code=code or Path(),
     )
 

@@ -61,6 +61,7 @@ def context(document: Document) -> dict[str, Any]:
     words = headline(document).partition(": ")[2] if run.get("finished") else so_far(loras)
     return {
         "outcome": document["outcome"],
+        "finished": bool(run.get("finished")),
         "symbols": SYMBOLS,
         "headline": printable(words),
         "heading": printable(f"{document['outcome']}: {words}"),
