@@ -14,6 +14,7 @@ from lora_checks.core.clock import now
 from lora_checks.core.device import hardware, library_versions
 from lora_checks.core.errors import LoraChecksError
 from lora_checks.core.records import Policy, Verdict
+from lora_checks.core.records.policies import UNKNOWN
 from lora_checks.gate.ledger import Ledger, Pair
 from lora_checks.gate.run import GateRun
 from lora_checks.images import plan
@@ -104,7 +105,7 @@ def of_run(policy: Policy, run: GateRun) -> Facts:
         "seeds": list(prompts.seeds),
         "trigger": prompts.trigger,
         "class_words": prompts.class_words,
-        "sampler": dataclasses.asdict(prompts.sampler),
+        **({} if prompts.sampler == UNKNOWN else {"sampler": dataclasses.asdict(prompts.sampler)}),
         **({"base_sampler": dataclasses.asdict(prompts.base_sampler)} if prompts.base_sampler else {}),
         "until_decided": run.most,
         "device": run.device,
@@ -131,7 +132,8 @@ def code(files: Iterable[Facts]) -> list[Facts]:
 def of_candidate(candidate: Candidate, run: GateRun) -> Facts:
     """Return what is known of a LoRA before it is read."""
     scale = {"scale": candidate.scale} if run.source.generates else {}
-    return {"name": candidate.name, "path": str(candidate.path), "sha256": "", **scale}
+    facts = {"facts": dict(candidate.facts)} if candidate.facts else {}
+    return {"name": candidate.name, "path": str(candidate.path), "sha256": "", **scale, **facts}
 
 
 def of_file(candidate: Candidate) -> Facts:

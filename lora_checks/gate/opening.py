@@ -15,7 +15,7 @@ from lora_checks.core.store import Progress, explained
 from lora_checks.gate import earlier, ledger
 from lora_checks.gate.facts import RunFacts
 from lora_checks.gate.ledger import FILE_CHECK, OWN_CHECKS
-from lora_checks.gate.provided import open_custom, open_provided, provided_candidates
+from lora_checks.gate.provided import open_custom, open_provided, provided, refuse_generating
 from lora_checks.gate.run import GateRun, open_generating
 from lora_checks.gate.run_record import RunRecord
 from lora_checks.lora.candidates import Candidate, candidates, companions
@@ -76,10 +76,10 @@ def open_run(option: Any, here: Path, policy_folder: Path, voice: Voice) -> Open
     custom.refuse_clashes()
     if option.lora_offline is not None:
         kit.use(here / option.lora_offline, offline=True)
-    if option.lora_images is not None:
-        loras = provided_candidates(option, here)
-    else:
-        loras = candidates(option.lora, option.lora_scale, here)
+    elsewhere = option.lora_images is not None
+    if elsewhere:
+        refuse_generating(option)
+    loras = {} if elsewhere else candidates(option.lora, option.lora_scale, here)
     policy = reading.load_policy(
         policy_folder,
         thresholds=_path(here, option.lora_thresholds),
@@ -87,9 +87,12 @@ def open_run(option: Any, here: Path, policy_folder: Path, voice: Voice) -> Open
         references=_path(here, option.lora_references),
         base=option.lora_base,
         seeds=option.lora_seeds,
+        generates=not elsewhere,
     )
     _refuse_own_names(policy)
-    run = _run(option, here, policy, voice)
+    if elsewhere:
+        policy, loras = provided(option, here, policy)
+    run = _run(option, here, policy, voice, loras)
     return Opened(run, loras, open_against(option.lora_baseline, here, policy, option.lora_until_decided))
 
 
@@ -166,12 +169,12 @@ def _refuse_own_names(policy: Policy) -> None:
             raise ConfigError(f"{row.source}: '{row.name}' is a row of the gate itself; choose another name")
 
 
-def _run(option: Any, here: Path, policy: Policy, voice: Voice) -> GateRun:
+def _run(option: Any, here: Path, policy: Policy, voice: Voice, loras: Mapping[str, Candidate]) -> GateRun:
     store = _store(option, here)
     if option.lora_batch_size is not None and option.lora_batch_size < 1:
         raise ConfigError("--lora-batch-size must be 1 or more")
     if option.lora_images is not None and option.lora_source is None:
-        return open_provided(option, here, policy, store, voice.bar)
+        return open_provided(option, here, policy, store, voice.bar, loras)
     if option.lora_source is not None:
         return open_custom(option, here, policy, store, voice.bar)
     return open_generating(

@@ -28,13 +28,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--lora-images": {
         "action": "append",
         "metavar": "DIR",
-        "help": "gate the pictures of this folder, made elsewhere; nothing is generated; repeatable",
+        "help": "gate the pictures of this folder, made elsewhere; nothing is generated; a quoted pattern "
+        "names several folders; repeatable",
     },
     "--lora-images-from": {
         "action": "append",
         "metavar": "SPEC",
-        "help": "where to read their prompts and seeds: a pattern such as {prompt}_{seed}.png, or a CSV "
-        "(default: metadata)",
+        "help": "where to read their prompts and seeds, and perhaps LoRA and step: a pattern such as "
+        "{lora}_{step}_{prompt}_{seed}.png, or a CSV (default: metadata)",
     },
     "--lora-images-made-with": {
         "action": "append",
@@ -55,7 +56,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "folder with thresholds.yaml and prompts.yaml (default: the current folder)",
     },
     "--lora-thresholds": {"metavar": "FILE", "help": "thresholds instead of the policy's"},
-    "--lora-prompts": {"metavar": "FILE", "help": "prompts instead of the policy's"},
+    "--lora-prompts": {
+        "metavar": "FILE",
+        "help": "prompts instead of the policy's; for --lora-images also .json or .csv",
+    },
     "--lora-references": {
         "metavar": "PATH",
         "help": "pictures of the subject instead of the policy's: a folder, or .npz statistics for FID",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lora_checks.core.errors import ConfigError, LoraFileError
@@ -21,6 +21,7 @@ class Candidate:
     name: str  # unique within a run: "good", or "good:0.8" in a sweep
     path: Path
     scale: float = 1.0
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)  # known without reading it
 
     def read(self) -> Lora:
         """Inspect the file. Raises `LoraFileError`."""

@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePath
 
+PICTURES_OF = "pictures of"  # the fact that names the training run of pictures without a LoRA file
+
 _START, _END = r"(?:^|[-_. ])", r"(?=$|[-_. ])"
 _NUMBER = r"0*([0-9]{1,12})"
 

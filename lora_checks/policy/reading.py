@@ -14,6 +14,7 @@ from typing import Any
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import Policy, Prompt, PromptSet
+from lora_checks.policy import dictionary
 from lora_checks.policy.arms import ARMS, CLASS_ONLY, NO_TRIGGER, UNRELATED
 from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
 from lora_checks.policy.prompts_keys import PROMPT, PROMPTS
@@ -36,6 +37,7 @@ def load_policy(
     references: Path | None = None,
     base: str | None = None,
     seeds: int | None = None,
+    generates: bool = True,
 ) -> Policy:
     """Read a policy directory.
 
@@ -45,6 +47,7 @@ def load_policy(
         prompts: File in place of ``prompts.yaml``.
         references: Folder in place of the policy's references.
         base, seeds: Base model and number of seeds in place of the policy's.
+        generates: False if the images are made elsewhere; then a dictionary may stand for prompts.yaml.
 
     Raises:
         ConfigError: A file is missing or wrong; the message names the line and key.
@@ -53,7 +56,9 @@ def load_policy(
     top = load(path).table(THRESHOLDS)
     folders = _folders(top.get("folders"), path.parent, references)
     rows = checks(top["checks"], folders)
-    prompt_set = _prompt_set(_policy_file(directory, "prompts.yaml", prompts, "--lora-prompts"), base, seeds)
+    prompt_set = _asked(
+        _policy_file(directory, "prompts.yaml", prompts, "--lora-prompts"), base, seeds, generates
+    )
     for row in rows:
         check_prompts(row, prompt_set)
     return Policy(
@@ -147,6 +152,20 @@ def _unused(value: Value) -> dict[str, str]:
 
 
 # --- prompts.yaml ------------------------------------------------------------------------------------
+
+
+def _asked(path: Path, base: str | None, seeds: int | None, generates: bool) -> PromptSet:
+    """Read prompts.yaml, or a dictionary of prompts if nothing is generated."""
+    if path.suffix.lower() not in dictionary.ENDINGS:
+        return _prompt_set(path, base, seeds)
+    if generates:
+        raise ConfigError(
+            f"--lora-prompts: {path} holds texts only, and images are generated from a prompts.yaml, with "
+            "base, sampler and seeds; a dictionary of prompts is for --lora-images"
+        )
+    if seeds is not None:
+        raise ConfigError(f"--lora-seeds: the seeds of {path} are those of the pictures; leave it out")
+    return dictionary.read(path)
 
 
 def _prompt_set(path: Path, base: str | None, seeds: int | None) -> PromptSet:

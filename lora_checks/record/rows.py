@@ -10,6 +10,7 @@ from lora_checks.core import quantity
 from lora_checks.core.quantity import missing_word
 from lora_checks.core.words import count, number
 from lora_checks.judge.verdict import limits, nearest_words
+from lora_checks.lora.steps import PICTURES_OF
 from lora_checks.record.shapes import Document, Lora, Row, Run
 from lora_checks.record.shapes.rows import Calibration, Details, Measurement
 
@@ -173,7 +174,8 @@ def reason(row: Row) -> str:
 
 def title(lora: Lora) -> str:
     """Return the file's name, with the strength if the run judges several strengths."""
-    file = PurePath(lora["path"]).name or str(lora["name"])
+    of_group = lora.get("facts", {}).keys() & {PICTURES_OF}  # one of several in a folder
+    file = str(lora["name"]) if of_group else PurePath(lora["path"]).name or str(lora["name"])
     swept = "scale" in lora and str(lora["name"]).endswith(f":{lora['scale']:g}")
     return f"{file} at {lora['scale']:g}" if swept else file
 

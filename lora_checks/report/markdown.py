@@ -20,7 +20,7 @@ from lora_checks.record.rows import (
     words,
 )
 from lora_checks.record.shapes import Baseline, Document, Lora, Run
-from lora_checks.report import leaderboard
+from lora_checks.report import experiments, leaderboard
 from lora_checks.report import regression_words as regression
 
 MOST = 1024 * 1024 - 4096  # GitHub drops a job summary above 1 MiB; leave room for other tools
@@ -45,7 +45,8 @@ def render(document: Document) -> str:
 def head(document: Document) -> str:
     """Render the verdict and the facts of the whole run."""
     parts = [f"# {escape(headline(document))}\n", _about(document["run"]), _odds(document["loras"])]
-    return "".join([*parts, _ranked(document), _compared(document.get("baseline"))])
+    spread = _spread(document)
+    return "".join([*parts, _ranked(document), spread, _compared(document.get("baseline"))])
 
 
 def _about(run: Run) -> str:
@@ -81,6 +82,18 @@ def _ranked(document: Document) -> str:
     left = [f"{len(rows) - MOST_RANKED} more LoRAs: see report.json"] if len(rows) > MOST_RANKED else []
     sentences = [*left, *leaderboard.sentences(ranking)[1:]]
     return "\n".join([*parts, "", *(f"- {escape(text)}" for text in sentences)]) + "\n"
+
+
+def _spread(document: Document) -> str:
+    """Render average, minimum and maximum of each row over the images of each of several LoRAs."""
+    ranking, loras = document.get("ranking"), document["loras"]
+    rows = experiments.table(leaderboard.in_order(ranking, loras)[:MOST_RANKED]) if ranking else []
+    if not rows:
+        return ""
+    head, *body = [[escape(text) for text in row] for row in rows]
+    table = "\n".join(map(_line, [head, ["---"] * len(head), *body]))
+    summary = "<summary>Average, minimum and maximum over the images</summary>"
+    return f"\n<details>{summary}\n\n{table}\n\n</details>\n"
 
 
 def _compared(section: Baseline | None) -> str:

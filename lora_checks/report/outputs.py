@@ -8,10 +8,20 @@ from lora_checks.record import document as report
 from lora_checks.record import journal
 from lora_checks.record.files import write_text
 from lora_checks.record.shapes import Document
-from lora_checks.report import custom, gitlab, html, markdown, tables
+from lora_checks.report import custom, experiments, gitlab, html, markdown, tables
 
 # Every file of the gate that states a verdict
-VERDICTS = (report.NAME, "report.md", html.NAME, tables.CSV, tables.PARQUET, gitlab.FILE, journal.NAME)
+VERDICTS = (
+    report.NAME,
+    "report.md",
+    html.NAME,
+    tables.CSV,
+    tables.PARQUET,
+    tables.WIDE,
+    experiments.CSV,
+    gitlab.FILE,
+    journal.NAME,
+)
 
 
 def write(document: Document, directory: Path, *, again: bool = False) -> list[Path]:
@@ -30,6 +40,7 @@ def write(document: Document, directory: Path, *, again: bool = False) -> list[P
         report.write(document, directory),
         write_text(directory / "report.md", markdown.render(document)),
         *tables.write(document, directory),
+        experiments.write(document, directory),
         (html.rewrite if again else html.write)(document, directory),
         gitlab.write(document, directory),
     ]

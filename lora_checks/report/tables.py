@@ -1,31 +1,55 @@
-"""Write all values of all images as one tidy table: ``values.csv``, and ``values.parquet`` with pyarrow."""
+"""Write all values of all images as one tidy table: ``values.csv``, and ``values.parquet`` with pyarrow.
+
+``images.csv`` has the same values with a line for each image and a column for each row of the policy.
+"""
 
 from __future__ import annotations
 
 import csv
 import importlib.util
 import io
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 from lora_checks.core.outside import cell, printable
 from lora_checks.record.files import write_bytes, write_text
+from lora_checks.record.ranking.entry import entry
 from lora_checks.record.shapes import Document, Lora
 
-COLUMNS = ("lora", "step", "scale", "prompt", "seed", "metric", "check", "value", "nearest", "image")
-CSV, PARQUET = "values.csv", "values.parquet"
+COLUMNS = (
+    *("lora", "step", "scale", "prompt", "seed", "metric", "check", "value", "nearest", "image"),
+    *("run", "epoch", "text", "file"),
+)
+OF_IMAGE = ("lora", "run", "step", "epoch", "scale", "prompt", "text", "seed", "file", "image")
+CSV, PARQUET, WIDE = "values.csv", "values.parquet", "images.csv"
 Line = dict[str, Any]
 
 
-def lines(loras: Iterable[Lora]) -> Iterator[Line]:
+def about(lora: Lora) -> Line:
+    """Return what a table says about a LoRA: its name and its place in the training run."""
+    place = entry(lora)
+    return {
+        "lora": lora["name"],
+        "run": PurePath(place.run).name,
+        "step": place.step,
+        "epoch": place.epoch,
+        "scale": lora.get("scale"),
+    }
+
+
+def lines(loras: Iterable[Lora], texts: Mapping[str, str] | None = None) -> Iterator[Line]:
     """Yield a line for each LoRA, row of the policy and image.
 
     ``value`` is None if the image has none, such as without a face; ``image`` is its SHA-256 or "".
+
+    Args:
+        loras: of the document.
+        texts: of the prompts, by id.
     """
     for lora in loras:
         pictures = {picture["name"]: picture for picture in lora.get("pictures", ())}
-        about = {"lora": lora["name"], "step": lora["step"], "scale": lora.get("scale")}
+        of_lora = about(lora)
         for row in lora["rows"]:
             measured = row["measurement"]
             if measured is None:
@@ -34,8 +58,11 @@ def lines(loras: Iterable[Lora]) -> Iterator[Line]:
             for name, value in measured["per_image"]:
                 prompt, _, seed = name.rpartition("/")
                 picture = pictures.get(name)
-                yield about | {
-                    "prompt": picture["prompt"] if picture else prompt,
+                prompt = picture["prompt"] if picture else prompt
+                yield of_lora | {
+                    "prompt": prompt,
+                    "text": (texts or {}).get(prompt, ""),
+                    "file": PurePath(picture["file"]).name if picture else "",
                     "seed": picture["seed"] if picture else int(seed) if seed.isdecimal() else None,
                     "metric": measured["metric"],
                     "check": row["check"],
@@ -49,7 +76,7 @@ def write(document: Document, directory: Path) -> list[Path]:
     """Write the CSV, and the Parquet file if values changed: pyarrow takes a second to load."""
     text, path = _csv(document), directory / CSV
     same = path.is_file() and path.read_bytes() == text.encode()
-    written = [write_text(path, text)]
+    written = [write_text(path, text), write_text(directory / WIDE, _wide(document))]
     if importlib.util.find_spec("pyarrow") is not None:
         parquet = directory / PARQUET
         written.append(parquet if same and parquet.is_file() else _write_parquet(document, parquet))
@@ -57,10 +84,31 @@ def write(document: Document, directory: Path) -> list[Path]:
 
 
 def _csv(document: Document) -> str:
+    return as_csv(COLUMNS, lines(document["loras"], _texts(document)))
+
+
+def _texts(document: Document) -> dict[str, str]:
+    return {prompt["id"]: prompt["text"] for prompt in document["run"].get("prompts") or ()}
+
+
+def _wide(document: Document) -> str:
+    """Render a line for each LoRA and image, with a column for each row of the policy."""
+    checks: dict[str, None] = {}
+    images: dict[tuple[str, str, int | None], Line] = {}
+    for line in lines(document["loras"], _texts(document)):
+        checks[line["check"]] = None
+        key = line["lora"], line["prompt"], line["seed"]
+        of_image = images.setdefault(key, {name: line[name] for name in OF_IMAGE})
+        of_image[f"{line['check']}"] = line["value"]
+    return as_csv((*OF_IMAGE, *(check for check in checks if check not in OF_IMAGE)), images.values())
+
+
+def as_csv(columns: Sequence[str], table: Iterable[Line]) -> str:
+    """Render lines as CSV; cells that a spreadsheet would take for a formula are made text."""
     text = io.StringIO(newline="")
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(_of_text(line, cell) for line in lines(document["loras"]))
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writerow({name: cell(name) for name in columns})
+    writer.writerows(_of_text(line, cell) for line in table)
     return text.getvalue()
 
 
@@ -69,10 +117,10 @@ def _write_parquet(document: Document, path: Path) -> Path:
     from pyarrow import parquet
 
     text, number, whole = pa.string(), pa.float64(), pa.int64()
-    kinds = (text, whole, number, text, whole, text, text, number, text, text)
+    kinds = (text, whole, number, text, whole, text, text, number, text, text, text, whole, text, text)
     schema = pa.schema(list(zip(COLUMNS, kinds, strict=True)))
     values = pa.Table.from_pylist(
-        [_of_text(line, printable) for line in lines(document["loras"])], schema=schema
+        [_of_text(line, printable) for line in lines(document["loras"], _texts(document))], schema=schema
     )
     sink = pa.BufferOutputStream()
     parquet.write_table(values, sink, compression="zstd")

@@ -59,6 +59,11 @@ class Sampler:
     true_cfg_scale: float | None = None  # guidance against the negative prompt, on a distilled base
 
 
+# How pictures that were made elsewhere were made, if no prompts.yaml says so
+UNKNOWN = Sampler(steps=0, guidance=None, width=0, height=0)
+NO_BASE = Base("")
+
+
 @dataclass(frozen=True, slots=True)
 class PromptSet:
     """``prompts.yaml``: what is generated."""
@@ -72,6 +77,7 @@ class PromptSet:
     source: str = ""
     places: Mapping[str, str] = field(default_factory=dict)  # "guidance" -> "prompts.yaml:2: ..."
     base_sampler: Sampler | None = None  # of the images without the LoRA; None: as with it
+    counted: bool = False  # `seeds` only number the pictures of a prompt, in the order of their names
 
     def place(self, key: str) -> str:
         """Return the file and line of a key of ``sampler:``, for messages."""

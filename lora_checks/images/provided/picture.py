@@ -58,9 +58,10 @@ def read_pictures(paths: Sequence[Path], prompts: PromptSet, names: Names | None
 
 
 def _named(inside: Picture, names: Names, prompts: PromptSet, alike: int) -> Picture:
-    origin = names.origin(inside.path)
-    if origin is None:
+    told = names.origin(inside.path)
+    if told is None:
         return Picture(inside.path, inside.origin, stranger=f"{OPTION} {names.text} does not name it")
+    origin = _of_the_only(told, inside, prompts)
     named = _placed(inside.path, origin, prompts)
     other = _other_seed(named, inside, prompts, alike)
     says = bool(origin.prompt) or origin.place is not None
@@ -72,12 +73,20 @@ def _named(inside: Picture, names: Names, prompts: PromptSet, alike: int) -> Pic
         prompt=prompt,
         seed=_policy_seed(seed, prompt, prompts),
         prompt_by=named.prompt_by if says else inside.prompt_by,
-        seed_by=origin.source if by_name else inside.origin.source if seed is not None else "",
+        seed_by=told.source if by_name else inside.origin.source if seed is not None else "",
         seed_told=inside.seed_told or named.seed_told,
         step=origin.step,
         stranger=named.stranger if says else inside.stranger,
         metadata_seed=other,
     )
+
+
+def _of_the_only(origin: Origin, inside: Picture, prompts: PromptSet) -> Origin:
+    """Take the policy's only prompt if neither the name nor the metadata states one."""
+    untold = not origin.prompt and origin.place is None and not inside.is_told
+    if untold and len(prompts.prompts) == 1:
+        return replace(origin, prompt=prompts.prompts[0].id, source="the only prompt")
+    return origin
 
 
 def _other_seed(named: Picture, inside: Picture, prompts: PromptSet, alike: int) -> int | None:

@@ -22,7 +22,10 @@ FIELDS = {
     "timestamp": r"\d(?:[\w.:-]*\w)?",
     "*": r".*?",
 }
-TOLD = ("prompt", "seed", "index", "step")
+TOLD = ("lora", "prompt", "seed", "index", "step")
+# Other readings of a field: a LoRA's name may end in what looks like a step (person_v2), and a timestamp may
+# have the separator of the fields. A shorter timestamp wins; two readings that remain are an error.
+_SHORT_TIME, _LONG_LORA = r"\d(?:[0-9A-Za-z.:-]*[0-9A-Za-z])?", r".+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,39 +40,76 @@ class Pattern:
     text: str
     ids: tuple[str, ...]
 
+    @property
+    def tells_seeds(self) -> bool:
+        return "{seed}" in self.text
+
     def origin(self, path: Path) -> Origin | None:
         """Return None if the name does not match; raise `MeasureError` if it matches two prompts."""
         name = path.name if Path(self.text).suffix.lower() in SUFFIXES else path.stem
         choices = self.ids if "{prompt}" in self.text else ()
-        fitting = [fields for fields in (self._match(name, re.escape(id_)) for id_ in choices) if fields]
+        fitting = [fields for id_ in choices for fields in self._readings(name, re.escape(id_))]
         if len(fitting) > 1:
-            both = " and ".join(f"'{fields['prompt']}'" for fields in fitting[:2])
-            raise MeasureError(f"{path}: {OPTION} {self.text} fits {both}; list the pictures in a CSV file")
-        fields = fitting[0] if fitting else self._match(name, FIELDS["prompt"])
-        if not fields:
+            raise self._ambiguous(path, fitting)
+        readings = fitting or self._readings(name, FIELDS["prompt"])
+        if not readings:
             return None
+        if len(readings) > 1 and not choices:
+            raise self._ambiguous(path, readings)
+        fields = readings[0]
+        if len(readings) > 1:  # of no prompt of the policy: whose it is, is unknown
+            fields = {**fields, "lora": "", "step": ""}
         place = int(fields["index"]) if "index" in fields and "prompt" not in fields else None
         seed = int(fields["seed"]) if "seed" in fields else None
-        return Origin(fields.get("prompt", ""), place, seed, step=fields.get("step", ""), source="its name")
+        return Origin(
+            fields.get("prompt", ""),
+            place,
+            seed,
+            lora=fields.get("lora", ""),
+            step=fields.get("step", ""),
+            source="its name",
+        )
 
-    def _match(self, name: str, prompt: str) -> dict[str, str]:
-        """Return field -> text; empty if the name does not match."""
+    def _ambiguous(self, path: Path, readings: Sequence[Mapping[str, str]]) -> MeasureError:
+        """Name the first field that two readings of a name differ in."""
+        first, second = readings[:2]
+        field = next(name for name in ("prompt", *TOLD) if first.get(name) != second.get(name))
+        which = "" if field == "prompt" else f"{field} "
+        way_out = "write the LoRA's name in place of {lora}, or " if "lora" in first else ""
+        return MeasureError(
+            f"{path}: {OPTION} {self.text} fits {which}'{first[field]}' and '{second[field]}'; "
+            f"{way_out}list the pictures in a CSV file"
+        )
+
+    def _readings(self, name: str, prompt: str) -> list[dict[str, str]]:
+        """Return the ways to read the name, each as field -> text; none if it does not match."""
+        for time in (_SHORT_TIME, FIELDS["timestamp"]):
+            readings: list[dict[str, str]] = []
+            for lora in (FIELDS["lora"], _LONG_LORA):
+                fields = self._match(name, {**FIELDS, "prompt": prompt, "lora": lora, "timestamp": time})
+                if fields and fields not in readings:
+                    readings.append(fields)
+            if readings:
+                return readings
+        return []
+
+    def _match(self, name: str, fields: Mapping[str, str]) -> dict[str, str]:
         pieces = re.split(r"(\{[^{}]*\}|\*)", self.text)
         parts = [
-            _group(piece.strip("{}"), prompt) if i % 2 else re.escape(piece) for i, piece in enumerate(pieces)
+            _group(piece.strip("{}"), fields) if i % 2 else re.escape(piece) for i, piece in enumerate(pieces)
         ]
         match = re.fullmatch("".join(parts), name)
         return match.groupdict() if match else {}
 
 
-def _group(name: str, prompt: str) -> str:
-    inner = prompt if name == "prompt" else FIELDS[name]
+def _group(name: str, fields: Mapping[str, str]) -> str:
+    inner = fields[name]
     return f"(?P<{name}>{inner})" if name in TOLD else f"(?:{inner})"
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A CSV file with the columns file, prompt (id or text) and optionally seed."""
+    """A CSV file with the columns file, prompt (id or text) and optionally seed, lora and step."""
 
     path: Path
     rows: Mapping[str, Origin] = field(default_factory=dict)  # file name -> origin
@@ -77,6 +117,10 @@ class Listed:
     @property
     def text(self) -> str:
         return str(self.path)
+
+    @property
+    def tells_seeds(self) -> bool:
+        return any(origin.seed is not None for origin in self.rows.values())
 
     def origin(self, path: Path) -> Origin | None:
         return self.rows.get(path.name)
@@ -147,5 +191,8 @@ def _listed(path: Path) -> Listed:
             raise ConfigError(
                 f"{OPTION}: {path}:{line}: each line needs its own file, a prompt and a whole seed"
             )
-        origins[name] = Origin(prompt, seed=int(seed) if seed else None, source=f"{path.name}")
+        lora, step = ((row.get(key) or "").strip() for key in ("lora", "step"))
+        origins[name] = Origin(
+            prompt, seed=int(seed) if seed else None, lora=lora, step=step, source=path.name
+        )
     return Listed(path, origins)

@@ -14,10 +14,12 @@ from pathlib import Path
 from lora_checks.core.errors import ConfigError, MeasureError
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import ImageFile, ImageSet, Lora, PromptSet
+from lora_checks.core.records.policies import UNKNOWN
 from lora_checks.core.words import count
 from lora_checks.images import decoding as images
 from lora_checks.images import plan
 from lora_checks.images.provided import comfyui, looks, made_with
+from lora_checks.images.provided.groups import Group, chosen
 from lora_checks.images.provided.picture import Picture, numbered, read_pictures
 from lora_checks.images.provided.picture_names import OPTION, Listed, Names
 from lora_checks.lora.find import natural
@@ -50,6 +52,7 @@ class GivenImages:
     without_lora: Path | None = None
     made_with: str = ""  # the pictures' name for the LoRA, as the user states it
     siblings: tuple[Path, ...] = ()  # other folders, whose pictures the list may name too
+    group: Group | None = None  # the part of the folder that is this LoRA's; None: all of it
     _folders: dict[tuple[Path, str], Folder] = field(default_factory=dict)
 
     def candidate(self, lora: Lora) -> ImageSet:
@@ -58,6 +61,10 @@ class GivenImages:
             folders = (self.folder, self.without_lora, *self.siblings)
             self.names.refuse_absent([folder for folder in folders if folder])
         return self._read(self.folder, "candidate", lora).images
+
+    def holds(self, path: Path) -> bool:
+        """Tell whether a picture is this LoRA's."""
+        return path.parent == self.folder and path in chosen([path], self.names, self.group)
 
     def baseline(self) -> ImageSet:
         if self.without_lora is None:
@@ -83,7 +90,8 @@ class GivenImages:
     def described(self, lora: Lora) -> str:
         """Decode every picture and describe the folder: "16 pictures, 2 other files ignored"."""
         folder = self._read(self.folder, "candidate", lora)
-        odd = looks.unlike(looks.sizes(folder.images), self.prompts.sampler)
+        sizes = looks.sizes(folder.images)
+        odd = looks.unlike(sizes, self.prompts.sampler) if self.prompts.sampler != UNKNOWN else ""
         parts = [count(len(folder.images.images), "picture"), "made elsewhere"]
         parts += [f"{count(folder.ignored, 'other file')} ignored"] if folder.ignored else []
         parts += [f"{folder.older} older than {lora.path.name}: made with it?"] if folder.older else []
@@ -100,7 +108,10 @@ class GivenImages:
 
     def _read(self, folder: Path, name: str, lora: Lora | None) -> Folder:
         if (folder, name) not in self._folders:
-            self._folders[folder, name] = read(folder, name, self.prompts, self.names, lora, self.made_with)
+            group = self.group if lora is not None else None
+            self._folders[folder, name] = read(
+                folder, name, self.prompts, self.names, lora, self.made_with, group
+            )
         return self._folders[folder, name]
 
 
@@ -111,10 +122,15 @@ def read(
     names: Names | None,
     lora: Lora | None,
     by_word: str = "",
+    group: Group | None = None,
 ) -> Folder:
     """Read a folder; ``lora`` is None for pictures without one. Raise `MeasureError` or `ConfigError`."""
-    paths = sorted(images.list_images(folder), key=natural)
-    pictures = read_pictures(paths, prompts, names)
+    everything = sorted(images.list_images(folder), key=natural)
+    paths = chosen(everything, names, group)
+    asked = replace(prompts, seeds=prompts.seeds[:1]) if prompts.counted else prompts
+    pictures = read_pictures(paths, asked, names)
+    if prompts.counted:
+        pictures = [replace(picture, seed=None, seed_told=False) for picture in pictures]
     _refuse_untold([picture for picture in pictures if not picture.is_told], names)
     seeds_told = all(picture.seed_told for picture in pictures)
     pictures = numbered(pictures, prompts)
@@ -123,7 +139,7 @@ def read(
     by_name = {picture.name: picture for picture in pictures}
     made = tuple(by_name[key] for key in plan.names(prompts))
     listed = tuple(replace(files[p.path], name=p.name, prompt=p.prompt, seed=p.seed) for p in made)
-    ignored = sum(1 for _ in folder.iterdir()) - len(paths)
+    ignored = sum(1 for _ in folder.iterdir()) - len(everything)
     return Folder(ImageSet(name, listed), made, seeds_told, ignored, _older(paths, lora))
 
 

@@ -16,9 +16,9 @@ from lora_checks.lora.candidates import Candidate
 
 @dataclass
 class ProvidedImages:
-    """Folders of pictures; each is one candidate, like each file of ``--lora``."""
+    """Folders of pictures; each, or each group in it, is one candidate, like each file of ``--lora``."""
 
-    folders: dict[Path, GivenImages]
+    folders: dict[str, GivenImages]  # by the candidate's name
     check: str = "images"
     caveat: str = CAVEAT
     generates: bool = False
@@ -27,7 +27,7 @@ class ProvidedImages:
     def facts(self) -> Mapping[str, Any]:
         first = self._first
         about = {
-            "images": ", ".join(map(str, self.folders)),
+            "images": ", ".join(dict.fromkeys(str(given.folder) for given in self.folders.values())),
             "images_from": first.names.text if first.names else "",
             "baseline_images": str(first.without_lora or ""),
             "made_with": first.made_with,
@@ -62,8 +62,9 @@ class ProvidedImages:
         return self._of(lora).candidate(lora)
 
     def counterparts(self, images: ImageSet) -> ImageSet:
-        of = next((self.folders.get(image.path.parent) for image in images.images[:1]), None)
-        return (of or self._first).without(images)
+        first = images.images[0].path if images.images else None
+        of = next((given for given in self.folders.values() if first and given.holds(first)), self._first)
+        return of.without(images)
 
     def baseline(self) -> ImageSet:
         return self._first.baseline()
@@ -83,7 +84,7 @@ class ProvidedImages:
 
     def _of(self, lora: Lora) -> GivenImages:
         """Return the LoRA's folder: its own, or the only one if the LoRA is a file."""
-        return self.folders.get(lora.path) or self._first
+        return self.folders.get(lora.name) or self._first
 
     @property
     def _first(self) -> GivenImages:

@@ -21,6 +21,7 @@ class Origin:
     seed: int | None = None
     loras: tuple[Use, ...] | None = None  # including those at strength 0; () means made without a LoRA
     unclear: str = ""  # why `loras` may not be all, or not at these strengths
+    lora: str = ""  # as a name or a list calls it
     step: str = ""  # of the training
     style: str = ""  # what the program added to the prompt
     source: str = ""  # who says so, for messages

@@ -143,7 +143,7 @@ def _facts(run: Run, lora: Lora) -> str:
         "images": setting(without_base),
         "base": _joined([base["label"], base["digest"]]) if base else "",
         "trigger": run["trigger"],
-        "sampler": _settings(run["sampler"]),
+        "sampler": _settings(run.get("sampler", {})),
         "sampler without the LoRA": _settings(run.get("base_sampler", {})),
         "policy": _joined([PurePath(policy["directory"]).name, policy["digest"]]),
         "hardware": _joined([run["hardware"] or run["device"], run.get("dtype")], ", "),

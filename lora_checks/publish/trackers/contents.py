@@ -11,7 +11,7 @@ from lora_checks.record.rows import title
 from lora_checks.record.shapes import Document, Lora
 from lora_checks.report import tables
 
-COLUMNS = tables.COLUMNS
+COLUMNS = tuple(name for name in tables.COLUMNS if name != "text")  # the prompts are logged once
 
 
 def scalars(lora: Lora) -> dict[str, float]:

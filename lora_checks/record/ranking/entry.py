@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lora_checks.judge.verdict import RunOutcome
-from lora_checks.lora.steps import epoch_of, run_of, step_of
+from lora_checks.lora.steps import PICTURES_OF, epoch_of, run_of, step_of
 from lora_checks.record.shapes import Lora, Row
 from lora_checks.record.shapes.ranking import Axis
 
@@ -46,7 +46,7 @@ def entry(lora: Lora) -> Entry:
         epoch=epoch_of(path, facts),
         scale=lora.get("scale"),
         rank=max(lora.get("ranks") or (), default=None),
-        run=run_of(path),
+        run=facts.get(PICTURES_OF) or run_of(path),
         outcome=lora["outcome"],
         stopped_by=(*failed, *lora["missing"]),
         rows={row["check"]: row for row in lora["rows"]},

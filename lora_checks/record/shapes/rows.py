@@ -156,13 +156,13 @@ class Begun(TypedDict):
     path: str
     sha256: str
     scale: NotRequired[float]
+    facts: NotRequired[dict[str, str]]
 
 
 class Candidate(Begun):
     """A LoRA that was read and measured, before it is judged."""
 
     ranks: NotRequired[list[int]]
-    facts: NotRequired[dict[str, str]]
     pictures: NotRequired[list[Picture]]
 
 

@@ -80,7 +80,7 @@ class Run(TypedDict):
     seeds: list[int]
     trigger: str
     class_words: str
-    sampler: Sampler
+    sampler: NotRequired[Sampler]  # unknown if only the texts of pictures made elsewhere are known
     base_sampler: NotRequired[Sampler]
     until_decided: NotRequired[int | None]
     device: str

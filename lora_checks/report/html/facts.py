@@ -42,7 +42,8 @@ def _sampling(run: Run) -> Pairs:
     asked["prompts"] = len(prompts) if isinstance(prompts, list) else prompts
     own = run.get("base_sampler")
     of_base = {} if own is None else {"without the LoRA": own}
-    return _flat({**asked, **(run.get("sampler") or {}), **of_base})
+    sampler = run.get("sampler")
+    return _flat({**asked, **(sampler if sampler else {}), **of_base})
 
 
 def _policy(run: Run) -> Pairs:
