@@ -86,8 +86,8 @@ def run_gate(
 ) -> Result:
     """Gate LoRAs: generate their images, measure them, judge them, and write the report.
 
-    Each argument is the option of ``pytest --lora`` of the same name; README lists them. Relative paths
-    start at the current folder.
+    Each argument is the option of ``pytest --lora`` of the same name (docs/reference/commands.md).
+    Relative paths start at the current folder.
 
     Args:
         lora: LoRA files, folders of them, or patterns.

@@ -28,11 +28,11 @@ def shell(command: str, folder: Path, bin_folder: Path) -> subprocess.CompletedP
 
 @pytest.fixture(scope="module")
 def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin folder of a new environment, made by the command of the README."""
+    """The bin folder of a new environment, made by the command of the docs."""
     folder = tmp_path_factory.mktemp("light")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-    readme = (ROOT / "README.md").read_text()
-    (command,) = re.findall(r"^pip install --no-deps lora-checks && (.+)$", readme, re.M)
+    page = (ROOT / "docs" / "how-to" / "github-actions.md").read_text()
+    (command,) = re.findall(r"^pip install --no-deps lora-checks && (.+)$", page, re.M)
     bin_folder = folder / "venv" / "bin"
     done = shell(f"pip install --quiet --no-deps '{ROOT}' && {command}", folder, bin_folder)
     if "No matching distribution" in done.stderr or "NewConnectionError" in done.stderr:

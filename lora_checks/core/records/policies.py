@@ -193,7 +193,7 @@ class Policy:
 
     @property
     def deciding(self) -> dict[str, str]:
-        """The `parts` that decide a verdict: all except `ranking:`, which orders LoRAs that passed."""
+        """The entries of `parts` that decide a verdict, which is all except the ranking's weights."""
         return {name: part for name, part in self.parts.items() if name != "ranking"}
 
     @property
