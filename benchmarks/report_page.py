@@ -1,6 +1,6 @@
 """Measure how long a page takes to make and to open, and how large it is.
 
-    python benchmarks/report_page.py [--images 200] [--loras 4] [--size 512] [--folder DIR]
+    python benchmarks/report_page.py [--images 200] [--loras 4] [--seeds 4] [--size 512] [--folder DIR]
 
 The pictures are synthetic, with as much fine detail as photographs, each with a base picture. It prints the
 time to make the page for the first time (every picture is decoded) and again (thumbnails and spectra are
@@ -27,7 +27,6 @@ from page_world import page_document  # noqa: E402
 
 from lora_checks.report import html  # noqa: E402
 
-SEEDS = 4
 TIMES = """() => {
   const navigation = performance.getEntriesByType('navigation')[0];
   const paint = performance.getEntriesByName('first-contentful-paint')[0];
@@ -39,23 +38,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=200, help="of each LoRA")
     parser.add_argument("--loras", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=4, help="of each prompt")
     parser.add_argument("--size", type=int, default=512, help="px of each side")
     parser.add_argument("--folder", type=Path, help="where the pictures are kept")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
-        document = world(folder, options.images, options.loras, options.size)
+        document = world(folder, options.images, options.loras, options.size, options.seeds)
         shutil.rmtree(folder / "store" / "page", ignore_errors=True)
         shutil.rmtree(folder / "report", ignore_errors=True)
         measure(document, folder / "report")
 
 
-def world(folder: Path, images: int, loras: int, size: int) -> dict[str, Any]:
+def world(folder: Path, images: int, loras: int, size: int, seeds: int) -> dict[str, Any]:
     """Make the pictures and the document, once per folder."""
-    kept = folder / f"document-{images}-{loras}-{size}.json"
+    kept = folder / f"document-{images}-{loras}-{size}-{seeds}.json"
     if not kept.exists():
         names = [f"step-{100 * (i + 1):04}" for i in range(loras)]
-        made = page_document(folder, names, max(1, images // SEEDS), SEEDS, size, references=24)
+        made = page_document(folder, names, max(1, images // seeds), seeds, size, references=24)
         kept.write_text(json.dumps(made))
     found: dict[str, Any] = json.loads(kept.read_text())
     return found

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from browser_world import Visit
 
+from lora_checks.report import html
+
 
 @pytest.fixture
 def visit(browser: Any, page: Path) -> Iterator[Visit]:
@@ -176,3 +178,55 @@ def test_a_dark_page_is_printed_in_light(browser: Any, page: Path) -> None:
     assert found.page.evaluate(brightness) == dark
     assert found.page.inner_text("#theme") == "Theme: auto"
     found.context.close()
+
+
+def test_by_prompt_every_lora_has_a_column_of_its_own(
+    browser: Any, run_of_steps: tuple[dict[str, Any], Path]
+) -> None:
+    document, folder = run_of_steps
+    found = Visit(browser, html.write(document, folder / "columns").as_uri())
+    found.page.check("#grouped")
+    found.read_through()
+    places = found.page.evaluate(
+        "[...document.querySelectorAll('.line-up.head span')].slice(2).map((head) => head.textContent + ' '"
+        " + Math.round(head.getBoundingClientRect().x))"
+    )
+    assert [place.split()[0] for place in places] == [lora["name"] for lora in document["loras"]]
+    columns = found.page.evaluate(
+        "[...document.querySelectorAll('.line-up:not(.head)')]"
+        ".map((row) => [...row.querySelectorAll('.card')]"
+        ".map((card) => Math.round(card.getBoundingClientRect().x)))"
+    )
+    assert len(columns) > 1
+    assert {tuple(row) for row in columns} == {tuple(int(place.split()[1]) for place in places)}
+    found.page.select_option("#which", "-2")
+    passed = sum(lora["outcome"] == "PASS" for lora in document["loras"])
+    assert found.page.locator(".line-up.head span").count() == 2 + passed
+    assert found.complaints == []
+    found.context.close()
+
+
+def test_on_a_phone_the_ranking_keeps_verdict_and_reason(
+    browser: Any, run_of_steps: tuple[dict[str, Any], Path]
+) -> None:
+    document, folder = run_of_steps
+    found = Visit(browser, html.write(document, folder / "phone").as_uri(), 400)
+    boxes = found.page.evaluate(
+        "[...document.querySelectorAll('.leaders tbody :is(.word, .stopped)')]"
+        ".filter((cell) => cell.textContent.trim())"
+        ".map((cell) => cell.getBoundingClientRect()).map((box) => [box.left, box.right])"
+    )
+    assert len(boxes) >= len(document["loras"])
+    assert all(0 <= left < right <= 400 for left, right in boxes)
+    nav = "document.querySelector('.top nav')"
+    assert found.page.evaluate(f"getComputedStyle({nav}).scrollbarWidth") == "auto"
+    assert found.page.evaluate(f"{nav}.scrollWidth > {nav}.clientWidth")
+    found.context.close()
+
+
+def test_a_picture_at_the_top_opens_side_by_side(visit: Visit) -> None:
+    assert visit.page.locator(".examples figure").count() == 3
+    visit.page.locator("button.picked").last.click()
+    name = visit.page.locator("button.picked").last.get_attribute("data-name")
+    assert name is not None
+    assert name in visit.page.inner_text("#compare-title")

@@ -11,7 +11,7 @@ from typing import Any
 
 from lora_checks.record.files import write_text, writing
 from lora_checks.record.shapes import Document
-from lora_checks.report.html import page, ranking, sheet, spectra, stamp
+from lora_checks.report.html import examples, page, ranking, sheet, spectra, stamp
 from lora_checks.report.html.album import collect
 from lora_checks.report.html.cache import open_cache
 from lora_checks.report.html.matrices import matrices
@@ -72,4 +72,5 @@ def html(document: Document, directory: Path, live: Mapping[str, Any] | None = N
         "live": live,
     }
     pictures = [data_uri(thumbs[i]) if i in thumbs else "" for i in range(len(album))]
-    return render(page.context(document) | stamp.context(directory), data, pictures, live)
+    shown = {"examples": examples.chosen(document, album), "thumbnails": pictures, "links": links}
+    return render(page.context(document) | stamp.context(directory) | shown, data, pictures, live)

@@ -8,32 +8,52 @@ from datetime import datetime
 from lora_checks.core.words import count, printable
 from lora_checks.record.shapes import Document, Lora, Run
 
-RUN = (
-    "command", "started", "finished", "seconds", "device", "hardware", "dtype", "batch_size", "offload",
-    "save_memory", "until_decided", "made", "store", "report",
-)  # fmt: skip
+TIMES = ("started", "finished", "seconds", "command")
+MACHINE = ("device", "hardware", "dtype", "batch_size", "offload", "save_memory")
+MADE = ("until_decided", "made", "store", "report")
+WORDS = {  # names of the document that are not plain words
+    "batch size": "images at a time", "class words": "class of the subject", "dtype": "precision",
+    "made batch sizes": "made in batches of", "made images": "images made in this run",
+    "made vae dtypes": "precision of the VAE", "offload": "moved off the GPU", "report": "report folder",
+    "save memory": "to save memory", "scale": "strength", "seconds": "seconds taken", "sha256": "SHA-256",
+    "store": "images are kept in", "trigger": "trigger word", "until decided": "images at most",
+}  # fmt: skip
+FEW = 4  # LoRAs whose facts are shown unfolded
 Pairs = list[tuple[str, str]]
 Section = tuple[str, Pairs]
+Group = tuple[str, list[Section], bool]  # the question it answers, its sections, whether it is folded
 
 
-def sections(document: Document) -> list[Section]:
-    """Return the sections: a title and its facts as names and values."""
-    run = document["run"]
-    titled = [
-        ("Run", _run(run)),
-        ("Base", _flat(run.get("base") or run.get("elsewhere"))),
-        ("Sampling", _sampling(run)),
+def groups(document: Document) -> list[Group]:
+    """Return the facts by the question they answer; each section has a title, names and values."""
+    run, loras = document["run"], document["loras"]
+    networks = (run.get("networks") or {}).items()
+    asked = [
         ("Policy", _policy(run)),
-        ("Versions", [_version(text) for text in run.get("versions") or ()]),
-        *((f"Network {slot}", _flat(settings)) for slot, settings in (run.get("networks") or {}).items()),
+        ("Sampling", _sampling(run)),
+        ("Base", _flat(run.get("base") or run.get("elsewhere"))),
         *((f"Stacked on {lora['name']}", _flat(lora)) for lora in run.get("companions") or ()),
-        *((f"LoRA {lora['name']}", _lora(lora)) for lora in document["loras"]),
     ]
-    return [(printable(title), pairs) for title, pairs in titled if pairs]
+    machine = [
+        ("When", _named(run, TIMES)),
+        ("Machine", _named(run, MACHINE)),
+        ("Images", _named(run, MADE)),
+        ("Versions", [_version(text) for text in run.get("versions") or ()]),
+    ]
+    measured = [(f"Network {slot}", _flat(settings)) for slot, settings in networks]
+    grouped = [
+        ("What was asked", asked, False),
+        ("When, where and with what it ran", machine, False),
+        ("What measured it", measured, False),
+        ("Which LoRAs", [(f"LoRA {lora['name']}", _lora(lora)) for lora in loras], len(loras) > FEW),
+    ]
+    shown = [(name, [(printable(title), pairs) for title, pairs in sections if pairs], folded)
+             for name, sections, folded in grouped]  # fmt: skip
+    return [group for group in shown if group[1]]
 
 
-def _run(run: Run) -> Pairs:
-    return _flat({key: run.get(key) for key in RUN})
+def _named(run: Run, keys: Sequence[str]) -> Pairs:
+    return _flat({key: run.get(key) for key in keys})
 
 
 def _sampling(run: Run) -> Pairs:
@@ -75,7 +95,7 @@ def _flat(value: object, before: str = "") -> Pairs:
         if isinstance(item, Mapping):
             pairs += _flat(item, name)
         elif item not in (None, "", [], ()):
-            pairs.append((name, _text(item)))
+            pairs.append((WORDS.get(name, name), _text(item)))
     return pairs
 
 

@@ -10,6 +10,7 @@ from lora_checks.record.shapes import Row
 from lora_checks.record.shapes.rows import Measurement
 
 Why = Callable[[float | None], str]
+COUNTS, LOW = "counts", "low"  # against the LoRA by itself; only less than the row wants on average
 
 
 def label_of(m: Measurement) -> str:
@@ -47,6 +48,16 @@ def why(row: Row, m: Measurement) -> Why:
         return ""
 
     return reason
+
+
+def weight(row: Row, m: Measurement) -> str:
+    """Return `COUNTS` if a marked image counts against the LoRA, `LOW` if it only lowers a mean that passed.
+
+    A limit on a mean, the worst prompt or another summary is not a limit on each image: in a row that
+    passed, an image beyond it is ordinary.
+    """
+    single = m["stat"] in SHARES or m["stat"] == "missing"
+    return LOW if row["outcome"] == "PASS" and not single else COUNTS
 
 
 def distance(row: Row) -> Callable[[float | None], float | None]:

@@ -10,6 +10,7 @@ from lora_checks.core.words import count, number, printable
 from lora_checks.record import rows
 from lora_checks.record.rows import caveat, headline, tally, title
 from lora_checks.record.shapes import Document, Lora, Row, Run
+from lora_checks.report import reasons, summary
 from lora_checks.report.html import approved, facts, ranking, scale
 
 # A symbol with each word, so that the verdict does not depend on colour or language alone.
@@ -17,6 +18,7 @@ SYMBOLS = {
     "PASS": "✓", "FAIL": "✕", "ERROR": "!", "INCONCLUSIVE": "≈", "INCOMPLETE": "…", "NOT RUN": "…",
 }  # fmt: skip
 MANY = 3  # more LoRAs than this: those that passed are collapsed
+MOST_OPEN = 8  # more than this: all are
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Line:
     limits: str
     needs: str  # true values that pass in 90 % and 99 % of runs
     note: str
-    reason: str  # "" if the row passed
+    prose: str  # the reason in plain words; "" if the row passed
+    reason: str  # the gate's own; "" if the row passed or the prose is the same
     why: str  # of the policy
     network: str
     drawing: scale.Drawing | None
@@ -64,6 +67,7 @@ def context(document: Document) -> dict[str, Any]:
         "finished": bool(run.get("finished")),
         "symbols": SYMBOLS,
         "headline": printable(words),
+        "summary": [printable(text) for text in summary.sentences(document)] if run.get("finished") else [],
         "heading": printable(f"{document['outcome']}: {words}"),
         "setting": [printable(part) for part in setting(run)],
         "caveat": printable(caveat(run)),
@@ -71,7 +75,7 @@ def context(document: Document) -> dict[str, Any]:
         "blocks": blocks,
         "scales": any(line.drawing for block in blocks for line in block.lines),
         "overview": overview(document) if len(loras) > 1 else None,
-        "facts": facts.sections(document),
+        "facts": facts.groups(document),
         "loras": len(loras),
         "ranking": ranking.context(document),
         "baseline": approved.context(document),
@@ -117,13 +121,15 @@ def block(i: int, lora: Lora, loras: int) -> Block:
         folders=tuple(printable(folder) for folder in lora["images"]),
         sha256=printable(lora["sha256"] or ""),
         power=tuple(printable(text) for text in rows.power_sentences(lora)[1:]),
-        open=loras <= MANY or lora["outcome"] != "PASS",
+        open=loras <= MANY or (loras <= MOST_OPEN and lora["outcome"] != "PASS"),
     )
 
 
 def line(row: Row) -> Line:
     outcome, check, metric, value, interval, limits, note, needs = map(printable, rows.columns(row))
     m, threshold = row["measurement"], row["threshold"]
+    prose = "" if outcome == "PASS" else printable(reasons.prose(row))
+    own = printable(rows.reason(row))
     return Line(
         outcome=outcome,
         check=check,
@@ -133,7 +139,8 @@ def line(row: Row) -> Line:
         limits=limits,
         needs=needs,
         note=note if outcome == "PASS" else _remark(note),
-        reason="" if outcome == "PASS" else printable(rows.reason(row)),
+        prose=prose,
+        reason="" if outcome == "PASS" or own.rstrip(".").lower() == prose.rstrip(".").lower() else own,
         why=printable(threshold["why"]) if threshold else "",
         network=printable(", ".join(filter(None, (m["label"], m["against"])))) if m else "",
         drawing=scale.drawing(row),
@@ -149,7 +156,7 @@ def _remark(note: str) -> str:
 
 def _not_run(check: str) -> Line:
     return Line(
-        "NOT RUN", printable(check), "", "", "", "", "", "", "it has no verdict yet", "", "", None, False
+        "NOT RUN", printable(check), "", "", "", "", "", "", "It has no verdict yet.", "", "", "", None, False
     )
 
 

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from lora_checks.core.words import number, printable
-from lora_checks.record.shapes import Document, Ranking
+from lora_checks.record.ranking import roles
+from lora_checks.record.shapes import Document, Ranking, Row
 from lora_checks.record.shapes.ranking import Axis, Curve, Place, Point
 from lora_checks.report import leaderboard
+
+PROMPT = ("clip_score", "clip_s", "clip_choice")
+VARIETY = ("vendi", "lpips_diversity", "nearest_other", "nearest_sibling", "recall", "coverage")
 
 
 def context(document: Document) -> dict[str, Any] | None:
@@ -66,9 +70,12 @@ def curves(document: Document) -> dict[str, Any] | None:
     if not ranking or not ranking["curves"] or ranking["axis"] is None:
         return None
     best = ranking["best"]["lora"] if ranking["best"] else None
+    abouts = {row["check"]: _about(row) for lora in reversed(document["loras"]) for row in lora["rows"]}
     return {
         "axis": leaderboard.word(ranking["axis"]),
-        "curves": [_curve(curve, best) for curve in ranking["curves"]],
+        "curves": [
+            _curve(curve, best) | {"about": abouts.get(curve["check"], "")} for curve in ranking["curves"]
+        ],
     }
 
 
@@ -77,7 +84,6 @@ def _curve(curve: Curve, best: str | None) -> dict[str, Any]:
         "better": curve["better"],
         "min": curve["min"],
         "max": curve["max"],
-        "role": curve["role"],
         "check": printable(curve["check"]),
         "label": printable(curve["label"]),
         "series": [
@@ -85,6 +91,19 @@ def _curve(curve: Curve, best: str | None) -> dict[str, Any]:
             for series in curve["series"]
         ],
     }
+
+
+def _about(row: Row) -> str:
+    """Say what a row shows about training, by what it measures; "" if nothing."""
+    m = row["measurement"]
+    role = roles.role(row)
+    if m is None or not role:
+        return ""
+    if role == "likeness":
+        return "likeness to the subject"
+    if m["against"].partition(" (")[0] != "train" and m["metric"] in PROMPT + VARIETY:
+        return "agreement with the prompt" if m["metric"] in PROMPT else "variety"
+    return "freedom from the training pictures"
 
 
 def _point(point: Point, best: str | None) -> dict[str, Any]:

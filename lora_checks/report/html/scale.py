@@ -12,7 +12,7 @@ from lora_checks.record.shapes.rows import Measurement
 
 WIDTH, EDGE = 280.0, 6.0  # px: width of the drawing, and margin on either side
 CLOSE = 46.0  # px between labels; closer ones are left out
-LETTER = 5.6  # px, of the labels above the scale
+LETTER = 6.2  # px, of the labels above the scale
 
 
 @dataclass(frozen=True, slots=True)

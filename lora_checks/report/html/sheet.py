@@ -86,6 +86,7 @@ def _images(lora: Lora, album: Album, order: Sequence[str], prompts: Mapping[str
     values = {check: dict(m["per_image"]) for check, (_, m) in rows.items()}
     matches = {check: dict(m["matches"]) for check, (_, m) in rows.items()}
     reasons = {check: marks.why(row, m) for check, (row, m) in rows.items()}
+    weights = {check: marks.weight(row, m) for check, (row, m) in rows.items()}
     depths = {check: marks.distance(row) for check, (row, _) in rows.items()}
     cards = []
     for picture in lora.get("pictures") or ():
@@ -104,7 +105,7 @@ def _images(lora: Lora, album: Album, order: Sequence[str], prompts: Mapping[str
                 "values": [own.get(check) for check in order],
                 "shown": [number(own[check]) if check in own else "" for check in order],
                 "nearest": [_nearest(album, matches.get(check, {}).get(name)) for check in order],
-                "marks": [[check, reason] for check, reason in bad.items() if reason],
+                "marks": [[check, reason, weights[check]] for check, reason in bad.items() if reason],
                 "depth": min(depth, default=None),
             }
         )

@@ -20,7 +20,7 @@ function compare(at, extra = null) {
 }
 
 function figures(image, lora, extra) {
-  const made = [figure(image.picture, lora, `${image.name}${image.marks.length ? "" : ": inside every limit"}`)];
+  const made = [figure(image.picture, lora, `${image.name}${counting(image).length ? "" : ": nothing counts against it"}`)];
   if (image.base !== null) made.push(figure(image.base, "base", "the same prompt and noise without the LoRA"));
   if (image.approved !== null) made.push(figure(image.approved, "approved release", "the same prompt and seed"));
   const seen = new Map(); // a picture that is nearest in several rows is shown once
@@ -48,10 +48,13 @@ function values(image) {
     const why = missing(image, at);
     return make("tr", {}, make("th", { scope: "row" }, check.name), make("td", {}, check.label),
       make("td", { class: "number" }, image.values[at] === null ? "none" : image.shown[at]), make("td", {}, limits(check)),
-      make("td", { class: why ? "bad" : "quiet" }, why ? `✕ ${why}` : limits(check) ? "✓ inside" : ""));
+      make("td", { class: why ? (counts(image, check) ? "bad" : "low") : "quiet" },
+        why ? `${counts(image, check) ? "✕" : "↓"} ${why}` : limits(check) ? "✓ inside" : ""));
   }).filter(Boolean);
   return make("table", { class: "values" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
 }
+
+const counts = (image, check) => counting(image).some(([name]) => name === check.name);
 
 function limits(check) {
   const parts = [check.min === null ? "" : `min ${number(check.min)}`, check.max === null ? "" : `max ${number(check.max)}`];

@@ -36,8 +36,7 @@ function curveChart(curve, axis, width) {
 if (DATA.curves) {
   byId("curves").append(make("p", { class: "lead whole" }, "Filled: passed; ✕: did not pass; star: the best. The hatched area is outside the limits, the shaded area is the interval."));
   for (const curve of DATA.curves.curves) {
-    const role = curve.role === "likeness" ? "likeness to the subject" : curve.role === "freedom" ? "freedom from the training pictures" : "";
-    const holder = make("div", { class: "chart" }, make("h3", {}, curve.check, make("small", {}, role)));
+    const holder = make("div", { class: "chart" }, make("h3", {}, curve.check, make("small", {}, curve.about)));
     holder.style.minHeight = "120px";
     byId("curves").append(holder);
     whenNear(holder, () => holder.append(curveChart(curve, DATA.curves.axis, roomIn(holder)) ?? make("p", { class: "said" }, "no value")));

@@ -1,6 +1,6 @@
 // A strip of dots for each row: one dot per image, one line per LoRA.
 const DOTS = 300; // images per LoRA above which bars replace dots
-const plotted = (more) => ({ className: "plot", style: { background: "none", color: "inherit" }, ...more });
+const plotted = (more) => ({ className: "plot", style: { background: "none", color: "inherit", fontSize: "11px" }, ...more });
 const roomIn = (holder) => Math.max(280, holder.clientWidth - 30);
 const shortName = (name) => (name.length > 22 ? `${name.slice(0, 20)}…` : name);
 

@@ -122,7 +122,20 @@ function resolve(name) {
   return colour;
 }
 
-byId("matrices").append(...DATA.matrices.map(matrixPart));
+// Of many LoRAs, the matrices of one at a time.
+function matricesOf(which) {
+  ROW_SETS.length = 0;
+  byId("matrix-list").replaceChildren(...DATA.matrices.filter((matrix) => which < 0 || matrix.lora === which).map(matrixPart));
+}
+
+const listed = [...new Set(DATA.matrices.map((matrix) => matrix.lora))];
+byId("matrices").append(make("div", { id: "matrix-list" }));
+if (listed.length > 3) {
+  const choice = make("select", {}, ...listed.map((which) => option(String(which), DATA.loras[which].title)));
+  choice.addEventListener("change", () => matricesOf(Number(choice.value)));
+  byId("matrices").prepend(make("p", { class: "tools" }, make("label", {}, "LoRA ", choice)));
+  matricesOf(listed[0]);
+} else matricesOf(-1);
 byId("similarity").hidden = !DATA.matrices.length;
 const repaint = () => ROW_SETS.forEach((paint) => paint());
 addEventListener("themechange", repaint);

@@ -2,28 +2,28 @@
 const CHUNK = 240; // cards created at a time
 let order = []; // the images in display order, which the arrow keys of the side-by-side view follow
 
-function card(image) {
+function card(image, narrow = false) {
   const prompt = DATA.prompts[image.prompt];
   const lora = SEVERAL ? DATA.loras[image.which].title : "";
   const nearest = nearestOf(image);
   const at = checkOf(image);
   const said = at < 0 ? "" : image.values[at] === null ? missing(image, at) : image.shown[at];
   const beside = make("span", { class: "beside" });
-  if (image.base !== null) beside.append(shot(image.base, "base", `base: ${image.name}`));
-  if (nearest) beside.append(shot(nearest[0], "nearest", `nearest: ${nearest[1]}`));
-  const made = make("button", { type: "button", class: image.marks.length ? "card marked" : "card" },
-    make("span", { class: "shots" }, shot(image.picture, "", `${lora} ${image.name}: ${prompt?.text ?? ""}`), beside),
-    make("span", { class: "caption" }, make("span", { class: "name" }, image.name), make("span", { class: "own" }, said)),
-    make("span", { class: "of" }, [lora, at < 0 ? "" : DATA.checks[at].label].filter(Boolean).join(", ")),
-    make("span", { class: "marks" }, ...reasons(image).map((why) => make("span", {}, make("b", {}, "✕"), why))));
+  if (!narrow && image.base !== null) beside.append(shot(image.base, "base", `base: ${image.name}`));
+  if (!narrow && nearest) beside.append(shot(nearest[0], "nearest", `nearest: ${nearest[1]}`));
+  const made = make("button", { type: "button", class: counting(image).length ? "card marked" : "card" },
+    make("span", { class: "shots" }, shot(image.picture, "", `${lora} ${image.name}: ${prompt?.text ?? ""}`), beside.children.length ? beside : null),
+    make("span", { class: "caption" }, make("span", { class: narrow ? "unseen" : "name" }, image.name), make("span", { class: "own" }, said)),
+    make("span", { class: "of" }, [narrow ? "" : lora, at < 0 ? "" : DATA.checks[at].label].filter(Boolean).join(", ")),
+    make("span", { class: "marks" }, ...reasons(image).map(([why, weight]) => make("span", { class: weight }, make("b", {}, sign(why, weight)), why))));
   made.addEventListener("click", () => compare(order.indexOf(image)));
   return made;
 }
 
 // "face-found, identity: no face": rows with the same reason share a line.
 function reasons(image) {
-  const groups = d3.group(image.marks, ([, why]) => why);
-  return [...groups].map(([why, marks]) => `${marks.map(([check]) => check).join(", ")}: ${why}`);
+  const groups = d3.group(image.marks, ([, why, weight]) => `${weight} ${why}`);
+  return [...groups.values()].map((marks) => [`${marks.map(([check]) => check).join(", ")}: ${marks[0][1]}`, marks[0][2]]);
 }
 
 function missing(image, at) {
@@ -36,7 +36,7 @@ function grid(images) {
   const cards = make("div", { class: "cards" });
   let done = 0;
   const more = () => {
-    cards.append(...images.slice(done, done + CHUNK).map(card));
+    cards.append(...images.slice(done, done + CHUNK).map((image) => card(image)));
     done += CHUNK;
     if (done < images.length) {
       const end = cards.lastElementChild;
@@ -53,14 +53,45 @@ function grid(images) {
   return cards;
 }
 
+// By prompt with several LoRAs: one column for the base and one for each LoRA, the same in every group.
+function lineUp(images, columns) {
+  const rows = make("div", { class: "line-up" });
+  for (const [seed, own] of d3.group(images, (image) => image.seed)) {
+    const cells = columns.map((which) => own.filter((image) => image.which === which));
+    for (let at = 0; at < Math.max(...cells.map((cell) => cell.length)); at++) {
+      const base = own.find((image) => image.base !== null);
+      rows.append(make("span", { class: "seed" }, seed === null ? "" : `seed ${seed}`),
+        make("span", { class: "cell" }, at || !base ? "" : shot(base.base, "base", `base: ${base.name}`)),
+        ...cells.map((cell) => cell[at] ? card(cell[at], true) : make("span", { class: "cell none" }, "–")));
+    }
+  }
+  return rows;
+}
+
+function lineUpHead(columns) {
+  const names = columns.map((which) => make("span", { class: DATA.loras[which].outcome, title: DATA.loras[which].title }, DATA.loras[which].title));
+  return make("div", { class: "line-up head" }, make("span", {}, ""), make("span", {}, "base"), ...names);
+}
+
+function lined(groups) {
+  const columns = [...new Set(order.map((image) => image.which))].sort((a, b) => a - b);
+  const sheet = make("div", { class: "lined", tabIndex: 0, role: "region", style: `--columns: ${columns.length + 1}` }, lineUpHead(columns));
+  sheet.setAttribute("aria-label", "Pictures by prompt, a column for each LoRA");
+  for (const [prompt, images] of groups) {
+    const part = group(DATA.prompts[prompt], null);
+    const seeds = new Set(images.map((image) => image.seed)).size;
+    part.style.minHeight = `calc(${seeds} * (var(--tile) + 60px) + 60px)`; // scroll bars keep their place
+    sheet.append(part);
+    whenNear(part, () => { part.style.minHeight = ""; part.append(lineUp(images, columns)); });
+  }
+  return sheet;
+}
+
 function group(prompt, images) {
   const heading = make("h3", {}, prompt?.id ?? "other prompts",
     make("span", { class: "tags" }, ...(prompt?.tags ?? []).map((tag) => make("span", {}, tag))));
   const made = make("div", { class: "group" }, heading, make("p", { class: "text" }, prompt?.text ?? ""));
-  if (!SEVERAL) made.append(grid(images));
-  // With several LoRAs, images from the same noise are side by side.
-  for (const [seed, own] of SEVERAL ? d3.group(images, (image) => image.seed) : [])
-    made.append(make("div", { class: "row-of" }, make("span", {}, seed === null ? "" : `seed ${seed}`), grid(own)));
+  if (images) made.append(grid(images));
   return made;
 }
 
@@ -71,7 +102,7 @@ function draw() {
     const groups = [...d3.group(order, (image) => image.prompt)];
     for (const [, images] of groups) images.sort((a, b) => a.seed - b.seed || a.which - b.which);
     order = groups.flatMap(([, images]) => images);
-    sheet.replaceChildren(...groups.map(([prompt, images]) => group(DATA.prompts[prompt], images)));
+    sheet.replaceChildren(...(SEVERAL ? [lined(groups)] : groups.map(([prompt, images]) => group(DATA.prompts[prompt], images))));
   } else sheet.replaceChildren(grid(order));
   if (!order.length) sheet.replaceChildren(make("p", { class: "empty" }, IMAGES.length ? "No picture matches." : "There are no pictures yet."));
   byId("shown").textContent = `${order.length} of ${IMAGES.length} images`;
@@ -88,7 +119,7 @@ function setUp() {
   const sort = byId("sort"), which = byId("which");
   sort.append(option(OVERALL, "all rows"), option(AS_ASKED, "order of the prompts"));
   sort.append(...DATA.checks.map((check) => option(check.name, `${check.name}: ${check.label}`)));
-  which.append(option("-1", "all"), ...DATA.loras.map((lora, i) => option(String(i), lora.title)));
+  which.append(option("-1", "all"), option(String(PASSED), "those that passed"), option(String(STOPPED), "those that did not"), ...DATA.loras.map((lora, i) => option(String(i), lora.title)));
   byId("lora-choice").hidden = !SEVERAL;
   if (!DATA.checks.some((check) => check.name === state.sort) && state.sort !== AS_ASKED) state.sort = OVERALL;
   if (state.which >= DATA.loras.length) state.which = -1;
@@ -131,3 +162,13 @@ function jump(link) {
 
 setUp();
 draw();
+
+// The pictures at the top: in full size where they are beside the page, and opened like any other.
+for (const picked of document.querySelectorAll("button.picked")) {
+  const image = picked.querySelector("img"), thumbnail = image.src;
+  if (image.dataset.full) {
+    image.addEventListener("error", () => { image.src = thumbnail; }, { once: true });
+    image.src = image.dataset.full;
+  }
+  picked.addEventListener("click", () => compareImage(IMAGES.find((one) => one.which === Number(picked.dataset.which) && one.name === picked.dataset.name)));
+}
