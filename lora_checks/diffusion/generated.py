@@ -21,7 +21,7 @@ from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import ImageFile, ImageSet, ImageSpec, Lora, Policy, PromptSet, Proof, digest
 from lora_checks.core.store import Progress, Store
 from lora_checks.core.words import proven
-from lora_checks.diffusion import base, generate, painted
+from lora_checks.diffusion import base, generate, loader, painted
 from lora_checks.diffusion.base import ResolvedBase
 from lora_checks.diffusion.base.family import classes_of, family_of
 from lora_checks.diffusion.base.memory import Memory
@@ -127,7 +127,8 @@ class GeneratedImages:
 
     def evidence(self, lora: Lora) -> Evidence:
         proof = self.prove(lora)
-        words = (proven(proof), *doubts(lora, *classes_of(self.base.folder)))
+        elsewhere = loader.kept(self.store, lora, self.base, tuple(self.policy.unused_tensors)).words()
+        words = (proven(proof), *doubts(lora, *classes_of(self.base.folder)), elsewhere)
         return Evidence("; ".join(words), {"proof": dataclasses.asdict(proof)})
 
     def candidate(self, lora: Lora, prompts: PromptSet) -> ImageSet:

@@ -31,6 +31,7 @@ class Inspected:
     lora: Lora | None = None
     norms: Mapping[str, float] = field(default_factory=dict)  # layer -> norm of what it adds
     error: str = ""
+    loading: Mapping[str, Any] = field(default_factory=dict)  # what diffusers loads on a base; {}: not asked
 
     @property
     def norm(self) -> float:
@@ -98,4 +99,5 @@ def _entry(found: Inspected) -> dict[str, Any]:
         {"component": component, "block": block, "norm": norm}
         for (component, block), norm in block_norms(found).items()
     ]
-    return entry | {"norm": found.norm, "blocks": blocks}
+    asked = {"diffusers": dict(found.loading)} if found.loading else {}
+    return entry | {"norm": found.norm, "blocks": blocks, **asked}

@@ -40,6 +40,8 @@ def _rows(found: Inspected, lora: Lora) -> Iterator[tuple[str, str]]:
     yield "alpha/rank", _histogram(layer.scaling for layer in lora.layers)
     yield from _norms(found)
     yield from ((name, text) for name, text in lora.facts.items() if name != "tensors sha256")
+    if found.loading:
+        yield "on the base", printable(found.loading["words"])
     yield "sha256", lora.sha256
     yield "tensors", lora.tensors_sha256
     yield from (("warning", printable(warning)) for warning in lora.warnings)
@@ -78,6 +80,11 @@ def table(found: Sequence[Inspected]) -> str:
     rows = [("file", "kind", "rank", "alpha/rank", "layers", "steps", "change", ""), *map(_line, good)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     lines = ["  ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in rows] if good else []
+    lines += [
+        f"{printable(lora.name)}: {printable(inspected.loading['words'])}"
+        for inspected, lora in good
+        if inspected.loading
+    ]
     return "\n".join(lines + [f"error: {printable(bad.error)}" for bad in found if bad.lora is None])
 
 

@@ -30,6 +30,11 @@ def components(pipe: Any) -> dict[str, Any]:
     return {name: networks[name] for name in sorted(found, key=order)}
 
 
+def may_be_adapted(name: str) -> bool:
+    """Return whether a part of this name may be one of the `components`; the pipeline decides."""
+    return is_text_encoder(name) or _may_denoise(name)
+
+
 def denoisers(pipe: Any) -> list[str]:
     """Return the networks that "the denoiser" means: those that diffusers loads LoRAs onto, else all."""
     every = [name for name in components(pipe) if not is_text_encoder(name)]
