@@ -20,7 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--details", action="store_true", help="show everything about each file, not one line each"
     )
     parser.add_argument(
-        "--base", metavar="DIR", help="a pipeline directory: also tell what diffusers loads of each file on it"
+        "--base", metavar="DIR", help="pipeline directory: tell also what diffusers loads of each file on it"
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON, with every layer")
 

@@ -48,7 +48,7 @@ def loaded(placed: Placed, tensors: Mapping[str, Any], network: Any, adapter: st
 
 
 def _homes(placed: Placed, network: Any, adapter: str) -> list[list[Any]]:
-    """Return where a layer's numbers may be: on its modules or, where the loader fused them, on one beside."""
+    """Return where a layer's numbers may be: on its modules or, fused by the loader, on one beside."""
     tuners = [network.get_submodule(path) for path in placed.paths]
     if all(has_numbers(tuner, adapter) for tuner in tuners):
         return [tuners]

@@ -70,11 +70,8 @@ def _fill(module: Any) -> None:
 
 def _bare(kind: Any, networks: Mapping[str, Any], parts: list[str]) -> Any:
     """Return an object of a subclass that skips the pipeline's constructor, which wants every part."""
-    bare = type(
-        kind.__name__,
-        (kind,),
-        {"__init__": lambda self: None, "components": property(lambda self: dict(networks))},
-    )
+    constructor = {"__init__": object.__init__}
+    bare = type(kind.__name__, (kind,), {**constructor, "components": property(lambda _: dict(networks))})
     pipe = bare()
     vars(pipe).update({name: networks.get(name) for name in parts})
     return pipe
