@@ -71,6 +71,4 @@ def _short(pair: str) -> str:
     """Drop the zeros that end decimals: "1.000 instead of 0.500" is "1 instead of 0.5"."""
     words = pair.split()
     plain = [each if "e" in each or "." not in each else each.rstrip("0").rstrip(".") for each in words]
-        word if "e" in word or "." not in word else word.rstrip("0").rstrip(".") for word in pair.split()
-    ]
     return " ".join(plain)
