@@ -15,7 +15,7 @@ from kinds import AI_TOOLKIT, Kind, denoiser, kohya_lora, low_rank, lycoris, one
 
 TODAY = (
     *("SD3.5 large", "Chroma", "FLUX.2 dev", "FLUX.2 klein", "Z-Image", "Qwen-Image"),
-    *("Krea 2", "HiDream", "Lumina2"),
+    *("Krea 2", "HiDream", "Lumina2", "Anima"),
 )
 AB = low_rank(".lora_A.weight", ".lora_B.weight")
 AB_ALPHA = low_rank(".lora_A.weight", ".lora_B.weight", alpha=".alpha")

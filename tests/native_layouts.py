@@ -115,6 +115,28 @@ def _lumina2(transformer: Any) -> Iterator[Row]:
     yield one("final_layer.linear", "norm_out.linear_2")
 
 
+def _cosmos(transformer: Any) -> Iterator[Row]:
+    """nvidia-cosmos/cosmos-predict2, models/text2image_dit.py (MinimalV1LVGDiT), which Anima was made of."""
+    linears = (("1", "linear_1"), ("2", "linear_2"))
+    for number in range(transformer.config.num_layers):
+        old, new = f"blocks.{number}", f"transformer_blocks.{number}"
+        for place, (attention, kind) in enumerate((("attn1", "self_attn"), ("attn2", "cross_attn")), start=1):
+            for name in "qkv":
+                yield one(f"{old}.{kind}.{name}_proj", f"{new}.{attention}.to_{name}")
+            yield one(f"{old}.{kind}.output_proj", f"{new}.{attention}.to_out.0")
+            for native, name in linears:
+                yield one(f"{old}.adaln_modulation_{kind}.{native}", f"{new}.norm{place}.{name}")
+        for native, name in linears:
+            yield one(f"{old}.adaln_modulation_mlp.{native}", f"{new}.norm3.{name}")
+        yield one(f"{old}.mlp.layer1", f"{new}.ff.net.0.proj")
+        yield one(f"{old}.mlp.layer2", f"{new}.ff.net.2")
+    for native, name in linears:
+        yield one(f"final_layer.adaln_modulation.{native}", f"norm_out.{name}")
+        yield one(f"t_embedder.1.linear_{native}", f"time_embed.t_embedder.linear_{native}")
+    yield one("x_embedder.proj.1", "patch_embed.proj")
+    yield one("final_layer.linear", "proj_out")
+
+
 def _krea2(transformer: Any) -> Iterator[Row]:
     """krea-ai/krea-2, mmdit.py."""
     config = transformer.config
@@ -151,6 +173,7 @@ def _blocks(transformer: Any) -> Iterator[str]:
 
 
 _MAKERS: dict[str, Callable[[Any], Iterator[Row]]] = {
+    "CosmosTransformer3DModel": _cosmos,
     "ChromaTransformer2DModel": _chroma,
     "Flux2Transformer2DModel": _flux2,
     "Krea2Transformer2DModel": _krea2,

@@ -182,10 +182,10 @@ def _base(name: str, folder: Path) -> tuple[str, str | None, Mapping[str, Any]]:
 
 
 def _pipeline_class(path: Path) -> str:
-    index = path / "model_index.json"
-    return (
-        str(json.loads(index.read_text(encoding="utf-8")).get("_class_name", "")) if index.is_file() else ""
-    )
+    for index in (path / "model_index.json", path / "modular_model_index.json"):
+        if index.is_file():
+            return str(json.loads(index.read_text(encoding="utf-8")).get("_class_name", ""))
+    return ""
 
 
 def _native_size(path: Path) -> int | None:

@@ -23,6 +23,9 @@ _WRAPPERS = re.compile(r"(?:(?:text_model|language_model|model)_)+")
 # The text encoders' attention in diffusers' old spelling (utils/state_dict_utils.py, DIFFUSERS_OLD_TO_PEFT).
 _OLD_ATTENTION = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
 
+# A part of an original denoiser that is a network of its own in diffusers (Anima's loader converts it so).
+_PARTS = {"llm_adapter": "text_conditioner"}
+
 
 def is_text_encoder(component: str) -> bool:
     """Return whether a component's name, or the hint of a prefix, means a text encoder."""
@@ -135,6 +138,9 @@ class Base:
         """Return the components that a layer may be of, each with the name inside it."""
         if is_text_encoder(spelt.component):
             return [(name, spelt.module) for name in self._encoders(spelt.component)]
+        part = re.match(f"({'|'.join(_PARTS)})[._]", spelt.module)
+        if part and _PARTS[part[1]] in self.networks:
+            return [(_PARTS[part[1]], spelt.module[part.end() :])]
         if spelt.component in self.networks:
             return [(spelt.component, spelt.module)]
         head, dot, rest = spelt.module.partition(".")

@@ -91,25 +91,6 @@ def test_a_folder_that_is_no_pipeline(tmp_path: Path) -> None:
         base.resolve(Base(str(tmp_path)))
 
 
-MODULAR = json.dumps({"_class_name": "AnimaModularPipeline", "transformer": [None, None, {}]})
-
-
-def test_a_modular_pipeline_is_refused_by_its_name(tmp_path: Path) -> None:
-    (tmp_path / "modular_model_index.json").write_text(MODULAR)
-    with pytest.raises(
-        ConfigError, match=r"a modular pipeline of diffusers \(AnimaModularPipeline\)"
-    ) as error:
-        base.resolve(Base(str(tmp_path)))
-    assert "--lora-images" in str(error.value)
-
-
-def test_a_modular_pipeline_of_the_hub_is_refused_by_its_name(hub: Path) -> None:
-    (hub / "model_index.json").rename(hub / "modular_model_index.json")
-    (hub / "modular_model_index.json").write_text(MODULAR)
-    with pytest.raises(ConfigError, match=r"base team/base: it is a modular pipeline .*AnimaModularPipeline"):
-        base.resolve(Base("team/base"))
-
-
 @pytest.mark.parametrize("revision", [None, "main", COMMIT])
 def test_a_cached_hub_id_is_found_offline_and_pinned(hub: Path, revision: str | None) -> None:
     found = base.resolve(Base("team/base", revision))

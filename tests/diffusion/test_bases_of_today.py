@@ -32,6 +32,7 @@ FolderOf = Callable[[str], Path]
 TOLERANCE, EFFECT = 1e-4, 0.05  # of pixels in [0, 1]
 # What the policy of each says beside the usual; of Kandinsky's seven sizes this is one of the smallest.
 BASES: dict[str, dict[str, Any]] = {
+    "Anima": {"max_sequence_length": 64},
     "AuraFlow": {},
     "Chroma": {"max_sequence_length": 64},
     "CogView4": {},

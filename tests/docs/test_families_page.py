@@ -37,6 +37,7 @@ TINY = {  # heading -> tiny base of tests/families
     "Kandinsky 5": "Kandinsky 5",
     "PixArt Sigma": "PixArt Sigma",
     "Sana": "Sana",
+    "Anima": "Anima",
 }
 REST = """
 trigger: sks person

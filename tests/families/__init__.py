@@ -46,6 +46,7 @@ _FILES: dict[str, str] = {
     "Krea 2 Turbo": "krea2",
     "HiDream": "hidream",
     "Lumina2": "lumina2",
+    "Anima": "anima",
 }
 SIDE = 32  # pixels of a picture
 TOKENS = 64  # of a text, where the pipeline takes a number
@@ -54,15 +55,21 @@ TOKENS = 64  # of a text, where the pipeline takes a number
 def family(name: str, folder: Path) -> Path:
     """``folder / name``, a pipeline directory of the family, written if it is not there."""
     path = folder / name.replace(" ", "-")
-    if not (path / "model_index.json").is_file():
-        import_module(f"families.{_FILES[name]}").BUILDERS[name](path).save_pretrained(path)
+    if not any((path / index).is_file() for index in ("model_index.json", "modular_model_index.json")):
+        pipe = import_module(f"families.{_FILES[name]}").BUILDERS[name](path)
+        modular = {"overwrite_modular_index": True} if hasattr(pipe, "blocks") else {}
+        pipe.save_pretrained(str(path), **modular)
     return path
 
 
 def load(folder: Path) -> Any:
-    from diffusers import DiffusionPipeline
+    from diffusers import DiffusionPipeline, ModularPipeline
 
-    pipe = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    if (folder / "model_index.json").is_file():
+        pipe = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    else:
+        pipe = ModularPipeline.from_pretrained(str(folder), workflow="text2image", local_files_only=True)
+        pipe.load_components(local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

@@ -55,7 +55,7 @@ def check(result: Any) -> None:
     assert result.outcome == "FAIL"
 
 
-@pytest.mark.parametrize("name", ["ERNIE-Image", "Ideogram 4"])
+@pytest.mark.parametrize("name", ["ERNIE-Image", "Ideogram 4", "Anima"])
 def test_from_the_file_to_the_verdict(
     family_folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -14,7 +14,9 @@ from lora_checks.lora.names import Base, Network, is_text_encoder
 
 # What pipelines call a denoiser; a network of another name counts if diffusers' class takes LoRAs.
 _DENOISER = re.compile(r"(?:\w+_)?(?:unet|transformer|prior|denoiser)(?:_\d+|_ref)?")
-_NO_DENOISER = re.compile(r"controlnet\w*|\w*_?adapter\w*|vae\w*|image_\w+|safety_\w+|\w*connectors?")
+_NO_DENOISER = re.compile(
+    r"controlnet\w*|\w*_?adapter\w*|vae\w*|image_\w+|safety_\w+|\w*connectors?|text_conditioner"
+)
 
 
 def components(pipe: Any) -> dict[str, Any]:

@@ -9,18 +9,20 @@ from pathlib import Path
 from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.core.records import Base
-from lora_checks.diffusion.base import hub
+from lora_checks.diffusion.base import hub, modular
 from lora_checks.diffusion.base.checkpoint import settings_of
 from lora_checks.diffusion.base.vae import resolve_vae
 
-MODULAR = "modular_model_index.json"
+INDEXES = ("model_index.json", modular.INDEX)  # a folder with both is the pipeline of the first
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedBase:
     """A base model on this machine."""
 
-    folder: Path  # pipeline directory with model_index.json; for a single file, the one with its settings
+    folder: (
+        Path  # pipeline directory with an index of its parts; for a single file, the one with its settings
+    )
     identity: str  # "hub-id@commit", or a digest of the content; with the VAE's identity if it was replaced
     label: str  # for people: "miniature-sd 3f2a91"
     file: Path | None = None  # a single .safetensors checkpoint
@@ -85,6 +87,11 @@ def _local(folder: Path) -> ResolvedBase:
 def _checkpoint(file: Path, config: str | None) -> ResolvedBase:
     folder, model = settings_of(file, config)
     _check_pipeline(folder)
+    if not (folder / "model_index.json").is_file():
+        raise ConfigError(
+            f"base {file}: its settings are a modular pipeline's ({folder}), which diffusers does not load "
+            "from a single file; name the folder of the whole pipeline"
+        )
     contents = Contents(file) if model else Contents(file, folder)
     sha256 = contents.sha256(file)
     settings = hub.identity(model, folder) if model else contents.of(folder)
@@ -93,22 +100,10 @@ def _checkpoint(file: Path, config: str | None) -> ResolvedBase:
 
 
 def _check_pipeline(folder: Path) -> None:
-    if not (folder / "model_index.json").is_file():
-        _refuse_modular(str(folder), folder / MODULAR)
+    if not any((folder / name).is_file() for name in INDEXES):
         raise ConfigError(
             f"base {folder}: no model_index.json there; name a diffusers pipeline directory or a hub id"
         )
-
-
-def _refuse_modular(base: str, index: Path) -> None:
-    """Raise `ConfigError` if there is the index of a modular pipeline, as Anima is published."""
-    if not index.is_file():
-        return
-    kind = json.loads(index.read_text(encoding="utf-8")).get("_class_name", "ModularPipeline")
-    raise ConfigError(
-        f"base {base}: it is a modular pipeline of diffusers ({kind}), which the gate cannot load; name a "
-        "pipeline with a model_index.json, or gate pictures that were made elsewhere with --lora-images"
-    )
 
 
 def _name(folder: Path) -> str:
@@ -119,17 +114,21 @@ def _name(folder: Path) -> str:
 def _cached(base: Base) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
-    index = try_to_load_from_cache(base.model, "model_index.json", revision=base.revision)
-    if not isinstance(index, str) or not _complete(Path(index)):
-        return None
-    return Path(index).parent
+    for name in INDEXES:
+        index = try_to_load_from_cache(base.model, name, revision=base.revision)
+        if isinstance(index, str):
+            return Path(index).parent if _complete(Path(index), base.model) else None
+    return None
 
 
-def _complete(index: Path) -> bool:
+def _complete(index: Path, model: str) -> bool:
     """Return whether a download has all its parts except the safety checker, which is never loaded."""
-    parts = json.loads(index.read_text(encoding="utf-8"))
-    parts.pop("safety_checker", None)
-    folders = [name for name, value in parts.items() if isinstance(value, list) and value[0] is not None]
+    if index.name == modular.INDEX:
+        folders = modular.parts_of(index.parent, model)
+    else:
+        parts = json.loads(index.read_text(encoding="utf-8"))
+        parts.pop("safety_checker", None)
+        folders = [name for name, value in parts.items() if isinstance(value, list) and value[0] is not None]
     return all(_has_content(index.parent / name) for name in folders)
 
 
@@ -151,7 +150,6 @@ def _download(base: Base) -> Path:
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:  # diffusers would return what is cached, whole or not
-        _refuse_modular(base.model, _of_hub(base, MODULAR))
         raise _absent(base, "HF_HUB_OFFLINE is set")
     os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "30")
     from diffusers import DiffusionPipeline
@@ -159,21 +157,31 @@ def _download(base: Base) -> Path:
     try:
         folder = Path(DiffusionPipeline.download(base.model, revision=base.revision, safety_checker=None))
     except Exception as error:  # the hub client raises a dozen unrelated types
-        _refuse_modular(base.model, _of_hub(base, MODULAR))
+        if _is_modular(base):
+            return _modular(base)
         raise _absent(base, type(error).__name__) from error
-    if not _complete(folder / "model_index.json"):  # without a network it returns what is cached
+    if not _complete(folder / "model_index.json", base.model):  # without a network it returns what is cached
         raise _absent(base, "the download is not complete")
     return folder
 
 
-def _of_hub(base: Base, name: str) -> Path:
-    """Return a file of a hub repository, which is a path to nothing if it has none."""
+def _is_modular(base: Base) -> bool:
+    """Return whether a hub repository has the index of a modular pipeline."""
     from huggingface_hub import hf_hub_download
 
     try:
-        return Path(hf_hub_download(base.model, name, revision=base.revision))
+        return Path(hf_hub_download(base.model, modular.INDEX, revision=base.revision)).is_file()
     except Exception:  # as above; that the base is absent is said there
-        return Path(name, "absent")
+        return False
+
+
+def _modular(base: Base) -> Path:
+    text = f"{base.model}@{base.revision}" if base.revision else base.model
+
+    def whole(folder: Path) -> bool:
+        return _complete(folder / modular.INDEX, base.model)
+
+    return hub.snapshot(text, modular.WANTED, whole, f"base model {text}")
 
 
 def _absent(base: Base, why: str) -> PrerequisiteError:

@@ -20,7 +20,13 @@ AS_WRITTEN: Mapping[str, Any] = {
     "use_resolution_binning": False,  # Sana, PixArt, PRX: made in another size and scaled
 }
 # Parts of a pipeline that do nothing else than rewrite prompts; they are not loaded.
-REWRITERS = ("pe", "pe_tokenizer", "prompt_enhancer_head")
+REWRITERS = (
+    "pe",
+    "pe_tokenizer",
+    "prompt_enhancer_head",
+    "prompt_upsampler",
+    "prompt_upsampler_processor",
+)
 
 
 def as_written(pipe: Any) -> dict[str, Any]:

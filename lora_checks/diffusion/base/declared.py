@@ -12,6 +12,7 @@ from collections.abc import Mapping
 # the denoiser, so that a size between two tokens is rounded or refused. The pixels of one latent come from
 # the VAE's configuration.
 PATCH: Mapping[str, int] = {
+    "AnimaModularPipeline": 2,
     "AuraFlowPipeline": 2,
     "BriaFibo2Pipeline": 2,
     "BriaPipeline": 2,
@@ -62,6 +63,7 @@ DISTILLED = frozenset({"Flux2KleinPipeline", "Flux2KleinKVPipeline"})
 GUIDED_ABOVE: Mapping[str, float] = {"Krea2Pipeline": 0.0, "ZImagePipeline": 0.0}
 # The greatest max_sequence_length that a pipeline's own check lets pass.
 LONGEST: Mapping[str, int] = {
+    "AnimaModularPipeline": 4096,
     "BriaFiboPipeline": 3000,
     "BriaPipeline": 512,
     "ChromaPipeline": 512,
@@ -75,6 +77,7 @@ LONGEST: Mapping[str, int] = {
     "StableDiffusion3PAGPipeline": 512,
     "StableDiffusion3Pipeline": 512,
 }
-# The pipelines that pad the texts of a batch to the longest, and whose denoisers read the padding as text.
-READS_PADDING = frozenset({"CogView4ControlPipeline", "CogView4Pipeline"})
+# The pipelines that pad the texts of a batch to the longest, and whose denoisers read the padding as text;
+# Anima's does with texts above the 512 tokens that it pads every one to.
+READS_PADDING = frozenset({"AnimaModularPipeline", "CogView4ControlPipeline", "CogView4Pipeline"})
 AREA = "max_area"  # the argument of a pipeline that scales each size to one area, by default a megapixel

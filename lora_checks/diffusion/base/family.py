@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lora_checks.core.errors import ConfigError
-from lora_checks.diffusion.base import declared, task
+from lora_checks.diffusion.base import declared, modular, task
 from lora_checks.diffusion.base.as_written import AS_WRITTEN
-from lora_checks.diffusion.base.guiders import takes_guidance
+from lora_checks.diffusion.base.guiders import guides, takes_guidance
 
 # An inpainting or img2img pipeline has the weights of its family's text-to-image pipeline.
 _KNOWN = re.compile(r"(StableDiffusion|StableDiffusionXL|StableDiffusion3|Flux)(?:Img2Img|Inpaint)?Pipeline")
@@ -42,7 +42,9 @@ class Family:
 
 
 def index_of(folder: Path) -> dict[str, Any]:
-    """Return the content of model_index.json."""
+    """Return the content of model_index.json, or of a modular pipeline's index in its form."""
+    if not (folder / "model_index.json").is_file():
+        return modular.index_of(folder)
     found: dict[str, Any] = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     return found
 
@@ -144,7 +146,7 @@ def _inspected(folder: Path, name: object) -> Family:
     sequence, index = takes.get("max_sequence_length"), index_of(folder)
     denoiser = settings(folder, "transformer" if has(index, "transformer") else "unet")
     unguided = _unguided(pipeline.__name__, index, denoiser)
-    guidable = takes_guidance(index, takes, denoiser)
+    guidable = takes_guidance(index, takes, denoiser) or guides(pipeline)
     return Family(
         pipeline.__name__,
         _multiple(folder, pipeline.__name__),
@@ -165,9 +167,14 @@ def pipeline_class(folder: Path, name: object) -> Any:
     """
     diffusers: Any = importlib.import_module("diffusers")
     own = getattr(diffusers, name, None) if isinstance(name, str) else None
-    if not (isinstance(own, type) and issubclass(own, diffusers.DiffusionPipeline)):
+    if not (
+        isinstance(own, type) and issubclass(own, (diffusers.DiffusionPipeline, diffusers.ModularPipeline))
+    ):
         raise ConfigError(f"base {folder}: '{name}' is no pipeline of diffusers {diffusers.__version__}")
-    pipeline = task.text_to_image(own.__name__) or own
+    if issubclass(own, diffusers.ModularPipeline):
+        pipeline = modular.pipeline(folder, own)
+    else:
+        pipeline = task.text_to_image(own.__name__) or own
     if why := task.refusal(pipeline):
         raise ConfigError(f"base {folder}: {name} does not make an image of a prompt alone: {why}")
     return pipeline

@@ -18,6 +18,11 @@ def takes_guidance(index: Mapping[str, Any], takes: Container[str], denoiser: Ma
     return "guidance_scale" in takes or distilled or any(value[0] is not None for value in guiders)
 
 
+def guides(pipeline: Any) -> bool:
+    """Return whether a pipeline class has a guider that no file describes, as a modular one has."""
+    return bool(getattr(pipeline, "own_parts", frozenset()) & set(GUIDERS))
+
+
 def guided(pipe: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a call with its guidance where this pipeline has it.
 

@@ -21,6 +21,7 @@ from lora_checks.diffusion.base.family import family_of, has, index_of, settings
 
 ENDLESS = 1_000_000  # transformers writes 1e30 where a tokenizer has no limit
 TOKENIZERS = {f"tokenizer{number}": f"text_encoder{number}" for number in ("", "_2", "_3", "_4")}
+TOKENIZERS["t5_tokenizer"] = "text_conditioner"  # of Anima, which reads T5's tokens without T5
 
 
 @dataclass(frozen=True, slots=True)

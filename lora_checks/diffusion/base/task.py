@@ -20,7 +20,7 @@ _EMPTY = inspect.Parameter.empty
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _NEEDED = ("prompt", "num_inference_steps", "generator", "output_type", "width", "height")
 _IMAGES = frozenset({"images", "image"})
-_MAKES = {"frames": "videos", "video": "videos", "audios": "sound", "audio": "sound"}
+_MAKES = {"frames": "videos", "video": "videos", "videos": "videos", "audios": "sound", "audio": "sound"}
 _LENGTHS = frozenset({"num_frames", "video_length", "frames"})  # of what makes several images a prompt
 _PICTURE = re.compile(r"(?!(?:negative_)?ip_adapter)(?:\w+_)?(?:images?|videos?)|image_reference")
 _CONTROLS = frozenset({"controlnet", "adapter"})  # parts of a pipeline that read a picture
@@ -52,10 +52,10 @@ def task_of(pipeline: Any) -> Task:
     required = [
         name
         for name, parameter in takes.items()
-        if parameter.default is _EMPTY and parameter.kind in _NAMED and name not in ("self", "prompt")
+        if parameter.default is _EMPTY and parameter.kind in _NAMED and name not in ("self", *_NEEDED)
     ]
     return Task(
-        tuple(_fields(call)),
+        getattr(pipeline, "makes", None) or tuple(_fields(call)),
         tuple(dict.fromkeys([*required, *(name for name in pictures if name not in optional)])),
         tuple(name for name in pictures if name in optional),
         tuple(name for name in _NEEDED if name not in takes),

@@ -200,6 +200,15 @@ BASES: Mapping[str, KnownBase] = {
         pipeline="HunyuanImagePipeline",
         families=("HunyuanImage",),
     ),
+    "anima": KnownBase(
+        "Anima",
+        "circlestone-labs/Anima-Base-v1.0-Diffusers",
+        30,
+        4.0,
+        1024,
+        pipeline="AnimaModularPipeline",
+        families=("Anima",),
+    ),
 }
 
 
