@@ -40,14 +40,14 @@ Say = Callable[[str], None]
 class Result:
     """The result of a gating run."""
 
-    outcome: RunOutcome
-    verdicts: tuple[Verdict, ...]
-    report: Path  # report.json; report.html, report.md and others are next to it
-    document: Document  # the content of report.json, without its digest
+    outcome: RunOutcome  #: "PASS" only if every required row of every LoRA passed
+    verdicts: tuple[Verdict, ...]  #: of each row and LoRA, in the order in which they were reached
+    report: Path  #: report.json; report.html, report.md and others are next to it
+    document: Document  #: the content of report.json, without its digest
 
     @property
     def passed(self) -> bool:
-        """Whether the LoRAs may be released: every required row of each was judged and passed."""
+        """Whether the LoRAs may be released, since every required row of each was judged and passed."""
         return self.outcome == "PASS"
 
     @property

@@ -8,9 +8,9 @@ against        arguments                                               per image
 ``nothing``    ``x`` (N, D)                                            (N,) / float
 ``prompt``     ``x`` (N, D), ``y`` (N, D): each image's own prompt     (N,) / float
 ``texts``      ``x`` (N, D), ``y`` (T, D): the row's own texts         (N,) / float
-``baseline``   ``x`` (N, D), ``y`` (N, D): same prompt and seed, LoRA off  (N,) / float
+``baseline``   ``x`` (N, D), ``y`` (N, D): the base's own image        (N,) / float
 ``reference``  ``x`` (N, D), ``y`` (M, D)                              (N,) or (N, M) / float
-``siblings``   ``x`` (N, D)                                            (N, N): only images of one prompt count
+``siblings``   ``x`` (N, D); only images of one prompt count           (N, N) / float
 =============  ======================================================  =========================
 
 ``extractor`` names the network: a slot of the policy's ``networks:``, "*" for the one that the row names, or

@@ -106,6 +106,17 @@ def test_the_example_from_python(miniature_store: Path, clone: Path) -> None:
     assert done.stdout.split() == ["PASS", str(clone / ".lora_checks" / "report" / "report.json")]
 
 
+def test_the_example_of_a_metric() -> None:
+    """In a process of its own, since declaring a metric is for good."""
+    (code,) = [fence.text for fence in doc_pages.fences() if "\n@metric(" in fence.text]
+    code += (
+        "x, y = np.array([[3.0, 0.0], [1.0, 1.0]]), np.array([[2.0, 0.0], [0.0, 5.0]])\n"
+        "print(*to_the_average_face(x, y).round(6))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0.707107", "1.0"]  # the mean face is at 45 degrees
+
+
 def test_commands_on_a_report(miniature_store: Path, clone: Path) -> None:
     """What follows a run: the card, the trackers, the signature, the comparison."""
     (gate,) = (command for command in GATES if "--lora-log" in command)

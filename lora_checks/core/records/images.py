@@ -17,14 +17,14 @@ class ImageSpec:
     prompt: Prompt
     seed: int
     sampler: Sampler
-    base: str  # digest of the base's weights, or "hub-id@revision"
-    lora: str | None  # sha256; None: the base alone
+    base: str  #: digest of the base's weights, or "hub-id@revision"
+    lora: str | None  #: sha256; None: the base alone
     lora_scale: float
-    dtype: str  # "float32", "float16", "bfloat16"
-    device: str  # "cpu", "cuda", ...
-    versions: tuple[str, ...]  # ("diffusers 0.42.1", "torch 2.14.1")
-    companions: tuple[tuple[str, float], ...] = ()  # sha256 and scale of each LoRA from --lora-with
-    memory: tuple[str, ...] = ()  # memory savings that change pixels: "vae-tiling", ...
+    dtype: str  #: "float32", "float16", "bfloat16"
+    device: str  #: "cpu", "cuda", ...
+    versions: tuple[str, ...]  #: ("diffusers 0.42.1", "torch 2.14.1")
+    companions: tuple[tuple[str, float], ...] = ()  #: sha256 and scale of each LoRA from --lora-with
+    memory: tuple[str, ...] = ()  #: memory savings that change pixels: "vae-tiling", ...
 
     @property
     def digest(self) -> str:
@@ -38,7 +38,7 @@ class ImageFile:
 
     path: Path
     sha256: str
-    name: str  # "green-shirt-glasses/1" (prompt id / seed) or the file name of a reference
+    name: str  #: "green-shirt-glasses/1" (prompt id / seed) or the file name of a reference
     prompt: Prompt | None = None
     seed: int | None = None
 
@@ -47,6 +47,6 @@ class ImageFile:
 class ImageSet:
     """Pictures that are measured together."""
 
-    name: str  # "candidate", "baseline", "references", "train"
+    name: str  #: "candidate", "baseline", "references", "train"
     images: tuple[ImageFile, ...]
-    statistics: ImageFile | None = None  # an .npz of (mu, sigma) in place of pictures
+    statistics: ImageFile | None = None  #: an .npz of (mu, sigma) in place of pictures

@@ -31,17 +31,17 @@ class Prompt:
     id: str
     text: str
     tags: tuple[str, ...] = ()
-    source: str = ""  # "prompts.yaml:12", for messages
+    source: str = ""  #: "prompts.yaml:12", for messages
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
     """The model the LoRA is applied to: a hub id, a local pipeline directory, or a single checkpoint."""
 
-    model: str  # a hub id, or an absolute path; a single file ends in .safetensors
+    model: str  #: a hub id, or an absolute path; a single file ends in .safetensors
     revision: str | None = None
-    config: str | None = None  # pipeline with the settings of a single checkpoint: folder, "id[@rev]"
-    vae: str | None = None  # replaces the base's VAE: folder, .safetensors file, or "id[@rev]"
+    config: str | None = None  #: pipeline with the settings of a single checkpoint: folder, "id[@rev]"
+    vae: str | None = None  #: replaces the base's VAE: folder, .safetensors file, or "id[@rev]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ class Sampler:
     """``sampler:`` of ``prompts.yaml``: how images are generated."""
 
     steps: int
-    guidance: float | None  # None: the default of the pipeline
-    width: int  # pixels
+    guidance: float | None  #: None: the default of the pipeline
+    width: int  #: pixels
     height: int
     negative: str = ""
-    scheduler: str | None = None  # diffusers class name; None keeps the base's own
-    scheduler_settings: Mapping[str, Any] = field(default_factory=dict)  # override the base's settings
-    max_sequence_length: int | None = None  # tokens that the long reader takes; None: the pipeline's default
-    true_cfg_scale: float | None = None  # guidance against the negative prompt, on a distilled base
+    scheduler: str | None = None  #: diffusers class name; None keeps the base's own
+    scheduler_settings: Mapping[str, Any] = field(default_factory=dict)  #: override the base's settings
+    max_sequence_length: int | None = None  #: tokens that the long reader takes; None: the pipeline's default
+    true_cfg_scale: float | None = None  #: guidance against the negative prompt, on a distilled base
 
 
 # How pictures that were made elsewhere were made, if no prompts.yaml says so
@@ -72,12 +72,12 @@ class PromptSet:
     sampler: Sampler
     prompts: tuple[Prompt, ...]
     seeds: tuple[int, ...]
-    trigger: str  # "sks person": the words that the LoRA was trained on
-    class_words: str  # "person": replaces the trigger for scorers that do not know it
+    trigger: str  #: "sks person": the words that the LoRA was trained on
+    class_words: str  #: "person": replaces the trigger for scorers that do not know it
     source: str = ""
-    places: Mapping[str, str] = field(default_factory=dict)  # "guidance" -> "prompts.yaml:2: ..."
-    base_sampler: Sampler | None = None  # of the images without the LoRA; None: as with it
-    counted: bool = False  # `seeds` only number the pictures of a prompt, in the order of their names
+    places: Mapping[str, str] = field(default_factory=dict)  #: "guidance" -> "prompts.yaml:2: ..."
+    base_sampler: Sampler | None = None  #: of the images without the LoRA; None: as with it
+    counted: bool = False  #: `seeds` only number the pictures of a prompt, in the order of their names
 
     def place(self, key: str) -> str:
         """Return the file and line of a key of ``sampler:``, for messages."""
@@ -116,11 +116,11 @@ class Calibration:
     Only ``identity`` is checked: it must be that of the network. The rest is for the record.
     """
 
-    identity: str  # `Measurement.network` of the calibration values
-    good: tuple[str, ...]  # names of LoRAs that people rated good; ``bad``: rated bad
+    identity: str  #: `Measurement.network` of the calibration values
+    good: tuple[str, ...]  #: names of LoRAs that people rated good; ``bad``: rated bad
     bad: tuple[str, ...] = ()
-    margin: float | None = None  # between the worst good and the best bad bound, in the metric's unit
-    n: int | None = None  # images per LoRA
+    margin: float | None = None  #: between the worst good and the best bad bound, in the metric's unit
+    n: int | None = None  #: images per LoRA
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +133,18 @@ class Threshold:
     min: float | None = None
     max: float | None = None
     stat: Stat = "mean"
-    pairing: Pairing | Literal[""] = ""  # "": the metric's default
-    against: str = "references"  # folder to compare with, for metrics that compare pictures
-    network: str = ""  # slot of `networks:`; "": the metric's default
-    texts: tuple[str, ...] = ()  # for metrics that choose among texts: the correct text first
+    pairing: Pairing | Literal[""] = ""  #: "": the metric's default
+    against: str = "references"  #: folder to compare with, for metrics that compare pictures
+    network: str = ""  #: slot of `networks:`; "": the metric's default
+    texts: tuple[str, ...] = ()  #: for metrics that choose among texts: the correct text first
     rule: Rule = "estimate"
     required: bool = True
-    max_missing: float = 0.0  # share of images that may have no value (no face found)
-    bands: tuple[tuple[str, float], ...] = ()  # ("excellent", 0.15), ...: words printed next to the value
-    source: str = ""  # "thresholds.yaml:14"
-    at: float | None = None  # for a share: counts images with a value of at least or at most this
-    gain: bool = False  # judge the value minus the base's value for the same prompts and seeds
-    on: str = ""  # `tagged:`: only images of prompts with this tag; "": of prompts in no arm
+    max_missing: float = 0.0  #: share of images that may have no value (no face found)
+    bands: tuple[tuple[str, float], ...] = ()  #: ("excellent", 0.15), ...: words printed next to the value
+    source: str = ""  #: "thresholds.yaml:14"
+    at: float | None = None  #: for a share: counts images with a value of at least or at most this
+    gain: bool = False  #: judge the value minus the base's value for the same prompts and seeds
+    on: str = ""  #: `tagged:`: only images of prompts with this tag; "": of prompts in no arm
     calibrated_on: Calibration | None = None
 
 
@@ -152,10 +152,10 @@ class Threshold:
 class Allowance:
     """One entry of ``regression:``, which is one check against the last approved release."""
 
-    row: str  # name of the `Threshold`
-    allowed: float  # allowed worsening, 0 or more, in the row's unit
-    rule: Rule  # judge the interval's bound, or the measured difference
-    source: str = ""  # "thresholds.yaml:40"
+    row: str  #: name of the `Threshold`
+    allowed: float  #: allowed worsening, 0 or more, in the row's unit
+    rule: Rule  #: judge the interval's bound, or the measured difference
+    source: str = ""  #: "thresholds.yaml:40"
 
     @property
     def check(self) -> str:
@@ -166,11 +166,11 @@ class Allowance:
 class Weight:
     """One entry of ``ranking:``: the weight of a row when several LoRAs pass."""
 
-    row: str  # name of the `Threshold`
-    weight: float  # above 0
-    worst: float  # value that scores 0, as does every worse value
-    best: float  # value that scores 1, as does every better value; below ``worst`` if lower is better
-    source: str = ""  # "thresholds.yaml:48"
+    row: str  #: name of the `Threshold`
+    weight: float  #: above 0
+    worst: float  #: value that scores 0, as does every worse value
+    best: float  #: value that scores 1, as does every better value; below ``worst`` if lower is better
+    source: str = ""  #: "thresholds.yaml:48"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +179,12 @@ class Policy:
 
     prompts: PromptSet
     thresholds: tuple[Threshold, ...]
-    networks: Mapping[str, Mapping[str, Any]]  # slot ("clip") -> settings; relative paths already resolved
-    folders: Mapping[str, Path]  # "references", "train" -> folder of pictures, or an .npz of statistics
+    networks: Mapping[str, Mapping[str, Any]]  #: slot ("clip") -> settings; relative paths already resolved
+    folders: Mapping[str, Path]  #: "references", "train" -> folder of pictures, or an .npz of statistics
     directory: Path
-    unused_tensors: Mapping[str, str] = field(default_factory=dict)  # pattern of tensor names -> why
-    regression: tuple[Allowance, ...] = ()  # against the last approved release
-    ranking: tuple[Weight, ...] = ()  # of several LoRAs; empty: all required rows count alike
+    unused_tensors: Mapping[str, str] = field(default_factory=dict)  #: pattern of tensor names -> why
+    regression: tuple[Allowance, ...] = ()  #: against the last approved release
+    ranking: tuple[Weight, ...] = ()  #: of several LoRAs; empty: all required rows count alike
 
     @property
     def digest(self) -> str:
