@@ -133,10 +133,12 @@ def _does(m: Measurement, high: bool, inclusive: bool) -> str:
     }
     against = _others(m)
     near = m["metric"] in (ALIKE if high else APART)
-    scored = f"{m['metric']}{' gain' if m['gain'] else ''} {side[high, inclusive]} {at}"
+    bound = f"{side[high, inclusive]} {at}"
     if near and (against == "train" or m["metric"] == "copy_ratio") and not m["gain"]:
-        return f"copy a training picture ({scored})"
-    return f"have {scored}"
+        return f"copy a training picture ({m['metric']} {bound})"
+    if m["gain"]:
+        return f"gain {bound} over the base in {_name(m)}"
+    return f"score {bound} on {_name(m)}"
 
 
 def _singular(what: str) -> str:

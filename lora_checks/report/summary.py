@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePath
 
+from lora_checks.core import direction
 from lora_checks.core.words import count
 from lora_checks.record import rows
 from lora_checks.record.shapes import Baseline, Document, Lora, Run
+from lora_checks.record.shapes.comparison import Change
 from lora_checks.report.reasons import prose
 
 MOST_REASONS = 2
@@ -37,7 +40,7 @@ def _one(lora: Lora, run: Run) -> str:
     }[lora["outcome"]]
     if lora["outcome"] == "ERROR" and not bad:
         ending = f"passed its {total}, but the run went wrong"
-    base = f", a LoRA for {run['base']['model']}," if run.get("base") else ""
+    base = f", a LoRA for {run['base']['label'] or run['base']['model']}," if run.get("base") else ""
     return f"{rows.title(lora)}{base} {ending}."
 
 
@@ -54,7 +57,7 @@ def _several(document: Document) -> list[str]:
     loras, ranking = document["loras"], document.get("ranking")
     passed = sum(lora["outcome"] == "PASS" for lora in loras)
     parts = [f"{passed or 'None'} of {len(loras)} LoRAs passed."]
-    if ranking and passed:
+    if ranking:
         parts.append(f"{ranking['sentence'][:1].upper()}{ranking['sentence'][1:]}.")
     return parts
 
@@ -70,12 +73,29 @@ def _compared(baseline: Baseline | None) -> str:
     unsure = sum(row["outcome"] not in ("FAIL", "PASS") for row in judged)
     name = f"Compared with the last release, {baseline['lora']},"
     if not judged:
-        return f"{name} no limit on worsening was judged."
-    found = [
-        f"{worse or 'no'} of {count(len(judged), 'row')} {'are' if worse > 1 else 'is'} worse than allowed"
-    ]
+        return f"{name} {_moved(baseline['rows'])}."
+    found = [f"{worse or 'no'} of {count(len(judged), 'row')} {_be(worse)} worse than allowed"]
     found += [f"{unsure} could not be told"] if unsure else []
     return f"{name} {' and '.join(found)}."
+
+
+def _moved(changes: Sequence[Change]) -> str:
+    """Count the rows whose change is beyond chance: its interval leaves out 0."""
+    words = [
+        direction.word(row["difference"], row["better"])
+        for row in changes
+        if row["difference"] and row["low"] is not None and row["high"] is not None
+        and not row["low"] <= 0 <= row["high"]
+    ]  # fmt: skip
+    if not words:
+        return "no row changed beyond chance"
+    worse, better = words.count("worse"), words.count("better")
+    down = f"{worse or 'no'} of {count(len(changes), 'row')} {_be(worse)} worse"
+    return f"{down} and {better or 'none'} {_be(better)} better beyond chance"
+
+
+def _be(rows: int) -> str:
+    return "are" if rows > 1 else "is"
 
 
 def _policy(run: Run) -> str:

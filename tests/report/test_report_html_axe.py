@@ -57,7 +57,7 @@ def test_no_text_is_smaller_than_eleven_pixels(browser: Any, pages: dict[str, Pa
         "(least) => [...document.querySelectorAll('body *')]"
         ".filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()))"
         ".filter((e) => !['SCRIPT', 'STYLE', 'NOSCRIPT'].includes(e.tagName))"
-        ".filter((e) => parseFloat(getComputedStyle(e).fontSize) < least)"
+        ".filter((e) => parseFloat(getComputedStyle(e).fontSize) * (e.getScreenCTM?.().a ?? 1) < least - 0.1)"
         ".map((e) => e.outerHTML.slice(0, 100))",
         SMALLEST,
     )

@@ -38,9 +38,13 @@ def test_shares_count_images_and_say_what_they_do(document: dict[str, Any]) -> N
     assert prose(one).startswith("1 of 12 images copies a training picture")
     assert prose(one).endswith("none may.")
     low = row(document, values, stat="share_at_least", at=0.5, min=0.9, value=10 / 12)
-    assert prose(low) == "2 of 12 images have similarity below 0.500; at most 1 may."
+    assert prose(low) == (
+        "2 of 12 images score below 0.500 on the likeness to the references (similarity); at most 1 may."
+    )
     bound = row(document, values, stat="share_at_least", at=0.5, min=0.9, rule="bound", value=10 / 12)
-    assert "2 of 12 images have similarity below 0.500 (17 %); at most 10 % may" in prose(bound)
+    assert "(similarity) (17 %); at most 10 % may" in prose(bound)
+    gain = row(document, values, stat="share_at_most", at=0.5, max=0.1, gain=True)
+    assert prose(gain).startswith("2 of 12 images gain at most 0.500 over the base in the likeness")
 
 
 def test_the_count_agrees_with_the_row_s_value_and_limit(document: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from lora_checks.report.html import spectrum, thumbnails
 from lora_checks.report.html.album import Album, Picture
 from lora_checks.report.html.cache import Cache
 
+THREADS = 4
 FOLDER = "images"  # full-size pictures, next to the page
 SHOWN_BY_BROWSERS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 OURS = re.compile(r"[0-9a-f]{20}\.[a-z]{3,4}")  # file names of this module
@@ -72,12 +74,11 @@ class Prints:
     def thumbnails(self, spectra: Sequence[int] = (), side: int = 0) -> dict[int, bytes]:
         """Return a WebP of each readable picture; also compute and cache the spectra of ``spectra``."""
         self.size = self.size or self._size()
-        wanted, thumbs = set(spectra), {}
-        for number in range(len(self.album)):
-            thumb = self._thumbnail(number, side if number in wanted else 0)
-            if thumb is not None:
-                thumbs[number] = thumb
-        return thumbs
+        wanted = set(spectra)
+        numbers = range(len(self.album))
+        with ThreadPoolExecutor(THREADS) as pool:  # decoding, transforms and disks wait outside the GIL
+            made = pool.map(lambda at: self._thumbnail(at, side if at in wanted else 0), numbers)
+            return {number: thumb for number, thumb in zip(numbers, made, strict=True) if thumb is not None}
 
     def _size(self) -> int:
         """Return the thumbnail size: from an earlier page of these pictures, or by trying some."""
