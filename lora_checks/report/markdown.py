@@ -14,14 +14,16 @@ from lora_checks.record.rows import (
     headline,
     not_run,
     power_sentences,
+    reason,
     setting,
     tally,
     title,
-    words,
 )
-from lora_checks.record.shapes import Baseline, Document, Lora, Run
+from lora_checks.record.shapes import Baseline, Document, Lora, Row, Run
 from lora_checks.report import experiments, leaderboard
 from lora_checks.report import regression_words as regression
+from lora_checks.report.reasons import prose
+from lora_checks.report.summary import sentences
 
 MOST = 1024 * 1024 - 4096  # GitHub drops a job summary above 1 MiB; leave room for other tools
 
@@ -44,7 +46,9 @@ def render(document: Document) -> str:
 
 def head(document: Document) -> str:
     """Render the verdict and the facts of the whole run."""
-    parts = [f"# {escape(headline(document))}\n", _about(document["run"]), _odds(document["loras"])]
+    told = " ".join(sentences(document)) if document["run"].get("finished") else ""
+    parts = [f"# {escape(headline(document))}\n", f"\n{escape(told)}\n" if told else ""]
+    parts += [_about(document["run"]), _odds(document["loras"])]
     spread = _spread(document)
     return "".join([*parts, _ranked(document), spread, _compared(document.get("baseline"))])
 
@@ -80,8 +84,8 @@ def _ranked(document: Document) -> str:
     for cells, one in rows[:MOST_RANKED]:
         parts.append(_line([escape(cell) for cell in (*cells, one["outcome"], ", ".join(one["stopped_by"]))]))
     left = [f"{len(rows) - MOST_RANKED} more LoRAs: see report.json"] if len(rows) > MOST_RANKED else []
-    sentences = [*left, *leaderboard.sentences(ranking)[1:]]
-    return "\n".join([*parts, "", *(f"- {escape(text)}" for text in sentences)]) + "\n"
+    notes = [*left, *leaderboard.sentences(ranking)[1:]]
+    return "\n".join([*parts, "", *(f"- {escape(text)}" for text in notes)]) + "\n"
 
 
 def _spread(document: Document) -> str:
@@ -98,10 +102,10 @@ def _spread(document: Document) -> str:
 
 def _compared(section: Baseline | None) -> str:
     """Render the comparison with the last approved release: other differences, then every row's."""
-    sentences = regression.lines(section)
-    if section is None or not sentences:
+    told = regression.lines(section)
+    if section is None or not told:
         return ""
-    parts = ["\n## " + escape(_capital(sentences[0])), *(f"- {escape(text)}" for text in sentences[1:])]
+    parts = ["\n## " + escape(_capital(told[0])), *(f"- {escape(text)}" for text in told[1:])]
     for lora, rows in groupby(section["rows"], key=lambda row: str(row["lora"])):
         parts += ["", _line([escape(lora), *regression.HEADINGS[1:]])]
         parts.append(_line(["---"] * len(regression.HEADINGS)))
@@ -113,21 +117,28 @@ def block(lora: Lora) -> str:
     """Render one LoRA: its verdict, its rows, and its failures in words."""
     measured = [row for row in lora["rows"] if row["outcome"] != "ERROR"]
     parts = [f"\n## {escape(title(lora))}: {lora['outcome']}, {escape(tally(lora))}\n"]
-    for reason, checks in errors(lora["rows"]):
-        parts.append(f"- **ERROR** {escape(', '.join(checks))}: {escape(reason)}")
+    for trouble, checks in errors(lora["rows"]):
+        parts.append(f"- **ERROR** {escape(', '.join(checks))}: {escape(trouble)}")
     table = [columns(row) for row in measured] + [not_run(check) for check in lora["missing"]]
     if table:
         parts += ["", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
         parts += [_line([escape(cell) for cell in cells]) for cells in table]
         parts.append("")
     failed = [row for row in measured if row["outcome"] != "PASS"]
-    parts += [f"- **{row['outcome']}** {escape(words(row))}" for row in failed]
+    parts += [f"- **{row['outcome']}** {escape(_why(row))}" for row in failed]
     parts += [f"\n{escape(_capital(text))}." for text in power_sentences(lora)[1:]]
     sha = f"SHA-256 {lora['sha256']}" if lora["sha256"] else ""
     parts += [
         f"\n{escape(text)}" for text in (*(f"images: {folder}" for folder in lora["images"]), sha) if text
     ]
     return "\n".join(parts) + "\n"
+
+
+def _why(row: Row) -> str:
+    """Return the check, its reason in plain words, and the gate's own words where they say more."""
+    plain, own = prose(row), reason(row)
+    same = plain.rstrip(".").lower() == own.rstrip(".").lower()
+    return f"{row['check']}: {own if same else f'{plain} ({own})'}"
 
 
 def _capital(text: str) -> str:

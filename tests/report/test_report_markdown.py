@@ -26,7 +26,17 @@ def test_the_table_has_a_row_for_each_check_and_the_words_below() -> None:
     assert {cells(line) for line in table} == {8}
     assert "| FAIL | not a copy | trunk\\_distance | 0.031 | \\[0.022, 0.040\\] | min 0.080 |" in found
     assert "| NOT RUN | hands |" in found
-    assert "- **FAIL** not a copy: mean trunk\\_distance 0.031" in found
+    (why,) = [line for line in found.splitlines() if line.startswith("- **FAIL** not a copy: ")]
+    assert "the difference from" in why
+    assert "mean trunk\\_distance 0.031" in why
+
+
+def test_a_finished_run_begins_with_sentences_for_people() -> None:
+    found = render(document(verdicts(), finished="2026-11-24T18:57:57+00:00"))
+    told = found.split("\n\n")[1]
+    assert "overfit.safetensors" in told
+    assert "did not pass" in told
+    assert "did not pass" not in render(document(verdicts())).split("\n\n")[1]
     assert "policy examples/miniature abcdef" in found
 
 
