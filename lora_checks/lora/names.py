@@ -137,7 +137,7 @@ class Base:
     def _candidates(self, spelt: Spelt) -> list[tuple[str, str]]:
         """Return the components that a layer may be of, each with the name inside it."""
         if is_text_encoder(spelt.component):
-            return [(name, spelt.module) for name in self._encoders(spelt.component)]
+            return [(name, spelt.module) for name in self._encoders(spelt)]
         part = re.match(f"({'|'.join(_PARTS)})[._]", spelt.module)
         if part and _PARTS[part[1]] in self.networks:
             return [(_PARTS[part[1]], spelt.module[part.end() :])]
@@ -156,15 +156,19 @@ class Base:
         other = {"unet": "Transformer", "transformer": "UNet"}.get(prefix)
         return prefix in self._aliases or other is None or other not in classes
 
-    def _encoders(self, hint: str) -> list[str]:
+    def _encoders(self, spelt: Spelt) -> list[str]:
         """Return the text encoder of a prefix; files do not say which number the base's T5 has."""
-        encoders = [name for name in self.networks if is_text_encoder(name)]
+        hint = spelt.component
+        encoders = sorted(name for name in self.networks if is_text_encoder(name))
         kinds = {name: " ".join(self.networks[name].classes) for name in encoders}
         if hint == "T5":
             t5 = [name for name in encoders if "T5" in kinds[name]]
             return t5 if len(t5) == 1 else ["text_encoder_3"]
         if hint == "LLM":
             return [name for name in encoders if "T5" not in kinds[name] and "CLIP" not in kinds[name]]
+        if spelt.kind == "ComfyUI":  # it says CLIP L or G, and HunyuanVideo's first encoder is no CLIP
+            clips = [name for name in encoders if "CLIP" in kinds[name]]
+            return clips[1:2] if hint == "text_encoder_2" else clips[:1]
         return [hint]
 
 

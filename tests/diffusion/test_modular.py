@@ -28,7 +28,7 @@ from lora_checks.diffusion import tried
 from lora_checks.diffusion.base import modular, room
 from lora_checks.diffusion.base.family import family_of
 from lora_checks.diffusion.base.memory import Memory
-from lora_checks.diffusion.base.pipeline import preflight
+from lora_checks.diffusion.base.pipeline import load_pipeline, preflight
 from lora_checks.diffusion.decoder import Limits
 from lora_checks.diffusion.sampling import sample
 from lora_checks.lora.file import inspect
@@ -85,6 +85,19 @@ def test_the_guidance_of_a_policy_reaches_its_guider(folder: Path, gate: Gate, t
     again = replace(own.specs[0], sampler=replace(own.specs[0].sampler, guidance=None))
     (made,) = sample(gate.plain, [again], Limits(), lambda _: None)
     assert (made.pixels == own.base).all()  # its own 4.0
+
+
+def test_a_guider_that_is_published_switched_off_guides(folder: Path, gate: Gate, tmp_path: Path) -> None:
+    """As Z-Image's is; its own guidance of none stays where the policy says nothing."""
+    prompts = policy_of(folder, tmp_path, **SAMPLER).prompts
+    pipe = load_pipeline(bases.resolve(prompts.base), prompts, "cpu", "float32", Memory())
+    pipe.guider = pipe.guider.new(enabled=False)
+    assert (gate.pixels(pipe) == gate.base).all()
+    silent = replace(gate.specs[0], sampler=replace(gate.specs[0].sampler, guidance=None))
+    one = replace(gate.specs[0], sampler=replace(gate.specs[0].sampler, guidance=1.0))
+    pictures = [next(sample(pipe, [spec], Limits(), lambda _: None)).pixels for spec in (silent, one)]
+    assert (pictures[0] == pictures[1]).all()
+    assert np.abs(pictures[0] - gate.base).max() > 0.01
 
 
 def test_settings_that_do_nothing_are_refused(folder: Path, gate: Gate, tmp_path: Path) -> None:

@@ -213,3 +213,26 @@ LLAMA_Q = "model.layers.0.self_attn.q_proj"
 )
 def test_text_encoders_are_numbered_by_the_base(name: str, component: str, path: str) -> None:
     assert place(base("transformer"), name) == (component, (path,))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "clip_l", "clip_g"),
+    [
+        ("LlamaModel", "CLIPTextModel", "text_encoder_2", None),  # HunyuanVideo
+        ("CLIPTextModel", "CLIPTextModelWithProjection", "text_encoder", "text_encoder_2"),  # SDXL
+        ("CLIPTextModel", "T5EncoderModel", "text_encoder", None),  # FLUX
+        ("Qwen3Model", "T5EncoderModel", None, None),
+    ],
+)
+def test_comfyuis_clips_are_found_by_their_class(
+    first: str, second: str, clip_l: str | None, clip_g: str | None
+) -> None:
+    networks = [
+        Network.of(name, [kind], [CLIP_Q, LLAMA_Q])
+        for name, kind in (("text_encoder", first), ("text_encoder_2", second))
+    ]
+    denoiser = Network.of("transformer", ["SomeTransformer2DModel"], ["blocks.0.q"])
+    one = Base([denoiser, *networks], ["transformer"])
+    for clip, component in (("clip_l", clip_l), ("clip_g", clip_g)):
+        found = place(one, f"text_encoders.{clip}.transformer.{CLIP_Q}")
+        assert found == (component and (component, (CLIP_Q,)))

@@ -80,4 +80,8 @@ LONGEST: Mapping[str, int] = {
 # The pipelines that pad the texts of a batch to the longest, and whose denoisers read the padding as text;
 # Anima's does with texts above the 512 tokens that it pads every one to.
 READS_PADDING = frozenset({"AnimaModularPipeline", "CogView4ControlPipeline", "CogView4Pipeline"})
+# Parts that a pipeline's constructor asks for, and that its call does without if they are None.
+DOES_WITHOUT: Mapping[str, tuple[str, ...]] = {
+    "StableDiffusion3Pipeline": ("text_encoder_3", "tokenizer_3"),
+}
 AREA = "max_area"  # the argument of a pipeline that scales each size to one area, by default a megapixel

@@ -37,7 +37,15 @@ def guided(pipe: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     own = vars(pipe).setdefault(_OWN, {name: getattr(pipe, name, None) for name in GUIDERS})
     for name, guider in own.items():
         if guider is not None:
-            setattr(pipe, name, guider.new(**({} if scale is None else {"guidance_scale": scale})))
+            setattr(pipe, name, guider.new(**_settings(guider, scale)))
     if scale is not None and _DISTILLED in takes:
         rest[_DISTILLED] = scale
     return rest
+
+
+def _settings(guider: Any, scale: float | None) -> dict[str, Any]:
+    """Return the changes for a guidance: a guider that is published switched off (Z-Image's) has to guide."""
+    if scale is None:
+        return {}
+    asleep = scale > 1 and guider.config.get("enabled") is False
+    return {"guidance_scale": scale, **({"enabled": True} if asleep else {})}

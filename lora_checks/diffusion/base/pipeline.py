@@ -10,6 +10,7 @@ from typing import Any
 from lora_checks.core.errors import ConfigError, GenerationError, first_line
 from lora_checks.core.records import PromptSet
 from lora_checks.diffusion.base import ResolvedBase, declared, scheduler
+from lora_checks.diffusion.base.absent import check_absent, spared
 from lora_checks.diffusion.base.as_written import REWRITERS
 from lora_checks.diffusion.base.family import Family, family_of, has, index_of, pipeline_class, settings
 from lora_checks.diffusion.base.memory import Memory, check_memory, empty, place, save_memory
@@ -32,6 +33,7 @@ def preflight(base: ResolvedBase, prompts: PromptSet, memory: Memory) -> tuple[s
         ConfigError: Something is wrong; the message names the file and line.
     """
     family = family_of(base.folder)
+    check_absent(base.folder)
     check_vae(base)
     check_memory(memory, base.folder)
     for arm in prompts.arms:
@@ -150,6 +152,7 @@ def _read(base: ResolvedBase, device: str, dtype: str) -> Any:
     given: dict[str, Any] = {"torch_dtype": getattr(torch, dtype), "local_files_only": True}
     index = index_of(base.folder)
     parts: dict[str, Any] = {name: None for name in REWRITERS if has(index, name)}
+    parts |= dict.fromkeys(spared(kind.__name__, index))
     try:
         if base.vae is not None:
             parts["vae"] = _vae(base.vae, base.folder, given)
