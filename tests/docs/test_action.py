@@ -172,6 +172,24 @@ def test_a_token_without_the_permission_is_named(
     assert "cannot be reached" in capsys.readouterr().err
 
 
+def test_the_workflow_of_the_docs_passes_only_what_the_action_takes(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "github-actions.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", page, re.M | re.S)
+    path = tmp_path / "workflow.yml"
+    path.write_text(text)
+    job = workflow.load(path)["jobs"]["gate"]
+    passed = job["steps"][-1]["with"]
+    required = {name for name, entry in ACTION["inputs"].items() if entry.get("required") == "true"}
+    assert required <= set(passed) <= set(ACTION["inputs"])
+    for fork, runs in (("team/loras", True), ("mallory/loras", False)):
+        event = {"pull_request": {"head": {"repo": {"full_name": fork}}}}
+        github = {"event_name": "pull_request", "repository": "team/loras", "event": event}
+        assert workflow.condition(job["if"], {"github": github}, True) is runs
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    done = subprocess.run([*command, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_action_follows_githubs_schema_and_pins_what_it_uses() -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-actions"]
     done = subprocess.run([*command, str(ROOT / "action.yml")], capture_output=True, text=True, check=False)
