@@ -44,8 +44,9 @@ def _with_loading(inspected: Inspected, base: Path) -> Inspected:
     """Add what diffusers loads of a good file. Raises `ConfigError` if the base is no pipeline directory."""
     from lora_checks.core.errors import ConfigError
     from lora_checks.diffusion import loader
+    from lora_checks.diffusion.base import INDEXES
 
-    if not (base / "model_index.json").is_file():
+    if not any((base / name).is_file() for name in INDEXES):
         raise ConfigError(f"--base {base}: no model_index.json there; name a diffusers pipeline directory")
     if inspected.lora is None:
         return inspected

@@ -43,7 +43,7 @@ def loading(lora: Lora, folder: Path, allowed: Sequence[str]) -> Loading:
         try:
             pipe.load_lora_weights(str(lora.path), weight_name=lora.path.name, adapter_name=ADAPTER)
         except Exception as error:  # whatever it raises is what its users see
-            name, why = type(error).__name__, first_line(error)
+            name, why = type(error).__name__, first_line(error).rstrip(": ")
             return Loading(len(lora.layers), refused=name if why == name else f"{name}: {why}")
         apply.read(lora)
         return _summary(lora, placed, tensors, components(pipe))

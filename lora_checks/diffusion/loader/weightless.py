@@ -24,13 +24,21 @@ def pipeline(folder: Path) -> Any:
         ConfigError: The folder is no pipeline that makes an image of a prompt.
     """
     index = index_of(folder)
-    kind = pipeline_class(folder, index.get("_class_name"))
+    kind = _kind(folder, index.get("_class_name"))
     networks = {
         name: _network(folder / name, *value)
         for name, value in index.items()
         if isinstance(value, list) and _wanted(name, value)
     }
     return _bare(kind, networks, [name for name, value in index.items() if isinstance(value, list)])
+
+
+def _kind(folder: Path, name: object) -> Any:
+    """Return diffusers' class that has the loader: a modular pipeline's own, not what the gate makes of it."""
+    diffusers: Any = importlib.import_module("diffusers")
+    kind = pipeline_class(folder, name)
+    own = getattr(diffusers, str(name))
+    return own if issubclass(own, diffusers.ModularPipeline) else kind
 
 
 def _wanted(name: str, value: list[Any]) -> bool:
