@@ -34,7 +34,7 @@ def pipeline(folder: Path) -> Any:
 
 
 def _kind(folder: Path, name: object) -> Any:
-    """Return diffusers' class that has the loader: a modular pipeline's own, not what the gate makes of it."""
+    """Return the class that has the loader: a modular pipeline's own, not the one that the gate makes."""
     diffusers: Any = importlib.import_module("diffusers")
     kind = pipeline_class(folder, name)
     own = getattr(diffusers, str(name))
