@@ -76,6 +76,22 @@ def release(signed: Release, tmp_path: Path) -> Release:
     return Release(Path(shutil.copytree(signed.folder, tmp_path / "release")))
 
 
+def test_who_approved_it_is_signed_and_shown(release: Release) -> None:
+    assert "nobody approved it" in release.verify("--approved")[1]
+    assert command(release.folder, "approve", "report", "--by", "Ann", "--note", "seen")[0] == 0
+    assert "nobody approved it" in release.verify("--approved")[1]  # signed before
+    assert release.attest()[0] == 0
+    code, out = release.verify("--approved")
+    assert (code, out.split(":")[0]) == (0, "RELEASED")
+    assert "approved by Ann" in out
+    (release.folder / "report" / "report.json").write_text(
+        (release.folder / "report" / "report.json").read_text() + "\n"
+    )
+    code, out = release.attest()
+    assert code == 2
+    assert "approves another report" in out
+
+
 def replace(path: str, old: str, new: str) -> Callable[[Release], None]:
     def change(release: Release) -> None:
         text = (release.folder / path).read_text()
