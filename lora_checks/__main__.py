@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from lora_checks.commands import shared
 from lora_checks.core import packages
 from lora_checks.core.errors import LoraChecksError
 from lora_checks.core.outside import job_log
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     try:
+        shared.complete(options)
         return int(options.run(options))
     except LoraChecksError as error:
         print(f"error: {error}", file=sys.stderr)

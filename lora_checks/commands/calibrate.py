@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from lora_checks.commands import shared
 
@@ -15,13 +14,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     shared.add_policy(parser)
     add("--good", nargs="+", required=True, metavar="LORA", help="LoRAs that should pass")
     add("--bad", nargs="+", required=True, metavar="LORA", help="LoRAs that should fail, for any reason")
-    add(
-        "--store",
-        "--lora-store",
-        type=Path,
-        default=Path(".lora_checks"),
-        help="folder that caches images and measurements",
-    )
+    shared.add_store(parser)
     shared.add_device(parser)
     add("--seeds", "--lora-seeds", type=int, metavar="N", help="images per prompt (default: the policy's)")
 

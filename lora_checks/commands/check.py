@@ -16,11 +16,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     shared.add_policy(parser)
     add("--lora", action="append", default=[], metavar="FILE", help="LoRA files, folders of them or patterns")
-    add("--base", "--lora-base", metavar="MODEL", help="base model instead of the policy's")
+    shared.add_base(parser)
     shared.add_device(parser)
     add("--dtype", "--lora-dtype", default="auto", help="number format of the pipeline (default: auto)")
     add("--offload", "--lora-offload", default="none", help="none, model or sequential (default: none)")
-    add("--store", "--lora-store", type=Path, default=Path(".lora_checks"), help="the run's store")
+    shared.add_store(parser)
     add("--json", action="store_true", help="print a JSON list instead of text")
 
 

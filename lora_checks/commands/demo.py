@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
         if find_spec(module) is None:
             raise ModuleNotFoundError(name=module)
     miniature, out = miniature_folder(), options.out
-    command = ["pytest", "--lora-policy", str(miniature)]
+    command = ["pytest", "--lora-policy", str(miniature), "--lora-base", str(miniature / "pipeline")]
     for name in LORAS:
         command += ["--lora", str(miniature / "loras" / f"{name}.safetensors")]
     command += ["--lora-store", str(out / "store"), "--lora-report", str(out / "report")]

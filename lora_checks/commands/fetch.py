@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lora_checks.commands import shared
+
 if TYPE_CHECKING:
     from lora_checks.core.records import Base
     from lora_checks.networks.fetching import Download
@@ -17,9 +19,8 @@ HELP = "download the base and the networks of a policy; --to makes a folder for 
 
 def add(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    folder = "folder with thresholds.yaml and prompts.yaml"
-    add("--policy", "--lora-policy", type=Path, default=Path(), help=folder)
-    add("--base", "--lora-base", metavar="MODEL", help="base model in place of the policy's")
+    shared.add_policy(parser)
+    shared.add_base(parser)
     add("--to", type=Path, metavar="KIT", help="folder for all of it; a run takes it by --lora-offline KIT")
     add("--dry-run", action="store_true", help="only say what would be downloaded")
 

@@ -5,18 +5,28 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lora_checks.core import project
+
+OF_PROJECT = object()  # stands for the value of pyproject.toml, or the default
+DEFAULTS: dict[str, Path | None] = {"policy": Path(), "store": Path(".lora_checks"), "base": None}
 POLICY = "folder with thresholds.yaml and prompts.yaml"
 
 
 def add_policy(parser: argparse.ArgumentParser) -> None:
     """Add ``--policy``, also under the name that a gating run gives it."""
-    parser.add_argument(
-        "--policy",
-        "--lora-policy",
-        type=Path,
-        default=Path(),
-        help=POLICY,
-    )
+    parser.add_argument("--policy", "--lora-policy", type=Path, default=OF_PROJECT, help=POLICY)
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Add ``--store``, also under the name that a gating run gives it."""
+    kept = "where images and measurements are kept (default: .lora_checks)"
+    parser.add_argument("--store", "--lora-store", type=Path, default=OF_PROJECT, help=kept)
+
+
+def add_base(parser: argparse.ArgumentParser) -> None:
+    """Add ``--base``, also under the name that a gating run gives it."""
+    instead = "base model instead of the policy's"
+    parser.add_argument("--base", "--lora-base", metavar="MODEL", default=OF_PROJECT, help=instead)
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -24,3 +34,12 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", "--lora-device", default="auto", help="auto, cpu, cuda or mps (default: auto)"
     )
+
+
+def complete(options: argparse.Namespace) -> None:
+    """Give options that were left out the project's values, or their defaults. Raises `ConfigError`."""
+    left_out = [name for name in DEFAULTS if getattr(options, name, None) is OF_PROJECT]
+    mine = project.find(Path.cwd()) if left_out else None
+    for name in left_out:
+        text = getattr(mine, name)
+        setattr(options, name, DEFAULTS[name] if text is None else text if name == "base" else Path(text))

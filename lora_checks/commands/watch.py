@@ -9,20 +9,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lora_checks.commands import shared
+
 HELP = "gate each checkpoint of a folder when it is finished, and keep the leaderboard and the page current"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("folder", type=Path, help="where the trainer writes; subfolders count")
-    add(
-        "--policy",
-        "--lora-policy",
-        type=Path,
-        default=Path(),
-        help="folder with thresholds.yaml and prompts.yaml",
-    )
-    add("--store", "--lora-store", type=Path, default=Path(".lora_checks"), help="default: .lora_checks")
+    shared.add_policy(parser)
+    shared.add_store(parser)
     add("--report", "--lora-report", type=Path, help="folder of the report (default: report in the store)")
     add("--pattern", default="*.safetensors", help="names of checkpoints (default: *.safetensors)")
     add(

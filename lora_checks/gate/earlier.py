@@ -118,11 +118,21 @@ def read(arguments: Sequence[str], here: Path) -> Targets | None:
     certain = bool(options["lora"] or options["lora-images"])
     if not (certain or options["images"]):
         return None
-    store = here / (options["store"] or STORE)
+    store = here / (options["store"] or _of_project(here) or STORE)
     report = here / options["report"] if options["report"] else store / REPORT
     junit = junit_path(options["junit"], here) if options["junit"] else None
     bare = {argument.partition("=")[0] for argument in arguments} & {"--report", "--store"}
     return Targets(report, junit, options["approved"] or "", certain, ours=not bare)
+
+
+def _of_project(here: Path) -> str | None:
+    """Return the store that pyproject.toml names; what is wrong with the file is said when the run starts."""
+    from lora_checks.core import project
+    from lora_checks.core.errors import ConfigError
+
+    with contextlib.suppress(ConfigError):
+        return project.find(here).store
+    return None
 
 
 def _targets(config: pytest.Config) -> Targets | None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from lora_checks.core import project
 from lora_checks.core.errors import ConfigError, StoreError
 from lora_checks.core.progress import Progress as Bar
 from lora_checks.core.records import Outcome, Verdict
@@ -210,6 +211,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
         raise ConfigError("run_gate: nothing to gate; name LoRA files, or folders of pictures with images=")
     if wrong := options.out_of_place(option):
         raise ConfigError(wrong)
+    project.find(Path.cwd()).complete(option, "lora_")
     return option
 
 

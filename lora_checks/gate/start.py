@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_checks.core import packages
+from lora_checks.core import packages, project
 from lora_checks.core.errors import LoraChecksError
 from lora_checks.gate import cards, earlier, opening
 from lora_checks.gate.console import Console
@@ -24,6 +24,7 @@ def start(config: pytest.Config) -> Session:
     """
     _share_cores()
     try:
+        project.find(config.invocation_params.dir).complete(config.option, "lora_")
         folder = _cleared(config)
         targets = trackers.chosen(config.option.lora_log)
         session = _opened(config, folder)
