@@ -24,6 +24,7 @@ KINDS = {  # folder of the store -> its contents in words
     "images": "images (the originals)",
     "arrays": "outputs of networks",
     "proofs": "proofs",
+    "loaders": "what diffusers loads of LoRAs",
     "preflight": "preflight results",
     "settings": "proofs of the base's settings",
     "self_test": "self-tests of networks",
@@ -106,7 +107,7 @@ def _about(
             return kind, owners.get(start + rest, Facts())
         case ("page", *_):
             return kind, Facts(useless="from an earlier version of lora_checks")
-        case ("proofs" | "preflight" | "settings" | "self_test", _):
+        case ("proofs" | "loaders" | "preflight" | "settings" | "self_test", _):
             return kind, _record(parts[0], path)
         case ("locks", locks.DOOR):  # held by this inventory itself
             return kind, Facts()
@@ -137,7 +138,7 @@ def _record(kind: str, path: Path) -> Facts:
         record = read_record(path)
     except (FileNotFoundError, DamagedError):
         return Facts(useless="damaged, or from an earlier version of lora_checks")
-    if kind == "proofs":
+    if kind in ("proofs", "loaders"):
         return Facts(str(record.get("lora", "")), _of_versions(record.get("versions")))
     if kind in ("preflight", "settings"):
         return Facts(useless=_of_versions(record.get("versions")))

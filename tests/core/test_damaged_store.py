@@ -95,7 +95,7 @@ def test_what_was_computed_is_computed_anew(
     gate: Gate, first_run: Run, store: Path, damage: Callable[[Path], None]
 ) -> None:
     gate("--lora", gate.world.good, "--lora-store", store)
-    kinds = ("arrays", "page", "preflight", "proofs", "self_test", "settings")
+    kinds = ("arrays", "loaders", "page", "preflight", "proofs", "self_test", "settings")
     files = [path for kind in kinds for path in (store / kind).rglob("*") if path.is_file()]
     assert {path.relative_to(store).parts[0] for path in files} == set(kinds)
     shown = {picture["sha256"] for picture in first_run.report["loras"][0]["pictures"]}
