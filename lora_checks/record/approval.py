@@ -69,12 +69,15 @@ def approve(judged: Judged, by: str, note: str = "", despite: str = "") -> Appro
     """Return the approval of a judged LoRA, dated now.
 
     Raises:
-        ConfigError: a text is empty or too long, the run did not finish, or the verdict needs ``despite``.
+        ConfigError: a text is empty or too long, the report is a copy, the run did not finish, or the verdict
+            needs ``despite``.
     """
     lora, where = judged.lora, f"{judged.path}: {printable(judged.name)}"
     for option, text in (("--by", by), ("--note", note), ("--despite", despite)):
         if len(text) > MOST:
             raise ConfigError(f"{option} is longer than {MOST} characters; shorten it")
+    if judged.path.name != documents.NAME:
+        raise ConfigError(f"{judged.path} is a copy; approve the {documents.NAME} in the folder of its run")
     if not by.strip():
         raise ConfigError("--by is empty (an unset variable?); name who approves")
     if not judged.run.get("finished"):

@@ -48,6 +48,7 @@ def test_an_approved_pass_is_the_next_baseline(
     assert main(["approve", str(folder), *BY, "--as-baseline", str(kept)]) == 0
     assert f"--lora-baseline {kept}" in capsys.readouterr().out
     assert kept.read_bytes() == (folder / "report.json").read_bytes()
+    assert main(["approve", str(kept), *BY]) == 2  # page and `verify` look beside report.json
     judged = read_approved(str(kept), Path())
     assert judged is not None
     (one,) = approval.beside(folder).approvals
