@@ -85,8 +85,8 @@ dialog.addEventListener("keydown", (event) => {
 });
 // Return the focus to the card shown last, not to the one opened first.
 dialog.addEventListener("close", () => {
-  const cards = byId("sheet").querySelectorAll(".card");
-  cards[Math.min(current, cards.length - 1)]?.focus();
+  const cards = [...byId("sheet").querySelectorAll(".card")];
+  (cards.find((one) => one.image === order[current]) ?? cards.at(-1))?.focus();
 });
 
 // Called from a chart: the filters may hide the image, so reset them.

@@ -16,6 +16,7 @@ function card(image, narrow = false) {
     make("span", { class: "caption" }, make("span", { class: narrow ? "unseen" : "name" }, image.name), make("span", { class: "own" }, said)),
     make("span", { class: "of" }, [narrow ? "" : lora, at < 0 ? "" : DATA.checks[at].label].filter(Boolean).join(", ")),
     make("span", { class: "marks" }, ...reasons(image).map(([why, weight]) => make("span", { class: weight }, make("b", {}, sign(why, weight)), why))));
+  made.image = image; // finds the card again when the dialog closes
   made.addEventListener("click", () => compare(order.indexOf(image)));
   return made;
 }
