@@ -10,8 +10,8 @@ HELP = "compare the LoRAs of two or more reports row by row"
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Compares each report with the first, on the same prompts and seeds, with intervals. Exits with 1 "
-        "if a row could not be compared."
+        "Shows the rows of all reports side by side, and compares each report with the first, on the prompts "
+        "that both have and the same seeds, with intervals. Exits with 1 if a row could not be compared."
     )
     parser.add_argument(
         "reports",
@@ -20,7 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="report folders or report.json files; REPORT#NAME picks one LoRA of several",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write compare.json, compare.md and compare.html there"
+        "--out", type=Path, metavar="DIR", help="write compare.json, .csv, .md and .html there"
     )
 
 

@@ -70,11 +70,12 @@ class Progress:
     def _line(self, spent: float) -> str:
         rate = self._done / spent if spent > 0 else 0.0
         left = self.total - self._done
-        time_left = f"{_duration(left / rate)} left" if left > 0 and rate else f"took {_duration(spent)}"
+        time_left = f"{duration(left / rate)} left" if left > 0 and rate else f"took {duration(spent)}"
         return f"{self.what}: {self._done} of {self.total} {self.unit}, {rate:.1f}/s, {time_left}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time for people: "48 s", "12 min" or "3 h 5 min"."""
     whole = round(seconds)
     if whole < 90:
         return f"{whole} s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
@@ -21,8 +21,16 @@ class Console:
         self._config = config
         self._worker = os.environ.get("PYTEST_XDIST_WORKER", "")
         self._interactive = not self._worker and sys.stderr.isatty()
+        self._places: dict[str, str] = {}
+
+    def number(self, loras: Collection[str]) -> None:
+        """Let each bar about one of several LoRAs say which of them it is."""
+        if len(loras) > 1:
+            self._places = {name: f" ({i} of {len(loras)})" for i, name in enumerate(loras, start=1)}
 
     def bar(self, what: str) -> Callable[[int], AbstractContextManager[Advance]]:
+        what += self._places.get(what.partition(" ")[2], "")
+
         @contextmanager
         def opened(total: int) -> Iterator[Advance]:
             with Progress(total, what, self._write, self._interactive) as progress:

@@ -15,6 +15,7 @@ from lora_checks.gate.junit_file import UNFINISHED, JunitFile
 from lora_checks.gate.row_hooks import PROPERTY
 from lora_checks.gate.run import GateRun
 from lora_checks.gate.run_record import RunRecord
+from lora_checks.gate.sweep import Sweep
 from lora_checks.record import document as documents
 from lora_checks.record.regression.against import Against
 from lora_checks.report import junit
@@ -29,6 +30,7 @@ class Session:
     def __init__(self, config: pytest.Config, run: GateRun, record: RunRecord) -> None:
         self.config, self.run, self.record = config, run, record
         self.loras = record.facts.loras
+        self.sweep = Sweep(record.ledger)
         self.worker = hasattr(config, "workerinput")
         self.junit = JunitFile(config.pluginmanager.get_plugins)
         self.ending = Ending(record.facts.folder, self.junit)
@@ -93,6 +95,7 @@ class Session:
             pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
         if counts:
             self.junit.add_verdict(verdict)
+            summary.tell(self.config, self.sweep.after(verdict))
         return verdict.outcome is Outcome.PASS
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -166,9 +169,10 @@ class Session:
             self.ending.extend()
             self.ending.summarise_for_ci()
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
         if self.ending.document and not self.config.option.collectonly:
-            summary.write(terminalreporter, self.ending.document, self.record.facts.folder)
+            interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+            summary.write(terminalreporter, self.ending.document, self.record.facts.folder, interrupted)
 
 
 SESSION = pytest.StashKey[Session]()

@@ -45,6 +45,7 @@ def _opened(config: pytest.Config, folder: Path) -> Session:
     option, here, console = config.option, config.invocation_params.dir, Console(config)
     option.lora_device = cards.own(config)
     opened = opening.open_run(option, here, _policy_folder(config), console)
+    console.number(opened.loras)
     if _writes(config):
         opening.prepare(folder)
         _lock(config, folder)

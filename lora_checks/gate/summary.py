@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from lora_checks.core.words import printable
 from lora_checks.images.gallery import shown
 from lora_checks.record.shapes import Document
 from lora_checks.report import github, html, terminal
 
 
-def write(reporter: pytest.TerminalReporter, document: Document, folder: Path) -> None:
+def write(
+    reporter: pytest.TerminalReporter, document: Document, folder: Path, interrupted: bool = False
+) -> None:
     """Write the table of verdicts and the place of the report."""
     writer = reporter.config.get_terminal_writer()
     reporter.section("LoRA release gate")
@@ -23,7 +26,20 @@ def write(reporter: pytest.TerminalReporter, document: Document, folder: Path) -
         lines = [*github.guarded(lines), *annotations]
     for line in lines:
         reporter.write_line(line)
+    if interrupted:
+        reporter.write_line("interrupted; the same command continues: what is in the store is not made again")
     reporter.write_line(f"report: {shown(folder / html.NAME)}")
+
+
+def tell(config: pytest.Config, line: str) -> None:
+    """Print a line of its own between pytest's dots; nothing for ""."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if not line or reporter is None:
+        return
+    reporter.ensure_newline()
+    if config.get_terminal_writer().width_of_current_line:  # pytest-xdist's dots
+        reporter.write_line("")
+    reporter.write_line(printable(line))
 
 
 def silence_pytest(config: pytest.Config) -> None:

@@ -239,7 +239,7 @@ def _is_spoiled(lora: Lora) -> bool:
 
 
 def headline(document: Document) -> str:
-    """Return "PASS: good.safetensors, 5 of 5 rows" or "FAIL: 3 of 6 LoRAs did not pass"."""
+    """Return "PASS: good.safetensors, 5 of 5 rows" or "FAIL: 4 of 9 LoRAs passed; 3 failed, 2 undecided"."""
     loras = document["loras"]
     if not loras:
         return f"{document['outcome']}: no LoRA was judged"
@@ -248,6 +248,27 @@ def headline(document: Document) -> str:
     if len(loras) == 1:
         end = f"; {caveat(document['run'])}" if caveat(document["run"]) else ""
         return f"{document['outcome']}: {title(loras[0])}, {tally(loras[0])}{end}"
-    refused = sum(lora["outcome"] != "PASS" for lora in loras)
-    ending = f"{refused} of {len(loras)} LoRAs did not pass" if refused else f"all {len(loras)} LoRAs passed"
-    return f"{document['outcome']}: {ending}"
+    return f"{document['outcome']}: {standing(loras)}"
+
+
+def standing(loras: Sequence[Lora]) -> str:
+    """Return "all 9 LoRAs passed" or "4 of 9 LoRAs passed; 3 failed, 2 undecided"."""
+    counts = Counter(lora["outcome"] if started(lora) else "" for lora in loras)
+    if counts["PASS"] == len(loras):
+        return f"all {len(loras)} LoRAs passed"
+    others = [f"{counts[outcome]} {word}" for outcome, word in _STANDINGS.items() if counts[outcome]]
+    return f"{counts['PASS']} of {len(loras)} LoRAs passed; {', '.join(others)}"
+
+
+def started(lora: Lora) -> bool:
+    """Tell whether any row of the LoRA was judged."""
+    return bool(lora["rows"])
+
+
+_STANDINGS = {
+    "FAIL": "failed",
+    "INCONCLUSIVE": "undecided",
+    "ERROR": "in error",
+    "INCOMPLETE": "not finished",
+    "": "not started",
+}

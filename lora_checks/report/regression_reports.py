@@ -5,6 +5,7 @@
     {"comparison": 1,
      "reports": [{"path": "...", "sha256": "...", "lora": "good", "lora_sha256": "...", "scale": 1.0,
                   "outcome": "PASS", "finished": "..."}],      # as they were named
+     "values": [{"check": "identity", "of": [{"value": 0.6, ...}, null]}],  # a row in each report
      "comparisons": [{"before": 0, "now": 1,                   # numbers of reports
                       "policy_differences": [...], "notes": [...], "rows": [...]}]}
 
@@ -24,6 +25,7 @@ from lora_checks.record.regression.approved import Judged
 from lora_checks.record.regression.comparison import compare
 from lora_checks.record.shapes.comparison import Change, Compared, Comparison, Pair, SideBySide
 from lora_checks.report import regression_words
+from lora_checks.report import side_by_side as side_by_side_table
 from lora_checks.report.markdown import escape
 
 HEADINGS = tuple(heading for heading in regression_words.HEADINGS if heading != "allowed")
@@ -35,8 +37,9 @@ def side_by_side(reports: Sequence[Judged]) -> SideBySide:
     return {
         "comparison": 1,
         "reports": [{**judged.about, "outcome": judged.lora["outcome"]} for judged in reports],
+        "values": side_by_side_table.values(reports),
         "comparisons": [
-            {"before": 0, "now": i, **compare(first, judged, strengths_differ=True)}
+            {"before": 0, "now": i, **compare(first, judged, strengths_differ=True, prompts_differ=True)}
             for i, judged in enumerate(others, start=1)
         ],
     }
@@ -72,11 +75,11 @@ def table(comparison: Comparison) -> list[tuple[str, ...]]:
 
 def text(document: SideBySide) -> str:
     """Render the comparison for the terminal."""
-    lines = []
+    lines = [*_aligned(side_by_side_table.table(document)), ""] if len(document["reports"]) > 2 else []
     for comparison in document["comparisons"]:
         before, now = _names(document, comparison)
         lines += [f"before  {printable(before)}", f"now     {printable(now)}"]
-        lines += [f"  {line}" for line in _aligned(table(comparison))]
+        lines += [f"  {line}" for line in _changes(table(comparison))]
         lines += [f"  {printable(sentence)}" for sentence in sentences(comparison)] + [""]
     return "\n".join(lines).rstrip("\n")
 
@@ -85,20 +88,24 @@ def _names(document: SideBySide, pair: Pair) -> tuple[str, str]:
     return name(document["reports"][pair["before"]]), name(document["reports"][pair["now"]])
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    if not rows:
-        return []
-    cells = [HEADINGS, *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
+def _changes(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    return _aligned([HEADINGS, *rows], right=range(1, 4)) if rows else []
+
+
+def _aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Align the cells of lines, the first of which are headings; those in ``right`` to the right."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     aligned = [
-        "  ".join(f"{cell:{'>' if 0 < i < 4 else '<'}{widths[i]}}" for i, cell in enumerate(row))
+        "  ".join(f"{cell:{'>' if i in right else '<'}{widths[i]}}" for i, cell in enumerate(row))
         for row in cells
     ]
     return [line.rstrip() for line in aligned]
 
 
 def markdown(document: SideBySide) -> str:
-    parts = []
+    head, *body = [[escape(cell) for cell in row] for row in side_by_side_table.table(document)]
+    parts = [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *body)] + [""]
     for comparison in document["comparisons"]:
         before, now = _names(document, comparison)
         parts += [f"## {escape(now)}\n", f"Against {escape(before)}\n"]
@@ -129,7 +136,10 @@ def html(document: SideBySide) -> str:
     ]
     page = environment().get_template("compare.html.j2")
     styles = Markup("\n".join(static(style) for style in ("page.css", "rows.css")))
-    rendered = page.render(csp=policy([]), styles=styles, headings=HEADINGS, blocks=blocks)
+    values = [[printable(cell) for cell in row] for row in side_by_side_table.table(document)]
+    rendered = page.render(
+        csp=policy([]), styles=styles, headings=HEADINGS, blocks=blocks, heads=values[0], values=values[1:]
+    )
     return rendered.encode("utf-8", "replace").decode()
 
 
@@ -141,9 +151,10 @@ def _shown(row: Change) -> dict[str, Any]:
 
 
 def write(document: SideBySide, directory: Path) -> list[Path]:
-    """Write compare.json, compare.md and compare.html; return their paths. Raises `StoreError`."""
+    """Write compare.json, .csv, .md and .html; return their paths. Raises `StoreError`."""
     contents = {
         "compare.json": json.dumps(document, indent=1, allow_nan=False) + "\n",
+        "compare.csv": side_by_side_table.csv(document),
         "compare.md": markdown(document),
         "compare.html": html(document),
     }

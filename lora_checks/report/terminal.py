@@ -15,6 +15,7 @@ from lora_checks.record.rows import (
     not_run,
     power_sentences,
     setting,
+    started,
     tally,
     title,
     words,
@@ -34,6 +35,7 @@ COLOURS = {
     "NOT RUN": "yellow",
 }
 MANY = 4  # LoRAs above which each gets one line and only those that did not pass are shown in full
+NAMED = 3  # LoRAs that were not started
 NARROWEST_NOTE = 24
 GLUE = "\u00a0"  # printable() removes it from all other text
 # "in 0", "at most 0.700", "14 of 32": a short word and the number after it, not a prompt and its value.
@@ -46,12 +48,14 @@ def lines(document: Document, width: int, markup: Markup | None = None) -> list[
     ``markup`` colours the verdicts as `TerminalWriter.markup` does.
     """
     paint = markup or _bare
-    loras, about = document["loras"], setting(document["run"])
-    if len(loras) <= MANY:
+    about = setting(document["run"])
+    loras, waiting = _begun(document)
+    if len(document["loras"]) <= MANY:
         blocks = [_block(lora, lora["rows"], about, width, paint) for lora in loras]
         shown = [line for i, block in enumerate(blocks) for line in ([""] if i else []) + block]
-        shown += [""] if len(loras) > 1 else []
-        end = _wrapped(caveat(document["run"]), width) if len(loras) == 1 else [_last(document, paint)]
+        shown += _unstarted(waiting, width) + ([""] if len(document["loras"]) > 1 else [])
+        alone = len(document["loras"]) == 1
+        end = _wrapped(caveat(document["run"]), width) if alone else [_last(document, paint)]
         return [*shown, *_best(document, width), *_compared(document, width), *end]
     detailed = [lora for lora in loras if lora["outcome"] != "PASS"]
     details: list[str] = []
@@ -61,7 +65,8 @@ def lines(document: Document, width: int, markup: Markup | None = None) -> list[
     compared = _compared(document, width)
     return [
         printable(about),
-        *_board(document, width, paint),
+        *(_board(document, loras, width, paint) if loras else []),
+        *_unstarted(waiting, width),
         *details,
         *([""] if details else []),
         *_best(document, width),
@@ -70,9 +75,28 @@ def lines(document: Document, width: int, markup: Markup | None = None) -> list[
     ]
 
 
-def _board(document: Document, width: int, paint: Markup) -> list[str]:
+def _begun(document: Document) -> tuple[list[Lora], list[Lora]]:
+    """Return the LoRAs to show, and those to name in one line because the run did not get to them.
+
+    A few LoRAs of which none was begun are shown with the rows that did not run.
+    """
+    loras = document["loras"]
+    begun = [lora for lora in loras if started(lora)]
+    if not begun and len(loras) <= MANY:
+        return loras, []
+    return begun, [lora for lora in loras if not started(lora)]
+
+
+def _unstarted(loras: Sequence[Lora], width: int) -> list[str]:
+    if not loras:
+        return []
+    more = f" and {len(loras) - NAMED} more" if len(loras) > NAMED else ""
+    return _wrapped(f"not started: {', '.join(title(lora) for lora in loras[:NAMED])}{more}", width)
+
+
+def _board(document: Document, loras: Sequence[Lora], width: int, paint: Markup) -> list[str]:
     """Return a line for each LoRA, the best first; unranked LoRAs keep the document's order."""
-    loras, ranking = document["loras"], document.get("ranking")
+    ranking = document.get("ranking")
     if not ranking:
         name_width = max(len(printable(title(lora))) for lora in loras)
         return [
@@ -80,11 +104,17 @@ def _board(document: Document, width: int, paint: Markup) -> list[str]:
             for lora in loras
             for line in _ended(f"  {printable(title(lora)):{name_width}}", lora, width, paint)
         ]
-    rows = [leaderboard.headings(ranking)[:-1], *leaderboard.cells(ranking, loras)]
+    places = zip(
+        leaderboard.cells(ranking, document["loras"]),
+        leaderboard.in_order(ranking, document["loras"]),
+        strict=True,
+    )
+    shown = [(cells, lora) for cells, lora in places if lora in loras]
+    rows = [leaderboard.headings(ranking)[:-1], *(cells for cells, _ in shown)]
     clean = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
     starts = [f"  {row[0]:{widths[0]}}  " + "  ".join(map(str.rjust, row[1:], widths[1:])) for row in clean]
-    ranked = zip(starts[1:], leaderboard.in_order(ranking, loras), strict=True)
+    ranked = zip(starts[1:], (lora for _, lora in shown), strict=True)
     lines = [line for start, lora in ranked for line in _ended(start, lora, width, paint)]
     return [f"{starts[0]}  verdict", *lines]
 

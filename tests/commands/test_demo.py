@@ -38,7 +38,7 @@ def test_it_ends_in_a_page_and_both_verdicts(
     assert main(["demo"]) == 0
     shown = capfd.readouterr().out
     assert shown.startswith("$ pytest --lora-policy ")
-    assert "1 of 2 LoRAs did not pass" in shown
+    assert "1 of 2 LoRAs passed; 1 failed" in shown
     page = tmp_path / "lora-checks-demo" / "report" / "report.html"
     assert page.is_file()
     assert str(page.relative_to(tmp_path)) in shown.splitlines()[-1]

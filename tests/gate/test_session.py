@@ -31,7 +31,7 @@ def test_one_bad_lora_of_two_fails_the_run_and_both_are_reported(first_run: Run)
     }
     failed = [pair for pair, outcome in first_run.outcomes.items() if outcome != "PASS"]
     assert failed == [("wrong-identity", "identity")]
-    assert "FAIL: 1 of 2 LoRAs did not pass" in first_run.out
+    assert "FAIL: 1 of 2 LoRAs passed; 1 failed" in first_run.out
     assert "Traceback" not in first_run.out
 
 

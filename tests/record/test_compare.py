@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Callable
@@ -96,6 +97,77 @@ def looser(document: dict[str, Any]) -> None:
 
 def versions(document: dict[str, Any]) -> None:
     document["run"]["versions"].append("torch 9.9.9")
+
+
+def other_prompts(document: dict[str, Any]) -> None:
+    """Another text under one id, and one prompt less; what was measured stays."""
+    first, second, *rest = document["run"]["prompts"]
+    document["run"]["prompts"] = [{**first, "text": "something else"}, *rest]
+    for lora in document["loras"]:
+        for row in lora["rows"]:
+            if row["measurement"]:
+                pairs = row["measurement"]["per_image"]
+                kept = [pair for pair in pairs if pair[0].split("/")[0] != second["id"]]
+                row["measurement"]["per_image"] = kept
+
+
+def test_other_prompts_are_compared_on_those_that_both_have(
+    both: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = edited(both, tmp_path / "other", other_prompts)
+    assert main(["compare", f"{both}#good", f"{other}#wrong-identity", "--out", str(tmp_path / "out")]) == 1
+    out = capsys.readouterr().out
+    assert "not the same: prompts: compared on 6 that both have, of 8 before and 7 now" in out
+    (comparison,) = json.loads((tmp_path / "out" / "compare.json").read_text())["comparisons"]
+    rows = {row["check"]: row for row in comparison["rows"]}
+    assert rows["identity"]["pairs"] == 6
+    assert len(rows["identity"]["prompts"]) == 6
+    document = json.loads((both / "report.json").read_text())
+    asked = [prompt["id"] for prompt in document["run"]["prompts"]][2:]
+    sides = [
+        {
+            name.partition("/")[0]: value
+            for row in lora["rows"]
+            if row["check"] == "identity"
+            for name, value in row["measurement"]["per_image"]
+        }
+        for lora in document["loras"]
+    ]
+    means = [sum(side[name] for name in asked) / 6 for side in sides]
+    assert rows["identity"]["difference"] == pytest.approx(means[1] - means[0])
+    assert "one value of all of its prompts" in rows["distribution"]["not_compared"]
+
+
+def test_nothing_is_compared_where_no_prompt_is_shared(both: Path, tmp_path: Path) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        for prompt in document["run"]["prompts"]:
+            prompt["text"] = f"other {prompt['text']}"
+
+    assert main(["compare", f"{both}#good", f"{edited(both, tmp_path / 'other', edit)}#good"]) == 1
+
+
+def test_several_reports_are_one_table(
+    both: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [f"{both}#good", f"{both}#wrong-identity", f"{both}#good"]
+    assert main(["compare", *arguments, "--out", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "compare.json").read_text())
+    identity = next(row for row in found["values"] if row["check"] == "identity")["of"]
+    assert [value["outcome"] for value in identity] == ["PASS", "FAIL", "PASS"]
+    shown = [f"{v['value']:.3f} [{v['low']:.3f}, {v['high']:.3f}] {v['outcome']}" for v in identity]
+    out = capsys.readouterr().out
+    page, markdown = ((tmp_path / f"compare.{kind}").read_text() for kind in ("html", "md"))
+    for cell in shown:
+        assert cell in out
+        assert cell in page
+        assert cell.replace("[", "\\[").replace("]", "\\]") in markdown
+    with (tmp_path / "compare.csv").open(newline="") as file:
+        lines = [line for line in csv.DictReader(file) if line["check"] == "identity"]
+    assert [line["lora"] for line in lines] == ["good", "wrong-identity", "good"]
+    assert float(lines[1]["difference"]) == pytest.approx(
+        identity[1]["value"] - identity[0]["value"], abs=1e-6
+    )
+    assert lines[0]["difference"] == ""
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_the_table_is_printed_where_the_runner_looks_for_no_command() -> None:
 
 def test_the_summary_begins_with_the_verdict() -> None:
     text = github.summary(document(failing("copycat"), verdicts("good", ("identity",))))
-    assert text.startswith("# FAIL: 1 of 2 LoRAs did not pass\n")
+    assert text.startswith("# FAIL: 1 of 2 LoRAs passed; 1 failed\n")
     assert text.index("## copycat") < text.index("## good.safetensors")
     assert "left out" not in text
 

@@ -34,6 +34,14 @@ def of_runs(before: Run, now: Run) -> list[str]:
     return [*reasons, *_sampler(before, now), *_prompts(before, now)]
 
 
+def shared_prompts(before: Run, now: Run) -> frozenset[str] | None:
+    """Return the ids of the prompts that both runs have; None if neither has another one."""
+    was, asked = map(_texts, (before, now))
+    if was == asked:
+        return None
+    return frozenset(name for name, text in was.items() if asked.get(name) == text)
+
+
 def of_strengths(before: float | None, now: float | None) -> list[str]:
     """Say that two LoRAs have different strengths, which may cause the difference."""
     return [] if before == now else [_both("strength of the LoRA", _plain(before), _plain(now))]
@@ -129,13 +137,15 @@ def _settings(what: str, before: object, now: object) -> list[str]:
 
 
 def _prompts(before: Run, now: Run) -> list[str]:
-    was, asked = (
-        {prompt["id"]: prompt["text"] for prompt in run.get("prompts") or ()} for run in (before, now)
-    )
+    was, asked = map(_texts, (before, now))
     ids = [name for name in {**was, **asked} if was.get(name) != asked.get(name)]
     reasons = [_both(f"prompt {name}", *(_quoted(side.get(name)) for side in (was, asked))) for name in ids]
     more = [f"and {len(ids) - MOST_PROMPTS} more prompts"] if len(ids) > MOST_PROMPTS else []
     return reasons[:MOST_PROMPTS] + more
+
+
+def _texts(run: Run) -> dict[str, str]:
+    return {prompt["id"]: prompt["text"] for prompt in run.get("prompts") or ()}
 
 
 def _quoted(text: str | None) -> str:

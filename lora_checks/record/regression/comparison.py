@@ -12,6 +12,7 @@ from lora_checks.record.codec import plain
 from lora_checks.record.regression import comparable, policy_changes
 from lora_checks.record.regression.approved import Judged
 from lora_checks.record.regression.changes import Change, Sides, change
+from lora_checks.record.regression.shared import OF_ALL, needs_all, on_shared
 from lora_checks.record.shapes import Begun, Run
 from lora_checks.record.shapes.comparison import Comparison, Numbers
 
@@ -41,7 +42,11 @@ def same_lora(before: Begun, sha256: str, scale: float | None) -> bool:
 
 
 def compare(
-    before: Judged, now: Judged, allowances: Sequence[Allowance] = (), strengths_differ: bool = False
+    before: Judged,
+    now: Judged,
+    allowances: Sequence[Allowance] = (),
+    strengths_differ: bool = False,
+    prompts_differ: bool = False,
 ) -> Comparison:
     """Return every row's difference; see `lora_checks.record.regression`.
 
@@ -50,20 +55,23 @@ def compare(
         now: the LoRA that is compared.
         allowances: how much worse a row may become; the rows that they limit come first.
         strengths_differ: allow different strengths, when the strengths are what is compared.
+        prompts_differ: allow different prompts, and compare on those that both have.
     """
+    whole = before, now
+    before, now, shared = on_shared(before, now) if prompts_differ else (before, now, [])
     reasons = comparable.of_runs(before.run, now.run)
     strengths = comparable.of_strengths(before.lora.get("scale"), now.lora.get("scale"))
-    notes = comparable.notes(before.run, now.run) + (strengths if strengths_differ else [])
+    notes = shared + comparable.notes(before.run, now.run) + (strengths if strengths_differ else [])
     obstacles = reasons + ([] if strengths_differ else strengths)
     allowed = {allowance.row: allowance for allowance in allowances}
     order = {check: i for i, check in enumerate(allowed)}
     rows = [
-        _row(check, before, now, obstacles, allowed.get(check))
+        _row(check, before, now, obstacles, allowed.get(check), partial=bool(shared))
         for check, verdict in now.rows.items()
         if verdict.threshold is not None
     ]
     return {
-        "policy_differences": policy_differences(before, now),
+        "policy_differences": policy_differences(*whole),
         "notes": notes,
         "rows": sorted(rows, key=lambda row: order.get(row["check"], len(order))),
     }
@@ -98,12 +106,19 @@ def _parts(run: Run) -> dict[str, str]:
 
 
 def _row(
-    check: str, before: Judged, now: Judged, obstacles: Sequence[str], allowance: Allowance | None
+    check: str,
+    before: Judged,
+    now: Judged,
+    obstacles: Sequence[str],
+    allowance: Allowance | None,
+    partial: bool,
 ) -> shapes.comparison.Change:
     verdict = now.rows[check]
     sides: Sides = 1 if allowance is not None and allowance.rule == "bound" else 2
     moved: Change | None = None
     reasons = list(obstacles) or row_obstacles(before, check, verdict, now.run)
+    if partial and not reasons and verdict.measurement and needs_all(verdict.measurement):
+        reasons = [OF_ALL]
     was, m = before.rows[check].measurement if check in before.rows else None, verdict.measurement
     if not reasons and was is not None and m is not None and verdict.threshold is not None:
         same = same_lora(before.lora, now.lora["sha256"], now.lora.get("scale"))

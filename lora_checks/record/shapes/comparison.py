@@ -76,9 +76,27 @@ class Pair(Comparison):
     now: int
 
 
+class Value(TypedDict):
+    """What one report says about a row, on all of its own prompts."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    images: int | None
+    outcome: RowOutcome
+
+
+class Values(TypedDict):
+    """A row in each report, in their order; null where a report has no such row."""
+
+    check: str
+    of: list[Value | None]
+
+
 class SideBySide(TypedDict):
     """compare.json."""
 
     comparison: Literal[1]
     reports: list[Compared]
+    values: list[Values]
     comparisons: list[Pair]
