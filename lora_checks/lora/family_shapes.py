@@ -406,6 +406,20 @@ transformer_blocks 28: 256x2048 norm1_linear_1 norm2_linear_1 norm3_linear_1; 61
             """,
         ),
     ),
+    "Ovis-Image": (
+        "OvisImageTransformer2DModel",
+        (
+            """
+transformer_blocks 6: 18432x3072 norm1_linear norm1_context_linear; 3072x3072 attn_to_q attn_to_k
+    attn_to_v attn_to_out_0 attn_add_q_proj attn_add_k_proj attn_add_v_proj attn_to_add_out; 24576x3072
+    ff_net_0_proj ff_context_net_0_proj; 3072x12288 ff_net_2 ff_context_net_2
+single_transformer_blocks 27: 9216x3072 norm_linear; 24576x3072 proj_mlp; 3072x15360 proj_out; 3072x3072
+    attn_to_q attn_to_k attn_to_v
+- 1: 3072x256 timestep_embedder_linear_1; 3072x3072 timestep_embedder_linear_2; 3072x2048
+    context_embedder; 3072x64 x_embedder; 6144x3072 norm_out_linear; 64x3072 proj_out
+            """,
+        ),
+    ),
     "HunyuanVideo 1.5": (
         "HunyuanVideo15Transformer3DModel",
         (

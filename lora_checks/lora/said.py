@@ -42,6 +42,7 @@ _SAID: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
         (r"ltx[-_. ]?(?:video[-_. ]?)?2", ("LTX-2",)),
         (r"ltx", ("LTX",)),
         (r"anima", ("Anima",)),
+        (r"ovis[-_. ]?image", ("Ovis-Image",)),
         (r"cosmos[-_. ]?predict[-_. ]?2", ("Cosmos-Predict2",)),
     )
 )

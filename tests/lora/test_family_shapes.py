@@ -170,7 +170,9 @@ def test_attentions_alone_tell_it_by_their_number(family: str, told: tuple[str, 
 
 def test_one_layer_may_be_of_several() -> None:
     one = {"transformer_blocks.0.attn.to_q": (3072, 3072)}
-    assert fits(one) == ("FLUX.1", "FLUX.2 klein 4B", "Chroma", "Qwen-Image", "HunyuanVideo")
+    assert fits(one) == (
+        *("FLUX.1", "FLUX.2 klein 4B", "Chroma", "Qwen-Image", "HunyuanVideo", "Ovis-Image"),
+    )
     assert fits({"transformer_blocks.30.attn.to_q": (3072, 3072)}) == ("Qwen-Image",)
     assert fits({"transformer_blocks.0.attn.to_q": (3072, 3070)}) == ()
     assert fits({"transformer_blocks.99.attn.to_q": (3072, 3072)}) == ()
@@ -203,6 +205,7 @@ def test_a_width_of_no_published_model_tells_nothing() -> None:
         ("lumina-2/lora", ("Lumina 2",)),
         ("hunyuan-image-2.1/lora", ("HunyuanImage 2.1",)),
         ("anima-preview/lora", ("Anima",)),
+        ("ovis-image-7b/lora", ("Ovis-Image",)),
         ("chroma/lora", ("Chroma",)),
         ("sd3m", ("SD3",)),
         ("something new", ()),
@@ -223,3 +226,9 @@ def test_lokr_factors_of_another_shape_are_refused() -> None:
     }
     with pytest.raises(LoraFileError, match=r"multiply to 16 x 432 .*three times as many rows"):
         layers_of(tensors)
+
+
+def test_attentions_of_ovis_image_are_not_flux() -> None:
+    """They have FLUX.1's names and shapes, in fewer blocks."""
+    assert fits(attentions("Ovis-Image"))[0] == "Ovis-Image"
+    assert "Ovis-Image" not in fits(attentions("FLUX.1"))
