@@ -83,7 +83,6 @@ def claim_of(
     Args:
         report_sha256: Digest of the report's file.
         lora: Name, file name or SHA-256 of the LoRA; "" for a report of only one.
-        url: Web page of the CI run.
         approvals: Approvals of this report; those of other LoRAs are left out.
 
     Raises:
@@ -106,8 +105,7 @@ def claim_of(
         passed=passed,
         warned=tuple(name for name, row in rows if not row["required"] and row["outcome"] != "PASS"),
         failed=(*failed, *unrun, *run.get("other_failures", ())),
-        configuration=_configuration(document, entries, report_sha256)
-        | _approvals([one for one in approvals if one.lora_sha256 == entries[0]["sha256"]]),
+        configuration=_configuration(document, entries, report_sha256) | _approvals(approvals, entries[0]),
         url=url,
     )
 
@@ -182,9 +180,10 @@ def _configuration(document: Document, entries: Sequence[Lora], report: str) -> 
     return resources | {"report.json": Resource(report, {key: text for key, text in notes.items() if text})}
 
 
-def _approvals(approvals: Sequence[Approval]) -> dict[str, Resource]:
-    """Return each approval with its texts as notes; the digest is that of all of them."""
-    texts = [{key: text for key, text in asdict(one).items() if text} for one in approvals]
+def _approvals(approvals: Sequence[Approval], entry: Lora) -> dict[str, Resource]:
+    """Return each approval of the LoRA with its texts as notes; the digest is that of all of them."""
+    own = [asdict(one) for one in approvals if one.lora_sha256 == entry["sha256"]]
+    texts = [{key: text for key, text in one.items() if text} for one in own]
     return {
         f"{APPROVAL}{i}": Resource(sha256_of(json.dumps(notes, sort_keys=True)), notes)
         for i, notes in enumerate(texts, start=1)
