@@ -1,9 +1,8 @@
 """The bases that `lora-checks init` knows: data for `bases`.
 
 Settings are those of the model cards and of diffusers' examples. Billions of parameters were counted: the
-classes of diffusers and transformers, built without memory from the published configurations; those of SD
-3.5 Medium are from its model card. Licences are the names on the model cards; "" where they have one of
-their own.
+classes of diffusers and transformers, built without memory from the published configurations, and for SD 3.5
+Medium its table of positions. Licences are the names on the model cards; "" where they are not known.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ BASES: Mapping[str, KnownBase] = {
         families=("SD3",),
         gated=True,
         licence="Stability AI Community",
-        parameters={"transformer": 2.5, "T5": 4.76, "two CLIPs": 0.82},
+        parameters={"transformer": 2.47, "T5": 4.76, "two CLIPs": 0.82},
         notes=(
             "T5 reads 256 tokens unless `max_sequence_length` says more; CLIP reads the first 77, which "
             "is a warning."

@@ -19,6 +19,6 @@ class KnownBase:
     families: tuple[str, ...] = ()  # names that `lora-checks inspect` gives files for it
     pipeline: str = ""  # diffusers class of its pipeline; "" where another base stands for the class
     gated: bool = False  # the hub asks to accept a licence first
-    licence: str = ""  # its name on the model card; "" where it is the maker's own
+    licence: str = ""  # its name on the model card; "" where it is not known
     parameters: Mapping[str, float] = field(default_factory=dict)  # network -> billions; {}: not counted
     notes: str = ""  # for people: what it ignores, rounds or needs
