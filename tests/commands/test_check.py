@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from world import MINIATURE, Run, World, row
+from world import MINIATURE, WITHOUT, Run, World, row, run_module
 
 from lora_checks.__main__ import main
 from lora_checks.gate import readiness
@@ -92,8 +92,7 @@ def test_what_stops_a_run_is_wrong_here_too(
     tmp_path: Path, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     policy = world.write(tmp_path / "policy", row("few", "flat", "max: 0.01, rule: bound"), 8)
-    command = [sys.executable, "-m", "pytest", "--lora-policy", str(policy), "--lora", str(world.good)]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    run = run_module("pytest", *WITHOUT, "--lora-policy", policy, "--lora", world.good, folder=tmp_path)
     assert run.returncode == 4
     assert check("--policy", policy, "--lora", world.good) == 1
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("WRONG")]

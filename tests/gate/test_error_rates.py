@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from math import comb
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 from measure_world import PROMPTS
 
+import benchmarks
 from lora_checks.core.errors import MeasureError
 from lora_checks.core.records import ImageFile, ImageSet, Lora, Measurement, Prompt, Threshold
 from lora_checks.stats import intervals
@@ -26,18 +25,7 @@ GATES = 400
 
 @pytest.fixture(scope="module")
 def rates() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "error_rates.py"
-    spec = importlib.util.spec_from_file_location("error_rates", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["error_rates"] = module  # dataclasses look their module up
-    sys.path.insert(0, str(path.parent))  # as for a script
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.pop(0)
-    return module
+    return benchmarks.load("error_rates")
 
 
 def pool(rates: ModuleType, prompts: int = OF_POOL, seeds: int = 2) -> object:
