@@ -6,7 +6,6 @@ import http.server
 import json
 import re
 import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 import workflow
-from world import Run, World, environment
+from world import WITHOUT, Run, World, environment, run_module
 
 from lora_checks.__main__ import main
 
@@ -79,7 +78,9 @@ def address(server: http.server.ThreadingHTTPServer) -> str:
     return f"http://127.0.0.1:{server.server_address[1]}"
 
 
-def act(folder: Path, world: World, lora: Path, **given: str) -> tuple[workflow.Job, Mapping[str, str]]:
+def act(
+    folder: Path, world: World, lora: Path, python: str, **given: str
+) -> tuple[workflow.Job, Mapping[str, str]]:
     """Run the action in a checkout of its own, on the first run's store; return the upload's settings."""
     place = folder / lora.stem
     shutil.copytree(world.policy, place / "policy")
@@ -91,7 +92,7 @@ def act(folder: Path, world: World, lora: Path, **given: str) -> tuple[workflow.
         uploads.append(settings)
         return {"artifact-url": URL}
 
-    inputs = {"lora": lora.name, "policy": "policy", "package": "", "python": sys.executable}
+    inputs = {"lora": lora.name, "policy": "policy", "package": "", "python": python}
     inputs |= {"store": str(world.store)} | given
     context = {
         "inputs": inputs,
@@ -103,6 +104,7 @@ def act(folder: Path, world: World, lora: Path, **given: str) -> tuple[workflow.
         },
     }
     env = environment({"PYTHONPATH": str(ROOT), "GITHUB_REPOSITORY": "team/loras"})
+    env["PYTEST_ADDOPTS"] = " ".join(WITHOUT)
     if "api" in given:
         env["GITHUB_API_URL"] = given["api"]
     return workflow.run_action(ACTION, context, place, uses, env), uploads[0] if uploads else {}
@@ -110,7 +112,7 @@ def act(folder: Path, world: World, lora: Path, **given: str) -> tuple[workflow.
 
 @pytest.mark.usefixtures("first_run")
 def test_a_lora_that_passes(tmp_path: Path, world: World, github: http.server.ThreadingHTTPServer) -> None:
-    job, upload = act(tmp_path, world, world.good, comment="true", api=address(github))
+    job, upload = act(tmp_path, world, world.good, sys.executable, comment="true", api=address(github))
     assert job.result == "success", job.log
     assert job.outputs["verdict"] == "PASS"
     assert job.outputs["artifact"] == URL
@@ -126,14 +128,14 @@ def test_a_lora_that_passes(tmp_path: Path, world: World, github: http.server.Th
 
 @pytest.mark.usefixtures("first_run")
 def test_a_lora_that_is_stopped_replaces_the_comment(
-    tmp_path: Path, world: World, github: http.server.ThreadingHTTPServer
+    tmp_path: Path, world: World, python: str, github: http.server.ThreadingHTTPServer
 ) -> None:
     others = [{"id": i + 1, "html_url": "", "body": f"{i}"} for i in range(100)]
     GitHub.comments = [
         *others,
         {"id": 101, "html_url": URL, "body": "<!-- lora_checks lora -->\n# PASS: old"},
     ]
-    job, _ = act(tmp_path, world, world.bad, comment="true", api=address(github))
+    job, _ = act(tmp_path, world, world.bad, python, comment="true", api=address(github))
     assert (job.result, job.outputs["verdict"]) == ("failure", "FAIL")
     assert job.steps["Comment"] == "success", job.log
     assert len(GitHub.comments) == 101
@@ -141,9 +143,9 @@ def test_a_lora_that_is_stopped_replaces_the_comment(
 
 
 @pytest.mark.usefixtures("first_run")
-def test_without_a_comment_and_without_a_verdict(tmp_path: Path, world: World) -> None:
+def test_without_a_comment_and_without_a_verdict(tmp_path: Path, world: World, python: str) -> None:
     (tmp_path / "absent").mkdir()
-    job, upload = act(tmp_path, world, world.good, policy="nowhere")
+    job, upload = act(tmp_path, world, world.good, python, policy="nowhere")
     assert (job.result, job.outputs["verdict"]) == ("failure", "")
     assert job.steps["Comment"] == "skipped"
     assert upload["name"] == "lora-report-7-1"
@@ -191,8 +193,8 @@ def test_the_workflow_of_the_docs_passes_only_what_the_action_takes(tmp_path: Pa
 
 
 def test_the_action_follows_githubs_schema_and_pins_what_it_uses() -> None:
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-actions"]
-    done = subprocess.run([*command, str(ROOT / "action.yml")], capture_output=True, text=True, check=False)
+    schema = ("--builtin-schema", "vendor.github-actions")
+    done = run_module("check_jsonschema", *schema, ROOT / "action.yml", folder=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     steps = ACTION["runs"]["steps"]
     assert [step["run"] for step in steps if "${{" in step.get("run", "")] == []

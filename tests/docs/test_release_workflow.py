@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import workflow
 import yaml
-from world import Run, World, environment
+from world import WITHOUT, Run, World, environment, run_module
 
 from lora_checks.__main__ import COMMANDS
 
@@ -30,8 +30,7 @@ def steps(path: Path) -> list[dict[str, Any]]:
 
 
 def check(schema: str, *paths: Path) -> None:
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *map(str, paths)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_module("check_jsonschema", "--builtin-schema", schema, *paths, folder=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -104,6 +103,7 @@ class Release:
 
     folder: Path
     world: World
+    python: str  # what the jobs call
     artifacts: dict[str, Path] = field(default_factory=dict)
 
     def __call__(
@@ -111,7 +111,7 @@ class Release:
     ) -> dict[str, workflow.Job]:
         declared = GATE["on"]["workflow_call"]["inputs"]
         given = {name: entry.get("default", "") for name, entry in declared.items()}
-        given |= {"lora": lora.name, "policy": "policy", "package": "", "python": sys.executable}
+        given |= {"lora": lora.name, "policy": "policy", "package": "", "python": self.python}
         given |= {"cache": str(self.world.store.parent), "attest": ""}
         given |= {name.replace("_", "-"): value for name, value in inputs.items()}
         github = {"event_name": event, "repository": "team/loras", "run_id": "7", "run_attempt": "1"}
@@ -120,7 +120,7 @@ class Release:
         jobs: dict[str, workflow.Job] = {}
         for name in ("gate", "verify", "attest"):
             place = self.checkout(name, lora if not given["artifact"] else None)
-            env = environment({"PYTHONPATH": str(ROOT)})
+            env = environment({"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": " ".join(WITHOUT)})
             own = replace if name == "gate" else None
             jobs[name] = workflow.run_job(GATE, name, context, place, self.action, env, own)
             context["needs"][name] = {"result": jobs[name].result, "outputs": jobs[name].outputs}
@@ -163,13 +163,13 @@ class Release:
 
 
 @pytest.fixture
-def release(tmp_path: Path, world: World, first_run: Run) -> Release:
+def release(tmp_path: Path, world: World, first_run: Run, python: str) -> Release:
     """On the store of the first run, as the runner's cache keeps it for an unprotected branch."""
     assert first_run.code == 1, first_run.out + first_run.err
     link = world.store.parent / "store-open"
     if not link.exists():
         link.symlink_to(world.store)
-    return Release(tmp_path, world)
+    return Release(tmp_path, world, python)
 
 
 def results(jobs: Mapping[str, workflow.Job]) -> dict[str, str]:
@@ -177,6 +177,7 @@ def results(jobs: Mapping[str, workflow.Job]) -> dict[str, str]:
 
 
 def test_a_good_lora_is_released_and_its_verdict_signed(release: Release) -> None:
+    release.python = sys.executable
     jobs = release(release.world.good, attest="true")
     assert results(jobs) == {"gate": "success", "verify": "success", "attest": "success"}, [
         job.log for job in jobs.values()
@@ -274,7 +275,7 @@ def test_a_forks_pull_request_is_neither_gated_nor_released(release: Release) ->
 def test_options_may_stand_in_several_lines_and_verify_is_told_of_strengths(release: Release) -> None:
     args = "--lora-scale 0.9,1\n--junitxml own.xml\n"
     (release.folder / "first").mkdir()
-    again = Release(release.folder / "first", release.world)
+    again = Release(release.folder / "first", release.world, release.python)
     jobs = again(release.world.good, args=args, verify_args="--lora-scale\n0.9,1")
     assert (again.folder / "gate" / "own.xml").exists()
     assert results(jobs) == {"gate": "success", "verify": "success", "attest": "skipped"}, jobs["gate"].log
@@ -301,7 +302,7 @@ def test_an_attempt_that_verifies_again_takes_the_report_of_the_one_that_gated(r
     }
     context["inputs"] |= {
         "package": "",
-        "python": sys.executable,
+        "python": release.python,
         "policy": "policy",
         "lora": "good.safetensors",
     }
