@@ -1,13 +1,15 @@
 """A random file of every kind of LoRA that trainers write, for a tiny base of any family.
 
 Made by the trainers' own libraries where they install (diffusers with peft, LyCORIS), else after their
-published code. All layers that a kind can adapt are adapted; the values look trained: nothing is zero, and
-each layer changes its weight by about a third.
+published code. The kinds that differ by their names adapt all layers that they can; those that differ by
+their formula adapt one of each sort (`sort_of`), as their names are the same. The values look trained:
+nothing is zero, and each layer changes its weight by about a third.
 """
 
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +26,7 @@ UNETS, TRANSFORMERS = FAMILIES[:3], FAMILIES[3:]
 FLUX = FAMILIES[4:]
 CHANGE = 0.3  # of a weight's root mean square
 Draw = Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]
+Sort = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Kind:
     chosen: Callable[[Spot, nn.Module], bool] = lambda _spot, module: not is_norm(module)
     dtype: torch.dtype = torch.float32
     metadata: dict[str, str] = field(default_factory=dict)
+    every: bool = True  # layer; else one of each sort
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,11 @@ class Peft:
     metadata: bool = (
         False  # the configuration goes into the file, as diffusers' training scripts do since 0.34
     )
+    every: bool = False  # layer; else one of each sort
 
 
 def build(kind: str, pipe: Any, path: Path, seed: int = 0) -> Path:
-    """Writes the file; leaves adapters of peft on `pipe`, so give it one of its own."""
+    """Write the file; leaves adapters of peft on `pipe`: see `take_off`."""
     recipe = KINDS[kind]
     generator = torch.Generator().manual_seed(seed)
     if isinstance(recipe, Peft):
@@ -68,10 +73,18 @@ def write(recipe: Kind, pipe: Any, path: Path, generator: torch.Generator) -> Pa
 
 
 def _layers(recipe: Kind, pipe: Any) -> Iterator[tuple[str, nn.Module]]:
+    known: set[Sort] = set()
     for name, spot in recipe.layout(pipe).items():
         module = fused(pipe, spot)
-        if recipe.chosen(spot, module):
+        if recipe.chosen(spot, module) and (recipe.every or sort_of(spot, module) not in known):
+            known.add(sort_of(spot, module))
             yield name, module
+
+
+def sort_of(spot: Spot, module: nn.Module) -> Sort:
+    """What a formula could tell layers apart by: the network, the last name, the shape and how it is put."""
+    names = tuple(re.sub(r"[\d.]+$", "", path).rpartition(".")[2] for path in spot.paths)
+    return spot.component, names, tuple(module.weight.shape), getattr(module, "stride", 1), spot.swapped
 
 
 def fused(pipe: Any, spot: Spot) -> nn.Module:
@@ -260,11 +273,7 @@ def _by_diffusers(recipe: Peft, pipe: Any, path: Path, generator: torch.Generato
     layers, adapted = {}, {}
     for component in [name for name in layouts.parts(pipe) if _is_saved(pipe, name)]:
         model = getattr(pipe, component)
-        targets = [
-            name
-            for name in layouts.paths_of(model)
-            if every_layer(Spot(component, (name,)), model.get_submodule(name))
-        ]
+        targets = _targets(recipe, component, model)
         config = LoraConfig(target_modules=targets, **recipe.settings)
         inject_adapter_in_model(config, model, adapter_name="default")
         _fill_peft(model, generator)
@@ -273,6 +282,27 @@ def _by_diffusers(recipe: Peft, pipe: Any, path: Path, generator: torch.Generato
     metadata = _collate_lora_metadata(adapted) if recipe.metadata else {}
     type(pipe).save_lora_weights(path.parent, **layers, weight_name=path.name, **metadata)
     return path
+
+
+def _targets(recipe: Peft, component: str, model: nn.Module) -> list[str]:
+    sorts: dict[Sort, list[str]] = {}
+    for name in layouts.paths_of(model):
+        spot, module = Spot(component, (name,)), model.get_submodule(name)
+        if every_layer(spot, module):
+            sorts.setdefault(sort_of(spot, module), []).append(name)
+    return [name for names in sorts.values() for name in (names if recipe.every else names[:1])]
+
+
+def take_off(pipe: Any) -> None:
+    """Take the adapters of peft off a pipeline that a file was built with."""
+    from peft.tuners.lora import LoraLayer
+
+    for model in layouts.parts(pipe).values():
+        adapters = {name: part for name, part in model.named_modules() if isinstance(part, LoraLayer)}
+        for name, part in adapters.items():
+            parent, _, last = name.rpartition(".")
+            setattr(model.get_submodule(parent), last, part.get_base_layer())
+        vars(model).pop("peft_config", None)
 
 
 def _is_saved(pipe: Any, component: str) -> bool:
@@ -307,7 +337,7 @@ SD_SCRIPTS = {"ss_network_module": "networks.lora", "ss_network_dim": "4", "ss_n
 LYCORIS = {"ss_network_module": "lycoris.kohya"}
 
 KINDS: dict[str, Kind | Peft] = {
-    "diffusers (PEFT)": Peft({"r": 4, "lora_alpha": 4}),
+    "diffusers (PEFT)": Peft({"r": 4, "lora_alpha": 4}, every=True),
     "diffusers, strength in the metadata": Peft({"r": 4, "lora_alpha": 2}, metadata=True),
     "diffusers, ranks and alphas by layer": Peft({"r": 4, "lora_alpha": 2, **_PATTERNS}, metadata=True),
     "diffusers, rsLoRA": Peft({"r": 4, "lora_alpha": 3, "use_rslora": True}, metadata=True),
@@ -330,46 +360,65 @@ KINDS: dict[str, Kind | Peft] = {
         layouts.kohya,
         low_rank(".lora_down.weight", ".lora_up.weight", alpha=".alpha", resized=True),
         chosen=every_layer,
+        every=False,
     ),
     "kohya OFT": Kind(layouts.kohya_oft, sd_scripts_oft, chosen=unet_attention),
     "LyCORIS LoCon": Kind(layouts.kohya, lycoris("locon"), chosen=every_layer, metadata=LYCORIS),
     "LyCORIS LoCon, Tucker": Kind(
-        layouts.kohya, lycoris("locon", use_tucker=True), UNETS, convolutions, metadata=LYCORIS
+        layouts.kohya, lycoris("locon", use_tucker=True), UNETS, convolutions, metadata=LYCORIS, every=False
     ),
     "LyCORIS LoCon with norms": Kind(layouts.kohya, lycoris_with_norms, UNETS, with_norms, metadata=LYCORIS),
-    "LyCORIS LoHa": Kind(layouts.kohya, lycoris("loha"), chosen=every_layer, metadata=LYCORIS),
+    "LyCORIS LoHa": Kind(layouts.kohya, lycoris("loha"), chosen=every_layer, metadata=LYCORIS, every=False),
     "LyCORIS LoHa, Tucker": Kind(
-        layouts.kohya, lycoris("loha", use_tucker=True), UNETS, convolutions, metadata=LYCORIS
+        layouts.kohya, lycoris("loha", use_tucker=True), UNETS, convolutions, metadata=LYCORIS, every=False
     ),
-    "LyCORIS LoKr": Kind(layouts.kohya, lycoris("lokr"), chosen=every_layer, metadata=LYCORIS),
+    "LyCORIS LoKr": Kind(layouts.kohya, lycoris("lokr"), chosen=every_layer, metadata=LYCORIS, every=False),
     "LyCORIS LoKr, both factored": Kind(
         layouts.kohya,
         lycoris("lokr", lora_dim=1, decompose_both=True),
         chosen=every_layer,
         metadata=LYCORIS,
+        every=False,
     ),
     "LyCORIS LoKr, full matrix": Kind(
-        layouts.kohya, lycoris("lokr", full_matrix=True, factor=4), chosen=every_layer, metadata=LYCORIS
+        layouts.kohya,
+        lycoris("lokr", full_matrix=True, factor=4),
+        chosen=every_layer,
+        metadata=LYCORIS,
+        every=False,
     ),
     "LyCORIS LoKr, Tucker": Kind(
-        layouts.kohya, lycoris("lokr", use_tucker=True), UNETS, convolutions, metadata=LYCORIS
+        layouts.kohya, lycoris("lokr", use_tucker=True), UNETS, convolutions, metadata=LYCORIS, every=False
     ),
     "LyCORIS DoRA, rows": Kind(
-        layouts.kohya, lycoris("locon", weight_decompose=True), chosen=every_layer, metadata=LYCORIS
+        layouts.kohya,
+        lycoris("locon", weight_decompose=True),
+        chosen=every_layer,
+        metadata=LYCORIS,
+        every=False,
     ),
     "LyCORIS DoRA, columns": Kind(
         layouts.kohya,
         lycoris("locon", weight_decompose=True, wd_on_out=False),
         chosen=every_layer,
         metadata=LYCORIS,
+        every=False,
     ),
     "LyCORIS LoHa with DoRA": Kind(
-        layouts.kohya, lycoris("loha", weight_decompose=True), chosen=every_layer, metadata=LYCORIS
+        layouts.kohya,
+        lycoris("loha", weight_decompose=True),
+        chosen=every_layer,
+        metadata=LYCORIS,
+        every=False,
     ),
     "LyCORIS LoKr with DoRA": Kind(
-        layouts.kohya, lycoris("lokr", weight_decompose=True), chosen=every_layer, metadata=LYCORIS
+        layouts.kohya,
+        lycoris("lokr", weight_decompose=True),
+        chosen=every_layer,
+        metadata=LYCORIS,
+        every=False,
     ),
-    "LyCORIS full": Kind(layouts.kohya, lycoris_full, chosen=every_layer, metadata=LYCORIS),
+    "LyCORIS full": Kind(layouts.kohya, lycoris_full, chosen=every_layer, metadata=LYCORIS, every=False),
     "LyCORIS (IA)3": Kind(layouts.kohya, lycoris("ia3"), chosen=unet_attention, metadata=LYCORIS),
     "LyCORIS Diag-OFT": Kind(layouts.kohya, lycoris("diag-oft"), chosen=unet_attention, metadata=LYCORIS),
     "LyCORIS BOFT": Kind(
@@ -380,7 +429,7 @@ KINDS: dict[str, Kind | Peft] = {
         layouts.own_wrapper, lycoris("lokr"), chosen=denoiser, metadata={"format": "pt"}
     ),
     "OneTrainer LoRA": Kind(layouts.onetrainer, kohya_lora, chosen=with_projection),
-    "OneTrainer DoRA": Kind(layouts.onetrainer, onetrainer_dora, chosen=every_layer),
+    "OneTrainer DoRA": Kind(layouts.onetrainer, onetrainer_dora, chosen=every_layer, every=False),
     "ai-toolkit LoRA": Kind(
         layouts.diffusers,
         low_rank(".lora_A.weight", ".lora_B.weight"),
@@ -389,13 +438,19 @@ KINDS: dict[str, Kind | Peft] = {
         torch.bfloat16,
         AI_TOOLKIT,
     ),
-    "ai-toolkit LoKr": Kind(layouts.diffusers, lycoris("lokr"), TRANSFORMERS, denoiser, metadata=AI_TOOLKIT),
+    "ai-toolkit LoKr": Kind(
+        layouts.diffusers, lycoris("lokr"), TRANSFORMERS, denoiser, metadata=AI_TOOLKIT, every=False
+    ),
     "ComfyUI (`diffusion_model.`)": Kind(
         layouts.comfyui, low_rank(".lora_A.weight", ".lora_B.weight"), chosen=denoiser
     ),
     "BFL names": Kind(layouts.bfl, low_rank(".lora_A.weight", ".lora_B.weight"), FLUX, denoiser),
     "BFL names with biases": Kind(
-        layouts.bfl, low_rank(".lora_A.weight", ".lora_B.weight", bias=".lora_B.bias"), FLUX, denoiser
+        layouts.bfl,
+        low_rank(".lora_A.weight", ".lora_B.weight", bias=".lora_B.bias"),
+        FLUX,
+        denoiser,
+        every=False,
     ),
     "XLabs": Kind(layouts.xlabs, low_rank(".down.weight", ".up.weight"), FLUX),
 }

@@ -55,6 +55,14 @@ def merge(pipe: Any, path: Path, strength: float = 1.0) -> int:
     return len(layers)
 
 
+def layers(pipe: Any, path: Path) -> set[str]:
+    """The modules of the pipeline that the file changes."""
+    names = layouts.every(pipe)
+    with safe_open(path, "pt") as file:
+        spots = [names[split(key)[0]] for key in file.keys()]  # noqa: SIM118  # not a mapping
+    return {f"{spot.component}.{name}" for spot in spots for name in spot.paths}
+
+
 def by_layer(tensors: Parts) -> dict[str, dict[str, Tensor]]:
     layers: dict[str, dict[str, Tensor]] = defaultdict(dict)
     for key, tensor in tensors.items():

@@ -1,13 +1,14 @@
-"""Every kind of LoRA file on every family of base, really inspected, loaded, applied and painted.
+"""Every kind of LoRA file on every family of base, really inspected, loaded and applied.
 
-An applied file must paint what its family's weights paint with the file merged into them by the independent
-reference of tests/merging.py; a refused one must say by which part.
+With an applied file each layer must act as its family's weights do with the file merged into them by the
+independent reference of tests/merging.py, and some kinds must paint what these paint; a refused one must say
+by which part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import layouts
 import merging
 import numpy as np
 import pytest
+from acting import acts, adapted, differing
+from bench import EFFECT, PROMPT, TOLERANCE, Bench, check_images, check_layers
 from families import FAMILIES, load, paint
 from safetensors.torch import load_file, save_file
 
@@ -25,42 +28,10 @@ from lora_checks.diffusion import apply
 from lora_checks.lora.file import inspect
 
 FolderOf = Callable[[str], Path]
-PROMPT = "a red shirt"
 # "The following rank_pattern keys did not match": not every model has every layer of the pattern.
 pytestmark = pytest.mark.filterwarnings("ignore:The following .*_pattern keys:RuntimeWarning")
-TOLERANCE, EFFECT = 1e-4, 1e-2  # of pixels in [0, 1]
-
-
-class Bench:
-    """The pipelines of one family, so that each is loaded once."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.plain = load(folder)
-        self.base = paint(self.plain, PROMPT)
-        self._weights = {
-            name: {key: value.clone() for key, value in part.state_dict().items()}
-            for name, part in layouts.parts(self.plain).items()
-        }
-        self._used: Any = None
-
-    def build(self, kind: str, path: Path) -> Path:
-        trains = isinstance(kinds.KINDS[kind], kinds.Peft)
-        return kinds.build(kind, load(self._folder) if trains else self.plain, path)
-
-    def merged(self, path: Path, strength: float) -> np.ndarray:
-        merging.merge(self.plain, path, strength)
-        image = paint(self.plain, PROMPT)
-        for name, part in layouts.parts(self.plain).items():
-            part.load_state_dict(self._weights[name])
-        return image
-
-    @contextmanager
-    def pipeline(self) -> Iterator[Any]:
-        """The one that LoRAs are put on and taken off; a new one after any error."""
-        pipe, self._used = self._used or load(self._folder), None
-        yield pipe
-        self._used = pipe
+# Kinds that are painted with too; of the others each layer is compared, which no picture sees more of.
+PAINTED = ("diffusers (PEFT)", "kohya LoRA, all layers", "LyCORIS DoRA, columns")
 
 
 BenchOf = Callable[[str], Bench]
@@ -85,48 +56,53 @@ def bench(family_folder: FolderOf) -> BenchOf:
     return of
 
 
-def outcome(bench: Bench, path: Path) -> str:
+def outcome(bench: Bench, kind: str, path: Path) -> str:
     """`applied`, or `refused: ` and the sentence."""
     try:
         with bench.pipeline() as pipe:
-            apply.load(pipe, inspect(path, "lora"), "lora")
-            check_images(bench, pipe, path)
+            check_layers(bench, pipe, path)
+            if kind in PAINTED:
+                check_images(bench, pipe, path)
     except (LoraFileError, GenerationError) as error:
         return f"refused: {error}"
     return "applied"
 
 
-def check_images(bench: Bench, pipe: Any, path: Path) -> None:
-    """At full and at half strength as merged; without strength, and taken off, the base bit for bit."""
-    for strength in (1.0, 0.5):
-        apply.activate(pipe, {"lora": strength})
-        merged = bench.merged(path, strength)
-        assert np.abs(merged - bench.base).max() > EFFECT
-        assert np.abs(paint(pipe, PROMPT) - merged).max() <= TOLERANCE
-    apply.activate(pipe, {})
-    assert (paint(pipe, PROMPT) == bench.base).all()
-    apply.remove(pipe, "lora")
-    assert (paint(pipe, PROMPT) == bench.base).all()
-
-
 def test_the_comparison_sees_a_strength_of_one_per_cent_less(bench: BenchOf, tmp_path: Path) -> None:
     for family in FAMILIES:
         path = bench(family).build("kohya LoRA", tmp_path / f"{family}.safetensors")
-        images = [bench(family).merged(path, strength) for strength in (1.0, 0.99)]
+        images = [bench(family).picture(path, strength) for strength in (1.0, 0.99)]
         assert np.abs(images[0] - images[1]).max() > 3 * TOLERANCE
 
 
 def test_the_comparison_sees_every_single_layer(bench: BenchOf, tmp_path: Path) -> None:
     """Of all layers of FLUX; with one left out the picture is another."""
     path = bench("FLUX").build("kohya LoRA, all layers", tmp_path / "lora.safetensors")
-    whole = bench("FLUX").merged(path, 1.0)
+    whole = bench("FLUX").picture(path)
     tensors = load_file(path)
     names = list(dict.fromkeys(merging.split(key)[0] for key in tensors))
     assert len(names) > 40
     for name in names:
         rest = {key: value for key, value in tensors.items() if merging.split(key)[0] != name}
         save_file(rest, path)
-        assert np.abs(bench("FLUX").merged(path, 1.0) - whole).max() > 3 * TOLERANCE, name
+        assert np.abs(bench("FLUX").picture(path) - whole).max() > 3 * TOLERANCE, name
+
+
+@pytest.mark.parametrize("family", ["SDXL", "FLUX"])
+def test_the_comparison_of_layers_sees_every_weight_and_bias(bench: BenchOf, family: str) -> None:
+    """With one number of each weight a hundredth more, then of each bias."""
+    of = bench(family)
+    for kind in ("weight", "bias"):
+        changed = []
+        for component, part in layouts.parts(of.plain).items():
+            for name, value in part.named_parameters():
+                if name.endswith(f".{kind}"):
+                    changed.append(f"{component}.{name}".replace("Conv2d_0", "conv"))
+                    value.data.view(-1)[-1] += 1e-2 * float(value.detach().abs().max())
+        seen = differing(acts(of.plain, of.plain), of.acts)
+        of.restore()
+        assert len(changed) > 30
+        assert [name for name in changed if not seen & {name, name.rpartition(".")[0]}] == []
 
 
 def test_the_table_has_every_kind() -> None:
@@ -136,7 +112,7 @@ def test_the_table_has_every_kind() -> None:
 @by_family(kind_table.CELLS)
 def test_a_cell_of_the_table(bench: BenchOf, tmp_path: Path, kind: str, family: str) -> None:
     of = bench(family)
-    found = outcome(of, of.build(kind, tmp_path / "lora.safetensors"))
+    found = outcome(of, kind, of.build(kind, tmp_path / "lora.safetensors"))
     word, _, reason = kind_table.expected(kind, family).partition(": ")
     assert found.split(":")[0] == word, found
     assert reason in found
@@ -187,16 +163,31 @@ STRANGERS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "trained", "base"), STRANGERS)
+@pytest.fixture(scope="module")
+def file_of(family_folder: FolderOf, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    folder = tmp_path_factory.mktemp("files")
+
+    @functools.cache
+    def made(kind: str, family: str) -> Path:
+        place = folder / f"{kind} {family}".replace(" ", "-")
+        place.mkdir()
+        return kinds.build(kind, load(family_folder(family)), place / "lora.safetensors")
+
+    return made
+
+
+@pytest.mark.parametrize(("kind", "trained", "base"), sorted(STRANGERS, key=lambda cell: cell[2]))
 def test_a_file_of_another_family_is_refused_in_one_sentence(
-    family_folder: FolderOf, tmp_path: Path, kind: str, trained: str, base: str
+    bench: BenchOf, file_of: Callable[[str, str], Path], kind: str, trained: str, base: str
 ) -> None:
-    path = kinds.build(kind, load(family_folder(trained)), tmp_path / "lora.safetensors")
+    """Before anything of the base is touched."""
+    of, path = bench(base), file_of(kind, trained)
     with pytest.raises(GenerationError) as error:
-        apply.load(load(family_folder(base)), inspect(path, "lora"), "lora")
+        apply.load(of.plain, inspect(path, "lora"), "lora")
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 250
     assert "lora.safetensors" in str(error.value)
+    assert adapted(of.plain) == []
 
 
 @pytest.mark.parametrize(
