@@ -187,8 +187,7 @@ def test_the_workflow_of_the_docs_passes_only_what_the_action_takes(tmp_path: Pa
         event = {"pull_request": {"head": {"repo": {"full_name": fork}}}}
         github = {"event_name": "pull_request", "repository": "team/loras", "event": event}
         assert workflow.condition(job["if"], {"github": github}, True) is runs
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
-    done = subprocess.run([*command, str(path)], capture_output=True, text=True, check=False)
+    done = run_module("check_jsonschema", "--builtin-schema", "vendor.github-workflows", path, folder=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
