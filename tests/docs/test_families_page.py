@@ -52,8 +52,8 @@ TINY = {  # key of `init` -> tiny base of tests/families
     "ideogram4": "Ideogram 4",
     "anima": "Anima",
 }
-# Families of LoRAs whose bases make videos; Anima's LoRAs fit Cosmos-Predict2, too.
-NO_BASE = {"HunyuanVideo", "HunyuanVideo 1.5", "Wan", "LTX", "LTX-2", "Cosmos-Predict2"}
+# Families whose bases make videos; Anima's LoRAs fit Cosmos-Predict2, too; Ovis-Image has no policy yet.
+NO_BASE = {"HunyuanVideo", "HunyuanVideo 1.5", "Wan", "LTX", "LTX-2", "Cosmos-Predict2", "Ovis-Image"}
 ONE_SIZE = {"hidream", "kandinsky5"}  # a small image becomes one of theirs
 REST = """
 trigger: sks person
