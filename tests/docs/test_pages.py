@@ -64,6 +64,12 @@ def test_the_readme_is_short_and_has_the_two_commands() -> None:
     assert f"pip install -e '.[dev]' && {SUITE}" in README
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    links = {(ROOT / link).resolve() for link in re.findall(r"\]\(([^)#\s]+)", README)}
+    pages = {*doc_pages.PAGES, *doc_pages.OF_THEIR_OWN} - {ROOT / "README.md", DOCS / "index.md"}
+    assert [page.name for page in sorted(pages - links)] == []
+
+
 @pytest.mark.parametrize("page", doc_pages.PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_a_page_links_to_is_there(page: Path) -> None:
     """Sphinx checks the links of docs/, but not those of the README."""
