@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from bare_lora import Change
 
 from lora_checks.core.errors import GenerationError
-from lora_checks.core.records import ImageSpec, Lora, Policy
+from lora_checks.core.records import ImageSpec, Lora, Policy, Proof
 from lora_checks.diffusion import apply
 from lora_checks.diffusion.base import resolve
 from lora_checks.diffusion.base.memory import Memory
@@ -78,6 +79,7 @@ class Gate:
     """The studio of one base, its own picture, and a pipeline that weights are merged into."""
 
     def __init__(self, base: Path, folder: Path, **sampler: Any) -> None:
+        self.own = folder
         prompts = policy_of(base, folder, **sampler).prompts
         resolved = resolve(prompts.base)
         self.folder = resolved.folder
@@ -99,6 +101,13 @@ class Gate:
             module.weight.data = weight
         return picture
 
+    @cached_property
+    def proven(self) -> tuple[Change, Lora, Proof]:
+        """A LoRA of all layers of the denoiser, put on the studio's pipeline and proven there."""
+        change = bare_lora.drawn(self.plain, "transformer")
+        lora = inspect(bare_lora.write(change, self.own / "lora.safetensors"), "lora")
+        return change, lora, self.studio.prove(lora, ())
+
     def made(self, lora: Lora) -> np.ndarray:
         """The picture as the studio's pipeline makes it of the LoRA."""
         list(self.studio.render(self.specs, lora))
@@ -118,17 +127,13 @@ def gate(family_folder: FolderOf, tmp_path_factory: pytest.TempPathFactory) -> C
 
 
 @pytest.mark.parametrize("name", BASES)
-def test_a_base_from_its_folder_to_a_proven_lora(
-    gate: Callable[[str], Gate], tmp_path: Path, name: str
-) -> None:
+def test_a_base_from_its_folder_to_a_proven_lora(gate: Callable[[str], Gate], name: str) -> None:
     bench = gate(name)
     assert bench.warnings == ()
     assert bench.base.shape == (bench.specs[0].sampler.height, bench.specs[0].sampler.width, 3)
     assert bench.base.std() > 0.08
     assert ((bench.base == 0) | (bench.base == 1)).mean() < 0.1
-    change = bare_lora.drawn(bench.plain, "transformer")
-    lora = inspect(bare_lora.write(change, tmp_path / "lora.safetensors"), "lora")
-    proof = bench.studio.prove(lora, ())
+    change, lora, proof = bench.proven
     assert proof.layers == len(change)
     assert (proof.dead, proof.unused) == ((), ())
     assert proof.effect["transformer"] > 0.1
@@ -141,13 +146,9 @@ def test_a_base_from_its_folder_to_a_proven_lora(
 
 
 @pytest.mark.parametrize("name", BASES)
-def test_half_of_a_layer_that_is_lost_is_caught(
-    gate: Callable[[str], Gate], tmp_path: Path, name: str
-) -> None:
+def test_half_of_a_layer_that_is_lost_is_caught(gate: Callable[[str], Gate], name: str) -> None:
     studio = gate(name).studio
-    change = bare_lora.drawn(gate(name).plain, "transformer", seed=1)
-    lora = inspect(bare_lora.write(change, tmp_path / "lora.safetensors"), "lora")
-    studio.prove(lora, ())
+    change, lora, _ = gate(name).proven
     path = list(change)[len(change) // 2][1]
     factors = studio._pipe.transformer.get_submodule(path).lora_B
     weight = factors[f"lora_{lora.sha256[:16]}_lora"].weight
