@@ -43,8 +43,7 @@ def load_policy(
 
     Args:
         directory: The folder with ``thresholds.yaml`` and ``prompts.yaml``.
-        thresholds: Value of ``--lora-thresholds``; likewise the other arguments.
-        prompts: File in place of ``prompts.yaml``.
+        thresholds, prompts: Files in place of the directory's.
         references: Folder in place of the policy's references.
         base, seeds: Base model and number of seeds in place of the policy's.
         generates: False if the images are made elsewhere; then a dictionary may stand for prompts.yaml.
@@ -56,9 +55,8 @@ def load_policy(
     top = load(path).table(THRESHOLDS)
     folders = _folders(top.get("folders"), path.parent, references)
     rows = checks(top["checks"], folders)
-    prompt_set = _asked(
-        _policy_file(directory, "prompts.yaml", prompts, "--lora-prompts"), base, seeds, generates
-    )
+    asked = _policy_file(directory, "prompts.yaml", prompts, "--lora-prompts")
+    prompt_set = _asked(asked, base, seeds, generates)
     for row in rows:
         check_prompts(row, prompt_set)
     return Policy(

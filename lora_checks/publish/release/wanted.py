@@ -55,17 +55,11 @@ def wanted(
 
     Raises `ReleaseError` for a LoRA that cannot be read, `ConfigError` for an invalid policy.
     """
-    try:
-        sha256 = lora_sha256(lora)
-    except LoraFileError as error:
-        raise ReleaseError(f"{lora} {error}") from error
-    except OSError as error:
-        raise ReleaseError(f"{lora} could not be read ({error.strerror or error})") from error
     loaded = load_policy(policy)
     rows = tuple(row.name for row in loaded.thresholds if row.required)
     return Wanted(
         file=lora,
-        sha256=sha256,
+        sha256=_sha256(lora),
         policy=loaded,
         parts=loaded.deciding,
         folders={name: folder(image_set(name, path))["digest"] for name, path in loaded.folders.items()},
@@ -80,6 +74,15 @@ def wanted(
         approved=approved,
         code=code or Path(),
     )
+
+
+def _sha256(lora: Path) -> str:
+    try:
+        return lora_sha256(lora)
+    except LoraFileError as error:
+        raise ReleaseError(f"{lora} {error}") from error
+    except OSError as error:
+        raise ReleaseError(f"{lora} could not be read ({error.strerror or error})") from error
 
 
 def _networks(policy: Policy) -> dict[str, str]:
