@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lora_checks.core import kit
-from lora_checks.core.errors import ConfigError, LoraFileError, StoreError
+from lora_checks.core.errors import (
+    ConfigError,
+    LoraChecksError,
+    LoraFileError,
+    PrerequisiteError,
+    StoreError,
+)
 from lora_checks.core.records import Policy
 from lora_checks.core.store import Progress, explained
 from lora_checks.gate import earlier, ledger
@@ -105,12 +111,28 @@ def check(opened: Opened, voice: Voice, judges: bool = True) -> None:
         judges: False for a run that only lists its checks and needs no network.
     """
     run = opened.run
-    run.preflight()
-    run.refuse_out_of_reach()
+    try:
+        run.preflight()
+        run.refuse_out_of_reach()
+    except (ConfigError, PrerequisiteError) as error:
+        raise _with_the_rest(error, run) from error
     if judges and any(map(_is_readable, opened.loras.values())):
         run.measurer.test_networks()
     for warning in run.warnings:
         voice.say_once(warning)
+
+
+def _with_the_rest(error: LoraChecksError, run: GateRun) -> LoraChecksError:
+    """Return the error with whatever else is wrong with the policy, so that all of it is mended at once."""
+    from lora_checks.gate.readiness import wrong_with_policy
+
+    others = [sentence for sentence in wrong_with_policy(run) if not _says(str(error), sentence)]
+    return type(error)("; also: ".join([str(error), *others]))
+
+
+def _says(text: str, sentence: str) -> bool:
+    """Return whether a message ends as the sentence does; only what comes before may be spelt otherwise."""
+    return text.endswith(sentence.rpartition(": ")[2])
 
 
 def warn_of_another_setting(record: RunRecord, voice: Voice) -> None:

@@ -71,6 +71,11 @@ def findings(run: GateRun, loras: Mapping[str, Candidate]) -> Iterator[Finding]:
     yield from _allowed(run)
 
 
+def wrong_with_policy(run: GateRun) -> list[str]:
+    """Return a sentence for each row and each network that would end the run."""
+    return [f"{one.about}: {one.text}" for one in (*_rows(run), *_networks(run)) if one.wrong]
+
+
 def _guarded(about: str, look: Callable[[], str | None]) -> Iterator[Finding]:
     """Yield what ``look`` returns, or the error that it raises."""
     try:

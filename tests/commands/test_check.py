@@ -18,7 +18,9 @@ import pytest
 from safetensors.numpy import save_file
 from world import MINIATURE, WITHOUT, Run, World, row, run_module
 
+from lora_checks import run_gate
 from lora_checks.__main__ import main
+from lora_checks.core.errors import LoraChecksError
 from lora_checks.gate import readiness
 from lora_checks.judge import reach
 from lora_checks.policy.reading import load_policy
@@ -114,6 +116,19 @@ def test_a_lora_of_another_family_is_wrong_before_a_download(
     check("--policy", "gate", "--lora", tmp_path / "sdxl.safetensors")
     shown = capsys.readouterr().out
     assert "sdxl: is for SDXL, and the policy's base is Stable Diffusion 1.5" in shown
+
+
+def test_a_run_says_all_that_is_wrong_with_its_policy_at_once(tmp_path: Path, world: World) -> None:
+    rows = row("few", "flat", "max: 0.01, rule: bound") + row("lost", "dino", "min: 0.5")
+    policy = world.write(tmp_path / "policy", rows + row("typo", "sharpnes", "min: 0.5"), 8)
+    text = (policy / "thresholds.yaml").read_text()
+    (policy / "thresholds.yaml").write_text(text.replace("networks:\n", "networks:\n  dino: {model: a/b}\n"))
+    with pytest.raises(LoraChecksError) as raised:
+        run_gate(world.good, policy=policy, store=tmp_path / "store", device="cpu")
+    sentences = str(raised.value).split("; also: ")
+    assert len(sentences) == 3
+    for part in ("checks: few", "a/b is not on this machine", "'sharpnes'"):
+        assert sum(part in sentence for sentence in sentences) == 1
 
 
 @pytest.mark.parametrize(("prompts", "limit"), [(32, 0.2), (64, 0.2), (32, 0.1), (25, 0.05), (200, 0.02)])
