@@ -34,8 +34,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--lora-images-from": {
         "action": "append",
         "metavar": "SPEC",
-        "help": "where to read their prompts and seeds, and perhaps LoRA and step: a pattern such as "
-        "{lora}_{step}_{prompt}_{seed}.png, or a CSV (default: metadata)",
+        "help": "prompts, seeds, LoRA and step of them: a pattern such as {prompt}_{seed}.png, or a CSV "
+        "(default: metadata)",
     },
     "--lora-images-made-with": {
         "action": "append",

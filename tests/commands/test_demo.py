@@ -20,6 +20,7 @@ def small(world: World, first_run: Run, tmp_path: Path, monkeypatch: pytest.Monk
     folder, out = tmp_path / "miniature", tmp_path / "lora-checks-demo"
     shutil.copytree(world.policy, folder)
     (folder / "loras").mkdir()
+    (folder / "pipeline").symlink_to(world.pipeline)
     for name, lora in zip(demo.LORAS, (world.good, world.bad), strict=True):
         shutil.copy(lora, folder / "loras" / f"{name}.safetensors")
     shutil.copytree(world.store, out / "store", copy_function=os.link)

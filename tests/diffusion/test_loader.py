@@ -36,7 +36,7 @@ CELLS = [
     ("SD 1.x", "diffusers (PEFT)", "diffusers loads all 133 layers at the same strength"),
     ("SD 1.x", "kohya LoRA, resized", "at another strength (such as lora_unet_"),
     ("SD 1.x", "LyCORIS LoHa", "diffusers refuses the file: ValueError: The following keys"),
-    ("SD 1.x", "LyCORIS DoRA, rows", "loads all 133 layers, all of them without magnitudes (DoRA)"),
+    ("SD 1.x", "LyCORIS DoRA, rows", "layers, all of them without magnitudes (DoRA)"),
     ("SD 1.x", "ComfyUI (`diffusion_model.`)", "loads none of 121 layers and raises no error"),
     ("SD 1.x", "LyCORIS LoCon", "loads all 133 layers at the same strength"),
     ("Chroma", "OneTrainer LEGACY", "diffusers loads all 41 layers at strength 1 instead of 0.5"),

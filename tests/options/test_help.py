@@ -21,6 +21,7 @@ OPTIONS = [
     "--lora-prompts",
     "--lora-references",
     "--lora-base",
+    "--lora-offline",
     "--lora-store",
     "--lora-report",
     "--lora-log",

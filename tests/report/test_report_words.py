@@ -152,7 +152,7 @@ def test_the_three_pictures_are_the_ends_and_the_middle_of_the_row_that_matters(
     again = examples.chosen(failing, collect(failing))
     assert again is not None
     assert again["figures"][-1]["name"] == first["measurement"]["per_image"][0][0]
-    tags = [a for tag, a in Parts(html.html(failing, page_folder / "report")).tags if tag == "button"]
+    tags = [a for tag, a in Parts(html.html(failing, page_folder / "words")).tags if tag == "button"]
     assert sum(a.get("class") == "picked" for a in tags) == 3
 
 

@@ -14,11 +14,14 @@ from lora_checks.core.errors import ConfigError
 from lora_checks.diffusion.base import declared
 from lora_checks.diffusion.base.family import index_of, pipeline_class
 
+# Parts of Stable Diffusion that make no image of a prompt; most folders are saved without them.
+_OFTEN_ABSENT = frozenset({"safety_checker", "feature_extractor", "image_encoder"})
+
 
 def check_absent(folder: Path) -> None:
     """Raise `ConfigError` for a pipeline that cannot do without what its folder lacks."""
     index = index_of(folder)
-    if not any(_is_null(value) for value in index.values()):
+    if not any(_is_null(value) for name, value in index.items() if name not in _OFTEN_ABSENT):
         return  # so that the usual base needs no library here
     pipeline = pipeline_class(folder, index.get("_class_name"))
     optional = {*getattr(pipeline, "_optional_components", ()), *spared(pipeline.__name__, index)}
