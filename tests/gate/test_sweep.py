@@ -75,8 +75,9 @@ def test_one_lora_needs_no_count(clock: Clock) -> None:
 
 
 def test_a_bar_says_which_lora_of_how_many(
-    pytestconfig: pytest.Config, capfd: pytest.CaptureFixture[str]
+    pytestconfig: pytest.Config, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # a run of its own, whichever worker tests it
     console = Console(pytestconfig)
     console.number(["good", "good:0.8"])
     with capfd.disabled(), pytest.MonkeyPatch.context() as patch:
