@@ -8,7 +8,7 @@ from typing import Any
 from diffusers import AuraFlowPipeline, AuraFlowTransformer2DModel, FlowMatchEulerDiscreteScheduler
 from transformers import UMT5Config, UMT5EncoderModel
 
-from families import autoencoders, tokenizers
+from families import autoencoders, text_encoders, tokenizers
 from families.weights import LATENT, seeded
 
 
@@ -28,27 +28,11 @@ def _auraflow(path: Path) -> Any:
     )
     return AuraFlowPipeline(
         tokenizer=tokenizers.t5(path / "tokenizer"),
-        text_encoder=_umt5(3, 48),
+        text_encoder=text_encoders.t5(3, 48, kind=(UMT5Config, UMT5EncoderModel)),
         vae=autoencoders.kl(4, True, 0.13025),
         transformer=seeded(transformer, 2),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=1.73),
     )
-
-
-def _umt5(seed: int, width: int) -> Any:
-    config = UMT5Config(
-        vocab_size=200,
-        d_model=width,
-        d_kv=8,
-        d_ff=2 * width,
-        num_layers=2,
-        num_heads=2,
-        relative_attention_num_buckets=8,
-        feed_forward_proj="gated-gelu",
-        tie_word_embeddings=False,
-        use_cache=False,
-    )
-    return seeded(UMT5EncoderModel(config), seed)
 
 
 BUILDERS = {"AuraFlow": _auraflow}

@@ -28,8 +28,11 @@ def clip(
     return seeded((CLIPTextModelWithProjection if projection else CLIPTextModel)(config), seed)
 
 
-def t5(seed: int, width: int, vocabulary: int = 200) -> Any:
-    config = T5Config(
+def t5(
+    seed: int, width: int, vocabulary: int = 200, kind: tuple[Any, Any] = (T5Config, T5EncoderModel)
+) -> Any:
+    """Of T5, or of the ``kind`` that has its settings: a class of configurations and one of models."""
+    config = kind[0](
         vocab_size=vocabulary,
         d_model=width,
         d_kv=8,
@@ -41,4 +44,4 @@ def t5(seed: int, width: int, vocabulary: int = 200) -> Any:
         tie_word_embeddings=False,
         use_cache=False,
     )
-    return seeded(T5EncoderModel(config), seed)
+    return seeded(kind[1](config), seed)
