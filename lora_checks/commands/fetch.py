@@ -46,9 +46,9 @@ class BaseDownload:
         return size(self.base)
 
     def get(self) -> None:
-        from lora_checks.diffusion.base import fetch
+        from lora_checks.diffusion.base import resolve
 
-        fetch(self.base)
+        resolve(self.base)
 
 
 def run(options: argparse.Namespace) -> int:

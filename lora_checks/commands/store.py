@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lora_checks.commands import shared
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.words import count, printable
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from lora_checks.commands.inventory import Inventory, Item
 
 HELP = "show the size of a store, or remove old, useless or a LoRA's files"
-DEFAULT = Path(".lora_checks")
 UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 DIGITS = 6  # how many digits of a SHA-256 it takes to name a LoRA
 
@@ -31,8 +31,8 @@ def add(parser: argparse.ArgumentParser) -> None:
             "store",
             type=Path,
             nargs="?",
-            default=DEFAULT,
-            help="the --lora-store of runs (default: %(default)s)",
+            default=shared.OF_PROJECT,
+            help="the --lora-store of runs (default: .lora_checks)",
         )
     add = gc.add_argument
     add(

@@ -77,3 +77,5 @@ def test_pytest_the_commands_and_the_function_take_it(
     assert main(["check", "--lora", str(world.good)]) == 0
     assert "s each here before" in capsys.readouterr().out
     assert main(["check", "--policy", str(MINIATURE)]) == 0
+    assert main(["store", "size"]) == 0
+    assert "kept" in capsys.readouterr().out

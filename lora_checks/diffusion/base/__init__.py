@@ -139,11 +139,6 @@ def _has_content(folder: Path) -> bool:
     return weights if "config.json" in names else bool(names)
 
 
-def fetch(base: Base) -> None:
-    """Download a hub base, and its VAE, if they are not here. Raises `PrerequisiteError`."""
-    resolve(base)
-
-
 def _download(base: Base) -> Path:
     import os
 
