@@ -34,8 +34,8 @@ from lora_checks.diffusion.sampling import sample
 from lora_checks.lora.file import inspect
 
 RESOLVE = (
-    "from lora_checks.core.records import Base; from lora_checks.diffusion.base import fetch; "
-    "fetch(Base('team/anima'))"
+    "from lora_checks.core.records import Base; from lora_checks.diffusion.base import resolve; "
+    "resolve(Base('team/anima'))"
 )
 SAMPLER: dict[str, Any] = {"max_sequence_length": 64}
 
