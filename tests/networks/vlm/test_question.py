@@ -9,7 +9,9 @@ from lora_checks.core.records.questions import Question
 from lora_checks.networks.vlm.question import filled, value
 
 LIMBS = Question("limbs", "predicate", "Are the limbs sound?")
-LIGHT = Question("light", "choice", "Where is it?", ("indoors", "outdoors", "in space"), ("indoors", "in space"))
+LIGHT = Question(
+    "light", "choice", "Where is it?", ("indoors", "outdoors", "in space"), ("indoors", "in space")
+)
 SHARP = Question("sharp", "score", "How sharp is it?", ("blurred", "soft", "sharp"), ())
 
 
