@@ -53,8 +53,8 @@ class Api(Protocol):
 
         Args:
             requests: What to ask.
-            done: Called with the index and the reply as soon as there is one, in any order, from the thread that
-                called ``ask``; what it has got survives a later error.
+            done: Called with the index and the reply as soon as there is one, in any order, from the thread
+                that called ``ask``; what it has got survives a later error.
 
         Raises:
             PrerequisiteError: A package, a model, a key or the endpoint is missing.
