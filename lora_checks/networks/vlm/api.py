@@ -15,8 +15,8 @@ from lora_checks.core.records.questions import Kind
 
 APIS = {  # `api:` of a policy -> class, called with (settings, device)
     "transformers": "lora_checks.networks.vlm.in_process:InProcess",
-    "decision": "lora_checks.networks.vlm.endpoints.decision:Decision",
-    "openai": "lora_checks.networks.vlm.endpoints.openai:OpenAi",
+    "systemone": "lora_checks.networks.vlm.endpoints.systemone:SystemOne",
+    "decisions": "lora_checks.networks.vlm.endpoints.decisions:Decisions",
     "chat": "lora_checks.networks.vlm.endpoints.chat:Chat",
 }
 
@@ -33,12 +33,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to one `Request`. A reply without probabilities is final: it is not asked for again."""
+    """The answer to one `Request`. One without probabilities is final and stored, unless it says `again`."""
 
     probabilities: tuple[float, ...] | None  #: one for each option, adding up to 1
     missing: str = ""  #: why there are none, such as "refused"; "" if there are
     calls: int = 1  #: requests that were sent, repeated ones included
     tokens: int = 0  #: that they took, in and out
+    again: bool = False  #: whether a later run has to ask again: after a fault, or when the budget was spent
 
 
 class Api(Protocol):
