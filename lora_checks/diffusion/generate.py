@@ -10,6 +10,7 @@ from typing import Any
 
 from lora_checks.core.contents import Contents
 from lora_checks.core.errors import GenerationError, NoRoomError
+from lora_checks.core.known_digests import KnownDigests
 from lora_checks.core.records import ImageSpec, Lora, PromptSet, Proof, Sampler
 from lora_checks.diffusion import apply, proof, tried
 from lora_checks.diffusion.apply import Adapter
@@ -52,9 +53,10 @@ class Studio:
         companions: Sequence[Lora] = (),
         unused_tensors: Sequence[str] = (),
         say: Say = lambda _: None,
+        known: KnownDigests | None = None,
     ) -> None:
         self._base, self._prompts, self._device, self._dtype = base, prompts, device, dtype
-        self._memory, self._say, self._limits = memory, say, Limits()
+        self._memory, self._say, self._limits, self._known = memory, say, Limits(), known
         self._companions, self._unused_tensors = tuple(companions), tuple(unused_tensors)
         self._pipe: Any = None
         self._files: tuple[Contents, ...] | None = None  # files that the pipeline is loaded from
@@ -152,7 +154,7 @@ class Studio:
 
     def _load_base(self) -> None:
         if self._files is None:
-            self._files = self._base.contents()
+            self._files = self._base.contents(self._known)
         self._pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype, self._memory)
         refuse_changed(self._base, self._files, loaded=True)
 

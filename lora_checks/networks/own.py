@@ -26,7 +26,7 @@ from lora_checks.networks import Floats
 from lora_checks.networks.onnx_file import network_files
 from lora_checks.networks.resize import centred, resized, standardised
 from lora_checks.networks.runtime import provider, provider_options, session_options
-from lora_checks.networks.weights import cause, check_keys, identity, local_file, number
+from lora_checks.networks.weights import cause, check_keys, identity, known_digests, local_file, number
 
 SETTINGS = frozenset({"file", "size", "mean", "std", "fit", "name"})
 FITS = ("crop", "squash")
@@ -43,7 +43,7 @@ class Own:
     kind = ""
     known = SETTINGS
 
-    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
+    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:
         check_keys(self.kind, settings, self.known)
         for key in ("file", "size"):
             if key not in settings:
@@ -61,7 +61,7 @@ class Own:
         self.device = device
         chosen = {key: settings[key] for key in ("mean", "std", "output") if key in settings}
         chosen |= {"size": self.size, "fit": self.fit}
-        self.files = Contents(*self._parts(settings))
+        self.files = Contents(*self._parts(settings), known=known_digests(cache))
         self.id = identity(self.kind, "1", chosen, self.files.digests)
         self.label = str(settings.get("name", self.file.stem))
 
