@@ -56,6 +56,7 @@ _MODULES = {
     "neighbours": ("precision", "recall", "density", "coverage"),
     "diversity": ("vendi", "nearest_other", "nearest_sibling"),
     "copies": ("copy_ratio", "authenticity"),
+    "frequencies": ("spectrum_low", "spectrum_middle", "spectrum_high", "fine_detail", "grid"),
     "quality": ("sharpness", "brightness", "contrast", "clipped", "flat", "aesthetic"),
 }
 BUILTIN = {  # name -> module that declares it

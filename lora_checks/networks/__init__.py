@@ -106,6 +106,7 @@ KINDS = {
     "inception": "lora_checks.networks.inception:Inception",
     "arcface": "lora_checks.networks.arcface:ArcFace",
     "lpips": "lora_checks.networks.lpips:Lpips",
+    "spectrum": "lora_checks.networks.spectrum:Spectrum",
     "trunk": "lora_checks.networks.trunk:Trunk",
 }
 _DEVICE = "_lora_checks_device"  # attribute of a network

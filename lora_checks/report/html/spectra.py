@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from lora_checks.record.shapes import Run
 from lora_checks.report.html import spectrum
 from lora_checks.report.html.album import pictures_of
@@ -48,7 +46,7 @@ def curves(chosen: Sequence[tuple[str, str, list[int]]], prints: Prints, side: i
         "most": spectrum.MOST,
         "frequency": _rounded(spectrum.frequencies(side)),
         "lines": lines,
-        "differences": [words for words in (_difference(line, lines) for line in lines) if words],
+        "differences": [words for words in (_difference(line, lines, side) for line in lines) if words],
     }
 
 
@@ -61,13 +59,12 @@ def _line(kind: str, name: str, numbers: list[int], prints: Prints, side: int) -
     return about | {"mean": mean, "low": low, "high": high}
 
 
-def _difference(line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:
-    """Return "overcooked 420 %": power in the finest detail relative to the references."""
+def _difference(line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], side: int) -> str:
+    """Return "overcooked 420 %": power in the last octave relative to the references."""
     reference_line = next((other for other in lines if other["kind"] == REFERENCES), None)
     if line["kind"] != "lora" or reference_line is None:
         return ""
-    fine = len(line["mean"]) // 5 or 1  # the last fifth or so of the rings: less than an octave
-    ratio = 10 ** float(np.mean(line["mean"][-fine:]) - np.mean(reference_line["mean"][-fine:]))
+    ratio = 10 ** (spectrum.fine(line["mean"], side) - spectrum.fine(reference_line["mean"], side))
     return f"{line['name']} {100 * ratio:.0f} %"
 
 
