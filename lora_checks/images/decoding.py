@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,10 +66,12 @@ def _decoded(path: Path, data: bytes) -> Pixels:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _refuse(path, image)
-            if png_chunks.is_png(data):  # Pillow does not verify the checksums of pixels
+            # Pillow does not verify the checksums of pixels, and the gate's own pictures have a better one.
+            if png_chunks.is_png(data) and png_chunks.sealed_sha256(data) is None:
                 png_chunks.check(data, 2 * (image.width * 8 + 16) * (image.height + 16))
             image.load()
-            pixels = np.array(_rgb(path, ImageOps.exif_transpose(image)))
+            ImageOps.exif_transpose(image, in_place=True)
+            pixels = np.array(_rgb(path, image))
     except MeasureError:
         raise
     except UnidentifiedImageError as error:  # its message has a memory address
@@ -156,25 +156,3 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise MeasureError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-class Decoded(Sequence[Pixels]):
-    """Pictures that are decoded at each access and not cached, so a thousand take the memory of one.
-
-    Each is decoded by `pixels_of`.
-    """
-
-    def __init__(self, images: Sequence[ImageFile]) -> None:
-        self._images = images
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    @overload
-    def __getitem__(self, index: int) -> Pixels: ...
-    @overload
-    def __getitem__(self, index: slice) -> Decoded: ...
-    def __getitem__(self, index: int | slice) -> Pixels | Decoded:
-        if isinstance(index, slice):
-            return Decoded(self._images[index])
-        return pixels_of(self._images[index])

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from lora_checks.core.errors import ConfigError, MeasureError
 from lora_checks.core.records import ImageSet, PromptSet
 from lora_checks.core.store import Progress, Store
-from lora_checks.images.decoding import Decoded, content_of
+from lora_checks.images.decoded import Decoded
+from lora_checks.images.decoding import content_of
 from lora_checks.judge.task import Task, partners
 from lora_checks.metrics.of_pixels import OfPixels
 from lora_checks.networks import Extractor, ImageExtractor, PairExtractor, TextExtractor, features
