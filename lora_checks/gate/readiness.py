@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from lora_checks import metrics
 from lora_checks.core.device import choose_device
@@ -28,14 +27,12 @@ from lora_checks.images import made, plan
 from lora_checks.judge import reach, row_fit
 from lora_checks.judge.row_fit import is_share
 from lora_checks.lora.candidates import Candidate
+from lora_checks.networks import licence_of
 from lora_checks.policy import arms
 from lora_checks.policy.starter import bases as known_bases
 from lora_checks.stats import shares
 from lora_checks.stats.intervals import CONFIDENCE
 
-# Weights that are free for research only; a company has to name others.
-NON_COMMERCIAL = {"buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2"}
-DEFAULT_PACK = "buffalo_l"
 PIXEL_BYTES = 1.5  # of a PNG, for each pixel
 
 
@@ -115,13 +112,8 @@ def _networks(run: GateRun) -> Iterator[Finding]:
 
 def _network(run: GateRun, metric: Metric, slot: str) -> str:
     network = run.measurer.network(metric, slot)
-    settings = run.policy.networks.get(slot or metric.extractor, {})
-    return f"{network.label if network else 'pixels'}{_licence(settings, metric.extractor)}"
-
-
-def _licence(settings: Mapping[str, Any], kind: str) -> str:
-    pack = settings.get("pack", DEFAULT_PACK if kind == "arcface" else "")
-    return f"; {pack} is for non-commercial research only" if pack in NON_COMMERCIAL else ""
+    licence = licence_of(network)
+    return f"{network.label if network else 'pixels'}{f'; licence: {licence}' if licence else ''}"
 
 
 def _base(source: GeneratedImages, resolved: bases.ResolvedBase | None) -> Iterator[Finding]:

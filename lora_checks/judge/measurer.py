@@ -77,6 +77,12 @@ class Measurer:
             )
         return self._networks[slot] if slot else None
 
+    @property
+    def licences(self) -> dict[str, str]:
+        """Return the licence of each network that the rows have asked for so far, where it is known."""
+        known = {slot: networks.licence_of(network) for slot, network in self._networks.items()}
+        return {slot: licence for slot, licence in known.items() if licence}
+
     def pictures(self, name: str) -> ImageSet:
         """Return the pictures of a folder of the policy: "references" or "train"."""
         if name not in self._pictures:

@@ -58,6 +58,7 @@ _MODULES = {
     "copies": ("copy_ratio", "authenticity"),
     "frequencies": ("spectrum_low", "spectrum_middle", "spectrum_high", "fine_detail", "grid"),
     "quality": ("sharpness", "brightness", "contrast", "clipped", "flat", "aesthetic"),
+    "safety": ("unsafe",),
 }
 BUILTIN = {  # name -> module that declares it
     name: f"lora_checks.metrics.{module}" for module, names in _MODULES.items() for name in names

@@ -28,6 +28,8 @@ from lora_checks.networks.weights import cause, check_keys, identity, known_dige
 
 URL = "https://github.com/deepinsight/insightface/releases/download/model-zoo/"
 PACK = "buffalo_l"
+# Packs whose weights are free for research only; a company has to name others.
+NON_COMMERCIAL = frozenset({"buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2"})
 MANIFEST = "manifest.json"  # in newer packs; says how pictures are prepared for each network
 
 
@@ -55,6 +57,7 @@ class ArcFace:
         self.files = Contents(*_pack_files(self.root, self.pack), known=known_digests(cache))
         self.id = identity("arcface", "2", {"pack": self.pack, **chosen}, self.files.digests)
         self.label = f"ArcFace {self.pack}"
+        self.licence = "for non-commercial research only" if self.pack in NON_COMMERCIAL else ""
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
         """Return (N, D) float32 for each picture's largest face, not normalised; NaN if there is no face."""

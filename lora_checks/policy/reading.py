@@ -15,7 +15,7 @@ from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import Policy, Prompt, PromptSet
 from lora_checks.policy import dictionary
-from lora_checks.policy.arms import ARMS, CLASS_ONLY, NO_TRIGGER, UNRELATED
+from lora_checks.policy.arms import CLASS_ONLY, NO_TRIGGER, UNRELATED, WITHOUT_TRIGGER
 from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
 from lora_checks.policy.prompts_keys import PROMPT, PROMPTS
 from lora_checks.policy.ranking import weights
@@ -240,7 +240,7 @@ def _prompt(value: Value, trigger: str, *, literal: bool) -> Prompt:
     name, text = fields["id"].text(), " ".join(fields["text"].text().split())
     check_name(fields["id"], name)
     tags = tuple(tag.text() for tag in fields["tags"].items()) if "tags" in fields else ()
-    if not set(tags) & set(ARMS) and not re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", text):
+    if not set(tags) & set(WITHOUT_TRIGGER) and not re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", text):
         raise fields["text"].error(
             f"'{text}' lacks the trigger '{trigger}', so it would measure the base; "
             f"add it, or tag the prompt '{NO_TRIGGER}', '{CLASS_ONLY}' or '{UNRELATED}'"
