@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import overload
 
 from lora_checks.core.records import ImageFile
@@ -20,11 +21,13 @@ KEPT_BYTES = 256 << 20  # of pixels; 85 pictures of 1024 x 1024
 AHEAD = 2  # pictures decoded before they are asked for
 THREADS = 2
 
+File = tuple[Path, str, int, int]  # with its digest, inode and the time of its last change
+
 
 class Recent:
-    """Decoded pictures by the digest of their file; the least recently used is dropped first.
+    """Decoded pictures by their file; the least recently used is dropped first.
 
-    The digest is what the pixels were decoded from (`pixels_of`), so another file never gets them.
+    A file that was touched is decoded anew, which tells whether it is another picture (`pixels_of`).
     """
 
     def __init__(self, decode: Callable[[ImageFile], Pixels], most: int = KEPT_BYTES) -> None:
@@ -34,7 +37,7 @@ class Recent:
     def forget(self) -> None:
         """Start anew: a forked process has neither the threads nor a lock that anyone would release."""
         self._lock = threading.Lock()
-        self._pictures: OrderedDict[str, Future[Pixels]] = OrderedDict()
+        self._pictures: OrderedDict[File, Future[Pixels]] = OrderedDict()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
 
     def get(self, image: ImageFile, then: Sequence[ImageFile] = ()) -> Pixels:
@@ -49,19 +52,16 @@ class Recent:
                 self._begun(other)
         try:
             return future.result()
-        except BaseException:
-            with self._lock:
-                self._pictures.pop(image.sha256, None)
-            raise
         finally:
             with self._lock:
                 self._drop()
 
     def _begun(self, image: ImageFile) -> Future[Pixels]:
-        if image.sha256 not in self._pictures:
-            self._pictures[image.sha256] = self._threads.submit(self._decode, image)
-        self._pictures.move_to_end(image.sha256)
-        return self._pictures[image.sha256]
+        key = _file(image)
+        if key not in self._pictures:
+            self._pictures[key] = self._threads.submit(self._decode, image)
+        self._pictures.move_to_end(key)
+        return self._pictures[key]
 
     def _drop(self) -> None:
         """Drop the oldest pictures beyond the limit."""
@@ -96,6 +96,14 @@ class Decoded(Sequence[Pixels]):
             return Decoded(self._images[index])
         place = range(len(self._images))[index]
         return _RECENT.get(self._images[place], self._images[place + 1 : place + 1 + AHEAD])
+
+
+def _file(image: ImageFile) -> File:
+    try:
+        status = image.path.stat()
+    except OSError:  # decoding says what is wrong
+        return image.path, image.sha256, 0, 0
+    return image.path, image.sha256, status.st_ino, max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _bytes(future: Future[Pixels]) -> int:
