@@ -29,14 +29,19 @@ UNREADABLE = frozenset({".avif", ".heic", ".heif", ".jxl", ".gif", ".jp2", ".jfi
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 
 
-def decode(path: Path) -> Pixels:
+def decode(path: Path, known: bool = False) -> Pixels:
     """Decode a file to (H, W, 3) uint8 RGB: upright, 16-bit grey scaled to 8 bits, alpha over white.
+
+    Args:
+        path: The file.
+        known: Its bytes have the digest of a picture that was decoded before, so a PNG's checksums, which
+            cost as much as the decoding, are not checked again.
 
     Raises:
         MeasureError: The file is animated, truncated, too large or not a picture, or a checksum of a PNG does
             not match. JPEG, WebP, BMP and TIFF have no checksums.
     """
-    return _decoded(path, _bytes(path))
+    return _decoded(path, _bytes(path), known)
 
 
 def pixels_of(image: ImageFile) -> Pixels:
@@ -62,16 +67,16 @@ def content_of(image: ImageFile) -> bytes:
     return content
 
 
-def _decoded(path: Path, data: bytes) -> Pixels:
+def _decoded(path: Path, data: bytes, known: bool = False) -> Pixels:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _refuse(path, image)
             # Pillow does not verify the checksums of pixels, and the gate's own pictures have a better one.
-            if png_chunks.is_png(data) and png_chunks.sealed_sha256(data) is None:
+            if not known and png_chunks.is_png(data) and png_chunks.sealed_sha256(data) is None:
                 png_chunks.check(data, 2 * (image.width * 8 + 16) * (image.height + 16))
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
-            pixels = np.array(_rgb(path, image))
+            pixels = np.asarray(_rgb(path, image))  # in place and without copies: large photos take long
     except MeasureError:
         raise
     except UnidentifiedImageError as error:  # its message has a memory address
@@ -103,7 +108,7 @@ def _rgb(path: Path, image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _scaled(grey: NDArray[np.float64]) -> Image.Image:

@@ -43,9 +43,11 @@ def power(middle: Pixels) -> NDArray[np.float32]:
     White noise of deviation s has power s^2 everywhere; a wave of amplitude a has about a^2 S^2 / 9 at its
     frequency.
     """
+    from scipy.fft import rfft2  # in float32 three times as fast as NumPy's
+
     grey = (middle.astype(np.float32) @ LUMA) / 255
     window = _window(len(middle))
-    spectrum = np.abs(np.fft.rfft2((grey - grey.mean()) * window)) ** 2
+    spectrum = np.abs(rfft2((grey - grey.mean()) * window)) ** 2
     return np.asarray(spectrum / (window**2).sum(), np.float32)
 
 

@@ -21,11 +21,17 @@ def sets(run: Run, loras: Sequence[Mapping[str, Any]], prints: Prints) -> list[t
     curve_sets.append(("base", "base", sorted(bases)))
     references = (prints.album.number(image["sha256"]) for image in pictures_of(run, REFERENCES))
     curve_sets.append((REFERENCES, REFERENCES, [number for number in references if number is not None]))
-    return [(kind, name, _some(numbers)) for kind, name, numbers in curve_sets if numbers]
+    most = _most(len(curve_sets))
+    return [
+        (kind, name, [numbers[i] for i in spread(len(numbers), most)])
+        for kind, name, numbers in curve_sets
+        if numbers
+    ]
 
 
-def _some(numbers: Sequence[int]) -> list[int]:
-    return [numbers[i] for i in spread(len(numbers), spectrum.MOST)]
+def _most(sets: int) -> int:
+    """Return how many pictures each curve is the mean of: fewer where there are many curves."""
+    return max(spectrum.FEWEST, min(spectrum.MOST, spectrum.ALL // sets))
 
 
 def side_of(chosen: Sequence[tuple[str, str, list[int]]], prints: Prints) -> int:
@@ -43,7 +49,7 @@ def curves(chosen: Sequence[tuple[str, str, list[int]]], prints: Prints, side: i
         return None
     return {
         "side": side,
-        "most": spectrum.MOST,
+        "most": max(len(numbers) for _, _, numbers in chosen),
         "frequency": _rounded(spectrum.frequencies(side)),
         "lines": lines,
         "differences": [words for words in (_difference(line, lines, side) for line in lines) if words],

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from lora_checks.images.spectrum import FINE, LEAST, Floats, Pixels, power, radius, scaled
 
 BINS = 48  # at most; from one cycle a picture to half a cycle a pixel
-MOST = 64  # pictures used from a set
+MOST, FEWEST = 64, 8  # pictures used from a set
+ALL = 512  # from all sets together: with 40 LoRAs, 12 of each
 
 
 def radial(pixels: Pixels, side: int) -> Floats | None:
