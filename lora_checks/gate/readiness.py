@@ -91,7 +91,7 @@ def _rows(run: GateRun) -> Iterator[Finding]:
 
 
 def _row(run: GateRun, row: Threshold) -> None:
-    metric = metrics.get(row.metric)
+    metric = metrics.of_row(row)
     row_fit.refuse(row, metric, run.measurer.pictures)
     if run.source.generates:
         reach.refuse(row, metric, run.policy.prompts)
@@ -101,7 +101,7 @@ def _networks(run: GateRun) -> Iterator[Finding]:
     slots: dict[str, tuple[Metric, str]] = {}
     for row in run.policy.thresholds:
         try:
-            metric = metrics.get(row.metric)
+            metric = metrics.of_row(row)
         except LoraChecksError:
             continue  # said of the row
         slots.setdefault(row.network or metric.extractor, (metric, row.network))
@@ -157,7 +157,7 @@ def _work(run: GateRun, source: GeneratedImages, loras: int) -> Iterator[Finding
 
 
 def _needs_base(row: Threshold) -> bool:
-    return row.gain or row.against == "baseline" or metrics.get(row.metric).against == "baseline"
+    return row.gain or row.against == "baseline" or metrics.of_row(row).against == "baseline"
 
 
 def _duration(seconds: float) -> str:
@@ -170,7 +170,7 @@ def _allowed(run: GateRun) -> Iterator[Finding]:
     """Yield how many images may fail each row that limits a share; a mean's bound needs measured values."""
     for row in run.policy.thresholds:
         try:
-            metric = metrics.get(row.metric)
+            metric = metrics.of_row(row)
         except LoraChecksError:
             continue
         if row.rule == "bound" and row.max is not None and not row.gain and is_share(row, metric):

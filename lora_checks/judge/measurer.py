@@ -37,7 +37,7 @@ class Measurer:
         """Raise `ConfigError` for a row, network or folder that cannot be measured with."""
         for row in self.policy.thresholds:
             try:
-                metric = metrics.get(row.metric)
+                metric = metrics.of_row(row)
                 self.network(metric, row.network)
                 row_fit.refuse(row, metric, self.pictures)
                 unpaired = self.policy.prompts.unpaired
@@ -57,11 +57,11 @@ class Measurer:
             ConfigError: A limit cannot be met even by the references.
         """
         for row in self.policy.thresholds:
-            self.network(metrics.get(row.metric), row.network)
+            self.network(metrics.of_row(row), row.network)
         for slot, network in self._networks.items():
             self_test.check(slot, self.policy.networks[slot], network, self.store, self.device)
         for row in self.policy.thresholds:
-            metric = metrics.get(row.metric)
+            metric = metrics.of_row(row)
             if row_fit.has_floor(row, metric):
                 network = cast(ImageExtractor, self.network(metric, row.network))
                 pictures = self.pictures(row.against).images
@@ -122,7 +122,7 @@ class Measurer:
             confidence: Level of this interval, above 95 % if it belongs to one of several interim analyses.
             waiting: Why these images may not be judged; "" if they may.
         """
-        metric, images = metrics.get(row.metric), arms.chosen(on, row.on)
+        metric, images = metrics.of_row(row), arms.chosen(on, row.on)
         other = self._other(metric, images, row.against)
         task = task_of(row, metric, images, other, self.counterparts(images) if row.gain else None)
         task = replace(task, confidence=confidence)

@@ -103,6 +103,7 @@ KINDS = {
     "onnx": "lora_checks.networks.own:Onnx",
     "torchscript": "lora_checks.networks.own:TorchScript",
     "clip": "lora_checks.networks.clip:Clip",
+    "judge": "lora_checks.networks.vlm.model:VisionModel",
     "inception": "lora_checks.networks.inception:Inception",
     "arcface": "lora_checks.networks.arcface:ArcFace",
     "opennsfw": "lora_checks.networks.safety:OpenNsfw",

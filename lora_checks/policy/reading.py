@@ -18,6 +18,7 @@ from lora_checks.policy import dictionary
 from lora_checks.policy.arms import CLASS_ONLY, NO_TRIGGER, UNRELATED, WITHOUT_TRIGGER
 from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
 from lora_checks.policy.prompts_keys import PROMPT, PROMPTS
+from lora_checks.policy.questions import questions
 from lora_checks.policy.ranking import weights
 from lora_checks.policy.regression import allowances
 from lora_checks.policy.rows import check_name, check_prompts, checks
@@ -54,7 +55,7 @@ def load_policy(
     path = _policy_file(directory, "thresholds.yaml", thresholds, "--lora-thresholds")
     top = load(path).table(THRESHOLDS)
     folders = _folders(top.get("folders"), path.parent, references)
-    rows = checks(top["checks"], folders)
+    rows = checks(top["checks"], folders, questions(top.get("questions")))
     asked = _policy_file(directory, "prompts.yaml", prompts, "--lora-prompts")
     prompt_set = _asked(asked, base, seeds, generates)
     for row in rows:
