@@ -41,6 +41,7 @@ from typing import Any, TypeVar
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.extensions import Extension, ExtensionPoint
 from lora_checks.core.records import Against, Better, Metric, Pairing, Per, Takes, Threshold
+from lora_checks.core.records.questions import Question
 from lora_checks.metrics.function import guarded, home
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -150,14 +151,18 @@ def get(name: str) -> Metric:
 
 
 def of_row(row: Threshold) -> Metric:
-    """Return the row's metric; one that asks a question about two pictures compares with references.
+    """Return the row's metric, as `asking` makes it.
 
     Raises:
         ConfigError: As `get`.
     """
-    found = get(row.metric)
-    compares = found.takes == "answers" and row.question is not None and row.question.reference != "none"
-    return replace(found, against="reference") if compares else found
+    return asking(get(row.metric), row.question)
+
+
+def asking(metric: Metric, question: Question | None) -> Metric:
+    """Return the metric as it is for a question: one about two pictures compares with references."""
+    compares = metric.takes == "answers" and question is not None and question.reference != "none"
+    return replace(metric, against="reference") if compares else metric
 
 
 def _of_package(extension: Extension) -> Metric:

@@ -55,7 +55,8 @@ def load_policy(
     path = _policy_file(directory, "thresholds.yaml", thresholds, "--lora-thresholds")
     top = load(path).table(THRESHOLDS)
     folders = _folders(top.get("folders"), path.parent, references)
-    rows = checks(top["checks"], folders, questions(top.get("questions")))
+    asked_of_images = questions(top.get("questions"))
+    rows = checks(top["checks"], folders, asked_of_images)
     asked = _policy_file(directory, "prompts.yaml", prompts, "--lora-prompts")
     prompt_set = _asked(asked, base, seeds, generates)
     for row in rows:
@@ -69,6 +70,7 @@ def load_policy(
         unused_tensors=_unused(top["unused_tensors"]) if "unused_tensors" in top else {},
         regression=allowances(top["regression"], rows) if "regression" in top else (),
         ranking=weights(top["ranking"], rows) if "ranking" in top else (),
+        questions=asked_of_images,
     )
 
 

@@ -126,7 +126,7 @@ QUESTION = Keys(
         ),
         Key("tagged", TEXT, "Ask only about the images of prompts with this tag."),
     ),
-    {"oneOf": [{"required": [kind]} for kind in get_args(Kind)]},
+    {"allOf": [{"oneOf": [{"required": [kind]} for kind in get_args(Kind)]}]},
 )
 ALLOWANCE = Keys(
     "regression: NAME",

@@ -187,6 +187,7 @@ class Policy:
     unused_tensors: Mapping[str, str] = field(default_factory=dict)  #: pattern of tensor names -> why
     regression: tuple[Allowance, ...] = ()  #: against the last approved release
     ranking: tuple[Weight, ...] = ()  #: of several LoRAs; empty: all required rows count alike
+    questions: Mapping[str, Question] = field(default_factory=dict)  #: that rows and tests may ask, by name
 
     @property
     def digest(self) -> str:

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.core import seals
+from lora_checks.core.errors import MeasureError
 from lora_checks.core.filling import Filling, silent
 from lora_checks.core.records import ImageFile
 from lora_checks.core.records.questions import Question
 from lora_checks.core.store import Progress, Store, array_path, read_record
+from lora_checks.core.words import count
 from lora_checks.images.decoding import DECODER
 from lora_checks.networks import device_of, refuse_changed
 from lora_checks.networks.vlm import question as questions
@@ -103,20 +105,33 @@ class VisionModel:
     def _make(
         self, asked: Sequence[Asked], paths: Sequence[Path], store: Store, account: Account
     ) -> list[bytes]:
-        """Ask, and store each reply as it comes, so that a killed run asks nothing twice."""
+        """Ask, and store each reply as it comes, so that a killed run asks nothing twice.
+
+        Raises:
+            MeasureError: A reply is not the last word: a later run has to ask again.
+        """
         account.refuse_beyond(len(asked))
         contents: dict[int, bytes] = {}
+        failed: dict[int, str] = {}
 
         def done(index: int, reply: Reply) -> None:
             refuse_changed(self.api)
+            account.add(reply)
+            if reply.again:
+                failed[index] = reply.missing
+                return
             contents[index] = self._content(asked[index], reply, paths[index])
             store.put(paths[index], contents[index])
-            account.add(reply)
 
         replies = self.api.ask([self._request(one) for one in asked], done)
         for index, reply in enumerate(replies):
-            if index not in contents:
+            if index not in contents and index not in failed:
                 done(index, reply)
+        if failed:
+            raise MeasureError(
+                f"{self.label} gave no answer to {len(failed)} of {count(len(asked), 'question')} "
+                f"({next(iter(failed.values()))}); run again: what was answered is kept"
+            )
         return [contents[index] for index in range(len(asked))]
 
     def _request(self, asked: Asked) -> Request:
