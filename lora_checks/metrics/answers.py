@@ -13,7 +13,8 @@ from lora_checks.metrics.vectors import Array
 def judge(x: Array) -> NDArray[np.float64]:
     """(N,) or (N, M) -> the same in [0, 1]: what a vision model's reply to the row's question is worth.
 
-    The probability of the good answers or, of a score, the expected level (VQAScore of Lin et al. 2024 for a
-    predicate). (N, M) for a question about the image and each of M references. NaN without an answer.
+    The probability of the good answers or, of a score, the expected level; higher is better. Of a predicate
+    it is VQAScore (Lin et al. 2024). (N, M) for a question about the image and each of M references. NaN
+    without an answer.
     """
     return np.asarray(x, np.float64)
