@@ -19,6 +19,7 @@ from lora_checks.diffusion.base.memory import Memory, empty, fetch_back, place, 
 from lora_checks.diffusion.base.pipeline import load_pipeline
 from lora_checks.diffusion.decoder import Limits, Say
 from lora_checks.diffusion.device_memory import free, out_of_memory
+from lora_checks.diffusion.encoded import Encoded
 from lora_checks.diffusion.sampling import sample
 from lora_checks.images.png import to_png, to_uint8
 
@@ -59,6 +60,7 @@ class Studio:
         self._memory, self._say, self._limits, self._known = memory, say, Limits(), known
         self._companions, self._unused_tensors = tuple(companions), tuple(unused_tensors)
         self._pipe: Any = None
+        self._encoded = Encoded()
         self._files: tuple[Contents, ...] | None = None  # files that the pipeline is loaded from
         self._away = False  # the weights wait in main memory
         self._no_room = ""  # why no LoRA of this run can have an image
@@ -76,9 +78,11 @@ class Studio:
             LoraFileError: The file changed since it was inspected.
         """
         with self._at_work():
-            self._activate([*self._companions, *([lora] if lora else [])])
+            loras = [*self._companions, *([lora] if lora else [])]
+            self._activate(loras)
             scheduler.use(self._pipe, arm_of(self._prompts, specs[0].sampler))
-            samples = list(sample(self._pipe, specs, self._limits, self._say))
+            with self._encoded.on(self._pipe, self._readers_state(loras)):
+                samples = list(sample(self._pipe, specs, self._limits, self._say))
         for image in samples:
             how = {"batch": image.batch, "asked_batch": len(specs), "vae_dtype": image.vae}
             yield Rendered(to_png(to_uint8(image.pixels, image.spec, self._dtype), image.spec, how), how)
@@ -164,6 +168,15 @@ class Studio:
         apply.activate(self._pipe, strengths)
         return strengths
 
+    def _readers_state(self, loras: Sequence[Lora]) -> list[tuple[str, float]]:
+        """Return the active LoRAs that change how a prompt is read, with their strengths."""
+        denoisers = apply.denoisers(self._pipe)
+        return [
+            (lora.sha256, lora.scale)
+            for lora in loras
+            if any(one.layer.component not in denoisers for one in self._adapter(lora).placed)
+        ]
+
     def _adapter(self, lora: Lora) -> Adapter:
         """Return the LoRA's adapter; load it if needed, replacing the least recently used one."""
         adapter = self._adapters.pop(lora.sha256, None) or self._load(lora)
@@ -183,7 +196,7 @@ class Studio:
     def _discard(self) -> None:
         if self._pipe is not None:
             empty(self._pipe.components.values())
-        self._pipe, self._adapters, self._away = None, {}, False
+        self._pipe, self._adapters, self._away, self._encoded = None, {}, False, Encoded()
         free(self._device)
 
 
