@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lora_checks.commands import shared
+
+if TYPE_CHECKING:
+    from lora_checks.gate.readiness import Finding
 
 HELP = "say in one go what a run lacks, how many images it makes, and how long that takes"
 
@@ -43,5 +49,16 @@ def run(options: argparse.Namespace) -> int:
         return int(bool(wrong))
     for finding in seen:
         print(f"{'WRONG' if finding.wrong else 'ok   '}  {finding.about}: {finding.text}")
-    print(f"{len(wrong)} to fix" if wrong else "ready")
+    print(_next(wrong, options.policy, options.lora))
     return int(bool(wrong))
+
+
+def _next(wrong: Sequence[Finding], policy: Path, loras: Sequence[str]) -> str:
+    """Return what to do now, as a command where there is one."""
+    folder = shlex.quote(str(policy))
+    if not wrong:
+        given = " ".join(f"--lora {shlex.quote(lora)}" for lora in loras) or "--lora YOUR.safetensors"
+        return f"ready: pytest --lora-policy {folder} {given}"
+    absent = sum(finding.absent for finding in wrong)
+    fetch = f"; next: lora-checks fetch --policy {folder} (downloads {absent} of them)" if absent else ""
+    return f"{len(wrong)} to fix{fetch}"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lora_checks.core.records import Lora
+    from lora_checks.core.records import Lora, Policy
     from lora_checks.policy.starter.write import Plan
 
 HELP = "write a first policy: asks what the LoRA is of, on which base, and where the pictures are"
@@ -52,10 +53,11 @@ def run(options: argparse.Namespace) -> int:
             raise ConfigError(f"{folder / name} already exists; name another folder, or remove it")
     lora = _lora(options.lora)
     answers = _answers(options, lora)
+    _ask_for_pictures(options)
     plan = _plan(options, answers, folder)
     write(plan, folder)
     policy = load_policy(folder)  # the reader reports whatever is wrong with an answer
-    _report(plan, folder, len(policy.prompts.prompts), options.lora)
+    _report(plan, folder, policy, options.lora)
     return 0
 
 
@@ -148,6 +150,25 @@ def _ask(question: str) -> str:
         return ""
 
 
+def _ask_for_pictures(options: argparse.Namespace) -> None:
+    """Ask for a folder of pictures and what became of them, unless an option says it."""
+    from lora_checks.core.errors import ConfigError
+
+    if not _interactive(options) or options.references or options.train or options.split:
+        return
+    folder = _ask("Where are pictures of it? A folder; Enter if there are none")
+    if not folder:
+        return
+    use = _ask(
+        "Was the LoRA trained on them? no (they are references), yes (rows look for copies of them), or "
+        "split (not trained yet: hold a third out)"
+    )
+    chosen = {"no": "references", "yes": "train", "split": "split"}.get(use.lower())
+    if chosen is None:
+        raise ConfigError(f"'{use}' is not one of no, yes, split; or name the folder with --references")
+    setattr(options, chosen, Path(folder).expanduser())
+
+
 # --- the plan ----------------------------------------------------------------------------------------
 
 
@@ -155,6 +176,8 @@ def _plan(options: argparse.Namespace, answers: Answers, folder: Path) -> Plan:
     from lora_checks.policy.starter.write import Plan
 
     model, revision, sampler = _base(answers.base, folder)
+    if options.networks:
+        sampler = _tried(options.networks, answers.base) or sampler
     return Plan(
         kind=answers.kind,
         model=model,
@@ -179,6 +202,19 @@ def _base(name: str, folder: Path) -> tuple[str, str | None, Mapping[str, Any]]:
     if name in BASES:
         return known.model, "main", sampler
     return (relative(Path(name), folder) if Path(name).exists() else name), None, sampler
+
+
+def _tried(other: Path, base: str) -> Mapping[str, Any]:
+    """Return the sampler of another policy of the same base, which suits it; {} of another base."""
+    from lora_checks.policy.reading import load_policy
+
+    prompts = load_policy(other).prompts
+    if not Path(base).exists() or Path(prompts.base.model).resolve() != Path(base).resolve():
+        return {}
+    sampler = prompts.sampler
+    values = {key: getattr(sampler, key) for key in ("steps", "guidance", "width", "height", "scheduler")}
+    values["negative"] = sampler.negative or None
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _pipeline_class(path: Path) -> str:
@@ -241,18 +277,35 @@ def _networks(other: Path) -> dict[str, str]:
 # --- the summary -------------------------------------------------------------------------------------
 
 
-def _report(plan: Plan, folder: Path, prompts: int, lora: Path | None) -> None:
+def _report(plan: Plan, folder: Path, policy: Policy, lora: Path | None) -> None:
     from lora_checks.core.words import count
     from lora_checks.policy.starter.bases import BASES
     from lora_checks.policy.starter.write import chosen
 
     rows, left_out = chosen(plan)
-    print(f"{folder}: {count(len(rows), 'row')}, {count(prompts, 'prompt')}, base {plan.model}")
+    prompts = count(len(policy.prompts.prompts), "prompt")
+    print(f"{folder}: {count(len(rows), 'row')}, {prompts}, base {plan.model}")
     for row in rows:
         print(f"  {row.name:18} {row.why}")
     for row, reason in left_out:
         print(f"  {row.name:18} left out: {reason}")
+    for sentence in _out_of_reach(policy):
+        print(f"  too few prompts: {sentence}")
     if any(base.model == plan.model and base.gated for base in BASES.values()):
         print(f"accept the licence of https://huggingface.co/{plan.model}, then run `hf auth login`")
     print("The limits are rules of thumb: calibrate them once you have a good and a bad LoRA.")
-    print(f"next: pytest --lora-policy {folder} --lora {lora or 'YOUR.safetensors'}")
+    given = f" --lora {shlex.quote(str(lora))}" if lora else ""
+    print(f"next: lora-checks check --policy {shlex.quote(str(folder))}{given}")
+
+
+def _out_of_reach(policy: Policy) -> Iterator[str]:
+    """Say of each row that so few prompts cannot pass how many it takes."""
+    from lora_checks import metrics
+    from lora_checks.core.errors import ConfigError
+    from lora_checks.judge import reach
+
+    for row in policy.thresholds:
+        try:
+            reach.refuse(row, metrics.get(row.metric), policy.prompts)
+        except ConfigError as error:
+            yield str(error)

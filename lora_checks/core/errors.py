@@ -24,6 +24,7 @@ from pathlib import Path
 
 from lora_checks.core.outside import printable, without_commands
 
+ALSO = "; also: "  # between the sentences of an error about several things
 LONGEST = 160  # characters of a library's message; peft's may name every layer of a model
 
 

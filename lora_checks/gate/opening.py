@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from lora_checks.core import kit
 from lora_checks.core.errors import (
+    ALSO,
     ConfigError,
     LoraChecksError,
     LoraFileError,
@@ -127,7 +128,7 @@ def _with_the_rest(error: LoraChecksError, run: GateRun) -> LoraChecksError:
     from lora_checks.gate.readiness import wrong_with_policy
 
     others = [sentence for sentence in wrong_with_policy(run) if not _says(str(error), sentence)]
-    return type(error)("; also: ".join([str(error), *others]))
+    return type(error)(ALSO.join([str(error), *others]))
 
 
 def _says(text: str, sentence: str) -> bool:

@@ -6,34 +6,30 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lora_checks import metrics
 from lora_checks.core.device import choose_device
-from lora_checks.core.errors import LoraChecksError, LoraFileError
+from lora_checks.core.errors import ALSO, LoraChecksError, LoraFileError, PrerequisiteError
 from lora_checks.core.filling import silent
-from lora_checks.core.memory import gib
 from lora_checks.core.records import Metric, Policy, Threshold
-from lora_checks.core.words import count, number
+from lora_checks.core.words import count
 from lora_checks.diffusion import base as bases
 from lora_checks.diffusion.base import remote
-from lora_checks.diffusion.base.room import Room, device_room
 from lora_checks.diffusion.generated import GeneratedImages
+from lora_checks.gate import work
 from lora_checks.gate.run import GateRun, open_generating
-from lora_checks.images import made, plan
-from lora_checks.judge import reach, row_fit
-from lora_checks.judge.row_fit import is_share
+from lora_checks.judge import prospect, reach, row_fit
 from lora_checks.lora.candidates import Candidate
-from lora_checks.networks import licence_of
-from lora_checks.policy import arms
 from lora_checks.policy.starter import bases as known_bases
-from lora_checks.stats import shares
-from lora_checks.stats.intervals import CONFIDENCE
 
-PIXEL_BYTES = 1.5  # of a PNG, for each pixel
+# Weights that are free for research only; a company has to name others.
+NON_COMMERCIAL = {"buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2"}
+DEFAULT_PACK = "buffalo_l"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +39,7 @@ class Finding:
     about: str  # "networks: clip", "base", "person.safetensors"
     text: str
     wrong: bool = False  # it would end a run
+    absent: bool = False  # `lora-checks fetch` can download it
 
 
 def open_unloaded(policy: Policy, store: Path, device: str, dtype: str, offload: str) -> GateRun:
@@ -62,10 +59,11 @@ def findings(run: GateRun, loras: Mapping[str, Candidate]) -> Iterator[Finding]:
         resolved = bases.present(run.policy.prompts.base)
         yield from _base(source, resolved)
         if resolved is not None:
-            yield from _work(run, source, max(1, len(loras)))
+            yield _work(run, source, list(loras.values()))
     for name, candidate in loras.items():
         yield from _guarded(name, partial(_lora, candidate, run.policy.prompts.base.model))
-    yield from _allowed(run)
+    for sentence in prospect.sentences(run.policy):
+        yield Finding("to pass", sentence)
 
 
 def wrong_with_policy(run: GateRun) -> list[str]:
@@ -78,7 +76,9 @@ def _guarded(about: str, look: Callable[[], str | None]) -> Iterator[Finding]:
     try:
         text = look()
     except LoraChecksError as error:
-        yield Finding(about, str(error).removeprefix(f"{about}: "), wrong=True)
+        absent = isinstance(error, PrerequisiteError) and about.startswith("networks")
+        for sentence in str(error).split(ALSO):
+            yield Finding(about, sentence.removeprefix(f"{about}: "), wrong=True, absent=absent)
     else:
         if text is not None:
             yield Finding(about, text)
@@ -91,7 +91,7 @@ def _rows(run: GateRun) -> Iterator[Finding]:
 
 
 def _row(run: GateRun, row: Threshold) -> None:
-    metric = metrics.of_row(row)
+    metric = metrics.get(row.metric)
     row_fit.refuse(row, metric, run.measurer.pictures)
     if run.source.generates:
         reach.refuse(row, metric, run.policy.prompts)
@@ -101,7 +101,7 @@ def _networks(run: GateRun) -> Iterator[Finding]:
     slots: dict[str, tuple[Metric, str]] = {}
     for row in run.policy.thresholds:
         try:
-            metric = metrics.of_row(row)
+            metric = metrics.get(row.metric)
         except LoraChecksError:
             continue  # said of the row
         slots.setdefault(row.network or metric.extractor, (metric, row.network))
@@ -112,83 +112,34 @@ def _networks(run: GateRun) -> Iterator[Finding]:
 
 def _network(run: GateRun, metric: Metric, slot: str) -> str:
     network = run.measurer.network(metric, slot)
-    licence = licence_of(network)
-    return f"{network.label if network else 'pixels'}{f'; licence: {licence}' if licence else ''}"
+    settings = run.policy.networks.get(slot or metric.extractor, {})
+    return f"{network.label if network else 'pixels'}{_licence(settings, metric.extractor)}"
+
+
+def _licence(settings: Mapping[str, Any], kind: str) -> str:
+    pack = settings.get("pack", DEFAULT_PACK if kind == "arcface" else "")
+    return f"; {pack} is for non-commercial research only" if pack in NON_COMMERCIAL else ""
 
 
 def _base(source: GeneratedImages, resolved: bases.ResolvedBase | None) -> Iterator[Finding]:
     base = source.policy.prompts.base
     if resolved is None:
-        yield Finding("base", f"{base.model} is not on this machine; {remote.described(base)}", wrong=True)
+        text = f"{base.model} is not on this machine; {remote.described(base)}"
+        yield Finding("base", text, wrong=True, absent=True)
         return
     yield Finding("base", resolved.label)
     yield from _guarded("base", lambda: "; ".join(source.preflight()) or None)
-    room = Room(resolved, source.device, source.dtype, source.memory)
-    yield from _guarded("memory", lambda: _memory(room))
+    yield from _guarded("memory", partial(work.memory, source))
 
 
-def _memory(room: Room) -> str:
-    room.refuse()
-    total = sum(part.size for part in room.parts.values())
-    there = device_room(room.device)
-    free = "" if there is None else f"; {room.device} has {gib(there[0])} free of {gib(there[1])}"
-    return f"the base's weights take {gib(total)} in {room.dtype}{free}"
-
-
-def _work(run: GateRun, source: GeneratedImages, loras: int) -> Iterator[Finding]:
+def _work(run: GateRun, source: GeneratedImages, loras: Sequence[Candidate]) -> Finding:
     """Estimate the number of images to make, the time that takes and their size on disk."""
-    prompts = run.policy.prompts
-    specs = plan.baseline(prompts, source.machine)
-    of_base = len(specs) if any(_needs_base(row) for row in run.policy.thresholds) else 1
-    images = loras * len(specs) + of_base
-    seconds = made.seconds(run.store, specs[0])
-    time = (
-        f"{seconds:.1f} s each here before: about {_duration(seconds * images)}"
-        if seconds
-        else "how long one takes here is not known yet"
-    )
-    sampler = prompts.sampler
-    disk = images * sampler.width * sampler.height * PIXEL_BYTES
-    yield Finding(
+    asked = work.work(run, source, loras)
+    return Finding(
         "images",
-        f"{count(images, 'image')} at most ({count(len(specs), 'image')} of each LoRA, {of_base} of the "
-        f"base); {time}; about {gib(int(disk))} on disk",
+        f"{count(asked.images, 'image')} at most ({count(asked.of_lora, 'image')} of each LoRA, "
+        f"{asked.of_base} of the base), {asked.words}",
     )
-
-
-def _needs_base(row: Threshold) -> bool:
-    return row.gain or row.against == "baseline" or metrics.of_row(row).against == "baseline"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def _allowed(run: GateRun) -> Iterator[Finding]:
-    """Yield how many images may fail each row that limits a share; a mean's bound needs measured values."""
-    for row in run.policy.thresholds:
-        try:
-            metric = metrics.of_row(row)
-        except LoraChecksError:
-            continue
-        if row.rule == "bound" and row.max is not None and not row.gain and is_share(row, metric):
-            asked = arms.number_of(run.policy.prompts, row.on) // len(run.policy.prompts.seeds)
-            most = most_hits(asked, row.max)
-            if most is not None:
-                yield Finding(
-                    f"checks: {row.name}",
-                    f"passes with at most {most} of {count(asked, 'prompt')} counted (a true share below "
-                    f"{number(row.max)})",
-                )
-
-
-def most_hits(prompts: int, limit: float) -> int | None:
-    """Return how many of the prompts may count for the bound to stay within ``limit``; None if not even 0."""
-    level = 1 - CONFIDENCE
-    hits = [k for k in range(prompts + 1) if shares.clopper_pearson(k, prompts, level)[1] <= limit]
-    return max(hits, default=None)
 
 
 def _lora(candidate: Candidate, model: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from lora_checks.core.errors import LoraChecksError
 from lora_checks.core.records import Allowance, Outcome, Verdict
-from lora_checks.gate import cards, code, summary
+from lora_checks.gate import cards, code, summary, work
 from lora_checks.gate.ending import Ending
 from lora_checks.gate.junit_file import UNFINISHED, JunitFile
 from lora_checks.gate.row_hooks import PROPERTY
@@ -58,8 +58,8 @@ class Session:
         """Take back a PASS: the run went wrong after every row had passed."""
         self.ending.withdraw(reason)
 
-    def pytest_report_header(self, config: pytest.Config) -> str:
-        return cards.line(config, self.run)
+    def pytest_report_header(self, config: pytest.Config) -> list[str]:
+        return [cards.line(config, self.run), *work.lines(self.run, list(self.loras.values()))]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

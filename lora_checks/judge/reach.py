@@ -40,7 +40,7 @@ def refuse(
         raise _error(row, f"'rule: bound' takes {MIN_PROMPTS} prompts or more, and {_about(row, asked)}")
     if not is_share(row, metric):
         return
-    wanted = _Wanted(*_as_shares(row, metric), _level(row, due), seeds, _is_difference(row))
+    wanted = _Wanted(*as_shares(row, metric), _level(row, due), seeds, is_difference(row))
     if not wanted.met_by(asked):
         raise _error(row, _words(row, metric, asked, wanted))
 
@@ -75,17 +75,17 @@ def _level(row: Threshold, due: Mapping[int, float] | None) -> float:
     """
     sides = 2 if row.min is not None and row.max is not None else 1
     confidence = CONFIDENCE if due is None else min(due.values())
-    return (1 - confidence) / sides / (2 if _is_difference(row) else 1)
+    return (1 - confidence) / sides / (2 if is_difference(row) else 1)
 
 
-def _as_shares(row: Threshold, metric: Metric) -> tuple[float | None, float | None]:
+def as_shares(row: Threshold, metric: Metric) -> tuple[float | None, float | None]:
     """Return the row's limits as limits of a share of images."""
     least, most = _span(row, metric)
     share = [None if limit is None else (limit - least) / (most - least) for limit in (row.min, row.max)]
     return share[0], share[1]
 
 
-def _is_difference(row: Threshold) -> bool:
+def is_difference(row: Threshold) -> bool:
     """Return whether the value is a mean of differences; a share of images that gain enough is not."""
     return row.gain and row.stat not in quantity.COUNTED
 
@@ -93,7 +93,7 @@ def _is_difference(row: Threshold) -> bool:
 def _span(row: Threshold, metric: Metric) -> tuple[float, float]:
     """Return the least and the largest value that the row can have."""
     low, high = (0.0, 1.0) if row.stat in quantity.COUNTED else metric.range
-    return (low - high, high - low) if _is_difference(row) else (low, high)
+    return (low - high, high - low) if is_difference(row) else (low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +166,6 @@ def _at_best(row: Threshold, metric: Metric, prompts: int, wanted: _Wanted) -> s
     end = (most - least) * wanted.farthest(prompts)
     if row.max is not None:
         bound = f"at most {number(least + end, (row.max,))}"
-        return f"the best LoRA shows {bound}" if _is_difference(row) else f"0 of {prompts} shows {bound}"
+        return f"the best LoRA shows {bound}" if is_difference(row) else f"0 of {prompts} shows {bound}"
     bound = f"at least {number(most - end, (row.min,))}"
-    return f"the best LoRA shows {bound}" if _is_difference(row) else f"{prompts} of {prompts} shows {bound}"
+    return f"the best LoRA shows {bound}" if is_difference(row) else f"{prompts} of {prompts} shows {bound}"

@@ -23,6 +23,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,6 +141,18 @@ def _need_of_mean(runs: Runs, m: Measurement, t: Threshold, chance: float) -> Ne
     return Need(least, most)
 
 
+def inside_limit(prompts: int, level: float, chance: float) -> float:
+    """Return how far inside its limit a mean has to be to pass in ``chance`` of the runs.
+
+    In standard deviations of the prompts' values, if these are normal; long tails on the bad side need more.
+    The noncentral t's quantile in Johnson and Welch's approximation ("Applications of the non-central
+    t-distribution", 1940).
+    """
+    t = intervals.t_quantile(1 - level, prompts - 1)
+    z = NormalDist().inv_cdf(chance)
+    return (t + z * math.sqrt(1 + t**2 / (2 * (prompts - 1)))) / math.sqrt(prompts)
+
+
 def quantile(values: Floats, share: float) -> float:
     """Return the value that at most ``share`` of the values are below."""
     return float(np.quantile(values, share, method="lower"))
@@ -236,13 +249,23 @@ def as_value(m: Measurement, share: float | None) -> float | None:
 def accepted(m: Measurement, t: Threshold) -> tuple[int, int] | None:
     """Return the fewest and the most hits with which the row passes; None if no number passes."""
     least, most = (None if limit is None else as_share(m, limit) for limit in (t.min, t.max))
-    return _accepted(worth(m), (1 - m.confidence) / m.sides, t.rule, least, most)
+    return accepted_hits(worth(m), (1 - m.confidence) / m.sides, t.rule, least, most)
 
 
 @lru_cache(maxsize=128)
-def _accepted(
+def accepted_hits(
     n: int, level: float, rule: str, least: float | None, most: float | None
 ) -> tuple[int, int] | None:
+    """Return the fewest and the most hits among ``n`` images that lie between two shares; None if none do.
+
+    Args:
+        n: Number of images.
+        level: The chance that an end of the interval is wrong.
+        rule: "bound" to compare the ends of the interval, "estimate" to compare the share itself.
+        least: The smallest share allowed; None for no limit.
+        most: The largest share allowed; None for no limit.
+    """
+
     def ends(hits: int) -> tuple[float, float]:
         return shares.clopper_pearson(hits, n, level) if rule == "bound" else (hits / n, hits / n)
 
@@ -256,15 +279,31 @@ def _need_of_share(m: Measurement, t: Threshold, chance: float) -> Need | None:
     ends, n = accepted(m, t), worth(m)
     if ends is None:
         return None
+    needed = share_needed(ends, n, chance, t.min, t.max)
+    return None if needed is None else Need(as_value(m, needed[0]), as_value(m, needed[1]))
+
+
+def share_needed(
+    ends: tuple[int, int], n: int, chance: float, low: float | None, high: float | None
+) -> tuple[float | None, float | None] | None:
+    """Return the true shares between which a row passes in ``chance`` of the runs; None if there are none.
+
+    Args:
+        ends: The fewest and the most hits with which it passes, of `accepted_hits`.
+        n: Number of images.
+        chance: Share of runs.
+        low: The row's lower limit; if None, the lower end is None too.
+        high: The same for the upper end.
+    """
     fewest, most = ends
     # P(hits <= most) = chance, and P(hits >= fewest) = chance
     above = (
-        None if t.max is None else shares.beta_quantile(1 - chance, most + 1, n - most) if most < n else 1.0
+        None if high is None else shares.beta_quantile(1 - chance, most + 1, n - most) if most < n else 1.0
     )
-    below = None if t.min is None else shares.beta_quantile(chance, fewest, n - fewest + 1) if fewest else 0.0
+    below = None if low is None else shares.beta_quantile(chance, fewest, n - fewest + 1) if fewest else 0.0
     if above is not None and below is not None and below > above:
         return None
-    return Need(as_value(m, below), as_value(m, above))
+    return below, above
 
 
 def worth(m: Measurement) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,10 @@ import pytest
 import yaml
 from world import MINIATURE
 
-from lora_checks import metrics
 from lora_checks.__main__ import main
 from lora_checks.commands import init
 from lora_checks.core.errors import ConfigError
 from lora_checks.images.parting import part
-from lora_checks.judge import reach
 from lora_checks.policy.reading import load_policy
 from lora_checks.policy.starter import bases, prompts
 from lora_checks.policy.starter.rows import KINDS
@@ -138,7 +135,38 @@ def test_what_is_not_given_is_asked(
     assert len(asked) == 4
     assert "illustration" in asked[3]  # of a style the class words are explained
     assert load_policy(Path("gate")).prompts.class_words == "illustration"
-    assert capsys.readouterr().out.splitlines()[-1].startswith("next: pytest --lora-policy gate")
+    assert capsys.readouterr().out.splitlines()[-1] == "next: lora-checks check --policy gate"
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize(
+    ("answers", "folders"),
+    [
+        (["photos", "no"], {"references"}),
+        (["photos", "YES"], {"train"}),
+        (["photos", "split"], {"references", "train"}),
+        ([""], set()),
+    ],
+)
+def test_pictures_are_asked_for(
+    answers: list[str], folders: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = iter(answers)
+    monkeypatch.setattr(init, "_interactive", lambda _: True)
+    monkeypatch.setattr("builtins.input", lambda _: next(given))
+    assert main(["init", "gate", "--kind", "person", "--base", "sdxl", *ANSWERS]) == 0
+    assert list(given) == []
+    assert set(load_policy(Path("gate")).folders) == folders
+
+
+@pytest.mark.usefixtures("photos")
+def test_rows_that_so_few_prompts_cannot_pass_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.txt").write_text("".join(f"a hand, view {i}\n" for i in range(10)))
+    given = ["--kind", "field", "--base", "sdxl", "--prompts", "mine.txt", *ANSWERS, "--yes"]
+    assert main(["init", "gate", *given]) == 0
+    shown = capsys.readouterr().out
+    assert "too few prompts: gate/thresholds.yaml:" in shown
+    assert "sound: 10 prompts cannot show max 0.120" in shown
 
 
 @pytest.mark.usefixtures("photos")
@@ -188,7 +216,9 @@ def test_networks_and_sizes_of_a_base_of_ones_own() -> None:
     assert main(["init", "gate", *given, "--references", "photos", "--yes"]) == 0
     policy = load_policy(Path("gate"))
     assert (policy.prompts.sampler.width, policy.prompts.sampler.height) == (64, 64)
-    assert policy.networks["arcface"] == load_policy(MINIATURE).networks["arcface"]
+    miniature = load_policy(MINIATURE)
+    assert policy.networks["arcface"] == miniature.networks["arcface"]
+    assert policy.prompts.sampler == miniature.prompts.sampler  # of the same base
     assert {row.metric for row in policy.thresholds} == {"arcface", "arcface_centroid", "clip_score", "flat"}
 
 
@@ -196,25 +226,3 @@ def test_ids_are_names() -> None:
     for kind in prompts.TEXTS:
         texts = prompts.texts_of(kind, "sks thing")
         assert len(texts) == len(set(texts)) == len(set(prompts.identifiers(texts, "sks thing"))) == 32
-
-
-@pytest.mark.usefixtures("photos")
-def test_the_optional_rows_are_a_policy_once_their_signs_are_removed() -> None:
-    given = ["--kind", "subject", "--base", "sd15", "--split", "photos", *ANSWERS, "--yes"]
-    assert main(["init", "gate", *given]) == 0
-    before = load_policy(Path("gate"))
-    text = Path("gate", "thresholds.yaml").read_text()
-    optional = [line[1:] for line in text.splitlines() if re.match(r"#  \w", line)]
-    network = next(line for line in optional if "metric:" not in line)
-    checks = [line for line in optional if "metric:" in line]
-    text = text.replace("networks:\n", f"networks:\n{network}\n").replace(
-        "checks:\n", "\n".join(["checks:", *checks, ""])
-    )
-    Path("gate", "thresholds.yaml").write_text(text)
-    policy = load_policy(Path("gate"))
-    added = policy.thresholds[: len(checks)]
-    assert [row.name for row in policy.thresholds[len(checks) :]] == [row.name for row in before.thresholds]
-    assert [row.name for row in added] == ["unsafe", "unsafe-gain"]
-    assert set(policy.networks) - set(before.networks) == {"opennsfw"}
-    for row in added:
-        reach.refuse(row, metrics.get(row.metric), policy.prompts)

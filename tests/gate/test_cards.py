@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -103,3 +104,16 @@ def test_the_terminal_says_where_it_computes(gate: Gate) -> None:
     )
     (line,) = [line for line in run.out.splitlines() if line.startswith("lora_checks:")]
     assert line == "lora_checks: computes on cpu, float32, 3 images at a time, vae-tiling"
+
+
+def test_the_terminal_says_what_the_run_takes_and_needs(gate: Gate) -> None:
+    """The facts of `lora-checks check`, unless the run is quiet."""
+    asked = ("--lora", gate.world.good, "--co", "--lora-seeds", "2")
+    lines = gate(*asked).out.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("lora_checks: computes on"))
+    images, needed = lines[at + 1 : at + 3]
+    assert re.match(r"17 images at most, \d+ to make; .*the base's weights take [0-9.]+ MiB", images)
+    assert needed.startswith("to pass: ")
+    quiet = gate(*asked, "-q").out
+    assert "to make" not in quiet
+    assert "to pass" not in quiet

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lora_checks.core.errors import ConfigError, first_line
+from lora_checks.core.errors import ALSO, ConfigError, first_line
 from lora_checks.core.records import Prompt, PromptSet
 from lora_checks.diffusion.base import ResolvedBase, declared
 from lora_checks.diffusion.base.family import family_of, has, index_of, settings
@@ -40,21 +40,22 @@ def check_prompt_lengths(base: ResolvedBase, prompts: PromptSet) -> tuple[str, .
     """Return warnings about prompts that only CLIP's summary truncates.
 
     Raises:
-        ConfigError: A part of a prompt is lost; the message names the file and line.
+        ConfigError: A part of a prompt is lost; the message names the file and line of each such prompt.
     """
-    warnings = []
+    warnings, lost = [], []
     for reader in readers(base.folder, prompts.sampler.max_sequence_length):
         count = counter(reader)
         for place, what, text in _texts(prompts):
             tokens = count(text)
             if tokens <= reader.limit:
                 continue
+            has = f"{place}: {what} has {tokens} tokens"
             if reader.reads_all:
-                raise ConfigError(f"{place}: {what} has {tokens} tokens, {_advice(reader)}")
-            warnings.append(
-                f"{place}: {what} has {tokens} tokens, and CLIP reads only the first {reader.limit}; "
-                "T5 reads all"
-            )
+                lost.append(f"{has}, {_advice(reader)}")
+            else:
+                warnings.append(f"{has}, and CLIP reads only the first {reader.limit}; T5 reads all")
+    if lost:
+        raise ConfigError(ALSO.join(dict.fromkeys(lost)))
     return tuple(dict.fromkeys(warnings))
 
 

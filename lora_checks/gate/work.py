@@ -1,0 +1,115 @@
+"""Estimate what a run will generate, and say it and what it takes to pass before the run starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lora_checks import metrics
+from lora_checks.core.errors import LoraChecksError, LoraFileError
+from lora_checks.core.memory import gib
+from lora_checks.core.progress import duration
+from lora_checks.core.records import ImageSpec, Threshold
+from lora_checks.core.words import count
+from lora_checks.diffusion.base.room import Room, device_room
+from lora_checks.diffusion.generated import GeneratedImages
+from lora_checks.gate.run import GateRun
+from lora_checks.images import made, plan
+from lora_checks.judge import prospect
+from lora_checks.lora.candidates import Candidate
+
+PIXEL_BYTES = 1.5  # of a PNG, for each pixel
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The images that a run needs at most, and what they take."""
+
+    of_lora: int  # images of each LoRA
+    of_base: int
+    loras: int
+    stored: int  # of all of them, those that the store has
+    seconds: float | None  # of one, as measured on this machine; None if none was made yet
+    size: int  # bytes of all of them
+
+    @property
+    def images(self) -> int:
+        return self.loras * self.of_lora + self.of_base
+
+    @property
+    def left(self) -> int:
+        """The number of images to make."""
+        return max(0, self.images - self.stored)
+
+    @property
+    def words(self) -> str:
+        """How many are left to make, the time that takes, and the disk space of all."""
+        if not self.left:
+            return "all made before"
+        time = "how long one takes here is not known yet"
+        if self.seconds is not None:
+            time = f"{self.seconds:.1f} s each here before: about {duration(self.seconds * self.left)}"
+        return f"{self.left} to make; {time}; about {gib(self.size)} on disk"
+
+
+def work(run: GateRun, source: GeneratedImages, loras: Sequence[Candidate]) -> Work:
+    """Count the images of the LoRAs, or of one that is not named yet, without making any."""
+    prompts = run.policy.prompts
+    alone, pair = plan.baseline(prompts, source.machine), any(map(_needs_base, run.policy.thresholds))
+    of_lora = run.most or len(alone)
+    sampler = prompts.sampler
+    images = max(1, len(loras)) * of_lora + (of_lora if pair else 1)
+    return Work(
+        of_lora=of_lora,
+        of_base=of_lora if pair else 1,
+        loras=max(1, len(loras)),
+        stored=_stored(run, [*(alone if pair else alone[:1]), *_planned(run, source, loras)]),
+        seconds=made.seconds(run.store, alone[0]),
+        size=int(images * sampler.width * sampler.height * PIXEL_BYTES),
+    )
+
+
+def _planned(run: GateRun, source: GeneratedImages, loras: Sequence[Candidate]) -> list[ImageSpec]:
+    specs: list[ImageSpec] = []
+    for candidate in loras:
+        try:
+            specs += plan.candidate(run.policy.prompts, source.machine, candidate.read())
+        except LoraFileError:
+            continue  # its row says so
+    return specs
+
+
+def _stored(run: GateRun, specs: Sequence[ImageSpec]) -> int:
+    return sum(run.store.image(spec.digest).exists() for spec in specs)
+
+
+def _needs_base(row: Threshold) -> bool:
+    try:
+        return row.gain or row.against == "baseline" or metrics.get(row.metric).against == "baseline"
+    except LoraChecksError:
+        return False  # said of the row
+
+
+def memory(source: GeneratedImages) -> str:
+    """Say what the base's weights take, and what the device has. Raises `NoRoomError` if they do not fit."""
+    room = Room(source.base, source.device, source.dtype, source.memory)
+    room.refuse()
+    total = sum(part.size for part in room.parts.values())
+    there = device_room(room.device)
+    free = "" if there is None else f"; {room.device} has {gib(there[0])} free of {gib(there[1])}"
+    return f"the base's weights take {gib(total)} in {room.dtype}{free}"
+
+
+def lines(run: GateRun, loras: Sequence[Candidate]) -> list[str]:
+    """Return what people should know before a run starts; [] where nothing is generated."""
+    source = run.source
+    if not isinstance(source, GeneratedImages):
+        return []
+    asked = work(run, source, loras)
+    parts = [f"{count(asked.images, 'image')} at most, {asked.words}"]
+    try:
+        parts.append(memory(source))
+    except LoraChecksError as error:  # memory that became short since the preflight
+        parts.append(str(error))
+    needs = [] if run.most else prospect.sentences(run.policy)  # interim analyses share the error
+    return ["; ".join(parts), *(f"to pass: {sentence}" for sentence in needs)]

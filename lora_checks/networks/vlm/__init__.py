@@ -1,1 +1,0 @@
-"""Ask a vision model typed questions about pictures, and keep its answers."""
