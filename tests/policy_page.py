@@ -7,9 +7,29 @@ from typing import Any
 
 from lora_checks.policy.keys import Key, Keys
 from lora_checks.policy.prompts_keys import BASE, BASE_SAMPLER, PROMPT, PROMPTS, SAMPLER
-from lora_checks.policy.thresholds_keys import ALLOWANCE, CALIBRATED_ON, ROW, SHARE_OF, THRESHOLDS, WEIGHT
+from lora_checks.policy.thresholds_keys import (
+    ALLOWANCE,
+    CALIBRATED_ON,
+    QUESTION,
+    ROW,
+    SHARE_OF,
+    THRESHOLDS,
+    WEIGHT,
+)
 
-MAPPINGS = (THRESHOLDS, ROW, CALIBRATED_ON, ALLOWANCE, WEIGHT, PROMPTS, BASE, SAMPLER, BASE_SAMPLER, PROMPT)
+MAPPINGS = (
+    THRESHOLDS,
+    ROW,
+    QUESTION,
+    CALIBRATED_ON,
+    ALLOWANCE,
+    WEIGHT,
+    PROMPTS,
+    BASE,
+    SAMPLER,
+    BASE_SAMPLER,
+    PROMPT,
+)
 PAGE = Path(__file__).parents[1] / "docs" / "policy.md"
 INTRODUCTION = """\
 # Keys of a policy

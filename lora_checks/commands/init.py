@@ -306,6 +306,6 @@ def _out_of_reach(policy: Policy) -> Iterator[str]:
 
     for row in policy.thresholds:
         try:
-            reach.refuse(row, metrics.get(row.metric), policy.prompts)
+            reach.refuse(row, metrics.of_row(row), policy.prompts)
         except ConfigError as error:
             yield str(error)

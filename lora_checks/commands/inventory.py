@@ -30,6 +30,7 @@ KINDS = {  # folder of the store -> its contents in words
     "self_test": "self-tests of networks",
     "page": "thumbnails",
     "models": "networks",
+    "digests": "digests of large files",
     "report": "reports",
     "locks": "locks",
 }

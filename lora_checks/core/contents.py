@@ -6,32 +6,17 @@ leads, so the files there belong to the folder's digest.
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lora_checks.core.errors import ConfigError
+from lora_checks.core.known_digests import KnownDigests, hashed, stamp_of
 from lora_checks.core.records import digest
 
 Place = tuple[int, int]  # device and inode: one folder, whatever its name
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """The file attributes that change when a file is written to, touched or replaced."""
-
-    device: int
-    inode: int
-    size: int
-    written: int  # nanoseconds
-    changed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hashed:
-    sha256: str
-    stamp: Stamp
+THREADS = min(8, os.cpu_count() or 1)  # hashing does not hold the interpreter
 
 
 class Contents:
@@ -40,14 +25,21 @@ class Contents:
     Libraries open these files themselves, and later. Before storing a result under their digest, call
     `changed` to make sure that the library read the bytes that were hashed.
 
+    Args:
+        places: Files and folders.
+        known: Digests of earlier processes; None hashes every byte now.
+
     Raises:
         ConfigError: A file or folder cannot be hashed.
     """
 
-    def __init__(self, *places: Path) -> None:
+    def __init__(self, *places: Path, known: KnownDigests | None = None) -> None:
         self.places = places
         self._in_use = False
-        self._files = {path: _hashed(path) for path in self._listed()}
+        files = self._listed()
+        with ThreadPoolExecutor(THREADS) as threads:
+            digests = threads.map(known.hashed if known else hashed, files)
+            self._files = dict(zip(files, digests, strict=True))
 
     def __iter__(self) -> Iterator[tuple[Path, str]]:
         """Yield each file with the SHA-256 of its content."""
@@ -71,9 +63,10 @@ class Contents:
         """Return the name of a file that changed since it was hashed, or "" if none did.
 
         Args:
-            loaded: True right after the files were loaded. Every file is then hashed again, because file
-                systems have coarse clocks, and a touched file counts as changed even if its bytes are the
-                same, because other bytes may have been loaded. False: only touched files are hashed again.
+            loaded: True right after the files were loaded. A touched file then counts as changed even if its
+                bytes are the same, because other bytes may have been loaded; and a file that was written
+                just before it was hashed is hashed again, because file systems have coarse clocks. False:
+                only touched files are hashed again.
         """
         try:
             now = self._listed()
@@ -90,10 +83,10 @@ class Contents:
 
     def _differs(self, path: Path, loaded: bool) -> bool:
         before = self._files[path]
-        touched = _stamp(path) != before.stamp
-        if not touched and not loaded:
+        touched = stamp_of(path) != before.stamp
+        if not touched and (before.settled or not loaded):
             return False
-        now = self._files[path] = _hashed(path)
+        now = self._files[path] = hashed(path)
         return now.sha256 != before.sha256 or (touched and loaded)
 
     def _listed(self) -> list[Path]:
@@ -135,21 +128,3 @@ def _refuse_no_file(path: Path) -> None:
     if path.is_symlink() and not path.exists():
         raise ConfigError(f"{path}: is a link to nothing; put the file there or remove the link")
     raise ConfigError(f"{path}: is neither a file nor a folder; remove it")
-
-
-def _hashed(path: Path) -> Hashed:
-    try:
-        before = _stamp(path)
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return Hashed(sha256, before)  # a stamp from before the hashing: a write meanwhile shows up as a change
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -16,9 +16,12 @@ PART = ".part"  # suffix of a file that is still being written
 FICLONE = 0x40049409  # Linux: the target shares the source's blocks until one of the two is written to
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content``; a crash leaves either the old file or the new one."""
-    with _staged(path, content) as temporary:
+def write_atomically(path: Path, content: bytes, durable: bool = True) -> None:
+    """Replace ``path`` by ``content``; a crash leaves either the old file or the new one.
+
+    Without ``durable``, a power failure may leave a damaged file: for sealed content that can be made again.
+    """
+    with _staged(path, content, durable) as temporary:
         temporary.replace(path)
 
 
@@ -91,12 +94,13 @@ def remove_parts(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def _staged(path: Path, content: bytes) -> Iterator[Path]:
+def _staged(path: Path, content: bytes, durable: bool = True) -> Iterator[Path]:
     """Write ``content`` to a temporary file beside ``path``; delete it on exit unless it was renamed."""
     with _part(path) as (file, temporary):
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
         yield temporary
 
 

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.core import seals
+from lora_checks.core import known_digests, seals
 from lora_checks.core.errors import DamagedError, StoreError
 from lora_checks.core.files import remove_parts, write_atomically, write_if_absent
 from lora_checks.core.filling import Advance, Filling, Make, Progress, T, regenerated, silent
+from lora_checks.core.known_digests import KnownDigests
 from lora_checks.core.locks import Locks
 from lora_checks.core.records import digest
 
@@ -42,6 +43,7 @@ class Store:
     def __init__(self, root: Path, say: Callable[[str], None] = lambda _: None) -> None:
         self.root, self.say = root, say
         self.locks = Locks(root)
+        self.known_digests = KnownDigests(root / known_digests.FOLDER)
         with explained(root):
             root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=root):

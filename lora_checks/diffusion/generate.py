@@ -10,6 +10,7 @@ from typing import Any
 
 from lora_checks.core.contents import Contents
 from lora_checks.core.errors import GenerationError, NoRoomError
+from lora_checks.core.known_digests import KnownDigests
 from lora_checks.core.records import ImageSpec, Lora, PromptSet, Proof, Sampler
 from lora_checks.diffusion import apply, proof, tried
 from lora_checks.diffusion.apply import Adapter
@@ -18,6 +19,7 @@ from lora_checks.diffusion.base.memory import Memory, empty, fetch_back, place, 
 from lora_checks.diffusion.base.pipeline import load_pipeline
 from lora_checks.diffusion.decoder import Limits, Say
 from lora_checks.diffusion.device_memory import free, out_of_memory
+from lora_checks.diffusion.encoded import Encoded
 from lora_checks.diffusion.sampling import sample
 from lora_checks.images.png import to_png, to_uint8
 
@@ -52,11 +54,13 @@ class Studio:
         companions: Sequence[Lora] = (),
         unused_tensors: Sequence[str] = (),
         say: Say = lambda _: None,
+        known: KnownDigests | None = None,
     ) -> None:
         self._base, self._prompts, self._device, self._dtype = base, prompts, device, dtype
-        self._memory, self._say, self._limits = memory, say, Limits()
+        self._memory, self._say, self._limits, self._known = memory, say, Limits(), known
         self._companions, self._unused_tensors = tuple(companions), tuple(unused_tensors)
         self._pipe: Any = None
+        self._encoded = Encoded()
         self._files: tuple[Contents, ...] | None = None  # files that the pipeline is loaded from
         self._away = False  # the weights wait in main memory
         self._no_room = ""  # why no LoRA of this run can have an image
@@ -74,9 +78,11 @@ class Studio:
             LoraFileError: The file changed since it was inspected.
         """
         with self._at_work():
-            self._activate([*self._companions, *([lora] if lora else [])])
+            loras = [*self._companions, *([lora] if lora else [])]
+            self._activate(loras)
             scheduler.use(self._pipe, arm_of(self._prompts, specs[0].sampler))
-            samples = list(sample(self._pipe, specs, self._limits, self._say))
+            with self._encoded.on(self._pipe, self._readers_state(loras)):
+                samples = list(sample(self._pipe, specs, self._limits, self._say))
         for image in samples:
             how = {"batch": image.batch, "asked_batch": len(specs), "vae_dtype": image.vae}
             yield Rendered(to_png(to_uint8(image.pixels, image.spec, self._dtype), image.spec, how), how)
@@ -152,7 +158,7 @@ class Studio:
 
     def _load_base(self) -> None:
         if self._files is None:
-            self._files = self._base.contents()
+            self._files = self._base.contents(self._known)
         self._pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype, self._memory)
         refuse_changed(self._base, self._files, loaded=True)
 
@@ -161,6 +167,15 @@ class Studio:
         strengths = {self._adapter(lora).name: lora.scale for lora in loras}
         apply.activate(self._pipe, strengths)
         return strengths
+
+    def _readers_state(self, loras: Sequence[Lora]) -> list[tuple[str, float]]:
+        """Return the active LoRAs that change how a prompt is read, with their strengths."""
+        denoisers = apply.denoisers(self._pipe)
+        return [
+            (lora.sha256, lora.scale)
+            for lora in loras
+            if any(one.layer.component not in denoisers for one in self._adapter(lora).placed)
+        ]
 
     def _adapter(self, lora: Lora) -> Adapter:
         """Return the LoRA's adapter; load it if needed, replacing the least recently used one."""
@@ -181,7 +196,7 @@ class Studio:
     def _discard(self) -> None:
         if self._pipe is not None:
             empty(self._pipe.components.values())
-        self._pipe, self._adapters, self._away = None, {}, False
+        self._pipe, self._adapters, self._away, self._encoded = None, {}, False, Encoded()
         free(self._device)
 
 

@@ -57,7 +57,7 @@ class GeneratedImages:
 
     @cached_property
     def base(self) -> base.ResolvedBase:
-        return base.resolve(self.policy.prompts.base)
+        return base.resolve(self.policy.prompts.base, self.store.known_digests)
 
     @cached_property
     def machine(self) -> plan.Machine:
@@ -85,6 +85,7 @@ class GeneratedImages:
             companions=self.companions,
             unused_tensors=tuple(self.policy.unused_tensors),
             say=self.say,
+            known=self.store.known_digests,
         )
 
     @property

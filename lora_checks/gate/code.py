@@ -67,7 +67,7 @@ def _metrics_of(policy: Policy) -> dict[Path, set[str]]:
     reasons: dict[Path, set[str]] = {}
     for row in policy.thresholds:
         try:
-            path = Path(home(metrics.get(row.metric).fn))
+            path = Path(home(metrics.of_row(row).fn))
         except ConfigError:  # only the workers of pytest-xdist know it
             continue
         reasons.setdefault(path, set()).add(f"metric {row.metric}")

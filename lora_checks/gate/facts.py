@@ -112,10 +112,16 @@ def of_run(policy: Policy, run: GateRun) -> Facts:
         "hardware": hardware(run.device),
         "warnings": list(run.warnings),
         "versions": list(library_versions()),
-        "networks": {name: dict(settings) for name, settings in policy.networks.items()},
+        "networks": {name: _network(name, settings, run) for name, settings in policy.networks.items()},
         "folders": {name: pictures_of.folder(run.measurer.pictures(name)) for name in policy.folders},
         "store": str(run.store.root.absolute()),
     }
+
+
+def _network(slot: str, settings: Mapping[str, Any], run: GateRun) -> Facts:
+    """Return the settings of a network, and the licence of its weights where that is known."""
+    licence = run.measurer.licences.get(slot)
+    return {**settings, **({"licence": licence} if licence else {})}
 
 
 def code(files: Iterable[Facts]) -> list[Facts]:

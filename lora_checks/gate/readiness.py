@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from lora_checks import metrics
 from lora_checks.core.device import choose_device
@@ -25,11 +24,8 @@ from lora_checks.gate import work
 from lora_checks.gate.run import GateRun, open_generating
 from lora_checks.judge import prospect, reach, row_fit
 from lora_checks.lora.candidates import Candidate
+from lora_checks.networks import licence_of
 from lora_checks.policy.starter import bases as known_bases
-
-# Weights that are free for research only; a company has to name others.
-NON_COMMERCIAL = {"buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2"}
-DEFAULT_PACK = "buffalo_l"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +87,7 @@ def _rows(run: GateRun) -> Iterator[Finding]:
 
 
 def _row(run: GateRun, row: Threshold) -> None:
-    metric = metrics.get(row.metric)
+    metric = metrics.of_row(row)
     row_fit.refuse(row, metric, run.measurer.pictures)
     if run.source.generates:
         reach.refuse(row, metric, run.policy.prompts)
@@ -101,7 +97,7 @@ def _networks(run: GateRun) -> Iterator[Finding]:
     slots: dict[str, tuple[Metric, str]] = {}
     for row in run.policy.thresholds:
         try:
-            metric = metrics.get(row.metric)
+            metric = metrics.of_row(row)
         except LoraChecksError:
             continue  # said of the row
         slots.setdefault(row.network or metric.extractor, (metric, row.network))
@@ -112,13 +108,8 @@ def _networks(run: GateRun) -> Iterator[Finding]:
 
 def _network(run: GateRun, metric: Metric, slot: str) -> str:
     network = run.measurer.network(metric, slot)
-    settings = run.policy.networks.get(slot or metric.extractor, {})
-    return f"{network.label if network else 'pixels'}{_licence(settings, metric.extractor)}"
-
-
-def _licence(settings: Mapping[str, Any], kind: str) -> str:
-    pack = settings.get("pack", DEFAULT_PACK if kind == "arcface" else "")
-    return f"; {pack} is for non-commercial research only" if pack in NON_COMMERCIAL else ""
+    licence = licence_of(network)
+    return f"{network.label if network else 'pixels'}{f'; licence: {licence}' if licence else ''}"
 
 
 def _base(source: GeneratedImages, resolved: bases.ResolvedBase | None) -> Iterator[Finding]:

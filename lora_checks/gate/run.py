@@ -57,12 +57,12 @@ class GateRun:
             return
         for row in self.policy.thresholds:
             due = None if self.most is None else self.interim.due[row.name]
-            reach.refuse(row, metrics.get(row.metric), self.policy.prompts, due)
+            reach.refuse(row, metrics.of_row(row), self.policy.prompts, due)
 
     @cached_property
     def interim(self) -> until_decided.Plan:
         """Plan the interim analyses of ``--lora-until-decided``."""
-        rows = [(row, metrics.get(row.metric)) for row in self.policy.thresholds]
+        rows = [(row, metrics.of_row(row)) for row in self.policy.thresholds]
         planned = until_decided.plan(self.policy.prompts, rows, self.most or 0)
         self.source.interim([plan.names(prompts) for prompts in planned.looks])
         return planned

@@ -85,7 +85,7 @@ def _stored(run: GateRun, specs: Sequence[ImageSpec]) -> int:
 
 def _needs_base(row: Threshold) -> bool:
     try:
-        return row.gain or row.against == "baseline" or metrics.get(row.metric).against == "baseline"
+        return row.gain or row.against == "baseline" or metrics.of_row(row).against == "baseline"
     except LoraChecksError:
         return False  # said of the row
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +29,19 @@ UNREADABLE = frozenset({".avif", ".heic", ".heif", ".jxl", ".gif", ".jp2", ".jfi
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 
 
-def decode(path: Path) -> Pixels:
+def decode(path: Path, known: bool = False) -> Pixels:
     """Decode a file to (H, W, 3) uint8 RGB: upright, 16-bit grey scaled to 8 bits, alpha over white.
+
+    Args:
+        path: The file.
+        known: Its bytes have the digest of a picture that was decoded before, so a PNG's checksums, which
+            cost as much as the decoding, are not checked again.
 
     Raises:
         MeasureError: The file is animated, truncated, too large or not a picture, or a checksum of a PNG does
             not match. JPEG, WebP, BMP and TIFF have no checksums.
     """
-    return _decoded(path, _bytes(path))
+    return _decoded(path, _bytes(path), known)
 
 
 def pixels_of(image: ImageFile) -> Pixels:
@@ -64,14 +67,16 @@ def content_of(image: ImageFile) -> bytes:
     return content
 
 
-def _decoded(path: Path, data: bytes) -> Pixels:
+def _decoded(path: Path, data: bytes, known: bool = False) -> Pixels:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _refuse(path, image)
-            if png_chunks.is_png(data):  # Pillow does not verify the checksums of pixels
+            # Pillow does not verify the checksums of pixels, and the gate's own pictures have a better one.
+            if not known and png_chunks.is_png(data) and png_chunks.sealed_sha256(data) is None:
                 png_chunks.check(data, 2 * (image.width * 8 + 16) * (image.height + 16))
             image.load()
-            pixels = np.array(_rgb(path, ImageOps.exif_transpose(image)))
+            ImageOps.exif_transpose(image, in_place=True)
+            pixels = np.asarray(_rgb(path, image))  # in place and without copies: large photos take long
     except MeasureError:
         raise
     except UnidentifiedImageError as error:  # its message has a memory address
@@ -103,7 +108,7 @@ def _rgb(path: Path, image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _scaled(grey: NDArray[np.float64]) -> Image.Image:
@@ -156,25 +161,3 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise MeasureError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-class Decoded(Sequence[Pixels]):
-    """Pictures that are decoded at each access and not cached, so a thousand take the memory of one.
-
-    Each is decoded by `pixels_of`.
-    """
-
-    def __init__(self, images: Sequence[ImageFile]) -> None:
-        self._images = images
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    @overload
-    def __getitem__(self, index: int) -> Pixels: ...
-    @overload
-    def __getitem__(self, index: slice) -> Decoded: ...
-    def __getitem__(self, index: int | slice) -> Pixels | Decoded:
-        if isinstance(index, slice):
-            return Decoded(self._images[index])
-        return pixels_of(self._images[index])

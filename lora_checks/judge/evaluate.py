@@ -175,6 +175,8 @@ def _points(metric: Metric, sides: list[Floats]) -> two_valued.Points | None:
 def _why_missing(task: Task) -> str:
     if task.metric.against == "siblings":
         return "it compares the images of one prompt, so list two seeds or more"
+    if task.metric.takes == "answers":
+        return "the vision model did not answer about any"
     return "no face was found in any" if task.metric.extractor == "arcface" else "all are missing"
 
 

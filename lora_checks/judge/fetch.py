@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from lora_checks.core.errors import ConfigError, MeasureError
 from lora_checks.core.records import ImageSet, PromptSet
 from lora_checks.core.store import Progress, Store
-from lora_checks.images.decoding import Decoded, content_of
-from lora_checks.judge.task import Task, partners
+from lora_checks.images.decoded import Decoded
+from lora_checks.images.decoding import content_of
+from lora_checks.judge import answers
+from lora_checks.judge.task import Task, partners, prompt_text
 from lora_checks.metrics.of_pixels import OfPixels
 from lora_checks.networks import Extractor, ImageExtractor, PairExtractor, TextExtractor, features
+from lora_checks.networks.vlm.model import VisionModel
 from lora_checks.stats import floors
 
 Floats = NDArray[np.floating[Any]]
@@ -56,6 +59,8 @@ def _arguments(
     metric, images = task.metric, task.images.images
     if network is None:
         return (Decoded(images), *([Decoded(task.other.images)] if task.other else []))
+    if metric.takes == "answers":
+        return (answers.values(task, cast(VisionModel, network), prompts, store, progress),)
     if metric.takes in ("distances", "pair"):
         return (_distances(task, cast(PairExtractor, network), store, progress),)
     of_images = cast(ImageExtractor, network)
@@ -84,15 +89,7 @@ def _distances(task: Task, network: PairExtractor, store: Store, progress: Progr
 
 def _prompt_texts(task: Task, prompts: PromptSet) -> list[str]:
     """Return each image's prompt in words that a scorer knows: class words instead of the trigger."""
-    texts = []
-    for image in task.images.images:
-        if image.prompt is None:
-            raise ConfigError(f"{task.metric.name} needs the prompt of {image.name}, which has none")
-        text = image.prompt.text
-        if prompts.trigger:
-            text = text.replace(prompts.trigger, prompts.class_words)
-        texts.append(task.metric.text.format(text))
-    return texts
+    return [task.metric.text.format(prompt_text(task, image, prompts)) for image in task.images.images]
 
 
 def _row_texts(task: Task) -> list[str]:

@@ -10,6 +10,7 @@ from lora_checks import metrics, networks
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import ImageSet, Measurement, Metric, Pairing, Policy, Stat, Threshold
+from lora_checks.core.records.questions import Question
 from lora_checks.core.store import Progress, Store
 from lora_checks.images import decoding
 from lora_checks.judge import overlap, row_fit
@@ -17,6 +18,7 @@ from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task, task_of
 from lora_checks.networks import Extractor, ImageExtractor, self_test
 from lora_checks.networks.features import image_features
+from lora_checks.networks.vlm.model import VisionModel
 from lora_checks.policy import arms
 from lora_checks.stats import intervals
 
@@ -37,7 +39,7 @@ class Measurer:
         """Raise `ConfigError` for a row, network or folder that cannot be measured with."""
         for row in self.policy.thresholds:
             try:
-                metric = metrics.get(row.metric)
+                metric = metrics.of_row(row)
                 self.network(metric, row.network)
                 row_fit.refuse(row, metric, self.pictures)
                 unpaired = self.policy.prompts.unpaired
@@ -57,11 +59,12 @@ class Measurer:
             ConfigError: A limit cannot be met even by the references.
         """
         for row in self.policy.thresholds:
-            self.network(metrics.get(row.metric), row.network)
+            self.network(metrics.of_row(row), row.network)
         for slot, network in self._networks.items():
-            self_test.check(slot, self.policy.networks[slot], network, self.store, self.device)
+            if not isinstance(network, VisionModel):  # tested by the questions that it is asked
+                self_test.check(slot, self.policy.networks[slot], network, self.store, self.device)
         for row in self.policy.thresholds:
-            metric = metrics.get(row.metric)
+            metric = metrics.of_row(row)
             if row_fit.has_floor(row, metric):
                 network = cast(ImageExtractor, self.network(metric, row.network))
                 pictures = self.pictures(row.against).images
@@ -71,11 +74,35 @@ class Measurer:
     def network(self, metric: Metric, slot: str = "") -> Extractor | None:
         """Return the metric's network, or that of another ``slot``; None for a metric of pixels."""
         slot = networks.slot_of(metric, slot, self.policy.networks)
-        if slot and slot not in self._networks:
+        return self._network_of(slot) if slot else None
+
+    def _network_of(self, slot: str) -> Extractor:
+        if slot not in self._networks:
+            if slot not in self.policy.networks:
+                raise ConfigError(f"no network '{slot}' under networks: in the policy")
             self._networks[slot] = networks.build(
                 slot, self.policy.networks[slot], self.device, cache=self.store.root / "models"
             )
-        return self._networks[slot] if slot else None
+        return self._networks[slot]
+
+    def _question(self, name: str) -> Question:
+        if name not in self.policy.questions:
+            known = ", ".join(sorted(self.policy.questions))
+            raise ConfigError(f"the policy has no question '{name}' (it has {known})")
+        return self.policy.questions[name]
+
+    def _finder(self, slot: str) -> ImageExtractor:
+        """Return the network of a slot that finds the nearest reference."""
+        network = self._network_of(slot)
+        if not isinstance(network, ImageExtractor):
+            raise ConfigError(f"networks: {slot}: does not compare pictures; name another with 'by'")
+        return network
+
+    @property
+    def licences(self) -> dict[str, str]:
+        """Return the licence of each network that the rows have asked for so far, where it is known."""
+        known = {slot: networks.licence_of(network) for slot, network in self._networks.items()}
+        return {slot: licence for slot, licence in known.items() if licence}
 
     def pictures(self, name: str) -> ImageSet:
         """Return the pictures of a folder of the policy: "references" or "train"."""
@@ -98,11 +125,14 @@ class Measurer:
         texts: tuple[str, ...] = (),
         at: float | None = None,
         gain: bool = False,
+        question: str = "",
     ) -> Measurement:
         """Measure one metric on one set of images; see `lora_checks.judge.measure`."""
-        declared = metrics.get(metric)
+        asked = self._question(question) if question else None
+        declared = metrics.asking(metrics.get(metric), asked)
         row_fit.refuse_unpaired(declared, stat, gain, against, self.policy.prompts.unpaired)
         task = Task(declared, on, self._other(declared, on, against), stat, pairing, texts=texts, at=at)
+        task = replace(task, question=asked)
         return self._measure(replace(task, baseline=self.counterparts(on) if gain else None), network)
 
     def measure_row(
@@ -116,7 +146,7 @@ class Measurer:
             confidence: Level of this interval, above 95 % if it belongs to one of several interim analyses.
             waiting: Why these images may not be judged; "" if they may.
         """
-        metric, images = metrics.get(row.metric), arms.chosen(on, row.on)
+        metric, images = metrics.of_row(row), arms.chosen(on, row.on)
         other = self._other(metric, images, row.against)
         task = task_of(row, metric, images, other, self.counterparts(images) if row.gain else None)
         task = replace(task, confidence=confidence)
@@ -125,6 +155,8 @@ class Measurer:
     def _measure(self, task: Task, slot: str) -> Measurement:
         progress = self.progress(f"measuring {task.metric.name}")
         network = self.network(task.metric, slot)
+        if task.question is not None and task.question.by:
+            task = replace(task, finder=self._finder(task.question.by))
         measurement = measure(task, network, self.policy.prompts, self.store, progress)
         if task.other is not None and task.other.name == "train":
             self._refuse_overlap(task, network)

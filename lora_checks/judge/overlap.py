@@ -16,7 +16,8 @@ from PIL import Image
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import ImageFile, ImageSet
 from lora_checks.core.store import Store
-from lora_checks.images.decoding import DECODER, Decoded, Pixels
+from lora_checks.images.decoded import Decoded
+from lora_checks.images.decoding import DECODER, Pixels
 from lora_checks.metrics.vectors import distances, unit
 from lora_checks.networks import Floats
 

@@ -37,7 +37,7 @@ def _each(policy: Policy) -> Iterator[tuple[Threshold, str]]:
     seeds = len(policy.prompts.seeds)
     for row in policy.thresholds:
         try:
-            metric = metrics.get(row.metric)
+            metric = metrics.of_row(row)
         except LoraChecksError:
             continue  # said of the row
         prompts = arms.number_of(policy.prompts, row.on) // seeds

@@ -44,6 +44,10 @@ def refuse(row: Threshold, metric: Metric, pictures: Callable[[str], ImageSet]) 
         raise ConfigError(
             f"{metric.name} does not choose among texts; remove 'texts', or measure clip_choice"
         )
+    if metric.takes == "answers" and row.question is None:
+        raise ConfigError(f"{metric.name} asks a vision model; say what with 'question: NAME'")
+    if row.question is not None and metric.takes != "answers":
+        raise ConfigError(f"{metric.name} asks nothing; remove 'question', or measure judge")
     if row.pairing and (metric.per == "set" or metric.against in ("prompt", "texts")):
         raise ConfigError(f"{metric.name} does not pair pictures; remove 'pairing: {row.pairing}'")
     compares = metric.against == "reference" and row.against != BASELINE

@@ -9,7 +9,9 @@ from typing import Literal
 from lora_checks.core import direction
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE
-from lora_checks.core.records import Better, ImageFile, ImageSet, Metric, Pairing, Stat, Threshold
+from lora_checks.core.records import Better, ImageFile, ImageSet, Metric, Pairing, PromptSet, Stat, Threshold
+from lora_checks.core.records.questions import Question
+from lora_checks.networks import ImageExtractor
 from lora_checks.stats import intervals, summary
 
 
@@ -28,6 +30,8 @@ class Task:
     baseline: ImageSet | None = None  # the same images without the LoRA: measure the gain over them
     on: str = ""  # the tag by which the images were chosen
     sides: Literal[1, 2] = 2
+    question: Question | None = None  # what a vision model is asked
+    finder: ImageExtractor | None = None  # what finds the nearest reference for it
     confidence: float = intervals.CONFIDENCE  # of one interval; several interim analyses make 95 % together
 
     @property
@@ -100,8 +104,21 @@ def task_of(
         row.at,
         baseline,
         row.on,
+        question=row.question,
         sides=1 if one_limit and row.rule == "bound" else 2,
     )
+
+
+def prompt_text(task: Task, image: ImageFile, prompts: PromptSet) -> str:
+    """Return an image's prompt with the class words in place of the trigger.
+
+    Raises:
+        ConfigError: The image has no prompt.
+    """
+    if image.prompt is None:
+        raise ConfigError(f"{task.metric.name} needs the prompt of {image.name}, which has none")
+    text = image.prompt.text
+    return text.replace(prompts.trigger, prompts.class_words) if prompts.trigger else text
 
 
 def partners(task: Task, other: Sequence[ImageFile]) -> list[int]:

@@ -19,9 +19,10 @@ named, sorted); ``closer`` says which values mean nearer, if that is not the bet
 
 A metric that ``takes`` "distances" gets the distances from a network of pairs (LPIPS), (N, M) or for paired
 rows (N,), as its only argument. One that takes a "picture" or a "pair" gets one or two pictures, (H, W, 3)
-uint8, and returns a number. A metric that answers yes or no for each image is ``two_valued``: its values are
-the two ends of ``range``, and its mean has the exact interval of a share of images. Missing values are NaN,
-never zero.
+uint8, and returns a number. One that takes "answers" gets what a vision model's replies to the row's
+question are worth, (N,) or for each reference (N, M). A metric that answers yes or no for each image is
+``two_valued``: its values are the two ends of ``range``, and its mean has the exact interval of a share of
+images. Missing values are NaN, never zero.
 
 Results for pictures are stored until the source of the function changes, or the source of what it uses in
 the same file; raise ``version`` when anything else changes.
@@ -39,7 +40,8 @@ from typing import Any, TypeVar
 
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.extensions import Extension, ExtensionPoint
-from lora_checks.core.records import Against, Better, Metric, Pairing, Per, Takes
+from lora_checks.core.records import Against, Better, Metric, Pairing, Per, Takes, Threshold
+from lora_checks.core.records.questions import Question
 from lora_checks.metrics.function import guarded, home
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,7 +58,10 @@ _MODULES = {
     "neighbours": ("precision", "recall", "density", "coverage"),
     "diversity": ("vendi", "nearest_other", "nearest_sibling"),
     "copies": ("copy_ratio", "authenticity"),
+    "frequencies": ("spectrum_low", "spectrum_middle", "spectrum_high", "fine_detail", "grid"),
+    "answers": ("judge",),
     "quality": ("sharpness", "brightness", "contrast", "clipped", "flat", "aesthetic"),
+    "safety": ("unsafe",),
 }
 BUILTIN = {  # name -> module that declares it
     name: f"lora_checks.metrics.{module}" for module, names in _MODULES.items() for name in names
@@ -143,6 +148,21 @@ def get(name: str) -> Metric:
         hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
         raise ConfigError(f"unknown metric '{name}'; {hint}")
     return _declared[name]
+
+
+def of_row(row: Threshold) -> Metric:
+    """Return the row's metric, as `asking` makes it.
+
+    Raises:
+        ConfigError: As `get`.
+    """
+    return asking(get(row.metric), row.question)
+
+
+def asking(metric: Metric, question: Question | None) -> Metric:
+    """Return the metric as it is for a question: one about two pictures compares with references."""
+    compares = metric.takes == "answers" and question is not None and question.reference != "none"
+    return replace(metric, against="reference") if compares else metric
 
 
 def _of_package(extension: Extension) -> Metric:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from lora_checks.core.errors import ConfigError, MeasureError, StoreError
 from lora_checks.core.files import write_atomically
-from lora_checks.images.decoding import Decoded, Pixels, image_file, list_images
+from lora_checks.images.decoded import Decoded
+from lora_checks.images.decoding import Pixels, image_file, list_images
 from lora_checks.networks import Floats, ImageExtractor, refuse_changed
 
 

@@ -103,11 +103,17 @@ KINDS = {
     "onnx": "lora_checks.networks.own:Onnx",
     "torchscript": "lora_checks.networks.own:TorchScript",
     "clip": "lora_checks.networks.clip:Clip",
+    "judge": "lora_checks.networks.vlm.model:VisionModel",
     "inception": "lora_checks.networks.inception:Inception",
     "arcface": "lora_checks.networks.arcface:ArcFace",
+    "opennsfw": "lora_checks.networks.safety:OpenNsfw",
+    "classifier": "lora_checks.networks.safety:Classifier",
     "lpips": "lora_checks.networks.lpips:Lpips",
+    "spectrum": "lora_checks.networks.spectrum:Spectrum",
     "trunk": "lora_checks.networks.trunk:Trunk",
 }
+# What several kinds of network do alike: a metric may ask for one of these instead of for a kind.
+ROLES: Mapping[str, tuple[str, ...]] = {"safety": ("opennsfw", "classifier")}
 _DEVICE = "_lora_checks_device"  # attribute of a network
 EXTENSIONS = ExtensionPoint("lora_checks.networks", "network", KINDS)
 
@@ -134,7 +140,8 @@ def slot_of(metric: Metric, asked: str, networks: Mapping[str, Mapping[str, Any]
     """Return the slot of the policy's ``networks:`` that serves a metric; "" if the metric reads pixels.
 
     A row may ask for another slot than the metric's default. A metric that is defined by its network (FID by
-    Inception, LPIPS by LPIPS) then requires one of the same kind; for "*" the row has to name the slot.
+    Inception, LPIPS by LPIPS) then requires one of the same kind; for "*" the row has to name the slot. A
+    metric that asks for a role (`ROLES`) takes the policy's only network in that role.
 
     Args:
         metric: What is measured.
@@ -144,6 +151,8 @@ def slot_of(metric: Metric, asked: str, networks: Mapping[str, Mapping[str, Any]
     Raises:
         ConfigError: No slot serves the metric.
     """
+    if metric.extractor in ROLES:
+        return _slot_in_role(metric, asked, networks)
     slot = asked or metric.extractor
     if not slot:
         return ""
@@ -157,6 +166,36 @@ def slot_of(metric: Metric, asked: str, networks: Mapping[str, Mapping[str, Any]
     if asked and wanted not in ("*", slot, kind) and kind != kind_of(wanted, networks.get(wanted, {})):
         raise ConfigError(f"{metric.name} needs a network of kind {wanted}, and '{slot}' is of kind {kind}")
     return slot
+
+
+def _slot_in_role(metric: Metric, asked: str, networks: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the slot that the row asks for, the one that is named after the role, or the only one in it."""
+    role, kinds = metric.extractor, " or ".join(ROLES[metric.extractor])
+    fitting = [slot for slot, settings in networks.items() if in_role(role, slot, settings)]
+    if asked and asked not in fitting:
+        if asked not in networks:
+            raise ConfigError(f"{metric.name} needs a network '{asked}' under networks: in the policy")
+        kind = kind_of(asked, networks[asked])
+        raise ConfigError(f"{metric.name} needs a network of kind {kinds}, and '{asked}' is of kind {kind}")
+    if not fitting:
+        raise ConfigError(
+            f"metric '{metric.name}' needs a network of kind {kinds} under networks: in the policy"
+        )
+    if not asked and role not in fitting and len(fitting) > 1:
+        raise ConfigError(
+            f"{metric.name} could be measured through {' and '.join(fitting)}; say which with 'network: SLOT'"
+        )
+    return asked or (role if role in fitting else fitting[0])
+
+
+def in_role(role: str, slot: str, settings: Mapping[str, Any]) -> bool:
+    """Return whether a slot of the policy serves a role: by its kind, or by its name."""
+    return slot == role or kind_of(slot, settings) in ROLES[role]
+
+
+def licence_of(network: object) -> str:
+    """Return the licence of a network's weights, as far as it is known; "" if it is not."""
+    return str(getattr(network, "licence", ""))
 
 
 def build(slot: str, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> Extractor:

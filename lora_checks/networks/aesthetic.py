@@ -19,7 +19,7 @@ from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.clip import SETTINGS as CLIP_SETTINGS
 from lora_checks.networks.clip import Clip
-from lora_checks.networks.weights import cause, check_keys, local_file
+from lora_checks.networks.weights import cause, check_keys, known_digests, local_file
 
 
 class Aesthetic:
@@ -39,7 +39,7 @@ class Aesthetic:
         self.head = local_file("aesthetic", "head", settings["head"])
         clip = {key: value for key, value in settings.items() if key not in ("head", "name")}
         self.clip = Clip(clip, device, cache)
-        self.files = Contents(self.head, *self.clip.files.places)
+        self.files = Contents(self.head, *self.clip.files.places, known=known_digests(cache))
         self.id = f"aesthetic/1 head={self.files.sha256(self.head)[:16]} on {self.clip.id}"
         self.label = str(settings.get("name", f"{self.head.stem} on {self.clip.label}"))
 

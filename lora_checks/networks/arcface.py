@@ -24,10 +24,12 @@ from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.onnx_file import network_files
 from lora_checks.networks.runtime import provider, provider_options, session_options
-from lora_checks.networks.weights import cause, check_keys, identity, number
+from lora_checks.networks.weights import cause, check_keys, identity, known_digests, number
 
 URL = "https://github.com/deepinsight/insightface/releases/download/model-zoo/"
 PACK = "buffalo_l"
+# Packs whose weights are free for research only; a company has to name others.
+NON_COMMERCIAL = frozenset({"buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2"})
 MANIFEST = "manifest.json"  # in newer packs; says how pictures are prepared for each network
 
 
@@ -41,7 +43,7 @@ class ArcFace:
 
     parts: Mapping[str, slice] = {"features": slice(0, -1), "faces": slice(-1, None)}
 
-    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
+    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:
         check_keys("arcface", settings, {"pack", "root", "det_size", "det_thresh", "pad"})
         self.pack = settings.get("pack", PACK)
         self.root = Path(settings.get("root", home())).expanduser()
@@ -52,9 +54,10 @@ class ArcFace:
             raise ConfigError(f"networks: arcface: det_size: {self.det_size} is not a multiple of 32")
         self.device, self.provider = device, provider("arcface", device)
         chosen = {"det_size": self.det_size, "det_thresh": self.det_thresh, "pad": self.pad}
-        self.files = Contents(*_pack_files(self.root, self.pack))
+        self.files = Contents(*_pack_files(self.root, self.pack), known=known_digests(cache))
         self.id = identity("arcface", "2", {"pack": self.pack, **chosen}, self.files.digests)
         self.label = f"ArcFace {self.pack}"
+        self.licence = "for non-commercial research only" if self.pack in NON_COMMERCIAL else ""
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
         """Return (N, D) float32 for each picture's largest face, not normalised; NaN if there is no face."""

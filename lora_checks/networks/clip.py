@@ -21,7 +21,7 @@ from lora_checks.core.errors import ConfigError, MeasureError, PrerequisiteError
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.batches import in_batches
-from lora_checks.networks.weights import cause, check_keys, identity, local_file, local_folder
+from lora_checks.networks.weights import cause, check_keys, identity, known_digests, local_file, local_folder
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # in open_clip's order
@@ -55,12 +55,12 @@ class Clip:
     ``path``, a local directory with ``open_clip_config.json``, weights and tokenizer; ``name`` for people.
     """
 
-    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
+    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:
         check_keys("clip", settings, SETTINGS)
         self.device = device
         self.source = _local(settings) if "path" in settings else _named(settings)
         chosen = {key: settings[key] for key in ("model", "pretrained") if key in settings}
-        self.files = Contents(*self.source.files)
+        self.files = Contents(*self.source.files, known=known_digests(cache))
         self.id = identity("clip", "1", chosen, self.files.digests)
         self.label = str(settings.get("name", self.source.label))
 

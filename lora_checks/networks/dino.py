@@ -21,7 +21,7 @@ from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.batches import in_batches
 from lora_checks.networks.resize import centred, standardised
-from lora_checks.networks.weights import cause, check_keys, identity, local_folder, number
+from lora_checks.networks.weights import cause, check_keys, identity, known_digests, local_folder, number
 
 MODEL = "facebook/dino-vits16"  # DreamBooth's; "facebook/dinov2-small" and larger ones work likewise
 KINDS = ("vit", "dinov2", "dinov2_with_registers")
@@ -39,7 +39,7 @@ class Dino:
     pixels; ``name`` for people.
     """
 
-    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
+    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:
         check_keys("dino", settings, {"model", "path", "resize", "crop", "name"})
         if "path" in settings and "model" in settings:
             raise ConfigError("networks: dino: 'path' already names the model; remove model")
@@ -59,7 +59,7 @@ class Dino:
                 f"networks: dino: {label} is a {self.config.get('model_type')}, not one of {', '.join(KINDS)}"
             )
         chosen = {"resize": self.resize, "crop": self.crop}
-        self.files = Contents(self.folder / CONFIG, weights)
+        self.files = Contents(self.folder / CONFIG, weights, known=known_digests(cache))
         self.id = identity("dino", "1", chosen, self.files.digests)
         self.label = str(settings.get("name", f"DINO {label.rpartition('/')[2]}"))
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lora_checks.core.errors import MeasureError
 from lora_checks.core.records import ImageFile
 from lora_checks.core.store import Progress, Store
-from lora_checks.images.decoding import Decoded
+from lora_checks.images.decoded import Decoded
 from lora_checks.networks import (
     Extractor,
     ImageExtractor,

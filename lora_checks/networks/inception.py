@@ -24,7 +24,14 @@ from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.resize import clean
 from lora_checks.networks.runtime import session_options
-from lora_checks.networks.weights import cause, check_keys, identity, local_file, torch_hub_file
+from lora_checks.networks.weights import (
+    cause,
+    check_keys,
+    identity,
+    known_digests,
+    local_file,
+    torch_hub_file,
+)
 
 NAME = "pt_inception-2015-12-05-6726825d.pth"
 URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{NAME}"
@@ -54,7 +61,7 @@ class Inception:
         else:
             self.file = torch_hub_file("inception", NAME, URL)
         self.device, self.cache = device, cache
-        self.files = Contents(self.file)
+        self.files = Contents(self.file, known=known_digests(cache))
         self.sha256 = self.files.sha256(self.file)
         scaled = {} if self.resize == "pytorch-fid" else {"resize": self.resize}
         self.id = identity("inception", "1", scaled, self.files.digests)

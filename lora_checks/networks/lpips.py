@@ -25,7 +25,7 @@ from lora_checks.networks import Floats
 from lora_checks.networks.convolution import speed_up
 from lora_checks.networks.kept import Kept, key_of
 from lora_checks.networks.resize import resized
-from lora_checks.networks.weights import check_keys, identity, local_file, torch_hub_file
+from lora_checks.networks.weights import check_keys, identity, known_digests, local_file, torch_hub_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -172,7 +172,7 @@ class PerceptualDistance:
 class Lpips(PerceptualDistance):
     """LPIPS. Settings: ``net`` (alex, vgg, squeeze), ``version``; ``trunk_file``, torchvision's weights."""
 
-    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
+    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:
         check_keys("lpips", settings, {"net", "version", "trunk_file"})
         net = check_net("lpips", settings.get("net", "alex"))
         version = str(settings.get("version", "0.1"))
@@ -185,7 +185,7 @@ class Lpips(PerceptualDistance):
             file = torch_hub_file("lpips", name, URL + name)
         lins = _lins(net, version)
         super().__init__(file, lambda: _load(net, file, lins), device)
-        self.files = Contents(file, lins)
+        self.files = Contents(file, lins, known=known_digests(cache))
         self.id = identity("lpips", "1", {"net": net, "version": version}, self.files.digests)
         published = self.files.sha256(file).startswith(name.rpartition("-")[2].removesuffix(".pth"))
         self.label = f"LPIPS {net} v{version}" + ("" if published else f" with {file.name}")

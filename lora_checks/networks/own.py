@@ -25,8 +25,8 @@ from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.onnx_file import network_files
 from lora_checks.networks.resize import centred, resized, standardised
-from lora_checks.networks.runtime import provider, provider_options, session_options
-from lora_checks.networks.weights import cause, check_keys, identity, local_file, number
+from lora_checks.networks.runtime import open_session
+from lora_checks.networks.weights import cause, check_keys, identity, known_digests, local_file, number
 
 SETTINGS = frozenset({"file", "size", "mean", "std", "fit", "name"})
 FITS = ("crop", "squash")
@@ -42,8 +42,9 @@ class Own:
 
     kind = ""
     known = SETTINGS
+    deciding: tuple[str, ...] = ("mean", "std", "output")  # settings that change the numbers, if given
 
-    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
+    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:
         check_keys(self.kind, settings, self.known)
         for key in ("file", "size"):
             if key not in settings:
@@ -59,9 +60,9 @@ class Own:
             raise ConfigError(f"networks: {self.kind}: fit: {self.fit!r} is not one of {', '.join(FITS)}")
         self.output = settings.get("output")
         self.device = device
-        chosen = {key: settings[key] for key in ("mean", "std", "output") if key in settings}
+        chosen = {key: settings[key] for key in self.deciding if key in settings}
         chosen |= {"size": self.size, "fit": self.fit}
-        self.files = Contents(*self._parts(settings))
+        self.files = Contents(*self._parts(settings), known=known_digests(cache))
         self.id = identity(self.kind, "1", chosen, self.files.digests)
         self.label = str(settings.get("name", self.file.stem))
 
@@ -115,30 +116,19 @@ class Onnx(Own):
     @cached_property
     def _session(self) -> tuple[Any, str]:
         """Return the session and the name of the output to read."""
-        from onnxruntime import InferenceSession
-
-        try:
-            # By path: given bytes, ONNX Runtime would look for weight files in the current folder.
-            session = InferenceSession(
-                str(self.file),
-                session_options(),
-                providers=[provider("onnx", self.device)],
-                provider_options=provider_options(self.device),
-            )
-        except Exception as error:  # its own errors derive from Exception alone
-            raise PrerequisiteError(
-                f"networks: onnx: {self.file} cannot be loaded: {cause(error)}"
-            ) from error
+        session = open_session(self.kind, self.file, self.device)
         inputs = [node.name for node in session.get_inputs()]
         if len(inputs) != 1:
             raise ConfigError(
-                f"networks: onnx: {self.file.name} takes {', '.join(inputs) or 'nothing'}; it must take one "
-                "input, the picture"
+                f"networks: {self.kind}: {self.file.name} takes {', '.join(inputs) or 'nothing'}; it must "
+                "take one input, the picture"
             )
         names = [output.name for output in session.get_outputs()]
         name = self.output or (names[0] if len(names) == 1 else "")
         if name not in names:
-            raise ConfigError(f"networks: onnx: output: name one of {', '.join(names)} of {self.file.name}")
+            raise ConfigError(
+                f"networks: {self.kind}: output: name one of {', '.join(names)} of {self.file.name}"
+            )
         return session, name
 
 

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from lora_checks.core.errors import PrerequisiteError
+from lora_checks.networks.weights import cause
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CPUExecutionProvider"}
+
+
+def open_session(kind: str, file: Path, device: str) -> Any:
+    """Load an ONNX file; raise `PrerequisiteError` if it cannot be loaded."""
+    from onnxruntime import InferenceSession
+
+    try:
+        # By path: given bytes, ONNX Runtime would look for weight files in the current folder.
+        return InferenceSession(
+            str(file),
+            session_options(),
+            providers=[provider(kind, device)],
+            provider_options=provider_options(device),
+        )
+    except PrerequisiteError:
+        raise
+    except Exception as error:  # its own errors derive from Exception alone
+        raise PrerequisiteError(f"networks: {kind}: {file} cannot be loaded: {cause(error)}") from error
 
 
 def session_options() -> Any:

@@ -16,20 +16,20 @@ from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.lpips import PerceptualDistance, check_net, lpips_module
-from lora_checks.networks.weights import cause, check_keys, identity, local_file
+from lora_checks.networks.weights import cause, check_keys, identity, known_digests, local_file
 
 
 class Trunk(PerceptualDistance):
     """A custom trunk. Settings: ``file``, a safetensors state dict of ``lpips.LPIPS``; ``net``; ``name``."""
 
-    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:  # noqa: ARG002
+    def __init__(self, settings: Mapping[str, Any], device: str, cache: Path | None = None) -> None:
         check_keys("trunk", settings, {"net", "file", "name"})
         net = check_net("trunk", settings.get("net", "squeeze"))
         if "file" not in settings:
             raise ConfigError("networks: trunk: file: name the safetensors file of its weights")
         file = local_file("trunk", "file", settings["file"])
         super().__init__(file, lambda: _load(net, file), device)
-        self.files = Contents(file)
+        self.files = Contents(file, known=known_digests(cache))
         self.id = identity("trunk", "1", {"net": net}, self.files.digests)
         self.label = str(settings.get("name", f"the trunk {file.stem}"))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.core.errors import ConfigError, PrerequisiteError
+from lora_checks.core.known_digests import FOLDER, KnownDigests
 from lora_checks.images.decoding import DECODER
 
 
@@ -78,6 +79,11 @@ def hub_path(name: str) -> Path:
         os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "torch"
     )
     return Path(home).expanduser() / "hub" / "checkpoints" / name
+
+
+def known_digests(cache: Path | None) -> KnownDigests | None:
+    """Return the digests that stand in the store beside a network's ``cache``; None without a store."""
+    return None if cache is None else KnownDigests(cache.with_name(FOLDER))
 
 
 def cause(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Select arms: prompts with a tag that test what the LoRA does where it should do nothing."""
+"""Select arms: prompts with a tag that are about something else than what the LoRA was trained for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from lora_checks.core.records import ImageSet, Prompt, PromptSet
 NO_TRIGGER = "no-trigger"  # the subject's scenes without the trigger: does the LoRA leak into them?
 CLASS_ONLY = "class-only"  # the class words in place of the trigger: has it taken over the class?
 UNRELATED = "unrelated"  # unrelated subjects: what has the base forgotten?
-ARMS = (NO_TRIGGER, CLASS_ONLY, UNRELATED)
+PROVOKING = "provoking"  # prompts that ask for what must not be shown: does it show it?
+WITHOUT_TRIGGER = (NO_TRIGGER, CLASS_ONLY, UNRELATED)  # arms whose prompts may lack the trigger
+ARMS = (*WITHOUT_TRIGGER, PROVOKING)
 
 
 def arm(prompt: Prompt) -> str:

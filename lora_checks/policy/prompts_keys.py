@@ -78,8 +78,8 @@ PROMPT = Keys(
         Key(
             "tags",
             listed(TEXT),
-            "For rows with `tagged:`. Prompts tagged `no-trigger`, `class-only` or `unrelated` count for "
-            "no other rows.",
+            "For rows with `tagged:`. Prompts tagged `no-trigger`, `class-only`, `unrelated` or `provoking` "
+            "count for no other rows.",
         ),
         Key("literal", FLAG, "true: the text is meant letter for letter."),
     ),

@@ -15,9 +15,10 @@ from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import Policy, Prompt, PromptSet
 from lora_checks.policy import dictionary
-from lora_checks.policy.arms import ARMS, CLASS_ONLY, NO_TRIGGER, UNRELATED
+from lora_checks.policy.arms import CLASS_ONLY, NO_TRIGGER, UNRELATED, WITHOUT_TRIGGER
 from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
 from lora_checks.policy.prompts_keys import PROMPT, PROMPTS
+from lora_checks.policy.questions import questions
 from lora_checks.policy.ranking import weights
 from lora_checks.policy.regression import allowances
 from lora_checks.policy.rows import check_name, check_prompts, checks
@@ -54,7 +55,8 @@ def load_policy(
     path = _policy_file(directory, "thresholds.yaml", thresholds, "--lora-thresholds")
     top = load(path).table(THRESHOLDS)
     folders = _folders(top.get("folders"), path.parent, references)
-    rows = checks(top["checks"], folders)
+    asked_of_images = questions(top.get("questions"))
+    rows = checks(top["checks"], folders, asked_of_images)
     asked = _policy_file(directory, "prompts.yaml", prompts, "--lora-prompts")
     prompt_set = _asked(asked, base, seeds, generates)
     for row in rows:
@@ -68,6 +70,7 @@ def load_policy(
         unused_tensors=_unused(top["unused_tensors"]) if "unused_tensors" in top else {},
         regression=allowances(top["regression"], rows) if "regression" in top else (),
         ranking=weights(top["ranking"], rows) if "ranking" in top else (),
+        questions=asked_of_images,
     )
 
 
@@ -240,7 +243,7 @@ def _prompt(value: Value, trigger: str, *, literal: bool) -> Prompt:
     name, text = fields["id"].text(), " ".join(fields["text"].text().split())
     check_name(fields["id"], name)
     tags = tuple(tag.text() for tag in fields["tags"].items()) if "tags" in fields else ()
-    if not set(tags) & set(ARMS) and not re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", text):
+    if not set(tags) & set(WITHOUT_TRIGGER) and not re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", text):
         raise fields["text"].error(
             f"'{text}' lacks the trigger '{trigger}', so it would measure the base; "
             f"add it, or tag the prompt '{NO_TRIGGER}', '{CLASS_ONLY}' or '{UNRELATED}'"

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE, SHARES, STATS_WITH_INTERVAL
 from lora_checks.core.records import Calibration, Pairing, PromptSet, Rule, Stat, Threshold
+from lora_checks.core.records.questions import Question
 from lora_checks.policy.arms import ARMS, arm
 from lora_checks.policy.keys import NAME_PATTERN
 from lora_checks.policy.prompt_syntax import check_literal
@@ -27,9 +28,11 @@ def check_name(value: Value, name: str) -> None:
         )
 
 
-def checks(value: Value, folders: Mapping[str, object]) -> tuple[Threshold, ...]:
-    """Read ``checks:``; ``folders`` are the names under ``folders:``. Raises `ConfigError`."""
-    rows = tuple(_check(entry, name, folders) for name, entry in value.mapping().items())
+def checks(
+    value: Value, folders: Mapping[str, object], questions: Mapping[str, Question]
+) -> tuple[Threshold, ...]:
+    """Read ``checks:``; the policy's ``folders`` and ``questions`` are by name. Raises `ConfigError`."""
+    rows = tuple(_check(entry, name, folders, questions) for name, entry in value.mapping().items())
     if not rows:
         raise value.error("holds no check; a gate without checks would pass everything")
     if not any(row.required for row in rows):
@@ -37,7 +40,9 @@ def checks(value: Value, folders: Mapping[str, object]) -> tuple[Threshold, ...]
     return rows
 
 
-def _check(value: Value, name: str, folders: Mapping[str, object]) -> Threshold:
+def _check(
+    value: Value, name: str, folders: Mapping[str, object], questions: Mapping[str, Question]
+) -> Threshold:
     check_name(value, name)
     fields = value.table(ROW)
     low, high = _limits(value, fields)
@@ -49,6 +54,9 @@ def _check(value: Value, name: str, folders: Mapping[str, object]) -> Threshold:
         row |= _stat(fields["stat"])
     if "against" in fields:
         row["against"] = _against(fields["against"], list(folders))
+    if "question" in fields:
+        row["question"] = _question(fields["question"], questions)
+        row["on"] = row["question"].tagged
     if "tagged" in fields:  # not `on:`, which YAML 1.1 reads as true
         row["on"] = fields["tagged"].text()
     metric, why = fields["metric"].text(), " ".join(fields["why"].text().split())
@@ -125,6 +133,13 @@ def _against(value: Value, folders: Sequence[str]) -> str:
     if name != BASELINE and name not in folders:
         raise value.error(f"no folder '{name}' under 'folders:'; {suggestion(name, [*folders, BASELINE])}")
     return name
+
+
+def _question(value: Value, questions: Mapping[str, Question]) -> Question:
+    name = value.text()
+    if name not in questions:
+        raise value.error(f"no question '{name}' under 'questions:'; {suggestion(name, list(questions))}")
+    return questions[name]
 
 
 def _bands(value: Value) -> tuple[tuple[str, float], ...]:

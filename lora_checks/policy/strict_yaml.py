@@ -182,6 +182,8 @@ def _explained(error: yaml.MarkedYAMLError) -> str:
         return "tab between values; write a space"
     if problem == "mapping values are not allowed here":
         return "not YAML: a second ': ' in the line; put the text in quotes"
+    if problem.endswith("but got '?'"):
+        return "not YAML: a '?' between { } or [ ]; put the text in quotes"
     if error.context and error.context.startswith("expected a single document"):
         return "a second document starts here ('---'); a policy file is one document"
     return problem if isinstance(error, _Refused) else f"not YAML: {problem}"

@@ -6,6 +6,7 @@ from typing import get_args
 
 from lora_checks.core.quantity import SHARES, STATS_WITH_INTERVAL
 from lora_checks.core.records import Pairing, Rule, Stat
+from lora_checks.core.records.questions import Control, Kind, Reference
 from lora_checks.policy.keys import FLAG, NUMBER, SHARE, TEXT, Key, Keys, Schema, choice, listed, named
 
 SHARE_OF = Keys(
@@ -74,6 +75,12 @@ ROW = Keys(
         Key("gain", FLAG, "true: the value less that of the base's image of the same prompt and seed."),
         Key("tagged", TEXT, "Only the images of prompts with this tag."),
         Key("texts", listed(TEXT), "The texts that the metric compares images with, where it takes some."),
+        Key(
+            "question",
+            TEXT,
+            "For the metric `judge`: a name under `questions:`, or one of the gate's own (`person`, "
+            "`same-person`, `adherence`, `adherence-simple`, `quality`, `limbs`, `artifacts`).",
+        ),
         Key("literal", FLAG, "true: the texts are meant letter for letter, not as another program's syntax."),
         Key("max_missing", SHARE, "The share of images that may have no value, such as no face."),
         Key(
@@ -84,6 +91,42 @@ ROW = Keys(
         Key("calibrated_on", CALIBRATED_ON.schema(), "Where the limits come from; `calibrate` writes it."),
     ),
     _LIMITED,
+)
+QUESTION = Keys(
+    "questions: NAME",
+    (
+        Key("predicate", TEXT, "A question to answer with yes or no; its value is the probability of yes."),
+        Key("choice", TEXT, "A question with `options`; its value is the probability of the good ones."),
+        Key("score", TEXT, "A question with `levels`; its value is the expected level, from 0 to 1."),
+        Key("options", listed(TEXT, 2), "The answers of a choice."),
+        Key("levels", listed(TEXT, 2), "The answers of a score, from worst to best."),
+        Key(
+            "good",
+            {"oneOf": [FLAG, TEXT, listed(TEXT, 1)]},
+            "Which answer is good. Of a predicate `true` (the default) or `false`, of a choice its options.",
+        ),
+        Key(
+            "reference",
+            choice(get_args(Reference)),
+            "Which reference is shown as the second picture: `none` (the default), the `nearest`, or `each` "
+            "in turn. The text calls them the first picture and the second picture.",
+        ),
+        Key("by", TEXT, "A name under `networks:`, which finds the nearest reference."),
+        Key(
+            "most",
+            {"type": "integer", "minimum": 1},
+            "With `each`: how many references are shown, evenly chosen; all if left out.",
+        ),
+        Key(
+            "controls",
+            listed(choice(get_args(Control))),
+            "On which pictures the answer must be bad before one is believed: grey, noise and white "
+            "(`blank`), those of other prompts (`other_prompt`), the base's (`base`), those of the folder "
+            "`bad` (`bad`).",
+        ),
+        Key("tagged", TEXT, "Ask only about the images of prompts with this tag."),
+    ),
+    {"allOf": [{"oneOf": [{"required": [kind]} for kind in get_args(Kind)]}]},
 )
 ALLOWANCE = Keys(
     "regression: NAME",
@@ -119,6 +162,7 @@ THRESHOLDS = Keys(
             named({"type": "object"}),
             "Settings of the networks that measure, by name; docs/metrics.md lists them.",
         ),
+        Key("questions", named(QUESTION.schema()), "What a vision model is asked about the images, by name."),
         Key(
             "unused_tensors",
             {"type": "object", "additionalProperties": TEXT},

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from lora_checks.core import direction
 from lora_checks.core.records import Calibration, Measurement, Outcome, Threshold, Verdict
+from lora_checks.core.records.questions import Question
 from lora_checks.judge.verdict import band, margin
 from lora_checks.record.shapes.rows import Need, Row
 from lora_checks.stats import power
@@ -73,6 +74,9 @@ def _threshold(data: Mapping[str, Any]) -> Threshold:
     calibrated = data.get("calibrated_on")
     changed: Json = {"bands": _pairs(data["bands"])}
     changed |= {name: tuple(data[name]) for name in ("texts",) if name in data}
+    if data.get("question") is not None:
+        question = {name: tuple(data["question"][name]) for name in ("options", "good", "controls")}
+        changed["question"] = Question(**(dict(data["question"]) | question))
     if calibrated is not None:
         lists = {name: tuple(calibrated[name]) for name in ("good", "bad")}
         changed["calibrated_on"] = Calibration(**(dict(calibrated) | lists))

@@ -36,6 +36,7 @@ PLAIN = {
     "similarity": "the likeness to {others}",
     "ssim": "the likeness to {others}",
     "trunk_distance": "the difference from {others}",
+    "unsafe": "the probability of being unsafe",
     "vendi": "the variety of the images",
 }
 OTHERS = {"references": "the references", "train": "the training pictures", "baseline": "the base's pictures"}

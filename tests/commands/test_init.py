@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import pytest
 import yaml
 from world import MINIATURE
 
+from lora_checks import metrics
 from lora_checks.__main__ import main
 from lora_checks.commands import init
 from lora_checks.core.errors import ConfigError
 from lora_checks.images.parting import part
+from lora_checks.judge import reach
 from lora_checks.policy.reading import load_policy
 from lora_checks.policy.starter import bases, prompts
 from lora_checks.policy.starter.rows import KINDS
@@ -226,3 +229,25 @@ def test_ids_are_names() -> None:
     for kind in prompts.TEXTS:
         texts = prompts.texts_of(kind, "sks thing")
         assert len(texts) == len(set(texts)) == len(set(prompts.identifiers(texts, "sks thing"))) == 32
+
+
+@pytest.mark.usefixtures("photos")
+def test_the_optional_rows_are_a_policy_once_their_signs_are_removed() -> None:
+    given = ["--kind", "subject", "--base", "sd15", "--split", "photos", *ANSWERS, "--yes"]
+    assert main(["init", "gate", *given]) == 0
+    before = load_policy(Path("gate"))
+    text = Path("gate", "thresholds.yaml").read_text()
+    optional = [line[1:] for line in text.splitlines() if re.match(r"#  \w", line)]
+    network = next(line for line in optional if "metric:" not in line)
+    checks = [line for line in optional if "metric:" in line]
+    text = text.replace("networks:\n", f"networks:\n{network}\n").replace(
+        "checks:\n", "\n".join(["checks:", *checks, ""])
+    )
+    Path("gate", "thresholds.yaml").write_text(text)
+    policy = load_policy(Path("gate"))
+    added = policy.thresholds[: len(checks)]
+    assert [row.name for row in policy.thresholds[len(checks) :]] == [row.name for row in before.thresholds]
+    assert [row.name for row in added] == ["unsafe", "unsafe-gain"]
+    assert set(policy.networks) - set(before.networks) == {"opennsfw"}
+    for row in added:
+        reach.refuse(row, metrics.get(row.metric), policy.prompts)

@@ -10,6 +10,7 @@ import pytest
 
 from lora_checks import metrics
 from lora_checks.judge import reach
+from lora_checks.networks import slot_of
 from lora_checks.policy.reading import load_policy
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,5 @@ def test_its_rows_are_read_and_name_metrics_that_exist(kind: str, tmp_path: Path
     assert len(policy.thresholds) > 1
     for row in policy.thresholds:
         metric = metrics.get(row.metric)
-        slot = row.network or metric.extractor
-        assert slot in ("", *policy.networks), row.name
+        assert slot_of(metric, row.network, policy.networks) in ("", *policy.networks), row.name
         reach.refuse(row, metric, policy.prompts)  # with the 25 prompts that come with the package

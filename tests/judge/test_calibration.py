@@ -282,7 +282,7 @@ def test_a_row_keeps_its_other_keys_and_is_read_as_proposed(tmp_path: Path) -> N
     text = calibration_text.document(
         ["head: 'x'"], [calibration_text.CalibratedRow(keys, good, good, bad, found)], ["end"]
     )
-    (row,) = rows.checks(read_back(tmp_path, text).mapping()["checks"], {})
+    (row,) = rows.checks(read_back(tmp_path, text).mapping()["checks"], {}, {})
     assert replace(row, source="") == found.row
     assert "# bad: b 0.200 [0.150, 0.250]" in text
 

@@ -16,10 +16,12 @@ import attestations
 import pytest
 from world import MINIATURE, Gate, Run, World, run_module, write_policy
 
+from lora_checks.core.errors import ReleaseError
 from lora_checks.gate.ledger import APPLIED_CHECK, FILE_CHECK
 from lora_checks.publish.release import claim, keyless, keys, statement
 from lora_checks.publish.release.reading import claim_in
 from lora_checks.publish.release.wanted import wanted
+from lora_checks.record import document as documents
 
 
 def command(folder: Path, *arguments: object) -> tuple[int, str]:
@@ -74,6 +76,17 @@ def signed(tmp_path_factory: pytest.TempPathFactory, world: World, first_run: Ru
 @pytest.fixture
 def release(signed: Release, tmp_path: Path) -> Release:
     return Release(Path(shutil.copytree(signed.folder, tmp_path / "release")))
+
+
+def test_a_base_with_other_bytes_is_not_attested(release: Release) -> None:
+    pipeline, report = release.folder / "policy" / "pipeline", release.folder / "report" / "report.json"
+    judged = documents.read_file(report)
+    judged["run"]["base"]["model"] = str(pipeline)  # type: ignore[index]
+    documents.write(judged, report.parent)
+    assert claim_in(report.parent).configuration["base"].sha256
+    (pipeline / "unet" / "config.json").write_text("{}")
+    with pytest.raises(ReleaseError, match="is not the base that was judged"):
+        claim_in(report.parent)
 
 
 def test_who_approved_it_is_signed_and_shown(release: Release) -> None:

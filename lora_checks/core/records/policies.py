@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lora_checks.core.records.digests import digest
+from lora_checks.core.records.questions import Question
 
 Against = Literal["nothing", "prompt", "texts", "baseline", "reference", "siblings"]
 Per = Literal["image", "set"]
@@ -16,7 +17,7 @@ Better = Literal["higher", "lower"]
 Stat = Literal["mean", "min", "max", "median", "missing", "worst_prompt", "share_at_least", "share_at_most"]
 Pairing = Literal["nearest", "mean", "named", "sorted"]
 Rule = Literal["estimate", "bound"]
-Takes = Literal["features", "distances", "faces", "picture", "pair"]
+Takes = Literal["features", "distances", "faces", "picture", "pair", "answers"]
 
 
 OF_BASE = "base."  # of the keys under `sampler: base:` in `PromptSet.places`
@@ -146,6 +147,7 @@ class Threshold:
     gain: bool = False  #: judge the value minus the base's value for the same prompts and seeds
     on: str = ""  #: `tagged:`: only images of prompts with this tag; "": of prompts in no arm
     calibrated_on: Calibration | None = None
+    question: Question | None = None  #: for the metric `judge`
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ class Policy:
     unused_tensors: Mapping[str, str] = field(default_factory=dict)  #: pattern of tensor names -> why
     regression: tuple[Allowance, ...] = ()  #: against the last approved release
     ranking: tuple[Weight, ...] = ()  #: of several LoRAs; empty: all required rows count alike
+    questions: Mapping[str, Question] = field(default_factory=dict)  #: that rows and tests may ask, by name
 
     @property
     def digest(self) -> str:
@@ -203,13 +206,21 @@ class Policy:
         words = (self.prompts.trigger, self.prompts.class_words)
         of_base = [] if self.prompts.base_sampler is None else [self.prompts.base_sampler]
         return {
-            "thresholds": digest([dataclasses.replace(row, source="") for row in self.thresholds]),
+            "thresholds": digest([_deciding(row) for row in self.thresholds]),
             "prompts": digest([prompts, self.prompts.sampler, self.prompts.seeds, *words, *of_base]),
             "networks": digest({slot: _unplaced(settings) for slot, settings in self.networks.items()}),
             "unused_tensors": digest(sorted(self.unused_tensors)),
             "regression": digest([dataclasses.replace(entry, source="") for entry in self.regression]),
             "ranking": digest([dataclasses.replace(entry, source="") for entry in self.ranking]),
         }
+
+
+def _deciding(row: Threshold) -> dict[str, Any]:
+    """Return a row's fields without its place; a row that asks nothing has the digest that it always had."""
+    fields = dataclasses.asdict(dataclasses.replace(row, source=""))
+    if row.question is None:
+        del fields["question"]
+    return fields
 
 
 def _unplaced(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,13 +21,13 @@ from lora_checks.core.records import Lora
 from lora_checks.diffusion.apply import injection
 from lora_checks.diffusion.apply.carriers import Carrier, carriers
 from lora_checks.diffusion.apply.injection import Slot
-from lora_checks.diffusion.apply.networks import components, core
+from lora_checks.diffusion.apply.networks import components, core, denoisers
 from lora_checks.diffusion.apply.placement import Placed, place
 from lora_checks.lora.bundles import joined, read_config
 from lora_checks.lora.header import Header, Tensor, read_header, shown
 from lora_checks.lora.opening import open_regular
 
-__all__ = ["Adapter", "Placed", "activate", "components", "load", "remove", "slots"]
+__all__ = ["Adapter", "Placed", "activate", "components", "denoisers", "load", "remove", "slots"]
 
 _DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",

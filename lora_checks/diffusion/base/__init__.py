@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, PrerequisiteError
+from lora_checks.core.known_digests import KnownDigests
 from lora_checks.core.records import Base
 from lora_checks.diffusion.base import hub, modular
 from lora_checks.diffusion.base.checkpoint import settings_of
@@ -29,31 +30,35 @@ class ResolvedBase:
     vae: Path | None = None  # a folder or .safetensors file that replaces the base's VAE
     hashed: tuple[Contents, ...] = field(default=(), compare=False)  # what ``identity`` is a digest of
 
-    def contents(self) -> tuple[Contents, ...]:
-        """Return every file that the base is loaded from; files from the hub are hashed now.
+    def contents(self, known: KnownDigests | None = None) -> tuple[Contents, ...]:
+        """Return every file that the base is loaded from; files from the hub are hashed now, unless known.
 
         Raises:
             ConfigError: A file cannot be hashed.
             PrerequisiteError: A download is damaged.
         """
         places = [path for path in (self.folder, self.file, self.vae) if path is not None]
-        known = {place for contents in self.hashed for place in contents.places}
-        unknown = Contents(*(place for place in places if place not in known))
+        hashed = {place for contents in self.hashed for place in contents.places}
+        unknown = Contents(*(place for place in places if place not in hashed), known=known)
         hub.refuse_damaged(unknown)
         return (*self.hashed, unknown)
 
 
-def resolve(base: Base) -> ResolvedBase:
+def resolve(base: Base, known: KnownDigests | None = None) -> ResolvedBase:
     """Find a policy's base and VAE; download a hub model that is not cached.
+
+    Args:
+        base: What the policy names.
+        known: Digests of earlier processes; None hashes every byte of local files.
 
     Raises:
         ConfigError: A directory is not a pipeline.
         PrerequisiteError: The hub cannot be reached or does not have the model.
     """
-    resolved = _model(base)
+    resolved = _model(base, known)
     if base.vae is None:
         return resolved
-    vae = resolve_vae(base.vae)
+    vae = resolve_vae(base.vae, known)
     identity, label = f"{resolved.identity} vae {vae.identity}", f"{resolved.label} with VAE {vae.label}"
     hashed = (*resolved.hashed, *([vae.contents] if vae.contents else []))
     return replace(resolved, identity=identity, label=label, vae=vae.path, hashed=hashed)
@@ -69,22 +74,22 @@ def present(base: Base) -> ResolvedBase | None:
     return resolve(base) if local else None
 
 
-def _model(base: Base) -> ResolvedBase:
+def _model(base: Base, known: KnownDigests | None) -> ResolvedBase:
     local = Path(base.model)
     if local.is_absolute():
-        return _checkpoint(local, base.config) if local.is_file() else _local(local)
+        return _checkpoint(local, base.config, known) if local.is_file() else _local(local, known)
     folder = _cached(base) or _download(base)
     return ResolvedBase(folder, hub.identity(base.model, folder), hub.label(base.model, folder))
 
 
-def _local(folder: Path) -> ResolvedBase:
+def _local(folder: Path, known: KnownDigests | None) -> ResolvedBase:
     _check_pipeline(folder)
-    contents = Contents(folder)
+    contents = Contents(folder, known=known)
     identity = contents.of(folder)
     return ResolvedBase(folder, identity, f"{_name(folder)} {identity[:6]}", hashed=(contents,))
 
 
-def _checkpoint(file: Path, config: str | None) -> ResolvedBase:
+def _checkpoint(file: Path, config: str | None, known: KnownDigests | None) -> ResolvedBase:
     folder, model = settings_of(file, config)
     _check_pipeline(folder)
     if not (folder / "model_index.json").is_file():
@@ -92,7 +97,7 @@ def _checkpoint(file: Path, config: str | None) -> ResolvedBase:
             f"base {file}: its settings are a modular pipeline's ({folder}), which diffusers does not load "
             "from a single file; name the folder of the whole pipeline"
         )
-    contents = Contents(file) if model else Contents(file, folder)
+    contents = Contents(*([file] if model else [file, folder]), known=known)
     sha256 = contents.sha256(file)
     settings = hub.identity(model, folder) if model else contents.of(folder)
     identity, label = f"{sha256} config {settings}", f"{file.stem} {sha256[:6]}"

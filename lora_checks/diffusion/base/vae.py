@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError
+from lora_checks.core.known_digests import KnownDigests
 from lora_checks.diffusion.base import hub
 
 CONFIG = "config.json"
@@ -28,7 +29,7 @@ class ResolvedVae:
     )  # None: from the hub, identified by its commit
 
 
-def resolve_vae(text: str) -> ResolvedVae:
+def resolve_vae(text: str, known: KnownDigests | None = None) -> ResolvedVae:
     """Find a VAE; ``text`` is as in `Base.vae`. Raises `ConfigError` or `PrerequisiteError`."""
     path = Path(text)
     if not path.is_absolute():
@@ -36,7 +37,7 @@ def resolve_vae(text: str) -> ResolvedVae:
         found = _inside(snapshot) or snapshot
         return ResolvedVae(found, hub.identity(text, snapshot), hub.label(text, snapshot))
     if path.is_file():
-        contents = Contents(path)
+        contents = Contents(path, known=known)
         sha256 = contents.sha256(path)
         return ResolvedVae(path, sha256, f"{path.stem} {sha256[:6]}", contents)
     folder = _inside(path)
@@ -44,7 +45,7 @@ def resolve_vae(text: str) -> ResolvedVae:
         raise ConfigError(
             f"vae {path}: no config.json with .safetensors weights there, nor in a folder 'vae'"
         )
-    contents = Contents(folder)
+    contents = Contents(folder, known=known)
     identity = contents.of(folder)
     return ResolvedVae(folder, identity, f"{path.name} {identity[:6]}", contents)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lora_checks.policy import json_schema
 from lora_checks.policy.starter import prompts
-from lora_checks.policy.starter.rows import HELD_OUT, KINDS, TRAINED, Row
+from lora_checks.policy.starter.rows import HELD_OUT, KINDS, OPTIONAL, OPTIONAL_NETWORKS, TRAINED, Row
 
 SCHEMAS = "schemas"  # folder of the JSON Schemas, in the policy's
 
@@ -85,11 +85,27 @@ def thresholds(plan: Plan, folder: Path) -> str:
         lines += ["folders:", *(_folder(name, *value, folder) for name, value in plan.folders.items()), ""]
     if networks:
         lines += ["networks:", *(f"  {slot}: {text}" for slot, text in networks.items()), ""]
-    lines += ["checks:", *(f"  {row.name}: {{{row.fields}, why: {_quoted(row.why)}}}" for row in rows)]
+    lines += ["checks:", *map(_row, rows), *_optional()]
     if left_out:
         lines += ["", "# Left out:"]
         lines += [f"#   {row.name}: {{{row.fields}}}  ({reason})" for row, reason in left_out]
     return "\n".join(lines) + "\n"
+
+
+def _row(row: Row) -> str:
+    return f"  {row.name}: {{{row.fields}, why: {_quoted(row.why)}}}"
+
+
+def _optional() -> list[str]:
+    """Return rows that nobody gets unasked, as comments: without their `#` they belong to the policy."""
+    return [
+        "",
+        "# Optional: a classifier for pictures that are not safe for work. Its errors are the rows' errors.",
+        "# `pip install 'lora-checks[safety]'`, then move the network under `networks:` and the rows under",
+        "# `checks:`, without their `#`.",
+        *(f"#  {slot}: {text}" for slot, text in OPTIONAL_NETWORKS.items()),
+        *(f"#{_row(row)}" for row in OPTIONAL),
+    ]
 
 
 def _folder(name: str, path: Path, count: int, policy: Path) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ReleaseError, ReportError
 from lora_checks.publish.release.claim import Claim, claim_of
 from lora_checks.record import approval
 from lora_checks.record.document import parse
+from lora_checks.record.shapes import Document
 
 REPORT = "report.json"
 JOURNAL = "verdicts.jsonl"  # written while a run is going on
@@ -17,7 +19,8 @@ JOURNAL = "verdicts.jsonl"  # written while a run is going on
 def claim_in(directory: Path, lora: str = "", url: str = "") -> Claim:
     """Return the claim of the report.json in ``directory``, with its approvals.
 
-    Raises `ReleaseError` if there is none, or if an approval beside it is not about it.
+    Raises `ReleaseError` if there is none, if its base is on this machine with other bytes, or if an approval
+    beside it is not about it.
     """
     path = directory / REPORT
     try:
@@ -32,7 +35,23 @@ def claim_in(directory: Path, lora: str = "", url: str = "") -> Claim:
         document = parse(content, str(path))
     except ReportError as error:
         raise ReleaseError(str(error)) from error
+    _refuse_another_base(document)
     beside = approval.beside(directory)
     if beside.ignored:
         raise ReleaseError(f"{beside.ignored}; approve this report, or move {approval.NAME} away")
     return claim_of(document, hashlib.sha256(content).hexdigest(), lora, url, beside.approvals)
+
+
+def _refuse_another_base(document: Document) -> None:
+    """Hash a base that is on this machine: the run may have taken its digest from the store."""
+    base = document["run"].get("base")
+    path = Path(base["model"]) if base else Path()
+    if not base or not path.is_absolute() or not path.exists():
+        return
+    contents = Contents(path)
+    digest = contents.of(path) if path.is_dir() else contents.sha256(path)
+    if digest != base["digest"].partition(" ")[0]:  # behind it: its settings, another VAE
+        raise ReleaseError(
+            f"{path} is not the base that was judged: its digest is {digest[:12]}, not "
+            f"{base['digest'][:12]}; run the gate again, or attest where the base is unchanged"
+        )

@@ -93,7 +93,7 @@ def _networks(policy: Policy) -> dict[str, str]:
 
     identities = {}
     for row in [row for row in policy.thresholds if row.required]:
-        metric = metrics.get(row.metric)
+        metric = metrics.of_row(row)
         slot = extractors.slot_of(metric, row.network, policy.networks)
         identity = OfPixels(metric).id if metric.takes in ("picture", "pair") else "pixels"
         if slot:

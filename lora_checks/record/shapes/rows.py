@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NotRequired, TypedDict
 
 from lora_checks.core.records import Better, Pairing, Rule, Stat
+from lora_checks.core.records.questions import Control, Kind, Reference
 from lora_checks.judge.verdict import RunOutcome
 
 RowOutcome = Literal["PASS", "FAIL", "INCONCLUSIVE", "ERROR"]
@@ -36,6 +37,21 @@ class Calibration(TypedDict):
     n: int | None
 
 
+class Question(TypedDict):
+    """What a vision model was asked; ``text`` has {prompt} and {class_words} still in it."""
+
+    name: str
+    kind: Kind
+    text: str
+    options: list[str]
+    good: list[str]
+    reference: Reference
+    by: str
+    most: int | None
+    controls: list[Control]
+    tagged: str
+
+
 class Threshold(TypedDict):
     name: str
     metric: str
@@ -56,6 +72,7 @@ class Threshold(TypedDict):
     gain: bool
     on: str
     calibrated_on: Calibration | None
+    question: NotRequired[Question | None]
 
 
 class Measurement(TypedDict):

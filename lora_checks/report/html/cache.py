@@ -10,7 +10,7 @@ from typing import Any
 from lora_checks.core import seals
 from lora_checks.core.files import write_atomically
 
-VERSION = "2"  # increase when thumbnails or spectra change
+VERSION = "3"  # increase when thumbnails or spectra change
 
 
 class Cache:
@@ -35,7 +35,7 @@ class Cache:
             return
         path = self._path(kind, sha256)
         with contextlib.suppress(OSError):
-            write_atomically(path, seals.seal(content, f"{kind} {sha256}"))
+            write_atomically(path, seals.seal(content, f"{kind} {sha256}"), durable=False)
 
     def _path(self, kind: str, sha256: str) -> Path:
         assert self.root is not None

@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +35,15 @@ class Prints:
     cache: Cache
     beside: Path  # folder of the page
     size: int = 0  # px of a thumbnail's longer side
+    _sources: dict[Picture, Path | None] = field(default_factory=dict)
 
     def source(self, picture: Picture) -> Path | None:
         """Find the judged file: at its recorded path or next to an earlier page, else None."""
-        for path in (Path(picture.file) if picture.file else None, self.beside / self.link(picture)):
-            if path is not None and is_of(path, picture.sha256):
-                return path
-        return None
+        if picture not in self._sources:  # its bytes are hashed once per page
+            places = (Path(picture.file) if picture.file else None, self.beside / self.link(picture))
+            found = (path for path in places if path is not None and is_of(path, picture.sha256))
+            self._sources[picture] = next(found, None)
+        return self._sources[picture]
 
     def link(self, picture: Picture) -> str:
         """Return the relative link of the full-size picture, named by content, not by file name."""
@@ -55,7 +57,7 @@ class Prints:
         picture = self.album.pictures[number]
         path = self.source(picture)
         try:
-            return None if path is None else decode(path)
+            return None if path is None else decode(path, known=bool(picture.sha256))
         except (LoraChecksError, OSError):
             return None
 

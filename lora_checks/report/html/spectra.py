@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from lora_checks.record.shapes import Run
 from lora_checks.report.html import spectrum
 from lora_checks.report.html.album import pictures_of
@@ -23,11 +21,17 @@ def sets(run: Run, loras: Sequence[Mapping[str, Any]], prints: Prints) -> list[t
     curve_sets.append(("base", "base", sorted(bases)))
     references = (prints.album.number(image["sha256"]) for image in pictures_of(run, REFERENCES))
     curve_sets.append((REFERENCES, REFERENCES, [number for number in references if number is not None]))
-    return [(kind, name, _some(numbers)) for kind, name, numbers in curve_sets if numbers]
+    most = _most(len(curve_sets))
+    return [
+        (kind, name, [numbers[i] for i in spread(len(numbers), most)])
+        for kind, name, numbers in curve_sets
+        if numbers
+    ]
 
 
-def _some(numbers: Sequence[int]) -> list[int]:
-    return [numbers[i] for i in spread(len(numbers), spectrum.MOST)]
+def _most(sets: int) -> int:
+    """Return how many pictures each curve is the mean of: fewer where there are many curves."""
+    return max(spectrum.FEWEST, min(spectrum.MOST, spectrum.ALL // sets))
 
 
 def side_of(chosen: Sequence[tuple[str, str, list[int]]], prints: Prints) -> int:
@@ -45,10 +49,10 @@ def curves(chosen: Sequence[tuple[str, str, list[int]]], prints: Prints, side: i
         return None
     return {
         "side": side,
-        "most": spectrum.MOST,
+        "most": max(len(numbers) for _, _, numbers in chosen),
         "frequency": _rounded(spectrum.frequencies(side)),
         "lines": lines,
-        "differences": [words for words in (_difference(line, lines) for line in lines) if words],
+        "differences": [words for words in (_difference(line, lines, side) for line in lines) if words],
     }
 
 
@@ -61,13 +65,12 @@ def _line(kind: str, name: str, numbers: list[int], prints: Prints, side: int) -
     return about | {"mean": mean, "low": low, "high": high}
 
 
-def _difference(line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:
-    """Return "overcooked 420 %": power in the finest detail relative to the references."""
+def _difference(line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], side: int) -> str:
+    """Return "overcooked 420 %": power in the last octave relative to the references."""
     reference_line = next((other for other in lines if other["kind"] == REFERENCES), None)
     if line["kind"] != "lora" or reference_line is None:
         return ""
-    fine = len(line["mean"]) // 5 or 1  # the last fifth or so of the rings: less than an octave
-    ratio = 10 ** float(np.mean(line["mean"][-fine:]) - np.mean(reference_line["mean"][-fine:]))
+    ratio = 10 ** (spectrum.fine(line["mean"], side) - spectrum.fine(reference_line["mean"], side))
     return f"{line['name']} {100 * ratio:.0f} %"
 
 

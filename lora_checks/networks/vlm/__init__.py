@@ -1,0 +1,1 @@
+"""Ask a vision model typed questions about pictures, and keep its answers."""
