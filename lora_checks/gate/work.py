@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lora_checks import metrics
 from lora_checks.core.errors import LoraChecksError, LoraFileError
@@ -92,12 +92,14 @@ def _needs_base(row: Threshold) -> bool:
 
 def memory(source: GeneratedImages) -> str:
     """Say what the base's weights take, and what the device has. Raises `NoRoomError` if they do not fit."""
+    said: list[str] = []
     room = Room(source.base, source.device, source.dtype, source.memory)
+    room = replace(room, memory=room.settled(said.append))
     room.refuse()
     total = sum(part.size for part in room.parts.values())
     there = device_room(room.device)
     free = "" if there is None else f"; {room.device} has {gib(there[0])} free of {gib(there[1])}"
-    return f"the base's weights take {gib(total)} in {room.dtype}{free}"
+    return "; ".join([f"the base's weights take {gib(total)} in {room.dtype}{free}", *said])
 
 
 def lines(run: GateRun, loras: Sequence[Candidate]) -> list[str]:
