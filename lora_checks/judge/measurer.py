@@ -14,6 +14,7 @@ from lora_checks.core.records.questions import Question
 from lora_checks.core.store import Progress, Store
 from lora_checks.images import decoding
 from lora_checks.judge import overlap, row_fit
+from lora_checks.judge.controls import Controls
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task, task_of
 from lora_checks.networks import Extractor, ImageExtractor, self_test
@@ -32,8 +33,12 @@ class Measurer:
     device: str
     progress: Callable[[str], Progress]
     counterparts: Callable[[ImageSet], ImageSet]  # the same images without the LoRA
+    _controls: Controls = field(init=False)
     _networks: dict[str, Extractor] = field(default_factory=dict)  # by slot
     _pictures: dict[str, ImageSet] = field(default_factory=dict)  # by the policy's name of the folder
+
+    def __post_init__(self) -> None:
+        self._controls = Controls(self.policy, self.store, self.pictures, self.counterparts)
 
     def preflight(self) -> None:
         """Raise `ConfigError` for a row, network or folder that cannot be measured with."""
@@ -65,6 +70,9 @@ class Measurer:
                 self_test.check(slot, self.policy.networks[slot], network, self.store, self.device)
         for row in self.policy.thresholds:
             metric = metrics.of_row(row)
+            model = self.network(metric, row.network)
+            if isinstance(model, VisionModel) and row.question is not None:
+                self._controls.before_images(model, row.question)
             if row_fit.has_floor(row, metric):
                 network = cast(ImageExtractor, self.network(metric, row.network))
                 pictures = self.pictures(row.against).images
@@ -157,10 +165,13 @@ class Measurer:
         network = self.network(task.metric, slot)
         if task.question is not None and task.question.by:
             task = replace(task, finder=self._finder(task.question.by))
+        note = ""
+        if isinstance(network, VisionModel) and task.question is not None:
+            note = self._controls.of_images(network, task.question, task.images)
         measurement = measure(task, network, self.policy.prompts, self.store, progress)
         if task.other is not None and task.other.name == "train":
             self._refuse_overlap(task, network)
-        return measurement
+        return replace(measurement, note=note) if note else measurement
 
     def _refuse_overlap(self, task: Task, network: Extractor | None) -> None:
         """Refuse training pictures among the references, as seen by the network that measures copies."""
