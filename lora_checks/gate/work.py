@@ -15,7 +15,7 @@ from lora_checks.diffusion.base.room import Room, device_room
 from lora_checks.diffusion.generated import GeneratedImages
 from lora_checks.gate.run import GateRun
 from lora_checks.images import made, plan
-from lora_checks.judge import prospect
+from lora_checks.judge import cost, prospect
 from lora_checks.lora.candidates import Candidate
 
 PIXEL_BYTES = 1.5  # of a PNG, for each pixel
@@ -103,7 +103,16 @@ def memory(source: GeneratedImages) -> str:
 
 
 def lines(run: GateRun, loras: Sequence[Candidate]) -> list[str]:
-    """Return what people should know before a run starts; [] where nothing is generated."""
+    """Return what people should know before a run starts."""
+    return [*_generated(run, loras), *_questions(run, loras)]
+
+
+def _questions(run: GateRun, loras: Sequence[Candidate]) -> list[str]:
+    models = run.measurer.vision_models().items()
+    return [cost.sentence(model, run.measurer.expected(slot, model, len(loras))) for slot, model in models]
+
+
+def _generated(run: GateRun, loras: Sequence[Candidate]) -> list[str]:
     source = run.source
     if not isinstance(source, GeneratedImages):
         return []

@@ -13,7 +13,7 @@ from lora_checks.core.records import ImageSet, Measurement, Metric, Pairing, Pol
 from lora_checks.core.records.questions import Question
 from lora_checks.core.store import Progress, Store
 from lora_checks.images import decoding
-from lora_checks.judge import overlap, row_fit
+from lora_checks.judge import cost, overlap, row_fit
 from lora_checks.judge.controls import Controls
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task, task_of
@@ -91,7 +91,10 @@ class Measurer:
             self._networks[slot] = networks.build(
                 slot, self.policy.networks[slot], self.device, cache=self.store.root / "models"
             )
-        return self._networks[slot]
+        network = self._networks[slot]
+        if isinstance(network, VisionModel):
+            network.account(self.store)  # begins to count
+        return network
 
     def _question(self, name: str) -> Question:
         if name not in self.policy.questions:
@@ -111,6 +114,25 @@ class Measurer:
         """Return the licence of each network that the rows have asked for so far, where it is known."""
         known = {slot: networks.licence_of(network) for slot, network in self._networks.items()}
         return {slot: licence for slot, licence in known.items() if licence}
+
+    def vision_models(self) -> dict[str, VisionModel]:
+        """Return the vision models of the policy's rows, by slot."""
+        for row in self.policy.thresholds:
+            self.network(metrics.of_row(row), row.network)
+        found = self._networks.items()
+        return {slot: network for slot, network in found if isinstance(network, VisionModel)}
+
+    def expected(self, slot: str, model: VisionModel, loras: int) -> cost.Expected:
+        """Return what a vision model will be asked at most about so many LoRAs."""
+        rows = [
+            row
+            for row in self.policy.thresholds
+            if row.question is not None
+            and networks.slot_of(metrics.of_row(row), row.network, self.policy.networks) == slot
+        ]
+        folder = self.policy.folders.get("references")
+        references = 0 if folder is None else len(self.pictures("references").images)
+        return cost.expected(rows, model, self.policy.prompts, references, loras, self.store)
 
     def pictures(self, name: str) -> ImageSet:
         """Return the pictures of a folder of the policy: "references" or "train"."""
