@@ -21,7 +21,7 @@ def body(request: Request) -> dict[str, Any]:
     """
     assets = {f"[[picture-{i}]]": _asset(image) for i, image in enumerate(request.images, start=1)}
     state = ONE if len(assets) == 1 else TWO
-    return {"state": state, "questions": {NAME: _question(request)}, "assets": assets}
+    return {"state": state, "questions": {NAME: question(request)}, "assets": assets}
 
 
 def _asset(image: bytes) -> dict[str, str]:
@@ -29,7 +29,8 @@ def _asset(image: bytes) -> dict[str, str]:
     return {"type": "image", "format": kind, "data_base64": base64.b64encode(image).decode()}
 
 
-def _question(request: Request) -> dict[str, Any]:
+def question(request: Request) -> dict[str, Any]:
+    """Return the typed question: ``noul`` (yes or no), ``choice`` or ``score``."""
     if request.kind == "predicate":
         return {"type": "noul", "instructions": request.text}
     if request.kind == "choice":
