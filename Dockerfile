@@ -13,7 +13,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY lora_checks ./lora_checks
 COPY examples/miniature ./examples/miniature
 # PyPI's torch for Linux brings CUDA's libraries itself; the driver is the host's, through --gpus.
