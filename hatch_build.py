@@ -1,8 +1,8 @@
 """Make what PyPI shows of the README: absolute links, and the project's addresses.
 
 The repository's address is not written down in the project. The release workflow, which knows it, sets
-``REPOSITORY_URL``. A build without it has no addresses, and its README has only the text of links that lead to
-files of the repository.
+``REPOSITORY_URL``. A build without it has no addresses, and its README has only the text of links to the
+repository's files.
 """
 
 from __future__ import annotations

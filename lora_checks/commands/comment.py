@@ -20,6 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--pull-request", type=int, required=True, metavar="N", help="number of the pull request")
     add("--name", default="lora", help="tells the comments of several gates apart (default: lora)")
     add("--link", default="", help="address of the whole report, such as the artifact's")
+    add("--pictures", default="", metavar="LINK", help="address of a few of its pictures")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,5 +34,5 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError("GITHUB_TOKEN is not set; give the step `env: {GITHUB_TOKEN: ${{ github.token }}}`")
     api = os.environ.get("GITHUB_API_URL") or API
     pull = PullRequest(options.repository, options.pull_request, token, api)
-    print(post(read(options.report), pull, options.name, options.link))
+    print(post(read(options.report), pull, options.name, options.link, options.pictures))
     return 0

@@ -12,6 +12,9 @@ HELP = "write all reports of a run again, even of a run that was killed"
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, help="folder with report.json or verdicts.jsonl")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write there instead")
+    parser.add_argument(
+        "--pictures", type=Path, metavar="FILE", help="write only a PNG of up to six of the run's pictures"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -19,6 +22,12 @@ def run(options: argparse.Namespace) -> int:
     from lora_checks.record.lock import ReportLock
     from lora_checks.report import html, outputs
 
+    if options.pictures:
+        from lora_checks.report.html import few
+
+        few.write(document.read(options.directory), options.pictures)
+        print(options.pictures)
+        return 0
     folder = options.out or options.directory
     lock = ReportLock(folder, "python -m lora_checks report")
     lock.require("write elsewhere with --out DIR")

@@ -37,7 +37,9 @@ class PullRequest:
             raise ConfigError(f"GITHUB_API_URL: '{self.api}' is not an address")
 
 
-def post(document: Document, pull: PullRequest, name: str = "lora", link: str = "") -> str:
+def post(
+    document: Document, pull: PullRequest, name: str = "lora", link: str = "", pictures: str = ""
+) -> str:
     """Write the comment, or replace the one of the same ``name``; return its address.
 
     Args:
@@ -45,6 +47,7 @@ def post(document: Document, pull: PullRequest, name: str = "lora", link: str = 
         pull: Where the comment goes.
         name: Tells the comments of several gates apart.
         link: Address of the whole report, such as the artifact's.
+        pictures: Address of a few of its pictures.
 
     Raises:
         PrerequisiteError: GitHub cannot be reached or refuses.
@@ -52,7 +55,8 @@ def post(document: Document, pull: PullRequest, name: str = "lora", link: str = 
     if not re.fullmatch(r"[\w.-]{1,64}", name):
         raise ConfigError(f"--name: '{name}' must be 1 to 64 letters, digits, '.', '_' or '-'")
     marker = f"<!-- lora_checks {name} -->"
-    more = f"\n[The whole report, with every picture]({link})\n" if link else ""
+    more = f"\n[A few of its pictures, from the best to the worst]({pictures})\n" if pictures else ""
+    more += f"\n[The whole report, with every picture]({link})\n" if link else ""
     body = f"{marker}\n{github.summary(document, MOST - len(more.encode()))}{more}"
     comments = f"/repos/{pull.repository}/issues/{pull.number}/comments"
     earlier = _earlier(pull, comments, marker)

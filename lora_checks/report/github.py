@@ -18,7 +18,7 @@ AT_ONCE = 10  # annotations of one level that GitHub shows per step
 
 
 def summary(document: Document, room: int = MOST - ROOM) -> str:
-    """Return Markdown of at most ``room`` bytes, the verdict first.
+    """Return Markdown of at most ``room`` bytes, the verdict first, without folders of the runner.
 
     If it is too long, the rows of LoRAs that passed are cut first, then their names, then LoRAs that did
     not pass; a sentence says what was cut.
@@ -26,11 +26,11 @@ def summary(document: Document, room: int = MOST - ROOM) -> str:
     stopped = [lora for lora in document["loras"] if lora["outcome"] != "PASS"]
     passed = [lora for lora in document["loras"] if lora["outcome"] == "PASS"]
     head = markdown.head(document)
-    refused = [markdown.block(lora) for lora in stopped]
+    refused = [markdown.block(lora, places=False) for lora in stopped]
     names = [f"- {markdown.escape(title(lora))}: PASS, {markdown.escape(tally(lora))}\n" for lora in passed]
     cut = f"\n## {count(len(passed), 'LoRA')} passed; {{}} left out here (1 MiB), see report.json\n\n"
     for ending in (
-        "".join(markdown.block(lora) for lora in passed),
+        "".join(markdown.block(lora, places=False) for lora in passed),
         cut.format("their rows are") + "".join(names),
         cut.format("their names and rows are") if passed else "",
     ):

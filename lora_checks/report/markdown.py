@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import PurePath
 
 from lora_checks.core.words import printable
 from lora_checks.record.rows import (
@@ -57,7 +58,7 @@ def _about(run: Run) -> str:
     policy = run.get("policy") or {}
     facts = [setting(run).replace("  ", ", ")]
     if policy.get("digest"):
-        facts.append(f"policy {policy.get('directory', '')} {policy['digest'][:6]}")
+        facts.append(f"policy {PurePath(policy.get('directory', '')).name} {policy['digest'][:6]}")
     facts += [f"{key} {run[key]}" for key in ("device", "dtype") if run.get(key)]
     return f"\n{escape(', '.join(fact for fact in facts if fact))}\n"
 
@@ -113,8 +114,13 @@ def _compared(section: Baseline | None) -> str:
     return "\n".join(parts) + "\n"
 
 
-def block(lora: Lora) -> str:
-    """Render one LoRA: its verdict, its rows, and its failures in words."""
+def block(lora: Lora, places: bool = True) -> str:
+    """Render one LoRA: its verdict, its rows, and its failures in words.
+
+    Args:
+        lora: A LoRA of the document.
+        places: Whether to name the folders of its images, for a reader on the same machine.
+    """
     measured = [row for row in lora["rows"] if row["outcome"] != "ERROR"]
     parts = [f"\n## {escape(title(lora))}: {lora['outcome']}, {escape(tally(lora))}\n"]
     for trouble, checks in errors(lora["rows"]):
@@ -127,10 +133,9 @@ def block(lora: Lora) -> str:
     failed = [row for row in measured if row["outcome"] != "PASS"]
     parts += [f"- **{row['outcome']}** {escape(_why(row))}" for row in failed]
     parts += [f"\n{escape(_capital(text))}." for text in power_sentences(lora)[1:]]
-    sha = f"SHA-256 {lora['sha256']}" if lora["sha256"] else ""
-    parts += [
-        f"\n{escape(text)}" for text in (*(f"images: {folder}" for folder in lora["images"]), sha) if text
-    ]
+    ending = [f"images: {folder}" for folder in lora["images"]] if places else []
+    ending += [f"SHA-256 {lora['sha256']}"] if lora["sha256"] else []
+    parts += [f"\n{escape(text)}" for text in ending]
     return "\n".join(parts) + "\n"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import workflow
+from PIL import Image
 from world import WITHOUT, Run, World, environment, run_module
 
 from lora_checks.__main__ import main
@@ -21,6 +22,7 @@ from lora_checks.__main__ import main
 ROOT = Path(__file__).parents[2]
 ACTION = workflow.load(ROOT / "action.yml")
 URL = "https://github.example/artifacts/1"
+PICTURES = "https://github.example/artifacts/2"
 
 
 class GitHub(http.server.BaseHTTPRequestHandler):
@@ -89,6 +91,10 @@ def act(
 
     def uses(name: str, settings: Mapping[str, str], _: Path) -> dict[str, str]:
         assert name == "actions/upload-artifact"
+        if settings.get("archive") == "false":
+            assert "name" not in settings  # which is then the file's
+            shutil.copy(settings["path"], place / "pictures.png")
+            return {"artifact-url": PICTURES}
         uploads.append(settings)
         return {"artifact-url": URL}
 
@@ -119,10 +125,15 @@ def test_a_lora_that_passes(tmp_path: Path, world: World, github: http.server.Th
     assert (Path(upload["path"]) / "report.html").is_file()
     assert (Path(upload["path"]) / "junit.xml").is_file()
     assert job.summary.startswith("# PASS: good.safetensors")
+    assert PICTURES in job.summary.splitlines()[-3]
     assert URL in job.summary.splitlines()[-1]
+    assert str(tmp_path) not in job.summary  # nor any folder of the runner
+    with Image.open(tmp_path / "good" / "pictures.png") as sheet:
+        assert sheet.size == (3 * 256, 2 * (256 + 36))  # six thumbnails with their captions
     (comment,) = GitHub.comments
     assert comment["body"].startswith("<!-- lora_checks lora -->\n# PASS: good.safetensors")
     assert URL in comment["body"]
+    assert PICTURES in comment["body"]
     assert set(job.steps.values()) == {"success"}  # every script of the action
 
 
@@ -147,7 +158,7 @@ def test_without_a_comment_and_without_a_verdict(tmp_path: Path, world: World, p
     (tmp_path / "absent").mkdir()
     job, upload = act(tmp_path, world, world.good, python, policy="nowhere")
     assert (job.result, job.outputs["verdict"]) == ("failure", "")
-    assert job.steps["Comment"] == "skipped"
+    assert job.steps["Pictures"] == job.steps["Upload pictures"] == job.steps["Comment"] == "skipped"
     assert upload["name"] == "lora-report-7-1"
     assert "nowhere" in job.log
 

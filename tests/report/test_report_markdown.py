@@ -37,7 +37,7 @@ def test_a_finished_run_begins_with_sentences_for_people() -> None:
     assert "overfit.safetensors" in told
     assert "did not pass" in told
     assert "did not pass" not in render(document(verdicts())).split("\n\n")[1]
-    assert "policy examples/miniature abcdef" in found
+    assert "policy miniature abcdef" in found
 
 
 def test_rows_of_bounds_state_how_often_they_pass_a_bad_lora() -> None:

@@ -25,13 +25,12 @@ def chosen(document: Document, album: Album) -> dict[str, Any] | None:
     rows with a value for each image: the document puts the worst verdict first, then the nearest to its
     limit. Images are ordered by their distance from that row's limit; one without a value is the worst.
     """
-    lora = _lora(document)
-    by_row = sorted(measured(lora), key=_order) if lora else []
-    if lora is None or not by_row:
+    found = decisive(document)
+    if found is None:
         return None
-    row, m = by_row[0]
+    lora, row, m = found
     numbers = {p["name"]: album.number(p["sha256"]) for p in lora.get("pictures") or ()}
-    ranked = [one for one in _ranked(row, m) if numbers.get(one[1]) is not None]
+    ranked = [one for one in ranking(row, m) if numbers.get(one[1]) is not None]
     if not ranked:
         return None
     which = document["loras"].index(lora)
@@ -44,12 +43,19 @@ def chosen(document: Document, album: Album) -> dict[str, Any] | None:
                 "name": printable(name),
                 "lora": which,
                 "picture": numbers[name],
-                "value": _value(row, m, value),
+                "value": value_of(row, m, value),
                 "alt": printable(f"{word} {name}: {prompts.get(name.rpartition('/')[0], '')}"),
             }
             for word, (_, name, value) in _picks(ranked)
         ],
     }
+
+
+def decisive(document: Document) -> tuple[Lora, Row, Measurement] | None:
+    """Return the LoRA and the row that matter most, as in `chosen`; None if no row has values of images."""
+    lora = _lora(document)
+    by_row = sorted(measured(lora), key=_order) if lora else []
+    return None if lora is None or not by_row else (lora, *by_row[0])
 
 
 def _order(row_and_m: tuple[Row, Measurement]) -> tuple[bool, bool]:
@@ -64,7 +70,7 @@ def _lora(document: Document) -> Lora | None:
     return next((lora for lora in loras if lora["name"] == best), loras[0] if loras else None)
 
 
-def _ranked(row: Row, m: Measurement) -> list[Ranked]:
+def ranking(row: Row, m: Measurement) -> list[Ranked]:
     """Order the images from the best to the worst; equal ones stay in the order of the prompts."""
     inside = marks.distance(row)
     threshold = row["threshold"]
@@ -88,7 +94,8 @@ def _picks(ranked: Sequence[Ranked]) -> list[tuple[str, Ranked]]:
     return ends if len(ranked) == 2 else [ends[0], ("Typical", ranked[len(ranked) // 2]), ends[1]]
 
 
-def _value(row: Row, m: Measurement, value: float | None) -> str:
+def value_of(row: Row, m: Measurement, value: float | None) -> str:
+    """Return an image's value with the limit, or why it has none."""
     least, most = marks.limits_of(row)
     if value is None:
         return printable(marks.why(row, m)(None))
