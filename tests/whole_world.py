@@ -53,7 +53,7 @@ def facts(policy: Path) -> dict[str, Any]:
         "made": {"images": 16, "batch_sizes": [4], "vae_dtypes": ["float32"]}, "other_failures": [],
         "code": [{"file": "gate:conftest.py", "sha256": DIGEST, "for": ["conftest.py"]}],
         "companions": [{"name": "style", "path": "style.safetensors", "scale": 0.5, "sha256": DIGEST}],
-        "ranking": [{"check": "likeness", "weight": 2.0, "from": 0.2, "to": 0.9}],
+        "ranking": [{"check": "likeness", "weight": 2.0, "from": 0.2, "to": 0.9}], "axis": "caption",
     }  # fmt: skip
 
 
@@ -101,6 +101,7 @@ def whole_report(folder: Path, lora: Path, policy: Path) -> Path:
         found |= {
             "scale": 1.0,
             "facts": {"steps": str(100 * step)},
+            "keys": {"caption": ["keyword", "florence"][step % 2]},
             "sha256": hashlib.sha256(lora.read_bytes()).hexdigest(),
         }
         for picture in found["pictures"]:

@@ -19,6 +19,7 @@ from lora_checks.gate.ledger import Ledger, Pair
 from lora_checks.gate.run import GateRun
 from lora_checks.images import plan
 from lora_checks.lora.candidates import Candidate
+from lora_checks.policy.axes import keys_by
 from lora_checks.record import document
 from lora_checks.record import pictures as pictures_of
 from lora_checks.record.regression.against import Against
@@ -37,6 +38,7 @@ class RunFacts:
     required: Sequence[Pair]
     folder: Path  # of the report
     command: str
+    axis: str = ""  # of --lora-axis
     started: str = field(default_factory=now)
     _clock: float = field(default_factory=time.monotonic)
 
@@ -49,6 +51,7 @@ class RunFacts:
             "command": self.command,
             "loras": [of_candidate(candidate, self.run) for candidate in self.loras.values()],
             "required": list(self.required),
+            **({"axis": self.axis} if self.axis else {}),
         }
 
     @cached_property
@@ -139,7 +142,13 @@ def of_candidate(candidate: Candidate, run: GateRun) -> Facts:
     """Return what is known of a LoRA before it is read."""
     scale = {"scale": candidate.scale} if run.source.generates else {}
     facts = {"facts": dict(candidate.facts)} if candidate.facts else {}
-    return {"name": candidate.name, "path": str(candidate.path), "sha256": "", **scale, **facts}
+    keys = {"keys": there} if (there := keys_of(candidate, run.policy)) else {}
+    return {"name": candidate.name, "path": str(candidate.path), "sha256": "", **scale, **keys, **facts}
+
+
+def keys_of(candidate: Candidate, policy: Policy) -> dict[str, str]:
+    """Return what a LoRA differs in from the others, as names of pictures and the policy's axes tell it."""
+    return {**keys_by(policy.axes, candidate.name, candidate.path), **candidate.keys}
 
 
 def of_file(candidate: Candidate) -> Facts:

@@ -77,6 +77,7 @@ def run_gate(
     seeds: int | None = None,
     until_decided: int | None = None,
     baseline: PathLike | None = None,
+    axis: str | None = None,
     offline: PathLike | None = None,
     device: str = "auto",
     dtype: str = "auto",
@@ -109,6 +110,7 @@ def run_gate(
         seeds: images per prompt instead of the policy's.
         until_decided: most images of a LoRA; generate until every row is decided.
         baseline: report.json of the last approved release, or "none".
+        axis: x of the curves of several LoRAs, such as "rank"; the first key that differs if left out.
         offline: folder that `lora-checks fetch --to` made; nothing else is asked for weights.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         dtype: number format of the pipeline: "auto", "float32", "float16" or "bfloat16".
@@ -151,6 +153,7 @@ def run_gate(
         lora_seeds=seeds,
         lora_until_decided=until_decided,
         lora_baseline=baseline,
+        lora_axis=axis,
         lora_offline=offline,
         lora_device=device,
         lora_dtype=dtype,

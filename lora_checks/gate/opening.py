@@ -19,7 +19,7 @@ from lora_checks.core.errors import (
 )
 from lora_checks.core.records import Policy
 from lora_checks.core.store import Progress, explained
-from lora_checks.gate import earlier, ledger
+from lora_checks.gate import axis, earlier, ledger
 from lora_checks.gate.facts import RunFacts
 from lora_checks.gate.ledger import FILE_CHECK, OWN_CHECKS
 from lora_checks.gate.provided import open_custom, open_provided, provided, refuse_generating
@@ -56,6 +56,7 @@ class Opened:
     run: GateRun
     loras: Mapping[str, Candidate]
     against: Against | None  # the last approved release, if --lora-baseline names it
+    axis: str = ""  # of --lora-axis
 
     def record(self, folder: Path, command: str, files: bool) -> RunRecord:
         """Begin the record of the run.
@@ -68,7 +69,7 @@ class Opened:
         own = (*((FILE_CHECK,) if files else ()), self.run.source.check)
         allowances = () if self.against is None else self.against.checks
         required = ledger.required(self.loras, own, self.run.policy.thresholds, allowances)
-        return RunRecord(RunFacts(self.run, self.loras, self.against, required, folder, command))
+        return RunRecord(RunFacts(self.run, self.loras, self.against, required, folder, command, self.axis))
 
 
 def open_run(option: Any, here: Path, policy_folder: Path, voice: Voice) -> Opened:
@@ -100,7 +101,8 @@ def open_run(option: Any, here: Path, policy_folder: Path, voice: Voice) -> Open
     if elsewhere:
         policy, loras = provided(option, here, policy)
     run = _run(option, here, policy, voice, loras)
-    return Opened(run, loras, open_against(option.lora_baseline, here, policy, option.lora_until_decided))
+    against = open_against(option.lora_baseline, here, policy, option.lora_until_decided)
+    return Opened(run, loras, against, axis.asked(option.lora_axis, loras, policy))
 
 
 def check(opened: Opened, voice: Voice, judges: bool = True) -> None:

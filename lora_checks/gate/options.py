@@ -95,6 +95,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "REPORT",
         "help": "report.json of the last approved release, to compare with; none if there is none yet",
     },
+    "--lora-axis": {
+        "metavar": "KEY",
+        "help": "x of the curves of several LoRAs: step, epoch, strength, rank, or a key of their metadata, "
+        "of --lora-images-from or of the policy's axes (default: the first that differs)",
+    },
     "--lora-device": {
         "default": "auto",
         "metavar": "NAME",
@@ -133,7 +138,7 @@ _BARE = (
 )
 NEEDS_LORA = (  # options that mean nothing unless the gate runs
     *("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds", "scale"),
-    *("until_decided", "baseline", "log", "source"),
+    *("until_decided", "baseline", "log", "source", "axis"),
 )
 NEEDS_IMAGES = ("images_from", "images_made_with", "baseline_images")
 BARE = {"--with-lora": "--lora-with", **{f"--{name}": f"--lora-{name}" for name in _BARE}}

@@ -97,6 +97,7 @@ def _by_group(folders: Sequence[Path], names: Names | None) -> dict[str, Candida
             name,
             folder,
             facts=group.facts(folder, several > 1) if group else {},
+            keys=dict(group.keys) if group else {},
             group=group if several > 1 else None,
         )
         for name, (folder, group, several) in zip(lora_names(whole), parts, strict=True)

@@ -22,6 +22,7 @@ class Candidate:
     path: Path
     scale: float = 1.0
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)  # known without reading it
+    keys: Mapping[str, str] = field(default_factory=dict, hash=False)  # what it differs in from the others
 
     def read(self) -> Lora:
         """Inspect the file. Raises `LoraFileError`."""

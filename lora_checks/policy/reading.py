@@ -16,6 +16,7 @@ from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import Policy, Prompt, PromptSet
 from lora_checks.policy import dictionary
 from lora_checks.policy.arms import CLASS_ONLY, NO_TRIGGER, UNRELATED, WITHOUT_TRIGGER
+from lora_checks.policy.axes import axes_of
 from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
 from lora_checks.policy.prompts_keys import PROMPT, PROMPTS
 from lora_checks.policy.questions import questions
@@ -71,6 +72,7 @@ def load_policy(
         regression=allowances(top["regression"], rows) if "regression" in top else (),
         ranking=weights(top["ranking"], rows) if "ranking" in top else (),
         questions=asked_of_images,
+        axes=axes_of(top["axes"]) if "axes" in top else {},
     )
 
 

@@ -182,5 +182,11 @@ THRESHOLDS = Keys(
             {"type": "object", "minProperties": 1, "additionalProperties": WEIGHT.schema()},
             "Which rows order the LoRAs that pass; all required ones if left out.",
         ),
+        Key(
+            "axes",
+            named({"type": "object", "minProperties": 1, "additionalProperties": {"oneOf": [TEXT, NUMBER]}}),
+            "What the LoRAs differ in, by patterns of their names or paths, the first that fits: "
+            '`{caption: {"*-gpt4o*": gpt4o, "*": keyword}}`. An axis of curves and tables; decides nothing.',
+        ),
     ),
 )

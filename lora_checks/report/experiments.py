@@ -10,7 +10,7 @@ from lora_checks.core.words import number
 from lora_checks.record.files import write_text
 from lora_checks.record.rows import title
 from lora_checks.record.shapes import Document, Lora, Row
-from lora_checks.report.tables import Line, about, as_csv
+from lora_checks.report.tables import Line, about, as_csv, keys_of
 
 CSV = "experiments.csv"
 COLUMNS = (
@@ -19,14 +19,14 @@ COLUMNS = (
 )
 
 
-def lines(loras: Iterable[Lora]) -> Iterator[Line]:
+def lines(loras: Iterable[Lora], keys: Sequence[str] = ()) -> Iterator[Line]:
     """Yield a line for each LoRA and measured row.
 
     ``value``, ``low`` and ``high`` are what was judged; ``average``, ``minimum`` and ``maximum`` are over the
     images that have a value, and None for a metric of the whole set.
     """
     for lora in loras:
-        of_lora = about(lora)
+        of_lora = about(lora, keys)
         for row in lora["rows"]:
             measured = row["measurement"]
             if measured is None:
@@ -75,4 +75,5 @@ def _span(values: Sequence[float]) -> str:
 
 def write(document: Document, directory: Path) -> Path:
     """Write experiments.csv and return its path. Raises `StoreError`."""
-    return write_text(directory / CSV, as_csv(COLUMNS, lines(document["loras"])))
+    keys = keys_of(document)
+    return write_text(directory / CSV, as_csv((*COLUMNS, *keys), lines(document["loras"], keys)))

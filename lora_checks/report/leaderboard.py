@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from lora_checks.core.words import number
 from lora_checks.record.rows import title
 from lora_checks.record.shapes import Lora, Ranking
-from lora_checks.record.shapes.ranking import Axis, BestRow, Place
+from lora_checks.record.shapes.ranking import BestRow, Numbered, Place
 
-AXES: tuple[Axis, ...] = get_args(Axis)
+NUMBERED: tuple[Numbered, ...] = get_args(Numbered)
 
 
 def headings(ranking: Ranking) -> list[str]:
@@ -25,7 +25,7 @@ def cells(ranking: Ranking, loras: Sequence[Lora]) -> list[list[str]]:
     return [
         [
             files[entry["lora"]],
-            *("-" if entry[axis] is None else f"{entry[axis]:g}" for axis in axes(ranking)),
+            *(place_on(entry, axis) or "-" for axis in axes(ranking)),
             number(entry["utility"]),
             *([number(entry["judged"])] if ranking["split"] else []),
         ]
@@ -60,14 +60,24 @@ def _both(row: BestRow) -> str:
     return f"{row['check']} {number(choose['value'])} | {number(judge['value'])}" if choose and judge else ""
 
 
-def axes(ranking: Ranking) -> list[Axis]:
-    """Return the axes in which LoRAs differ, ignoring unknown values of refused files."""
+def axes(ranking: Ranking) -> list[str]:
+    """Return the axes and keys in which LoRAs differ, ignoring unknown values of refused files."""
     board = ranking["leaderboard"]
+    keys = dict.fromkeys(key for entry in board for key in entry.get("keys", {}))
     return [
         axis
-        for axis in AXES
-        if len({entry[axis] for entry in board if entry[axis] is not None or _known(entry)}) > 1
+        for axis in (*NUMBERED, *keys)
+        if len({place_on(entry, axis) for entry in board if place_on(entry, axis) or _known(entry)}) > 1
     ]
+
+
+def place_on(entry: Place, axis: str) -> str:
+    """Return where a LoRA stands on an axis; "" if that is not known."""
+    number: Mapping[str, float | None] = {name: entry[name] for name in NUMBERED}
+    if axis not in number:
+        return entry.get("keys", {}).get(axis, "")
+    place = number[axis]
+    return "" if place is None else f"{place:g}"
 
 
 def word(axis: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from lora_checks.core.outside import cell, printable
 from lora_checks.record.files import write_bytes, write_text
+from lora_checks.record.ranking.axes import shown_keys
 from lora_checks.record.ranking.entry import entry
 from lora_checks.record.shapes import Document, Lora
 
@@ -26,19 +27,32 @@ CSV, PARQUET, WIDE = "values.csv", "values.parquet", "images.csv"
 Line = dict[str, Any]
 
 
-def about(lora: Lora) -> Line:
-    """Return what a table says about a LoRA: its name and its place in the training run."""
+def keys_of(document: Document) -> tuple[str, ...]:
+    """Return the columns of what the LoRAs differ in beyond step, epoch and strength; see `ranking.axes`."""
+    entries = [entry(lora) for lora in document["loras"]]
+    ranking = document.get("ranking")
+    ranks = {place.rank for place in entries}
+    keys = shown_keys(entries, ranking["axis"] if ranking else None)
+    return (*(("rank",) if len(ranks) > 1 else ()), *(key for key in keys if key not in COLUMNS))
+
+
+def about(lora: Lora, keys: Sequence[str] = ()) -> Line:
+    """Return what a table says about a LoRA: its name, its place in the training run, and these keys."""
     place = entry(lora)
+    more = {key: place.rank if key == "rank" else place.text(key) for key in keys}
     return {
         "lora": lora["name"],
         "run": PurePath(place.run).name,
         "step": place.step,
         "epoch": place.epoch,
         "scale": lora.get("scale"),
+        **more,
     }
 
 
-def lines(loras: Iterable[Lora], texts: Mapping[str, str] | None = None) -> Iterator[Line]:
+def lines(
+    loras: Iterable[Lora], texts: Mapping[str, str] | None = None, keys: Sequence[str] = ()
+) -> Iterator[Line]:
     """Yield a line for each LoRA, row of the policy and image.
 
     ``value`` is None if the image has none, such as without a face; ``image`` is its SHA-256 or "".
@@ -46,10 +60,11 @@ def lines(loras: Iterable[Lora], texts: Mapping[str, str] | None = None) -> Iter
     Args:
         loras: of the document.
         texts: of the prompts, by id.
+        keys: further columns about the LoRA, from `keys_of`.
     """
     for lora in loras:
         pictures = {picture["name"]: picture for picture in lora.get("pictures", ())}
-        of_lora = about(lora)
+        of_lora = about(lora, keys)
         for row in lora["rows"]:
             measured = row["measurement"]
             if measured is None:
@@ -84,7 +99,8 @@ def write(document: Document, directory: Path) -> list[Path]:
 
 
 def _csv(document: Document) -> str:
-    return as_csv(COLUMNS, lines(document["loras"], _texts(document)))
+    keys = keys_of(document)
+    return as_csv((*COLUMNS, *keys), lines(document["loras"], _texts(document), keys))
 
 
 def _texts(document: Document) -> dict[str, str]:
@@ -94,13 +110,16 @@ def _texts(document: Document) -> dict[str, str]:
 def _wide(document: Document) -> str:
     """Render a line for each LoRA and image, with a column for each row of the policy."""
     checks: dict[str, None] = {}
+    keys = keys_of(document)
+    of_image_alone = (*OF_IMAGE, *keys)
     images: dict[tuple[str, str, int | None], Line] = {}
-    for line in lines(document["loras"], _texts(document)):
+    for line in lines(document["loras"], _texts(document), keys):
         checks[line["check"]] = None
         key = line["lora"], line["prompt"], line["seed"]
-        of_image = images.setdefault(key, {name: line[name] for name in OF_IMAGE})
+        of_image = images.setdefault(key, {name: line[name] for name in of_image_alone})
         of_image[f"{line['check']}"] = line["value"]
-    return as_csv((*OF_IMAGE, *(check for check in checks if check not in OF_IMAGE)), images.values())
+    own = [check for check in checks if check not in of_image_alone]
+    return as_csv((*of_image_alone, *own), images.values())
 
 
 def as_csv(columns: Sequence[str], table: Iterable[Line]) -> str:
@@ -118,9 +137,12 @@ def _write_parquet(document: Document, path: Path) -> Path:
 
     text, number, whole = pa.string(), pa.float64(), pa.int64()
     kinds = (text, whole, number, text, whole, text, text, number, text, text, text, whole, text, text)
-    schema = pa.schema(list(zip(COLUMNS, kinds, strict=True)))
+    keys = keys_of(document)
+    more = [(key, whole if key == "rank" else text) for key in keys]
+    schema = pa.schema([*zip(COLUMNS, kinds, strict=True), *more])
     values = pa.Table.from_pylist(
-        [_of_text(line, printable) for line in lines(document["loras"], _texts(document))], schema=schema
+        [_of_text(line, printable) for line in lines(document["loras"], _texts(document), keys)],
+        schema=schema,
     )
     sink = pa.BufferOutputStream()
     parquet.write_table(values, sink, compression="zstd")

@@ -187,3 +187,21 @@ def test_images_are_not_generated_from_a_dictionary(gate: Gate, dictionary: Path
         run_gate(gate.world.good, policy=gate.world.policy, store=gate.world.store, prompts=dictionary)
     with pytest.raises(Exception, match=r"--lora-seeds: the seeds of .* are those of the pictures"):
         gated(gate, generated(gate, "good"), None, prompts=dictionary, seeds=2)
+
+
+def test_a_rank_in_the_names_is_the_axis_of_curves_and_tables(gate: Gate, policy: Path) -> None:
+    folder = gate.folder / "samples"
+    folder.mkdir()
+    for n, (rank, lora) in enumerate({"r4": "wrong-identity", "r16": "good"}.items()):
+        for shirt in SHIRTS:
+            bare(generated(gate, lora) / f"{shirt}_1.png", folder / f"person_{rank}_{shirt}_202411{n}.png", n)
+    found = gated(gate, folder, "{lora}_{rank}_{prompt}_{timestamp}.png", policy=policy, axis="rank").document
+    assert outcomes(found) == {"person-r4": "FAIL", "person-r16": "PASS"}
+    assert (found["run"]["axis"], found["ranking"]["axis"]) == ("rank", "rank")
+    curve = next(c for c in found["ranking"]["curves"] if c["check"] == "identity")
+    assert [(p["x"], p["outcome"]) for p in curve["series"][0]["points"]] == [(4, "FAIL"), (16, "PASS")]
+    report = gate.folder / "report"
+    assert {(line["lora"], line["rank"]) for line in lines(report / "values.csv")} == {
+        ("person-r4", "4"), ("person-r16", "16")
+    }  # fmt: skip
+    assert "| rank |" in (report / "report.md").read_text()

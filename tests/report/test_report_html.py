@@ -14,6 +14,7 @@ import report_world
 from browser_world import Visit
 from page_fixtures import Parts
 
+from lora_checks.record.ranking import rank
 from lora_checks.report import html
 from lora_checks.report.html.template import scripts
 
@@ -80,6 +81,24 @@ def test_the_leaderboard_and_the_curves_are_those_of_the_ranking(
     assert document["ranking"]["sentence"] in visit.page.inner_text("#ranking")
     visit.read_through()
     assert visit.page.locator("#curves svg.plot").count() == len(document["ranking"]["curves"]) > 0
+    assert visit.complaints == []
+    visit.context.close()
+
+
+def test_an_axis_of_words_has_the_words_below(
+    run_of_steps: tuple[dict[str, Any], Path], browser: Any
+) -> None:
+    document = copy.deepcopy(run_of_steps[0])
+    for place, lora in enumerate(document["loras"]):
+        lora["keys"] = {"caption": ("keyword", "gpt4o", "florence")[place % 3]}
+    document["run"]["axis"] = "caption"
+    document["ranking"] = rank(document)  # type: ignore[arg-type]
+    visit = Visit(browser, html.write(document, run_of_steps[1] / "by-caption").as_uri())
+    visit.read_through()
+    captions = sorted({lora["keys"]["caption"] for lora in document["loras"]})
+    texts = visit.page.locator("#curves svg.plot").first.locator("text").all_text_contents()
+    assert [text for text in texts if text in captions] == captions
+    assert "Caption" in visit.texts("#ranking thead th")
     assert visit.complaints == []
     visit.context.close()
 

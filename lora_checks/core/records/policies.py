@@ -188,6 +188,7 @@ class Policy:
     regression: tuple[Allowance, ...] = ()  #: against the last approved release
     ranking: tuple[Weight, ...] = ()  #: of several LoRAs; empty: all required rows count alike
     questions: Mapping[str, Question] = field(default_factory=dict)  #: that rows and tests may ask, by name
+    axes: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  #: key -> pattern, value
 
     @property
     def digest(self) -> str:

@@ -19,10 +19,17 @@ _EPOCH = re.compile(r"(?:e|ep|epochs?)0*([0-9]{1,12})", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The pictures of one LoRA at one step, both as the names spell them; "" where they tell nothing."""
+    """The pictures of one LoRA at one step, as the names spell them; "" where they tell nothing."""
 
     lora: str
     step: str
+    keys: tuple[tuple[str, str], ...] = ()  # what else the names tell: ("rank", "16")
+
+    @property
+    def _variant(self) -> str:
+        """The LoRA with its keys: "person-rank16"."""
+        words = [f"{key}{text}" if text[:1].isdigit() else text for key, text in self.keys]
+        return "-".join(filter(None, (self.lora, *words)))
 
     def facts(self, folder: Path, several: bool) -> dict[str, str]:
         """Return what the names tell, under the keys of a LoRA's own facts. ``e10`` is an epoch.
@@ -32,7 +39,7 @@ class Group:
             several: whether the folder holds other groups too.
         """
         whole = folder.resolve().name
-        run = "/".join(filter(None, (whole, self.lora))) if several else self.lora
+        run = "/".join(filter(None, (whole, self._variant))) if several else self._variant
         facts = {PICTURES_OF: run} if run else {}
         for key, pattern in (("steps", _STEP), ("epoch", _EPOCH)):
             if match := pattern.fullmatch(self.step):
@@ -41,11 +48,11 @@ class Group:
 
     def named(self, folder: Path) -> str:
         """Return a name for people, "person-000100"; with the folder's name if only the step is known."""
-        return "-".join(filter(None, (self.lora or folder.resolve().name, self.step)))
+        return "-".join(filter(None, (self._variant or folder.resolve().name, self.step)))
 
 
 def groups(folder: Path, names: Names | None) -> list[Group]:
-    """Return the groups of a folder in natural order; none if the names tell neither LoRA nor step."""
+    """Return the groups of a folder in natural order; none if the names tell nothing of a LoRA."""
     if names is None:
         return []
     try:
@@ -53,7 +60,7 @@ def groups(folder: Path, names: Names | None) -> list[Group]:
     except ConfigError:  # the verdict on the folder says so
         return []
     seen = {group for path in paths if (group := group_of(path, names)) is not None}
-    return sorted(seen, key=lambda group: natural(Path(f"{group.lora}/{group.step}")))
+    return sorted(seen, key=lambda group: natural(Path(f"{group.lora}/{group.keys}/{group.step}")))
 
 
 def group_of(path: Path, names: Names) -> Group | None:
@@ -62,7 +69,9 @@ def group_of(path: Path, names: Names) -> Group | None:
         origin = names.origin(path)
     except MeasureError:  # the error is the verdict of every group
         return None
-    return Group(origin.lora, origin.step) if origin and (origin.lora or origin.step) else None
+    if origin is None or not (origin.lora or origin.step or origin.keys):
+        return None
+    return Group(origin.lora, origin.step, origin.keys)
 
 
 def chosen(paths: Sequence[Path], names: Names | None, group: Group | None) -> list[Path]:

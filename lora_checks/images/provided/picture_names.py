@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from lora_checks.core.errors import ConfigError, MeasureError
@@ -22,7 +23,9 @@ FIELDS = {
     "timestamp": r"\d(?:[\w.:-]*\w)?",
     "*": r".*?",
 }
+_OWN = ("file", "prompt", "seed", "index", "lora", "step")  # columns of a list
 TOLD = ("lora", "prompt", "seed", "index", "step")
+KEY, _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}"), r"[A-Za-z0-9.]+"  # another field, and what it matches
 # Other readings of a field: a LoRA's name may end in what looks like a step (person_v2), and a timestamp may
 # have the separator of the fields. A shorter timestamp wins; two readings that remain are an error.
 _SHORT_TIME, _LONG_LORA = r"\d(?:[0-9A-Za-z.:-]*[0-9A-Za-z])?", r".+"
@@ -34,7 +37,7 @@ class Pattern:
 
     ``{prompt}`` is a prompt's id. ``{index}`` is the picture's position, counted from 0, among all that the
     policy asks for, each prompt with all its seeds, as trainers number their sample prompts; it is ignored if
-    ``{prompt}`` is there too.
+    ``{prompt}`` is there too. Any other field, such as ``{rank}``, is a key in which LoRAs differ.
     """
 
     text: str
@@ -58,7 +61,7 @@ class Pattern:
             raise self._ambiguous(path, readings)
         fields = readings[0]
         if len(readings) > 1:  # of no prompt of the policy: whose it is, is unknown
-            fields = {**fields, "lora": "", "step": ""}
+            fields = {name: text for name, text in fields.items() if name in ("prompt", "seed", "index")}
         place = int(fields["index"]) if "index" in fields and "prompt" not in fields else None
         seed = int(fields["seed"]) if "seed" in fields else None
         return Origin(
@@ -68,12 +71,13 @@ class Pattern:
             lora=fields.get("lora", ""),
             step=fields.get("step", ""),
             source="its name",
+            keys=tuple((name, text) for name, text in fields.items() if name not in TOLD and text),
         )
 
     def _ambiguous(self, path: Path, readings: Sequence[Mapping[str, str]]) -> MeasureError:
         """Name the first field that two readings of a name differ in."""
         first, second = readings[:2]
-        field = next(name for name in ("prompt", *TOLD) if first.get(name) != second.get(name))
+        field = next(name for name in ("prompt", *TOLD, *first) if first.get(name) != second.get(name))
         which = "" if field == "prompt" else f"{field} "
         way_out = "write the LoRA's name in place of {lora}, or " if "lora" in first else ""
         return MeasureError(
@@ -103,13 +107,16 @@ class Pattern:
 
 
 def _group(name: str, fields: Mapping[str, str]) -> str:
-    inner = fields[name]
-    return f"(?P<{name}>{inner})" if name in TOLD else f"(?:{inner})"
+    inner = fields.get(name, _WORD)
+    return f"(?P<{name}>{inner})" if name in TOLD or name not in FIELDS else f"(?:{inner})"
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A CSV file with the columns file, prompt (id or text) and optionally seed, lora and step."""
+    """A CSV file with the columns file, prompt (id or text) and optionally seed, lora and step.
+
+    Another column is a key in which LoRAs differ if it has one value for all pictures of a LoRA at a step.
+    """
 
     path: Path
     rows: Mapping[str, Origin] = field(default_factory=dict)  # file name -> origin
@@ -150,16 +157,24 @@ def read_names(spec: str, root: Path, ids: Sequence[str]) -> Names:
 
 def _pattern(spec: str, ids: Sequence[str]) -> Pattern:
     fields = re.findall(r"\{([^{}]*)\}", spec)
-    unknown = [name for name in fields if name not in FIELDS]
+    unknown = [name for name in fields if name not in FIELDS and not _is_key(name)]
     if unknown or re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", spec)):
         known = ", ".join(f"{{{name}}}" for name in FIELDS)
-        raise ConfigError(f"{OPTION}: '{spec}' has an unknown field (known: {known})")
-    twice = [name for name in TOLD if fields.count(name) > 1]
+        raise ConfigError(
+            f"{OPTION}: '{spec}' has an unknown field (known: {known}, and a key in which the LoRAs differ, "
+            "such as {rank})"
+        )
+    twice = [name for name in fields if fields.count(name) > 1 and name not in ("*", "timestamp")]
     if twice:
         raise ConfigError(f"{OPTION}: '{spec}' has {{{twice[0]}}} twice")
     if not {"prompt", "seed", "index"} & set(fields):
         raise ConfigError(f"{OPTION}: '{spec}' has none of {{prompt}}, {{index}} and {{seed}}")
     return Pattern(spec, tuple(ids))
+
+
+def _is_key(name: str) -> bool:
+    """Tell whether a field is a key of one's own and no slip of the pen: {sed} would divide by seed."""
+    return bool(KEY.fullmatch(name)) and not get_close_matches(name, FIELDS, n=1, cutoff=0.7)
 
 
 def _listed(path: Path) -> Listed:
@@ -192,7 +207,27 @@ def _listed(path: Path) -> Listed:
                 f"{OPTION}: {path}:{line}: each line needs its own file, a prompt and a whole seed"
             )
         lora, step = ((row.get(key) or "").strip() for key in ("lora", "step"))
-        origins[name] = Origin(
-            prompt, seed=int(seed) if seed else None, lora=lora, step=step, source=path.name
+        keys = tuple(
+            (key, (row[key] or "").strip()) for key in heads if KEY.fullmatch(key) and key not in _OWN
         )
-    return Listed(path, origins)
+        origins[name] = Origin(
+            prompt, seed=int(seed) if seed else None, lora=lora, step=step, source=path.name, keys=keys
+        )
+    return Listed(path, _of_loras(origins))
+
+
+def _of_loras(origins: Mapping[str, Origin]) -> dict[str, Origin]:
+    """Keep the keys that have one value for each LoRA at each step, and not the same one for all of them."""
+    values: dict[str, dict[tuple[str, str], set[str]]] = {}
+    for origin in origins.values():
+        for key, text in origin.keys:
+            values.setdefault(key, {}).setdefault((origin.lora, origin.step), set()).add(text)
+    kept = {
+        key
+        for key, groups in values.items()
+        if all(len(texts) == 1 for texts in groups.values()) and len(set().union(*groups.values())) > 1
+    }
+    return {
+        name: replace(origin, keys=tuple(pair for pair in origin.keys if pair[0] in kept and pair[1]))
+        for name, origin in origins.items()
+    }

@@ -25,6 +25,7 @@ class Origin:
     step: str = ""  # of the training
     style: str = ""  # what the program added to the prompt
     source: str = ""  # who says so, for messages
+    keys: tuple[tuple[str, str], ...] = ()  # what its LoRA differs in from others, by a name or a list
 
     @property
     def on(self) -> tuple[Use, ...]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from lora_checks.core.words import count
+from lora_checks.record.ranking.axes import Axis, shown_keys
 from lora_checks.record.ranking.curves import about
 from lora_checks.record.ranking.entry import Entry
 from lora_checks.record.ranking.halves import Split
@@ -18,15 +19,20 @@ ORDER = ("PASS", "INCONCLUSIVE", "INCOMPLETE", "FAIL", "ERROR")
 
 
 def leaderboard(
-    entries: Sequence[Entry], worths: Sequence[Worth], halves: Split | None, names: dict[str, str]
+    entries: Sequence[Entry],
+    worths: Sequence[Worth],
+    halves: Split | None,
+    names: dict[str, str],
+    axis: Axis | None,
 ) -> list[Place]:
     """Order the LoRAs by verdict, then by utility on the choosing half, then by less training."""
     choose, judge = halves or (None, None)
+    shown = shown_keys(entries, axis.name if axis else None)
     valued = [(entry, utility(entry, worths, choose)) for entry in entries]
     valued.sort(key=lambda pair: _key(*pair))
-    return [
+    board: list[Place] = [
         {
-            "place": place,
+            "place": number,
             "lora": entry.name,
             "series": names[entry.name],
             "step": entry.step,
@@ -39,8 +45,11 @@ def leaderboard(
             "judged": utility(entry, worths, judge) if judge else None,
             "values": {check: _number(whole(row)) for check, row in entry.rows.items()},
         }
-        for place, (entry, worth) in enumerate(valued, start=1)
+        for number, (entry, worth) in enumerate(valued, start=1)
     ]
+    for place, (entry, _) in zip(board if shown else (), valued, strict=False):
+        place["keys"] = {key: entry.text(key) for key in shown}
+    return board
 
 
 def _key(entry: Entry, worth: float | None) -> tuple[int, bool, float, float]:

@@ -4,51 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import get_args
 
+from lora_checks.record.ranking.axes import Axis, axis_by, keys_of
 from lora_checks.record.ranking.entry import Entry
 from lora_checks.record.ranking.roles import role
 from lora_checks.record.ranking.values import better, limits_of, whole
 from lora_checks.record.rows import label
 from lora_checks.record.shapes import Row
-from lora_checks.record.shapes.ranking import About, Axis, Curve, Point, Series
-
-AXES: tuple[Axis, ...] = get_args(Axis)
-
-
-def axis_of(entries: Sequence[Entry]) -> Axis | None:
-    """Return the first of steps, epochs, strengths and ranks that the LoRAs differ in."""
-    for axis in AXES:
-        if len({entry.along(axis) for entry in entries} - {None}) > 1:
-            return axis
-    return None
+from lora_checks.record.shapes.ranking import About, Curve, Point, Series
 
 
 def series_names(entries: Sequence[Entry], axis: Axis | None) -> dict[str, str]:
-    """Return the line that each LoRA belongs to: its run, strength and rank, if there are several.
+    """Return the line that each LoRA belongs to: its run, strength, rank and keys, if there are several.
 
     All names are "" where there is only one line.
     """
-    runs = _short([entry.run for entry in entries if axis and entry.along(axis) is not None])
+    runs = _short([entry.run for entry in entries if axis and axis.of(entry) is not None])
     parts: dict[str, list[str]] = {entry.name: [] for entry in entries}
     for entry in entries:
-        trained = len(runs) > 1 and axis in ("step", "epoch")
+        trained = len(runs) > 1 and axis is not None and axis.of_training
         parts[entry.name] += [runs.get(entry.run, "")] if trained else []
-    others: tuple[tuple[Axis, str], ...] = (("scale", "strength"), ("rank", "rank"))
+    others = (("scale", "strength"), ("rank", "rank"))
     for other, word in others:
         places = {entry.name: entry.along(other) for entry in entries}
         known = {
             place for entry in entries if (place := places[entry.name]) is not None or _has_values(entry)
         }
-        if other != axis and len(known) > 1:
+        if axis and other != axis.name and len(known) > 1:
             for name, place in places.items():
                 parts[name] += [] if place is None else [f"{word} {place:g}"]
-    if axis == "scale":
+    for key in _separating(entries, axis):
+        for entry in entries:
+            parts[entry.name] += [f"{key} {text}"] if (text := _said(entry, key)) else []
+    if axis and axis.name == "scale":
         for entry in entries:
             parts[entry.name].insert(0, entry.name.rpartition(":")[0] or entry.name)
     names = {name: ", ".join(filter(None, words)) for name, words in parts.items()}
-    lines = {names[entry.name] for entry in entries if axis and entry.along(axis) is not None}
+    lines = {names[entry.name] for entry in entries if axis and axis.of(entry) is not None}
     return names if len(lines) > 1 else dict.fromkeys(names, "")
+
+
+def _separating(entries: Sequence[Entry], axis: Axis | None) -> list[str]:
+    """Return the keys in which LoRAs at one place of the axis differ; checkpoints differ by their run."""
+    if axis is None:
+        return []
+    steps = () if axis.of_training else ("step", "epoch")
+    keys = [key for key in (*steps, *keys_of(entries)) if key != axis.name]
+    return [key for key in keys if _differ_at_one_place(entries, axis, key)]
+
+
+def _differ_at_one_place(entries: Sequence[Entry], axis: Axis, key: str) -> bool:
+    places = axis_by(key, entries)
+    seen: dict[tuple[float, str], set[float]] = {}
+    for entry in entries:
+        x, place = axis.of(entry), places.of(entry)
+        if x is not None and place is not None:
+            seen.setdefault((x, entry.run if axis.of_training else ""), set()).add(place)
+    return any(len(found) > 1 for found in seen.values())
+
+
+def _said(entry: Entry, key: str) -> str:
+    place = {"step": entry.step, "epoch": entry.epoch}.get(key)
+    return entry.text(key) if place is None else str(place)
 
 
 def _has_values(entry: Entry) -> bool:
@@ -72,8 +89,8 @@ def curves(entries: Sequence[Entry], axis: Axis | None, names: dict[str, str]) -
 def _curve(check: str, entries: Sequence[Entry], axis: Axis, names: dict[str, str]) -> Curve | None:
     lines: dict[str, list[Point]] = {}
     shared: About | None = None
-    for entry in sorted(entries, key=lambda entry: entry.along(axis) or 0):
-        row, x = entry.rows.get(check), entry.along(axis)
+    for entry in sorted(entries, key=lambda entry: axis.of(entry) or 0):
+        row, x = entry.rows.get(check), axis.of(entry)
         value = whole(row)
         if row is None or value is None or x is None:
             continue

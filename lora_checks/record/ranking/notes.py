@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from lora_checks.core.words import count, number
+from lora_checks.record.ranking.axes import Axis
 from lora_checks.record.ranking.changes import Change, change
 from lora_checks.record.ranking.entry import Entry
 from lora_checks.record.ranking.roles import role
 from lora_checks.record.ranking.utility import distance
 from lora_checks.record.ranking.values import by_image
-from lora_checks.record.shapes.ranking import Axis, Best, Place
+from lora_checks.record.shapes.ranking import Best, Place
 
 CHANCE = 0.05  # of a wrong note about a run, over all its comparisons
 Prompts = Collection[str] | None
@@ -94,7 +95,7 @@ def luck(winner: Best, board: Sequence[Place], entry: Entry) -> list[str]:
 
 def unplaced(entries: Sequence[Entry], axis: Axis | None) -> str:
     """Name the LoRAs that no curve shows, because their place on the axis is not known."""
-    absent = [entry.name for entry in entries if axis and entry.along(axis) is None]
+    absent = [entry.name for entry in entries if axis and axis.of(entry) is None]
     if not absent:
         return ""
     names = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
@@ -154,4 +155,4 @@ def _listed(changes: Sequence[Change], moved: str, stayed: str) -> str:
 
 
 def _x(entry: Entry, axis: Axis) -> float:
-    return entry.along(axis) or 0.0
+    return axis.of(entry) or 0.0

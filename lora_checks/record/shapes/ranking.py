@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from lora_checks.judge.verdict import RunOutcome
 from lora_checks.record.shapes.rows import Direction
 from lora_checks.record.shapes.run import Weight
 
-Axis = Literal["step", "epoch", "scale", "rank"]
+Numbered = Literal["step", "epoch", "scale", "rank"]
 Role = Literal["likeness", "freedom", ""]
 
 
@@ -29,6 +29,7 @@ class Place(TypedDict):
     epoch: int | None
     scale: float | None
     rank: int | None
+    keys: NotRequired[dict[str, str]]  # of what names, the policy or the metadata say; "" if nothing
     outcome: RunOutcome
     stopped_by: list[str]
     utility: float | None
@@ -96,7 +97,8 @@ class Ranking(TypedDict):
     weights: list[Weight]
     gate_only: list[str]
     split: Split | None
-    axis: Axis | None
+    axis: str | None
+    categories: NotRequired[list[str]]
     leaderboard: list[Place]
     curves: list[Curve]
     best: Best | None

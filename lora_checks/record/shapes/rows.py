@@ -173,6 +173,7 @@ class Begun(TypedDict):
     path: str
     sha256: str
     scale: NotRequired[float]
+    keys: NotRequired[dict[str, str]]  # what the names of its pictures or the policy's axes say of it
     facts: NotRequired[dict[str, str]]
 
 

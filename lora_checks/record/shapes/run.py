@@ -100,3 +100,4 @@ class Run(TypedDict):
     code: NotRequired[list[Code]]
     other_failures: NotRequired[list[str]]
     ranking: NotRequired[list[Weight]]
+    axis: NotRequired[str]  # of --lora-axis

@@ -8,7 +8,7 @@ from typing import Any
 from lora_checks.core.words import number, printable
 from lora_checks.record.ranking import roles
 from lora_checks.record.shapes import Document, Ranking, Row
-from lora_checks.record.shapes.ranking import Axis, Curve, Place, Point
+from lora_checks.record.shapes.ranking import Curve, Place, Point
 from lora_checks.report import leaderboard
 
 PROMPT = ("clip_score", "clip_s", "clip_choice")
@@ -29,7 +29,7 @@ def context(document: Document) -> dict[str, Any] | None:
         "rule": printable(ranking["rule"]),
         "notes": [printable(note) for note in ranking["notes"]],
         "halves": ranking["split"] is not None,
-        "axes": [leaderboard.word(axis) for axis in axes],
+        "axes": [printable(leaderboard.word(axis)) for axis in axes],
         "checks": [printable(check) for check in checks],
         "rows": [
             _row(row, axes, checks, numbers.get(row["lora"]), row["lora"] == best)
@@ -48,7 +48,7 @@ def _checks(ranking: Ranking) -> list[str]:
 
 
 def _row(
-    row: Place, axes: Sequence[Axis], checks: Sequence[str], at: int | None, best: bool
+    row: Place, axes: Sequence[str], checks: Sequence[str], at: int | None, best: bool
 ) -> dict[str, Any]:
     return {
         "place": row["place"],
@@ -56,7 +56,7 @@ def _row(
         "number": at,
         "best": best,
         "outcome": row["outcome"],
-        "axes": [_plain(row.get(axis)) for axis in axes],
+        "axes": [printable(leaderboard.place_on(row, axis)) for axis in axes],
         "utility": _number(row["utility"]),
         "judged": _number(row["judged"]),
         "values": [_number(row["values"].get(check)) for check in checks],
@@ -72,7 +72,8 @@ def curves(document: Document) -> dict[str, Any] | None:
     best = ranking["best"]["lora"] if ranking["best"] else None
     abouts = {row["check"]: _about(row) for lora in reversed(document["loras"]) for row in lora["rows"]}
     return {
-        "axis": leaderboard.word(ranking["axis"]),
+        "axis": printable(leaderboard.word(ranking["axis"])),
+        "categories": [printable(text) for text in ranking.get("categories", ())],
         "curves": [
             _curve(curve, best) | {"about": abouts.get(curve["check"], "")} for curve in ranking["curves"]
         ],
@@ -112,7 +113,3 @@ def _point(point: Point, best: str | None) -> dict[str, Any]:
 
 def _number(value: float | None) -> str:
     return "" if value is None else number(value)
-
-
-def _plain(value: float | None) -> str:
-    return "" if value is None else f"{value:g}"
