@@ -21,6 +21,7 @@ from lora_checks.core.records import (
 )
 from lora_checks.judge.verdict import error, judge
 from lora_checks.lora.file import inspect
+from lora_checks.policy.questions import standard
 from lora_checks.policy.reading import load_policy
 from lora_checks.record import document as report
 from lora_checks.record import journal
@@ -53,6 +54,8 @@ def facts(policy: Path) -> dict[str, Any]:
         "made": {"images": 16, "batch_sizes": [4], "vae_dtypes": ["float32"]}, "other_failures": [],
         "code": [{"file": "gate:conftest.py", "sha256": DIGEST, "for": ["conftest.py"]}],
         "companions": [{"name": "style", "path": "style.safetensors", "scale": 0.5, "sha256": DIGEST}],
+        "judges": {"vlm": {"label": "eyes", "expected_questions": 90, "expected_tokens": 9000, "replies": 80,
+                           "calls": 82, "tokens": 8000, "money": 0.5}},
         "ranking": [{"check": "likeness", "weight": 2.0, "from": 0.2, "to": 0.9}], "axis": "caption",
     }  # fmt: skip
 
@@ -73,7 +76,9 @@ def more_rows(lora: str, likeness: Measurement) -> list[Verdict]:
         by_prompt=tuple((f"p{i}", 3.0 + i / 10) for i in range(8)), worst=("p0", 2.9), floor=2.0,
         nearest=(("references/00.png", 3),), themselves=2.8, reseeded=(2.7, 3.1), reseeded_by="seeds",
     )  # fmt: skip
+    limbs = Threshold("limbs", "judge", "w", min=0.1, network="vlm", question=standard()["limbs"])
     return [
+        judge(replace(likeness, metric="judge", noise=0.01, note="never seen to say no"), limbs, about),
         Verdict(lora, DIGEST, "file", Outcome.PASS, "a LoRA"),
         Verdict(lora, DIGEST, "applied", Outcome.PASS, "proven", details={"proof": PROOF}),
         Verdict(

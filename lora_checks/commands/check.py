@@ -25,7 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     shared.add_base(parser)
     shared.add_device(parser)
     add("--dtype", "--lora-dtype", default="auto", help="number format of the pipeline (default: auto)")
-    add("--offload", "--lora-offload", default="none", help="none, model or sequential (default: none)")
+    add("--offload", "--lora-offload", default="auto", help="auto, none, model or sequential (default: auto)")
     shared.add_store(parser)
     add("--json", action="store_true", help="print a JSON list instead of text")
 

@@ -28,6 +28,7 @@ KINDS = {  # folder of the store -> its contents in words
     "preflight": "preflight results",
     "settings": "proofs of the base's settings",
     "self_test": "self-tests of networks",
+    "controls": "pictures to test vision models with",
     "page": "thumbnails",
     "models": "networks",
     "digests": "digests of large files",

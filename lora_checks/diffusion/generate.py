@@ -57,7 +57,7 @@ class Studio:
         known: KnownDigests | None = None,
     ) -> None:
         self._base, self._prompts, self._device, self._dtype = base, prompts, device, dtype
-        self._memory, self._say, self._limits, self._known = memory, say, Limits(), known
+        self.memory, self._say, self._limits, self._known = memory, say, Limits(), known
         self._companions, self._unused_tensors = tuple(companions), tuple(unused_tensors)
         self._pipe: Any = None
         self._encoded = Encoded()
@@ -112,7 +112,7 @@ class Studio:
         if self._pipe is None or self._device == "cpu" or self._away:
             return
         free(self._device)
-        if self._memory.offload != "none":  # they are there already
+        if self.memory.offload != "none":  # they are there already
             return
         left = room.device_room(self._device)
         if left is not None and left[0] >= NETWORKS:
@@ -137,7 +137,7 @@ class Studio:
                 if self._pipe is None:
                     self._load_base()
                 elif self._away:
-                    place(self._pipe, self._device, self._memory)
+                    place(self._pipe, self._device, self.memory)
                 self._away = False
                 yield
                 settle(self._pipe)
@@ -153,13 +153,14 @@ class Studio:
             doing = "for a LoRA on" if self._adapters else "to run"
             self._discard()
             if out_of_memory(error):
-                raise room.Room(self._base, self._device, self._dtype, self._memory).error(doing) from None
+                raise room.Room(self._base, self._device, self._dtype, self.memory).error(doing) from None
             raise
 
     def _load_base(self) -> None:
+        self.memory = room.Room(self._base, self._device, self._dtype, self.memory).settled(self._say)
         if self._files is None:
             self._files = self._base.contents(self._known)
-        self._pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype, self._memory)
+        self._pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype, self.memory)
         refuse_changed(self._base, self._files, loaded=True)
 
     def _activate(self, loras: Sequence[Lora]) -> dict[str, float]:
@@ -184,13 +185,13 @@ class Studio:
         return adapter
 
     def _load(self, lora: Lora) -> Adapter:
-        fetch_back(self._pipe, self._memory)
+        fetch_back(self._pipe, self.memory)
         companions = {companion.sha256 for companion in self._companions}
         others = [sha256 for sha256 in self._adapters if sha256 not in companions]
         if len(others) >= RESIDENT:
             apply.remove(self._pipe, self._adapters.pop(others[0]).name)
         adapter = apply.load(self._pipe, lora, f"lora_{lora.sha256[:16]}", self._unused_tensors)
-        place(self._pipe, self._device, self._memory)
+        place(self._pipe, self._device, self.memory)
         return adapter
 
     def _discard(self) -> None:

@@ -95,7 +95,7 @@ class GeneratedImages:
             "base": {"model": model, "digest": self.base.identity, "label": self.base.label},
             "dtype": self.dtype,
             "batch_size": self.batch_size,
-            "offload": self.memory.offload,
+            "offload": (self.studio if "studio" in vars(self) else self).memory.offload,
             "save_memory": list(self.memory.save),
             "companions": [_companion(lora) for lora in self.companions],
         }

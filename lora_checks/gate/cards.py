@@ -88,7 +88,7 @@ def line(config: pytest.Config, run: GateRun) -> str:
     parts = [f"computes on {where}", str(facts.get("dtype", ""))]
     if size := facts.get("batch_size"):
         parts.append(f"{size} images at a time")
-    if (offload := facts.get("offload", "none")) != "none":
+    if (offload := facts.get("offload", "none")) not in ("none", "auto"):
         parts.append(f"--lora-offload {offload}")
     parts += facts.get("save_memory", [])
     if workers > 1:

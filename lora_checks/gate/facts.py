@@ -45,7 +45,9 @@ class RunFacts:
     @cached_property
     def beginning(self) -> Facts:
         """What is known before the first verdict, in the journal's form."""
+        judges = self.run.will_ask(len(self.loras))
         return of_run(self.run.policy, self.run) | {
+            **({"judges": judges} if judges else {}),
             "started": self.started,
             "report": str(self.folder.resolve()),
             "command": self.command,
@@ -67,7 +69,10 @@ class RunFacts:
 
     def end(self, ledger: Ledger, code_files: Iterable[Facts]) -> Facts:
         """Return what the record says about the run as a whole, once it has ended."""
+        asked = self.run.asked()
+        judges = {slot: about | asked[slot] for slot, about in self.beginning.get("judges", {}).items()}
         return self.beginning | {
+            **({"judges": judges} if judges else {}),
             "made": self.run.made(),
             "finished": now(),
             "seconds": round(time.monotonic() - self._clock, 2),

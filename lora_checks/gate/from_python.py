@@ -82,7 +82,7 @@ def run_gate(
     device: str = "auto",
     dtype: str = "auto",
     batch_size: int | None = None,
-    offload: str = "none",
+    offload: str = "auto",
     save_memory: str | Iterable[str] = (),
     say: Say | None = None,
 ) -> Result:
@@ -115,7 +115,7 @@ def run_gate(
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         dtype: number format of the pipeline: "auto", "float32", "float16" or "bfloat16".
         batch_size: images generated at a time.
-        offload: "none", "model" or "sequential".
+        offload: "auto", "none", "model" or "sequential".
         save_memory: one or more of "vae-slicing", "vae-tiling", "attention-slicing".
         say: called with each line of progress and each warning; silent if left out.
 

@@ -118,10 +118,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "images generated at a time (default: 8 on a CPU, 4 elsewhere); halved when memory is short",
     },
     "--lora-offload": {
-        "default": "none",
-        "choices": ("none", "model", "sequential"),
+        "default": "auto",
+        "choices": ("auto", "none", "model", "sequential"),
         "metavar": "HOW",
-        "help": "move idle weights off the accelerator: none, model or sequential (default: none)",
+        "help": "move idle weights off the accelerator: auto (model where they do not fit), none, model or "
+        "sequential (default: auto)",
     },
     "--lora-save-memory": {
         "metavar": "WAYS",

@@ -20,7 +20,7 @@ from lora_checks.diffusion.base.memory import choose_memory
 from lora_checks.diffusion.generated import GeneratedImages
 from lora_checks.images import made, plan
 from lora_checks.images.source import ImageSource
-from lora_checks.judge import reach, until_decided
+from lora_checks.judge import cost, reach, until_decided
 from lora_checks.judge.measurer import Measurer
 
 
@@ -90,6 +90,16 @@ class GateRun:
     def measurement(self, row: Threshold, lora: Lora, images: ImageSet) -> Measurement:
         """Measure what the row asks for, on this LoRA's images."""
         return self.measurer.measure_row(row, images) if self.most is None else self.decided(lora).of(row)
+
+    def will_ask(self, loras: int) -> dict[str, dict[str, Any]]:
+        """Foresee what each vision model will be asked about so many LoRAs, by its name in the policy."""
+        models = self.measurer.vision_models().items()
+        return {slot: cost.facts(model, self.measurer.expected(slot, model, loras)) for slot, model in models}
+
+    def asked(self) -> dict[str, dict[str, Any]]:
+        """Count what each vision model was asked in this run, in all of its processes."""
+        models = self.measurer.vision_models().items()
+        return {slot: cost.counted(model, self.policy.networks[slot], self.store) for slot, model in models}
 
     def made(self) -> dict[str, Any]:
         """Count what this run generated into the store, in all of its processes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lora_checks import metrics
 from lora_checks.core.errors import LoraChecksError, LoraFileError
@@ -15,7 +15,7 @@ from lora_checks.diffusion.base.room import Room, device_room
 from lora_checks.diffusion.generated import GeneratedImages
 from lora_checks.gate.run import GateRun
 from lora_checks.images import made, plan
-from lora_checks.judge import prospect
+from lora_checks.judge import cost, prospect
 from lora_checks.lora.candidates import Candidate
 
 PIXEL_BYTES = 1.5  # of a PNG, for each pixel
@@ -92,16 +92,27 @@ def _needs_base(row: Threshold) -> bool:
 
 def memory(source: GeneratedImages) -> str:
     """Say what the base's weights take, and what the device has. Raises `NoRoomError` if they do not fit."""
+    said: list[str] = []
     room = Room(source.base, source.device, source.dtype, source.memory)
+    room = replace(room, memory=room.settled(said.append))
     room.refuse()
     total = sum(part.size for part in room.parts.values())
     there = device_room(room.device)
     free = "" if there is None else f"; {room.device} has {gib(there[0])} free of {gib(there[1])}"
-    return f"the base's weights take {gib(total)} in {room.dtype}{free}"
+    return "; ".join([f"the base's weights take {gib(total)} in {room.dtype}{free}", *said])
 
 
 def lines(run: GateRun, loras: Sequence[Candidate]) -> list[str]:
-    """Return what people should know before a run starts; [] where nothing is generated."""
+    """Return what people should know before a run starts."""
+    return [*_generated(run, loras), *_questions(run, loras)]
+
+
+def _questions(run: GateRun, loras: Sequence[Candidate]) -> list[str]:
+    models = run.measurer.vision_models().items()
+    return [cost.sentence(model, run.measurer.expected(slot, model, len(loras))) for slot, model in models]
+
+
+def _generated(run: GateRun, loras: Sequence[Candidate]) -> list[str]:
     source = run.source
     if not isinstance(source, GeneratedImages):
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,18 +30,40 @@ def values(
         ConfigError: The row names no question.
         MeasureError: The budget is spent, or the model cannot be asked.
     """
+    asked, places = _asked(task, prompts, store)
+    found = model.values(asked, store, progress)
+    if not places:
+        return found
+    grid: Floats = np.full((len(task.images.images), len(task.pictures.images)), np.nan)
+    grid[tuple(np.array(places).T)] = found
+    return grid
+
+
+def noise(task: Task, model: VisionModel, prompts: PromptSet, store: Store) -> float | None:
+    """Return the standard deviation of the model's own answers to one question about one picture.
+
+    Some questions are asked a second time. None for a model that always answers alike, or too few answers.
+    """
+    asked, _ = _asked(task, prompts, store)
+    first = [asked[i] for i in evenly(len(asked), model.repeat)] if model.repeat else []
+    again = [replace(one, repeat=1) for one in first]
+    if not again:
+        return None
+    changes = model.values(first, store) - model.values(again, store)
+    there = changes[~np.isnan(changes)]
+    return float(np.sqrt((there**2).mean() / 2)) if len(there) > 1 else None
+
+
+def _asked(task: Task, prompts: PromptSet, store: Store) -> tuple[list[Asked], list[tuple[int, int]]]:
+    """Return what to ask and, of a question about two pictures, the image and reference of each."""
     question, images = question_of(task), task.images.images
     texts = [text_for(task, question, image, prompts) for image in images]
     if question.reference == "none":
-        asked = [Asked(question, text, (image,)) for text, image in zip(texts, images, strict=True)]
-        return model.values(asked, store, progress)
+        return [Asked(question, text, (image,)) for text, image in zip(texts, images, strict=True)], []
     others = task.pictures.images
     chosen = _chosen(task, question, others, store)
     places = [(i, j) for i in range(len(images)) for j in chosen[i]]
-    asked = [Asked(question, texts[i], (images[i], others[j])) for i, j in places]
-    grid: Floats = np.full((len(images), len(others)), np.nan)
-    grid[tuple(np.array(places).T)] = model.values(asked, store, progress)
-    return grid
+    return [Asked(question, texts[i], (images[i], others[j])) for i, j in places], places
 
 
 def question_of(task: Task) -> Question:

@@ -36,6 +36,7 @@ class Fetched:
     others: Floats | None  # features or distances by which the other pictures are compared with each other
     network: str  # identity: settings and digest of the weights
     label: str  # the network's name for people
+    noise: float | None = None  # of a vision model: standard deviation of its answers to one question
 
 
 def fetch(
@@ -50,7 +51,10 @@ def fetch(
         without = _arguments(replace(task, images=task.baseline), network, prompts, store, progress)
     others = _others(task, network, arguments, store)
     id, label = (network.id, network.label) if network else ("pixels", "pixels")
-    return Fetched(arguments, without, others, id, label)
+    noise = None
+    if isinstance(network, VisionModel):
+        noise = answers.noise(task, network, prompts, store)
+    return Fetched(arguments, without, others, id, label, noise)
 
 
 def _arguments(

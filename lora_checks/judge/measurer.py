@@ -13,7 +13,8 @@ from lora_checks.core.records import ImageSet, Measurement, Metric, Pairing, Pol
 from lora_checks.core.records.questions import Question
 from lora_checks.core.store import Progress, Store
 from lora_checks.images import decoding
-from lora_checks.judge import overlap, row_fit
+from lora_checks.judge import cost, overlap, row_fit
+from lora_checks.judge.controls import Controls
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task, task_of
 from lora_checks.networks import Extractor, ImageExtractor, self_test
@@ -32,8 +33,12 @@ class Measurer:
     device: str
     progress: Callable[[str], Progress]
     counterparts: Callable[[ImageSet], ImageSet]  # the same images without the LoRA
+    _controls: Controls = field(init=False)
     _networks: dict[str, Extractor] = field(default_factory=dict)  # by slot
     _pictures: dict[str, ImageSet] = field(default_factory=dict)  # by the policy's name of the folder
+
+    def __post_init__(self) -> None:
+        self._controls = Controls(self.policy, self.store, self.pictures, self.counterparts)
 
     def preflight(self) -> None:
         """Raise `ConfigError` for a row, network or folder that cannot be measured with."""
@@ -65,6 +70,9 @@ class Measurer:
                 self_test.check(slot, self.policy.networks[slot], network, self.store, self.device)
         for row in self.policy.thresholds:
             metric = metrics.of_row(row)
+            model = self.network(metric, row.network)
+            if isinstance(model, VisionModel) and row.question is not None:
+                self._controls.before_images(model, row.question)
             if row_fit.has_floor(row, metric):
                 network = cast(ImageExtractor, self.network(metric, row.network))
                 pictures = self.pictures(row.against).images
@@ -83,7 +91,10 @@ class Measurer:
             self._networks[slot] = networks.build(
                 slot, self.policy.networks[slot], self.device, cache=self.store.root / "models"
             )
-        return self._networks[slot]
+        network = self._networks[slot]
+        if isinstance(network, VisionModel):
+            network.account(self.store)  # begins to count
+        return network
 
     def _question(self, name: str) -> Question:
         if name not in self.policy.questions:
@@ -103,6 +114,25 @@ class Measurer:
         """Return the licence of each network that the rows have asked for so far, where it is known."""
         known = {slot: networks.licence_of(network) for slot, network in self._networks.items()}
         return {slot: licence for slot, licence in known.items() if licence}
+
+    def vision_models(self) -> dict[str, VisionModel]:
+        """Return the vision models of the policy's rows, by slot."""
+        for row in self.policy.thresholds:
+            self.network(metrics.of_row(row), row.network)
+        found = self._networks.items()
+        return {slot: network for slot, network in found if isinstance(network, VisionModel)}
+
+    def expected(self, slot: str, model: VisionModel, loras: int) -> cost.Expected:
+        """Return what a vision model will be asked at most about so many LoRAs."""
+        rows = [
+            row
+            for row in self.policy.thresholds
+            if row.question is not None
+            and networks.slot_of(metrics.of_row(row), row.network, self.policy.networks) == slot
+        ]
+        folder = self.policy.folders.get("references")
+        references = 0 if folder is None else len(self.pictures("references").images)
+        return cost.expected(rows, model, self.policy.prompts, references, loras, self.store)
 
     def pictures(self, name: str) -> ImageSet:
         """Return the pictures of a folder of the policy: "references" or "train"."""
@@ -157,10 +187,13 @@ class Measurer:
         network = self.network(task.metric, slot)
         if task.question is not None and task.question.by:
             task = replace(task, finder=self._finder(task.question.by))
+        note = ""
+        if isinstance(network, VisionModel) and task.question is not None:
+            note = self._controls.of_images(network, task.question, task.images)
         measurement = measure(task, network, self.policy.prompts, self.store, progress)
         if task.other is not None and task.other.name == "train":
             self._refuse_overlap(task, network)
-        return measurement
+        return replace(measurement, note=note) if note else measurement
 
     def _refuse_overlap(self, task: Task, network: Extractor | None) -> None:
         """Refuse training pictures among the references, as seen by the network that measures copies."""

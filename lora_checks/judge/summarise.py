@@ -5,7 +5,9 @@ This is the last of the three steps of `measure`, and computes from values alone
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,9 @@ def summarise(task: Task, evaluated: ImageValues | SetValue, fetched: Fetched) -
         MeasureError: The value is not finite.
     """
     of_set = isinstance(evaluated, SetValue)
-    summed = _of_set(task, evaluated) if isinstance(evaluated, SetValue) else _of_images(task, evaluated)
+    summed = (
+        _of_set(task, evaluated) if isinstance(evaluated, SetValue) else _of_images(task, evaluated, fetched)
+    )
     value = summed["value"]
     if not np.isfinite(value):
         raise MeasureError(f"{task.metric.name}: the value is {value}, which cannot be judged")
@@ -48,7 +52,7 @@ def summarise(task: Task, evaluated: ImageValues | SetValue, fetched: Fetched) -
     )
 
 
-def _of_images(task: Task, evaluated: ImageValues) -> dict[str, Any]:
+def _of_images(task: Task, evaluated: ImageValues, fetched: Fetched) -> dict[str, Any]:
     """Summarise the images that have a value, or count those that have none."""
     values, nearest = evaluated.values, evaluated.nearest
     there: NDArray[np.bool_] = ~np.isnan(values)
@@ -63,7 +67,23 @@ def _of_images(task: Task, evaluated: ImageValues) -> dict[str, Any]:
     groups = [group for group, has_value in zip(task.groups, there, strict=True) if has_value]
     gain = task.baseline is not None
     fields |= summary.of_images(task.ask, values[there], groups, evaluated.points, gain)
+    if fetched.noise is not None:
+        fields |= _widened(task, fields, fetched.noise)
     return fields | {"themselves": _themselves(task, evaluated.others)}
+
+
+def _widened(task: Task, fields: dict[str, Any], noise: float) -> dict[str, Any]:
+    """Widen a mean's interval by the noise of a vision model's own answers.
+
+    The spread of the images holds this noise already, on average; with few prompts it may by luck hold less.
+    """
+    if task.stat != "mean" or fields["low"] is None or fields["high"] is None:
+        return {"noise": noise}
+    sides = 2 if task.baseline is not None else 1  # a gain has it twice
+    error = NormalDist().inv_cdf(1 - task.ask.tail) * noise * math.sqrt(sides / fields["n"])
+    value = fields["value"]
+    low, high = (math.hypot(fields[end] - value, error) for end in ("low", "high"))
+    return {"noise": noise, "low": value - low, "high": value + high}
 
 
 def _per_image(task: Task, values: Floats) -> tuple[tuple[str, float | None], ...]:

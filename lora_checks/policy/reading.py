@@ -13,7 +13,7 @@ from typing import Any
 
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE
-from lora_checks.core.records import Policy, Prompt, PromptSet
+from lora_checks.core.records import Policy, Prompt, PromptSet, Threshold
 from lora_checks.policy import dictionary
 from lora_checks.policy.arms import CLASS_ONLY, NO_TRIGGER, UNRELATED, WITHOUT_TRIGGER
 from lora_checks.policy.axes import axes_of
@@ -66,7 +66,7 @@ def load_policy(
         prompts=prompt_set,
         thresholds=rows,
         networks=_networks(top.get("networks"), path.parent),
-        folders=_present(folders, {row.against for row in rows}),
+        folders=_present(folders, {row.against for row in rows} | _bad(rows)),
         directory=directory.absolute(),
         unused_tensors=_unused(top["unused_tensors"]) if "unused_tensors" in top else {},
         regression=allowances(top["regression"], rows) if "regression" in top else (),
@@ -118,6 +118,11 @@ def _present(folders: Mapping[str, tuple[Path, str]], used: set[str]) -> dict[st
         elif name in used:
             raise ConfigError(f"{where}: {_missing_folder(name, path)}")
     return present
+
+
+def _bad(rows: Sequence[Threshold]) -> set[str]:
+    """Return the name of the folder of bad pictures, if a row's question is tried on it."""
+    return {"bad"} if any(row.question and "bad" in row.question.controls for row in rows) else set()
 
 
 def _missing_folder(name: str, path: Path) -> str:

@@ -127,6 +127,9 @@ def note(row: Row) -> str:
     if m["stat"] != "missing" and (m["missing"] or missing_word(m["metric"]) == "no face"):
         parts.append(f"{missing_word(m['metric'])} in {m['missing']}")
     parts += _floors(m)
+    if m.get("noise") is not None:
+        parts.append(f"asked again: {number(m['noise'])} apart")
+    parts.append(m.get("note", ""))
     parts.append(calibration(threshold["calibrated_on"] if threshold else None))
     return ", ".join(part for part in parts if part)
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 from card import DEVICE, Card, card, size_of
 from families import load
-from sampled import FolderOf, images, loaded, prompts, specs
+from sampled import FolderOf, guidance, images, loaded, prompts, specs
 from world import World
 
 from lora_checks.core import memory as host
@@ -24,7 +24,7 @@ from lora_checks.core.errors import GenerationError, NoRoomError
 from lora_checks.core.records import Base, Lora
 from lora_checks.core.store import Store
 from lora_checks.diffusion.base import pipeline, resolve, room
-from lora_checks.diffusion.base.memory import Memory, place
+from lora_checks.diffusion.base.memory import Memory, choose_memory, place
 from lora_checks.diffusion.decoder import Limits
 from lora_checks.diffusion.generate import Studio
 from lora_checks.diffusion.generated import GeneratedImages
@@ -121,6 +121,56 @@ def test_a_move_that_breaks_off_is_undone(folder: Path, sizes: dict[str, int]) -
             place(pipe, DEVICE, Memory())
         assert there.most > sizes["unet"] / 2
         assert there.held == 0
+
+
+HEAVY_READER = "FLUX.2 dev"  # its text encoder outweighs its denoiser
+
+
+@pytest.mark.parametrize("family", ["SDXL", HEAVY_READER])
+def test_networks_take_turns_by_themselves_where_they_do_not_fit(
+    family: str, family_folder: FolderOf
+) -> None:
+    """The most that is on the card is the largest network, and pixels are those of a card with room."""
+    where = family_folder(family)
+    sizes = size_of(load(where))
+    largest = max(sizes, key=lambda name: sizes[name])
+    assert (largest == "text_encoder") is (family == HEAVY_READER)
+    made = []
+    for free, offload in ((sum(sizes.values()) * 2, "none"), (sum(sizes.values()) * 1.05, "model")):
+        with card(free) as there:
+            one = studio(where, "auto")
+            made.append(
+                [image.png for image in one.render(specs(prompts(guidance=guidance(family)), 1), None)]
+            )
+            assert one.memory.offload == offload
+        if offload == "model":
+            assert there.most <= 1.15 * sizes[largest]
+    assert made[0] == made[1]
+
+
+def test_that_networks_take_turns_is_said(folder: Path, sizes: dict[str, int]) -> None:
+    said: list[str] = []
+    with card(sum(sizes.values())):
+        list(
+            Studio(
+                resolve(Base(str(folder))),
+                prompts(),
+                DEVICE,
+                "float32",
+                memory=Memory("auto"),
+                say=said.append,
+            ).render(specs(prompts(), 1), None)
+        )
+    assert len(said) == 1
+    assert said[0].endswith("free: one network at a time is there (--lora-offload model)")
+
+
+@pytest.mark.parametrize(
+    ("device", "asked", "chosen"),
+    [("cpu", "auto", "none"), ("mps", "auto", "none"), ("cuda:1", "auto", "auto")],
+)
+def test_auto_is_for_cards_with_a_memory_of_their_own(device: str, asked: str, chosen: str) -> None:
+    assert choose_memory(asked, None, device).offload == chosen
 
 
 # --- a base that does not fit

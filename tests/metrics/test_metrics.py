@@ -61,6 +61,7 @@ spectrum_middle spectrum reference image lower nearest lower 0 inf
 spectrum_high spectrum reference image lower nearest lower 0 inf
 fine_detail spectrum reference image higher nearest higher -inf inf
 grid - nothing image lower nearest lower 0 inf
+judge judge nothing image higher nearest higher 0 1
 sharpness - nothing image higher nearest higher 0 inf
 brightness - nothing image higher nearest higher 0 255
 contrast - nothing image higher nearest higher 0 127.5

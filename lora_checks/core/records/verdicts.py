@@ -67,6 +67,8 @@ class Measurement:
     reseeded_by: Literal["seeds", "halves", ""] = (
         ""  # "seeds": other seeds of the same prompts; "halves": other prompts
     )
+    noise: float | None = None  #: of a vision model: standard deviation of its answers to one question
+    note: str = ""  #: what the controls of a vision model leave open
     points: tuple[float, float] | None = None  #: the only two values possible; see `Metric.two_valued`
 
 

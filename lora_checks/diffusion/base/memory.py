@@ -12,7 +12,8 @@ from lora_checks.core.errors import ConfigError, GenerationError
 from lora_checks.diffusion.base.family import has, index_of
 from lora_checks.policy.strict_yaml import suggestion
 
-OFFLOADS = ("none", "model", "sequential")
+AUTO = "auto"  # "none" where the weights fit, else "model"
+OFFLOADS = (AUTO, "none", "model", "sequential")
 SAVINGS = ("vae-slicing", "vae-tiling", "attention-slicing")
 # Tiles are blended at their edges, and sliced attention is another kernel. Slices of the VAE are batches
 # of one, no different from another --lora-batch-size; where weights are kept changes no value.
@@ -23,7 +24,7 @@ OTHER_PIXELS = ("vae-tiling", "attention-slicing")
 class Memory:
     """The memory savings of a run."""
 
-    offload: str = "none"
+    offload: str = "none"  # of `OFFLOADS`
     save: tuple[str, ...] = ()
 
     @property
@@ -34,6 +35,8 @@ class Memory:
 
 def choose_memory(offload: str, save: str | None, device: str) -> Memory:
     """Read ``--lora-offload`` and ``--lora-save-memory``. Raises `ConfigError`."""
+    if offload == AUTO and not device.startswith("cuda"):  # elsewhere nothing is gained by it
+        offload = "none"
     if offload != "none" and device == "cpu":
         raise ConfigError(
             f"--lora-offload {offload}: moves weights off an accelerator, and this run is on the cpu"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from lora_checks.core.memory import gib
 from lora_checks.diffusion.base import ResolvedBase
 from lora_checks.diffusion.base.as_written import REWRITERS
 from lora_checks.diffusion.base.family import has, index_of
-from lora_checks.diffusion.base.memory import Memory
+from lora_checks.diffusion.base.memory import AUTO, Memory
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 STORED = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -54,6 +54,19 @@ class Room:
         if self.base.vae is not None and self.base.vae.is_dir():
             parts["vae"] = _of_folder(self.base.vae, self.dtype)
         return {name: part for name, part in parts.items() if part.size}
+
+    def settled(self, say: Callable[[str], None]) -> Memory:
+        """Return the memory savings with ``auto`` decided: networks that do not fit together take turns."""
+        if self.memory.offload != AUTO:
+            return self.memory
+        room = device_room(self.device)
+        if room is None or self._total < BESIDE * room[0]:
+            return replace(self.memory, offload="none")
+        say(
+            f"the weights of {self.base.label} take {gib(self._total)} in {self.dtype}, and {gib(room[0])} "
+            f"of {self.device} are free: one network at a time is there (--lora-offload model)"
+        )
+        return replace(self.memory, offload="model")
 
     def refuse(self) -> None:
         """Raise `NoRoomError` for weights that cannot fit, before an hour of loading or the kernel's kill."""

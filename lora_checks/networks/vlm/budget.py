@@ -1,4 +1,4 @@
-"""Count what a vision model costs, in all processes of a run, and stop before a budget is exceeded."""
+"""Count what a vision model is asked, in all processes of a run, and end a row that its budget cannot pay."""
 
 from __future__ import annotations
 
@@ -13,17 +13,14 @@ from lora_checks.networks.vlm.api import Reply
 from lora_checks.networks.weights import check_keys, number
 
 FILE = "asked.jsonl"  # in the store: a line for each reply that was paid for
-MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one run may cost; None is no limit."""
+    """What a run may cost; None is no limit. An endpoint's client keeps to it call by call, and in money."""
 
     calls: float | None = None
     tokens: float | None = None
-    money: float | None = None
-    price: float = 0.0  # of a million tokens, in the unit of ``money``
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +38,9 @@ def budget_of(settings: object) -> Budget:
         return Budget()
     if not isinstance(settings, Mapping):
         raise ConfigError("networks: judge: budget: must be a mapping such as {calls: 2000, tokens: 3000000}")
-    check_keys("judge: budget", settings, {"calls", "tokens", "money", "price"})
-    if "money" in settings and "price" not in settings:
-        raise ConfigError("networks: judge: budget: money needs 'price', that of a million tokens")
-    limits: dict[str, Any] = {key: number("judge: budget", settings, key, 0, 0, 1e15) for key in settings}
+    check_keys("judge: budget", settings, {"calls", "tokens", "money"})
+    keys = [key for key in ("calls", "tokens") if key in settings]
+    limits: dict[str, Any] = {key: number("judge: budget", settings, key, 0, 1, 1e12) for key in keys}
     return Budget(**limits)
 
 
@@ -55,6 +51,8 @@ class Account:
         self._store, self._model, self._budget = store, model, budget
         self._path = store.root / FILE
         self._begin = self._path.stat().st_size if self._path.exists() else 0
+        before = self._since(0)
+        self.tokens_each = before.tokens / before.replies if before.replies else 0.0  # in earlier runs
 
     def add(self, reply: Reply) -> None:
         """Note a reply; it is durable when this returns."""
@@ -62,11 +60,12 @@ class Account:
         self._store.append(self._path, line)
 
     def spent(self) -> Spent:
-        lines = [line for line in read_lines(self._path, self._begin) if line.get("model") == self._model]
-        return Spent(len(lines), *(sum(int(line[key]) for line in lines) for key in ("calls", "tokens")))
+        """Return what was spent in this run."""
+        return self._since(self._begin)
 
-    def money(self, tokens: int) -> float:
-        return tokens * self._budget.price / MILLION
+    def _since(self, start: int) -> Spent:
+        lines = [line for line in read_lines(self._path, start) if line.get("model") == self._model]
+        return Spent(len(lines), *(sum(int(line[key]) for line in lines) for key in ("calls", "tokens")))
 
     def refuse_beyond(self, questions: int) -> None:
         """Raise `MeasureError` if asking this many more questions would exceed the budget.
@@ -80,11 +79,10 @@ class Account:
         for name, wanted, limit in (
             ("calls", spent.calls + questions, self._budget.calls),
             ("tokens", tokens, self._budget.tokens),
-            ("money", self.money(tokens), self._budget.money),
         ):
             if limit is not None and wanted > limit:
                 raise MeasureError(
-                    f"the budget of {limit:g} {name} does not cover {count(questions, 'more question')}: "
+                    f"the budget of {limit:.0f} {name} does not cover {count(questions, 'more question')}: "
                     f"{count(spent.calls, 'call')} and {count(spent.tokens, 'token')} are spent in this run; "
                     f"raise 'budget' of the network, or ask less. What was answered is kept"
                 )

@@ -104,6 +104,8 @@ class Measurement(TypedDict):
     themselves: NotRequired[float | None]
     reseeded: NotRequired[list[float]]
     reseeded_by: NotRequired[Literal["seeds", "halves", ""]]
+    noise: NotRequired[float | None]
+    note: NotRequired[str]
     points: NotRequired[tuple[float, float] | None]
 
 

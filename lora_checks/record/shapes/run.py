@@ -55,6 +55,18 @@ class Made(TypedDict, total=False):
     vae_dtypes: list[str]
 
 
+class Judge(TypedDict):
+    """What a vision model was asked."""
+
+    label: str
+    expected_questions: int  # at most, before the run
+    expected_tokens: int
+    replies: NotRequired[int]
+    calls: NotRequired[int]
+    tokens: NotRequired[int]
+    money: NotRequired[float]
+
+
 class Elsewhere(TypedDict):
     images: NotRequired[str]
     images_from: NotRequired[str]
@@ -96,6 +108,7 @@ class Run(TypedDict):
     finished: NotRequired[str]
     seconds: NotRequired[float]
     made: NotRequired[Made]
+    judges: NotRequired[dict[str, Judge]]
     command: str
     code: NotRequired[list[Code]]
     other_failures: NotRequired[list[str]]

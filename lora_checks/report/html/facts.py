@@ -40,7 +40,10 @@ def groups(document: Document) -> list[Group]:
         ("Images", _named(run, MADE)),
         ("Versions", [_version(text) for text in run.get("versions") or ()]),
     ]
-    measured = [(f"Network {slot}", _flat(settings)) for slot, settings in networks]
+    asked_of = run.get("judges") or {}
+    measured = [
+        (f"Network {slot}", [*_flat(settings), *_flat(asked_of.get(slot))]) for slot, settings in networks
+    ]
     grouped = [
         ("What was asked", asked, False),
         ("When, where and with what it ran", machine, False),
