@@ -27,6 +27,7 @@ COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
     "report",
     "compare",
     "serve",
+    "vote",
     "approve",
     "attest",
     "verify",

@@ -11,6 +11,7 @@ from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_t
 import pytest
 
 from lora_checks.record.shapes import Document, Question
+from lora_checks.record.shapes.votes import Votes
 
 SCHEMA: dict[str, Any] = json.loads(resources.files("lora_checks.report").joinpath("schema.json").read_text())
 SIMPLE = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
@@ -91,7 +92,10 @@ def _optional(hint: Any) -> bool:
     return get_origin(hint) is NotRequired
 
 
-@pytest.mark.parametrize(("shape", "schema"), [(Document, SCHEMA), (Question, SCHEMA["$defs"]["question"])])
+@pytest.mark.parametrize(
+    ("shape", "schema"),
+    [(Document, SCHEMA), (Question, SCHEMA["$defs"]["question"]), (Votes, SCHEMA["$defs"]["votes"])],
+)
 def test_the_types_are_those_of_the_schema(shape: Any, schema: Mapping[str, Any]) -> None:
     assert list(of_keys(shape, resolved(schema), "")) == []
 

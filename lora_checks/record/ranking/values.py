@@ -79,13 +79,14 @@ def by_prompt(row: Row | None) -> dict[str, float]:
         return dict(m["by_prompt"])
     parts: dict[str, list[float]] = {}
     for name, value in m["per_image"]:
-        part = _part(m, value)
-        if part is not None:
-            parts.setdefault(prompt_of(name), []).append(part)
+        one = part(m, value)
+        if one is not None:
+            parts.setdefault(prompt_of(name), []).append(one)
     return {prompt: float(np.mean(values)) for prompt, values in parts.items()}
 
 
-def _part(m: Measurement, value: float | None) -> float | None:
+def part(m: Measurement, value: float | None) -> float | None:
+    """Return what an image adds to the row's value, of which the value is the mean; None without a value."""
     if m["stat"] == "missing":
         return float(value is None)
     if value is None or m["at"] is None:

@@ -9,9 +9,8 @@ import stat
 import threading
 import time
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from lora_checks.core.errors import LoraChecksError, ReportError
 from lora_checks.images.made import FILE
@@ -19,10 +18,10 @@ from lora_checks.record import document as report
 from lora_checks.record import journal
 from lora_checks.report import html
 from lora_checks.report.html import growing
+from lora_checks.report.html.local import ADDRESS, HTML, JSON, LocalHandler
 from lora_checks.report.html.prints import FOLDER, OURS
 from lora_checks.report.html.template import environment
 
-ADDRESS = "127.0.0.1"
 LEAST_SECONDS = 3.0  # between two renderings of the page
 SHARE = 5  # rest this many times as long as a rendering takes
 TYPES = {
@@ -91,21 +90,19 @@ class Live:
         return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(LocalHandler):
     """Handler that serves the page, its state and its pictures, and nothing else from disk."""
 
     live: Live
-    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        if self.headers.get("Host", "").rpartition(":")[0] not in (ADDRESS, "localhost"):
-            self.send_error(HTTPStatus.FORBIDDEN, "this server only answers requests from its own machine")
+        if self.refused():
             return
         path = self.path.partition("?")[0]
         if path in ("/", f"/{html.NAME}"):
-            self._answer(self.live.page().encode(), "text/html; charset=utf-8")
+            self.answer(self.live.page().encode(), HTML)
         elif path == "/state":
-            self._answer(json.dumps({"version": self.live.version()}).encode(), "application/json")
+            self.answer(json.dumps({"version": self.live.version()}).encode(), JSON)
         else:
             self._picture(path.removeprefix(f"/{FOLDER}/"))
 
@@ -115,19 +112,7 @@ class Handler(BaseHTTPRequestHandler):
         if content is None:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        self._answer(content, TYPES[file.suffix], "max-age=31536000, immutable")
-
-    def _answer(self, content: bytes, kind: str, caching: str = "no-store") -> None:
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("Cache-Control", caching)
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keep the terminal free of access logs."""
+        self.answer(content, TYPES[file.suffix], "max-age=31536000, immutable")
 
 
 def _own_bytes(file: Path) -> bytes | None:

@@ -40,10 +40,10 @@ def static(name: str) -> str:
     return files("lora_checks.report.html").joinpath("static", name).read_text(encoding="utf-8")
 
 
-def scripts() -> list[str]:
-    """Return the page's scripts: the libraries, then ours joined into one."""
-    ours = "\n".join(static(name) for name in SCRIPTS)
-    return [*(static(name) for name in LIBRARIES), f'(() => {{\n"use strict";\n{ours}}})();']
+def scripts(names: Sequence[str] = SCRIPTS, libraries: Sequence[str] = LIBRARIES) -> list[str]:
+    """Return a page's scripts: the libraries, then ours joined into one."""
+    ours = "\n".join(static(name) for name in names)
+    return [*(static(name) for name in libraries), f'(() => {{\n"use strict";\n{ours}}})();']
 
 
 def render(

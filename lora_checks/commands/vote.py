@@ -1,0 +1,110 @@
+"""``vote``: show people blind pairs of pictures in the browser, and keep what they prefer."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lora_checks.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lora_checks.record.votes.ballot import Ballot
+
+HELP = "let people compare the pictures of several LoRAs, blind, in the browser"
+FOLDER = "votes"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Shows pairs of pictures of the same prompt and seed from different LoRAs, in random order and on "
+        "random sides; `lora-checks votes` says what follows. The same command goes on where it stopped."
+    )
+    add = parser.add_argument
+    add("reports", metavar="REPORT", nargs="+", type=Path, help="report folders of runs with these LoRAs")
+    add("--out", metavar="DIR", type=Path, help="where ballot and votes are kept (default: REPORT/votes)")
+    add("--pairs", metavar="N", type=int, help="pairs to ask about (default: 100, if there are as many)")
+    add("--real", metavar="N", type=int, help="also ask N times which of a LoRA's and a reference is real")
+    add("--question", metavar="TEXT", help="question above each pair (default: 'Which picture is better?')")
+    add("--offline", metavar="FILE", type=Path, help="write the page to a file that works alone, and end")
+    add("--port", type=int, default=8766, help="port on 127.0.0.1; 0 picks a free one (default: 8766)")
+
+
+def run(options: argparse.Namespace) -> int:
+    from lora_checks.record.files import write_text
+    from lora_checks.report.html import voting
+
+    folder = (options.out or options.reports[0] / FOLDER).resolve()
+    ballot = _ballot(options, folder)
+    files = voting.sources(ballot)
+    if options.offline is not None:
+        written = write_text(options.offline, voting.offline(ballot, files))
+        print(f"{written}: {written.stat().st_size / 1e6:.1f} MB; read its votes with")
+        print(f"lora-checks votes {options.reports[0]} {folder} votes-NAME.json")
+        return 0
+    return _serve(options, ballot, folder, files)
+
+
+def _ballot(options: argparse.Namespace, folder: Path) -> Ballot:
+    """Return the folder's ballot, or a new one."""
+    from lora_checks.core.words import count
+    from lora_checks.record.document import read
+    from lora_checks.record.votes import ballot, pairs
+
+    reports = [path.resolve() for path in options.reports]
+    asked = pairs.Asked(
+        pairs.PAIRS if options.pairs is None else options.pairs,
+        options.real or 0,
+        options.question or pairs.QUESTION,
+    )
+    if asked.pairs < 1 or asked.real < 0:
+        raise ConfigError("--pairs must be 1 or more, and --real 0 or more")
+    if (folder / ballot.NAME).exists():
+        found = ballot.read(folder / ballot.NAME)
+        _same(found, options, reports, folder)
+    else:
+        found = ballot.put(pairs.draw([(path, read(path)) for path in reports], asked), folder)
+    print(f"{folder}: {count(len(found.showings), 'question')} about {count(len(found.loras), 'LoRA')}")
+    return found
+
+
+def _same(found: Ballot, options: argparse.Namespace, reports: list[Path], folder: Path) -> None:
+    """Refuse to go on with a ballot that asks something else than the command does."""
+    had: dict[str, tuple[object, object]] = {
+        "REPORT": (set(map(str, reports)), {lora.report for lora in found.loras}),
+        "--pairs": (options.pairs, found.pairs),
+        "--real": (options.real, found.real),
+        "--question": (options.question, found.question),
+    }
+    for option, (wanted, there) in had.items():
+        if wanted is not None and wanted != there:
+            raise ConfigError(
+                f"{folder} has a ballot with another {option} ({_shown(there)}); leave the option out to go "
+                "on with it, or begin another with --out DIR"
+            )
+
+
+def _shown(value: object) -> str:
+    return ", ".join(sorted(value)) if isinstance(value, set) else str(value)
+
+
+def _serve(options: argparse.Namespace, ballot: Ballot, folder: Path, files: Mapping[str, Path]) -> int:
+    from lora_checks.report.html import voting_server
+
+    try:
+        listening = voting_server.serve(ballot, folder, files, options.port)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"--port {options.port}: cannot listen on it ({error}); choose another port, or 0 for a free one"
+        ) from error
+    host, port = listening.server_address[:2]
+    try:
+        print(f"http://{host!s}:{port}/  (stop with Ctrl-C; every vote is saved at once)", flush=True)
+        listening.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        listening.server_close()
+    print(f"lora-checks votes {options.reports[0]} {folder}")
+    return 0

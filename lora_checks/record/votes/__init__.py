@@ -1,0 +1,1 @@
+"""People's votes on pairs of pictures: which pairs are shown, what was answered, and what follows from it."""
