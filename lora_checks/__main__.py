@@ -28,6 +28,7 @@ COMMANDS = (  # modules of lora_checks.commands, in the order of `--help`
     "compare",
     "serve",
     "vote",
+    "votes",
     "approve",
     "attest",
     "verify",

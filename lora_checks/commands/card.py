@@ -31,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from lora_checks.publish import card
     from lora_checks.record import approval
     from lora_checks.record import document as report
+    from lora_checks.record.votes import beside as votes
 
     if options.pictures < 0:
         raise CardError("--pictures must be 0 or more")
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     lora = card.chosen(document, options.lora)
     folder = options.repo_folder or options.directory / "card"
     readme = options.out or folder / "README.md"
-    beside = approval.beside(options.directory)
+    beside, people = approval.beside(options.directory), votes.beside(options.directory)
     warnings = card.write(
         document,
         lora,
@@ -46,8 +47,9 @@ def run(options: argparse.Namespace) -> int:
         most=options.pictures,
         lossless=options.png,
         approvals=beside.of(lora["sha256"]),
+        votes=people.votes,
     )
-    for warning in [*warnings, *filter(None, [beside.ignored])]:
+    for warning in [*warnings, *filter(None, [beside.ignored, people.ignored])]:
         print(f"note: {warning}")
     print(f"{readme}: {lora['name']}, {lora['outcome']}")
     return 0

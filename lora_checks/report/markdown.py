@@ -21,7 +21,8 @@ from lora_checks.record.rows import (
     title,
 )
 from lora_checks.record.shapes import Baseline, Document, Lora, Row, Run
-from lora_checks.report import experiments, leaderboard
+from lora_checks.record.shapes.votes import Votes
+from lora_checks.report import experiments, leaderboard, votes_words
 from lora_checks.report import regression_words as regression
 from lora_checks.report.reasons import prose
 from lora_checks.report.summary import sentences
@@ -31,8 +32,9 @@ MOST = 1024 * 1024 - 4096  # GitHub drops a job summary above 1 MiB; leave room 
 MOST_RANKED = 200  # lines of the leaderboard
 
 
-def render(document: Document) -> str:
-    blocks = [head(document)]
+def render(document: Document, votes: Votes | None = None) -> str:
+    """Render the whole report, with people's votes on it if there are any."""
+    blocks = [head(document), *([_voted(votes)] if votes else [])]
     size = sum(len(block.encode()) for block in blocks)
     loras = sorted(document["loras"], key=lambda lora: lora["outcome"] == "PASS")
     for i, lora in enumerate(loras):
@@ -111,6 +113,16 @@ def _compared(section: Baseline | None) -> str:
         parts += ["", _line([escape(lora), *regression.HEADINGS[1:]])]
         parts.append(_line(["---"] * len(regression.HEADINGS)))
         parts += [_line([escape(cell) for cell in regression.columns(row)]) for row in rows]
+    return "\n".join(parts) + "\n"
+
+
+def _voted(votes: Votes) -> str:
+    """Render what people preferred: sentences, then the LoRAs, rows and raters."""
+    parts = ["\n## What people preferred\n", *(f"- {escape(text)}" for text in votes_words.sentences(votes))]
+    for headings, rows in (votes_words.loras(votes), votes_words.rows(votes), votes_words.raters(votes)):
+        if rows:
+            parts += ["", _line(headings), _line(["---"] * len(headings))]
+            parts += [_line([escape(cell) for cell in row]) for row in rows]
     return "\n".join(parts) + "\n"
 
 

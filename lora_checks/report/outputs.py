@@ -8,6 +8,7 @@ from lora_checks.record import document as report
 from lora_checks.record import journal
 from lora_checks.record.files import write_text
 from lora_checks.record.shapes import Document
+from lora_checks.record.votes.beside import beside
 from lora_checks.report import custom, experiments, gitlab, html, markdown, tables
 
 # Every file of the gate that states a verdict
@@ -38,7 +39,7 @@ def write(document: Document, directory: Path, *, again: bool = False) -> list[P
     """
     written = [
         report.write(document, directory),
-        write_text(directory / "report.md", markdown.render(document)),
+        write_text(directory / "report.md", markdown.render(document, beside(directory).votes)),
         *tables.write(document, directory),
         experiments.write(document, directory),
         (html.rewrite if again else html.write)(document, directory),

@@ -18,6 +18,7 @@ from lora_checks.publish.card.pictures import PREFIX, Sample, samples, save
 from lora_checks.publish.card.section import put, section
 from lora_checks.record.approval import Approval
 from lora_checks.record.shapes import Document, Lora
+from lora_checks.record.shapes.votes import Votes
 from lora_checks.report.markdown import escape
 
 _YAML = re.compile(r"^\s*---(\r\n|\r|\n)(.*?)(\r\n|\r|\n)---", re.DOTALL)  # the hub's own pattern
@@ -44,6 +45,7 @@ def write(
     most: int = 8,
     lossless: bool = False,
     approvals: Sequence[Approval] = (),
+    votes: Votes | None = None,
 ) -> list[str]:
     """Write ``readme`` and the folder ``images`` next to it.
 
@@ -55,6 +57,7 @@ def write(
             their values.
         lossless: Save pictures as they were judged instead of as WebP.
         approvals: Who approved the verdict on this LoRA.
+        votes: What people preferred.
 
     Returns:
         Warnings for the owner of the card.
@@ -64,7 +67,9 @@ def write(
     """
     shown = samples(document, lora, most)
     before = _read(readme)
-    text, warnings = render(document, lora, shown, before, lossless=lossless, approvals=approvals)
+    text, warnings = render(
+        document, lora, shown, before, lossless=lossless, approvals=approvals, votes=votes
+    )
     save(shown, readme.parent, lossless=lossless)
     try:
         write_atomically(readme, text.encode("utf-8"))
@@ -81,6 +86,7 @@ def render(
     *,
     lossless: bool = False,
     approvals: Sequence[Approval] = (),
+    votes: Votes | None = None,
 ) -> tuple[str, list[str]]:
     """Return the new text of the card ``before``, and warnings for its owner."""
     from huggingface_hub import ModelCard, RepoCard
@@ -102,7 +108,9 @@ def render(
     if not card.data.get("license"):
         warnings.append("the card has no license: add `license:` to its metadata")
     gallery = "<Gallery" not in put(card.text, "")
-    ours = section(document, lora, shown, lossless=lossless, gallery=gallery, approvals=approvals)
+    ours = section(
+        document, lora, shown, lossless=lossless, gallery=gallery, approvals=approvals, votes=votes
+    )
     card.text = put(card.text, ours, end)
     text = str(card)
     _validate(text)

@@ -14,7 +14,9 @@ from lora_checks.publish.card.reproduction import command, placeless
 from lora_checks.record.approval import Approval
 from lora_checks.record.rows import HEADINGS, caveat, columns, errors, not_run, setting, tally, title, words
 from lora_checks.record.shapes import Document, Lora, Run
+from lora_checks.record.shapes.votes import Votes
 from lora_checks.report.markdown import escape
+from lora_checks.report.votes_words import estimate, percent
 
 BEGIN = "<!-- lora_checks: begin; `lora-checks card` rewrites this section -->"
 END = "<!-- lora_checks: end -->"
@@ -60,8 +62,9 @@ def section(
     lossless: bool,
     gallery: bool,
     approvals: Sequence[Approval] = (),
+    votes: Votes | None = None,
 ) -> str:
-    """Return our section in Markdown: verdict, rows, pictures, facts and the command to reproduce it."""
+    """Return our section in Markdown: verdict, rows, votes, pictures, facts, and how to reproduce it."""
     run = document["run"]
     parts = [
         BEGIN,
@@ -70,6 +73,7 @@ def section(
         *(_approved(approval) for approval in approvals),
         escape(caveat(run)),
         *_rows(lora),
+        *(_voted(votes, lora) if votes else []),
         *_shown(shown, lossless, gallery),
         "### How it was evaluated",
         _facts(run, lora),
@@ -96,6 +100,26 @@ def _rows(lora: Lora) -> list[str]:
     lines += [f"- **{row['outcome']}** {escape(placeless(words(row)))}" for row in stopped]
     cells = [[escape(placeless(cell)) for cell in line] for line in table]
     return [_table(HEADINGS, cells) if table else "", "\n".join(lines)]
+
+
+def _voted(votes: Votes, lora: Lora) -> list[str]:
+    """Say what people thought of this LoRA; of the others only how many it was compared with."""
+    own = [one for one in votes["loras"] if one["here"] and one["name"] == lora["name"]]
+    if not own:
+        return []
+    one, others = own[0], len(votes["loras"]) - 1
+    place = votes["loras"].index(one) + 1
+    agreement = votes["agreement"]
+    agreed = f"; they agree with Krippendorff's alpha {estimate(agreement['alpha'])}" if agreement else ""
+    people = "One person" if len(votes["raters"]) == 1 else f"{len(votes['raters'])} people"
+    return [
+        "### What people preferred",
+        escape(
+            f"{people} compared its pictures with those of {count(others, 'other LoRA')}, without knowing "
+            f"which is which, and answered “{votes['question']}”. It was preferred in "
+            f"{percent(one['share'])} of comparisons, which is place {place} of {others + 1}{agreed}."
+        ),
+    ]
 
 
 def _shown(shown: Sequence[Sample], lossless: bool, gallery: bool) -> list[str]:

@@ -84,7 +84,7 @@ def _features(
         [(own[one.first.token] - own[one.second.token]) / (scale.best - scale.worst) for one in known]
         for scale, own in usable.items()
     ]
-    return list(usable), known, np.array(columns, dtype=np.float64).reshape(len(usable), -1).T
+    return list(usable), known, np.array(columns, dtype=np.float64).reshape(len(usable), len(known)).T
 
 
 def _has(values: Mapping[str, float], pair: Pair) -> bool:

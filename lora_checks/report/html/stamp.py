@@ -1,7 +1,7 @@
-"""Put approvals on a page that is already written.
+"""Put approvals and people's votes on a page that is already written.
 
 The page may have been made on another machine, whose pictures are not here, so it cannot be rendered again;
-only what stands between two comments is replaced.
+only what stands between two pairs of comments is replaced.
 """
 
 from __future__ import annotations
@@ -14,23 +14,50 @@ from lora_checks.core.words import printable
 from lora_checks.record import approval
 from lora_checks.record.document import read_file
 from lora_checks.record.files import write_text
+from lora_checks.record.shapes.votes import Votes
+from lora_checks.record.votes import beside as votes
+from lora_checks.report import votes_words
 
 NAME = "report.html"
-_PLACE = re.compile(r"<!-- approvals: begin -->.*?<!-- approvals: end -->", re.DOTALL)
+_PLACES = {
+    f"{name}.html.j2": re.compile(f"<!-- {name}: begin -->.*?<!-- {name}: end -->", re.DOTALL)
+    for name in ("approvals", "votes")
+}
 
 
 def context(directory: Path) -> dict[str, Any]:
-    """Return the values of the template of approvals, from the files in the folder of the page."""
-    beside = approval.beside(directory)
+    """Return the values of both templates, from the files in the folder of the page."""
+    beside, people = approval.beside(directory), votes.beside(directory)
     return {
         "approvals": [{"words": printable(one.words), "loud": bool(one.despite), "lora": printable(one.lora)}
                       for one in beside.approvals],
         "approval_ignored": printable(beside.ignored),
+        "votes": _votes(people.votes) if people.votes else None,
+        "votes_ignored": printable(people.ignored),
     }  # fmt: skip
 
 
+def _votes(found: Votes) -> dict[str, Any]:
+    first, *others = votes_words.sentences(found)
+    tables = (votes_words.loras(found), votes_words.rows(found), votes_words.raters(found))
+    names = ("Order of the LoRAs", "Rows against people", "Raters")
+    return {
+        "first": first,
+        "others": others,
+        "tables": [
+            {
+                "name": name,
+                "headings": headings,
+                "rows": [[printable(cell) for cell in row] for row in rows],
+            }
+            for name, (headings, rows) in zip(names, tables, strict=True)
+            if rows
+        ],
+    }
+
+
 def stamp(directory: Path) -> Path | None:
-    """Replace the approvals on the page of the folder's report; return its path.
+    """Replace approvals and votes on the page of the folder's report; return its path.
 
     Returns None if there is no page, or one of another run. Raises `StoreError` if it cannot be written.
     """
@@ -41,8 +68,13 @@ def stamp(directory: Path) -> Path | None:
         return None
     text = path.read_text(encoding="utf-8", errors="replace")
     run = read_file(directory / "report.json")["run"]
-    if len(_PLACE.findall(text)) != 1 or str(run.get("started") or run.get("finished")) not in text:
+    if str(run.get("started") or run.get("finished")) not in text:
         return None
-    ours = environment().get_template("approvals.html.j2").render(**context(directory)).strip()
-    ours = ours.encode("utf-8", "replace").decode()
-    return write_text(path, _PLACE.sub(lambda _: ours, text))
+    values, found = context(directory), False
+    for template, place in _PLACES.items():
+        ours = environment().get_template(template).render(**values).strip()
+        ours = ours.encode("utf-8", "replace").decode()
+        before, *after = place.split(text)
+        if len(after) == 1:  # a page of an earlier version has no place for votes
+            text, found = f"{before}{ours}{after[0]}", True
+    return write_text(path, text) if found else None
