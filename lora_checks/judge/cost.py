@@ -44,15 +44,20 @@ def expected(
 
     Tokens are those that a reply of this model took before; else an estimate from the pictures' size.
     """
-    total = Expected()
+    before = model.account(store).tokens_each
+    total = Expected(2, round(2 * (before or WORDS)))  # the coloured pictures
     for row in rows:
         if row.question is None:
             continue
         pairs = _each(row.question, references)
         asked = arms.number_of(prompts, row.on) * pairs
-        questions = asked * (loras + row.gain) + _of_controls(row.question) + loras * min(model.repeat, asked)
+        questions = (
+            asked * (loras + row.gain)
+            + _of_controls(row.question, references)
+            + loras * min(model.repeat, asked)
+        )
         pictures = 1 if row.question.reference == "none" else 2
-        each = model.account(store).tokens_each or _tokens(prompts, model.size) * pictures + WORDS
+        each = before or _tokens(prompts, model.size) * pictures + WORDS
         total += Expected(questions, round(questions * each))
     return total
 
@@ -63,10 +68,10 @@ def _each(question: Question, references: int) -> int:
     return min(references, question.most or references)
 
 
-def _of_controls(question: Question) -> int:
-    """Return at most how many questions the controls ask, the two coloured pictures included."""
-    of = {"blank": MOST + BLANKS, "bad": MOST, "base": MOST, "other_prompt": 2 * MOST}
-    return 2 + sum(of[control] for control in question.controls)
+def _of_controls(question: Question, references: int) -> int:
+    """Return at most how many questions the controls ask: about references, and about bad pictures."""
+    of = {"blank": BLANKS, "bad": MOST, "base": MOST, "other_prompt": 2 * MOST}
+    return min(MOST, references) + sum(of[control] for control in question.controls)
 
 
 def _tokens(prompts: PromptSet, size: int | None) -> int:

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
-from vlm_world import Table
+from vlm_world import BASE, MELTED, SUBJECT, Table, drawn, person, sees
 
 from lora_checks.core.errors import ConfigError, SelfTestError
 from lora_checks.core.filling import silent
@@ -29,38 +28,6 @@ class_words: person
 seeds: [1]
 prompts: [{id: red, text: a sks person in red}, {id: blue, text: a sks person in blue}]
 """
-SUBJECT, BASE, MELTED = (0, 200, 0), (0, 90, 0), (200, 200, 0)  # a person is green here; the subject more so
-
-
-def drawn(folder: Path, name: str, colour: tuple[int, int, int]) -> Path:
-    """Draw a green person on red or blue; melted ones are yellow."""
-    folder.mkdir(exist_ok=True)
-    pixels = np.zeros((16, 16, 3), np.uint8)
-    pixels[4:12, 4:12] = colour
-    ground = (255, 0, 0) if "red" in name else (0, 0, 255)
-    pixels[:, :3] = ground
-    Image.fromarray(pixels).save(folder / f"{name}.png")
-    return folder / f"{name}.png"
-
-
-def person(pixels: Any) -> float:
-    """Return how green the middle is, and nothing else in it."""
-    red, green, blue = pixels[5:11, 5:11].mean(axis=(0, 1))
-    flat = float(pixels[5:11, 5:11].std(axis=(0, 1)).max())
-    return float(green > 50 and green > red + 50 and green > blue + 50 and flat < 5)
-
-
-def sees(request: Request, pictures: list[Any]) -> float:
-    """Answer as a good judge of this world would."""
-    first, text = pictures[0], request.text
-    if text == "Is the picture red?":
-        return float(first[..., 0].mean() > first[..., 2].mean())
-    if "same" in text:
-        return 0.9 if person(first) and abs(first[8, 8, 1] - pictures[1][8, 8, 1]) < 20 else 0.1
-    if " in red" in text or " in blue" in text:
-        asked = 0 if " in red" in text else 2
-        return 0.8 if first[0, 0, asked] > 128 else 0.2
-    return 0.9 * person(first) + 0.05
 
 
 @pytest.fixture
