@@ -99,7 +99,7 @@ class GateRun:
     def asked(self) -> dict[str, dict[str, Any]]:
         """Count what each vision model was asked in this run, in all of its processes."""
         models = self.measurer.vision_models().items()
-        return {slot: cost.counted(model, self.policy.networks[slot], self.store) for slot, model in models}
+        return {slot: cost.counted(model, self.store) for slot, model in models}
 
     def made(self) -> dict[str, Any]:
         """Count what this run generated into the store, in all of its processes."""

@@ -109,7 +109,10 @@ def lines(run: GateRun, loras: Sequence[Candidate]) -> list[str]:
 
 def _questions(run: GateRun, loras: Sequence[Candidate]) -> list[str]:
     models = run.measurer.vision_models().items()
-    return [cost.sentence(model, run.measurer.expected(slot, model, len(loras))) for slot, model in models]
+    return [
+        cost.sentence(model, run.measurer.expected(slot, model, max(1, len(loras))), run.store)
+        for slot, model in models
+    ]
 
 
 def _generated(run: GateRun, loras: Sequence[Candidate]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,11 +80,13 @@ def _tokens(prompts: PromptSet, size: int | None) -> int:
     return math.ceil(width * scale / PATCH) * math.ceil(height * scale / PATCH)
 
 
-def sentence(model: VisionModel, foreseen: Expected) -> str:
+def sentence(model: VisionModel, foreseen: Expected, store: Store) -> str:
     """Say what a model will be asked."""
+    money = model.account(store).money(foreseen.tokens)
+    price = f" ({money:.2f} in money)" if money else ""
     return (
         f"{count(foreseen.questions, 'question')} at most to {model.label}, about {foreseen.tokens:,} "
-        "tokens; what was answered before is not asked again"
+        f"tokens{price}; what was answered before is not asked again"
     )
 
 
@@ -97,10 +99,10 @@ def facts(model: VisionModel, foreseen: Expected) -> dict[str, Any]:
     }
 
 
-def counted(model: VisionModel, settings: Mapping[str, Any], store: Store) -> dict[str, Any]:
+def counted(model: VisionModel, store: Store) -> dict[str, Any]:
     """Return what the model was asked in this run, in all of its processes."""
-    spent = model.account(store).spent()
-    price = settings.get("price", {})
-    money = spent.tokens * float(price.get("input", 0)) / 1e6 if isinstance(price, Mapping) else 0.0
+    account = model.account(store)
+    spent = account.spent()
+    money = account.money(spent.tokens)
     found = {"replies": spent.replies, "calls": spent.calls, "tokens": spent.tokens}
     return found | ({"money": money} if money else {})

@@ -12,15 +12,18 @@ from lora_checks.core.words import count
 from lora_checks.networks.vlm.api import Reply
 from lora_checks.networks.weights import check_keys, number
 
+MILLION = 1_000_000
 FILE = "asked.jsonl"  # in the store: a line for each reply that was paid for
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a run may cost; None is no limit. An endpoint's client keeps to it call by call, and in money."""
+    """What a run may cost; None is no limit."""
 
     calls: float | None = None
     tokens: float | None = None
+    money: float | None = None
+    price: float = 0.0  # of a million tokens, in the unit of ``money``
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,10 @@ def budget_of(settings: object) -> Budget:
         return Budget()
     if not isinstance(settings, Mapping):
         raise ConfigError("networks: judge: budget: must be a mapping such as {calls: 2000, tokens: 3000000}")
-    check_keys("judge: budget", settings, {"calls", "tokens", "money"})
-    keys = [key for key in ("calls", "tokens") if key in settings]
-    limits: dict[str, Any] = {key: number("judge: budget", settings, key, 0, 1, 1e12) for key in keys}
+    check_keys("judge: budget", settings, {"calls", "tokens", "money", "price"})
+    if "money" in settings and "price" not in settings:
+        raise ConfigError("networks: judge: budget: money needs 'price', that of a million tokens")
+    limits: dict[str, Any] = {key: number("judge: budget", settings, key, 0, 0, 1e12) for key in settings}
     return Budget(**limits)
 
 
@@ -63,6 +67,9 @@ class Account:
         """Return what was spent in this run."""
         return self._since(self._begin)
 
+    def money(self, tokens: float) -> float:
+        return tokens * self._budget.price / MILLION
+
     def _since(self, start: int) -> Spent:
         lines = [line for line in read_lines(self._path, start) if line.get("model") == self._model]
         return Spent(len(lines), *(sum(int(line[key]) for line in lines) for key in ("calls", "tokens")))
@@ -79,10 +86,11 @@ class Account:
         for name, wanted, limit in (
             ("calls", spent.calls + questions, self._budget.calls),
             ("tokens", tokens, self._budget.tokens),
+            ("money", self.money(tokens), self._budget.money),
         ):
             if limit is not None and wanted > limit:
                 raise MeasureError(
-                    f"the budget of {limit:.0f} {name} does not cover {count(questions, 'more question')}: "
+                    f"the budget of {limit:,} {name} does not cover {count(questions, 'more question')}: "
                     f"{count(spent.calls, 'call')} and {count(spent.tokens, 'token')} are spent in this run; "
                     f"raise 'budget' of the network, or ask less. What was answered is kept"
                 )

@@ -33,7 +33,7 @@ class InProcess:
     deterministic = True
 
     def __init__(self, settings: Mapping[str, Any], device: str) -> None:
-        check_keys("judge", settings, {"kind", "api", "model", "revision", "path", "dtype", "budget"})
+        check_keys("judge", settings, {"kind", "api", "model", "revision", "path", "dtype"})
         if ("path" in settings) == ("model" in settings):
             raise ConfigError("networks: judge: name the model with 'model' or with 'path'")
         self.device = device

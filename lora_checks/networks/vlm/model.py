@@ -26,7 +26,7 @@ from lora_checks.networks.vlm.budget import Account, budget_of
 from lora_checks.networks.vlm.picture import encoded
 from lora_checks.networks.weights import number
 
-OWN = ("size", "repeat", "name")  # settings that the API does not get
+OWN = ("budget", "size", "repeat", "name")  # settings that the API does not get
 BATCH = 32  # requests that the API gets at a time
 REPEAT = 8  # questions that are asked twice of a model that may answer differently
 

@@ -149,13 +149,16 @@ def test_a_budget_of_calls_ends_a_row_before_it_costs_anything(
     assert len(table.asked) == 3
 
 
-def test_tokens_are_foreseen_from_the_replies_so_far(
-    table: type[Table], store: Store, pictures: list[ImageFile]
+@pytest.mark.parametrize(
+    ("budget", "what"), [({"tokens": 450}, "450 tokens"), ({"money": 0.45, "price": 1000}, "0.45 money")]
+)
+def test_tokens_and_money_are_foreseen_from_the_replies_so_far(
+    table: type[Table], store: Store, pictures: list[ImageFile], budget: dict[str, float], what: str
 ) -> None:
-    asked = model(budget={"tokens": 450})
+    asked = model(budget=budget)
     asked.values(about(pictures[:2]), store)  # 100 tokens each
     asked.values(about(pictures[:4]), store)
-    with pytest.raises(MeasureError, match="the budget of 450 tokens does not cover 1 more question"):
+    with pytest.raises(MeasureError, match=f"the budget of {what} does not cover 1 more question"):
         asked.values(about(pictures[:5]), store)
     assert len(table.asked) == 4
 
@@ -170,6 +173,7 @@ def test_a_budget_is_that_of_one_run(table: type[Table], store: Store, pictures:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"budget": {"money": 5}}, "money needs 'price'"),
         ({"budget": {"call": 5}}, "did you mean 'calls'"),
         ({"budget": 5}, "must be a mapping"),
         ({"api": "tabel"}, "unknown api 'tabel'"),
