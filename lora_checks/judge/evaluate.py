@@ -17,6 +17,7 @@ from lora_checks.core.rounding import shortest
 from lora_checks.judge.fetch import Arguments, Fetched
 from lora_checks.judge.task import Task, partners
 from lora_checks.metrics.function import one_number
+from lora_checks.networks import sees_faces
 from lora_checks.stats import floors, intervals, two_valued
 
 Floats = NDArray[np.floating[Any]]
@@ -177,7 +178,7 @@ def _why_missing(task: Task) -> str:
         return "it compares the images of one prompt, so list two seeds or more"
     if task.metric.takes == "answers":
         return "the vision model did not answer about any"
-    return "no face was found in any" if task.metric.extractor == "arcface" else "all are missing"
+    return "no face was found in any" if sees_faces(task.metric.extractor) else "all are missing"
 
 
 def _others(task: Task, fetched: Floats | None) -> Floats | None:

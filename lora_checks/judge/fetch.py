@@ -19,7 +19,7 @@ from lora_checks.images.decoding import content_of
 from lora_checks.judge import answers
 from lora_checks.judge.task import Task, partners, prompt_text
 from lora_checks.metrics.of_pixels import OfPixels
-from lora_checks.networks import Extractor, ImageExtractor, PairExtractor, TextExtractor, features
+from lora_checks.networks import Extractor, ImageExtractor, PairExtractor, TextExtractor, features, sees_faces
 from lora_checks.networks.vlm.model import VisionModel
 from lora_checks.stats import floors
 
@@ -68,7 +68,7 @@ def _arguments(
     if metric.takes in ("distances", "pair"):
         return (_distances(task, cast(PairExtractor, network), store, progress),)
     of_images = cast(ImageExtractor, network)
-    part = "faces" if metric.takes == "faces" else "features"
+    part = _part(task, of_images)
     x = features.image_features(images, of_images, store, progress, part)
     if metric.against in ("nothing", "siblings"):
         return (x,)
@@ -76,6 +76,17 @@ def _arguments(
         texts = _prompt_texts(task, prompts) if metric.against == "prompt" else _row_texts(task)
         return (x, features.text_features(texts, cast(TextExtractor, network), store))
     return (x, _other_features(task, of_images, store, progress))
+
+
+def _part(task: Task, network: ImageExtractor) -> str:
+    """Return which part of the network's rows the metric takes."""
+    if task.metric.takes not in ("faces", "landmarks"):
+        return "features"
+    if task.metric.takes not in getattr(network, "parts", {}):
+        raise ConfigError(
+            f"{task.metric.name} needs a network that finds {task.metric.takes}, and {network.label} does not"
+        )
+    return task.metric.takes
 
 
 def _distances(task: Task, network: PairExtractor, store: Store, progress: Progress | None) -> Floats:
@@ -107,7 +118,7 @@ def _row_texts(task: Task) -> list[str]:
 def _other_features(task: Task, network: ImageExtractor, store: Store, progress: Progress | None) -> Any:
     other = task.pictures
     if other.statistics is None:
-        y = features.image_features(other.images, network, store, progress)
+        y = features.image_features(other.images, network, store, progress, _part(task, network))
         _refuse_empty_references(task, other, y)
         return y
     if task.metric.per != "set":
@@ -124,7 +135,7 @@ def _refuse_empty_references(task: Task, other: ImageSet, y: Floats) -> None:
     """Raise `MeasureError` for a reference without features, which would otherwise be left out silently."""
     empty = [image.name for image, row in zip(other.images, y, strict=True) if np.isnan(row).any()]
     if empty and task.metric.against == "reference" and not task.against_baseline:
-        what = "no face was found" if task.metric.extractor == "arcface" else "nothing was found"
+        what = "no face was found" if sees_faces(task.metric.extractor) else "nothing was found"
         raise MeasureError(
             f"{task.metric.name}: {what} in {len(empty)} of {len(other.images)} {other.name}: "
             f"{', '.join(empty[:5])}{', ...' if len(empty) > 5 else ''}; replace or remove them"

@@ -198,7 +198,7 @@ class Measurer:
     def _refuse_overlap(self, task: Task, network: Extractor | None) -> None:
         """Refuse training pictures among the references, as seen by the network that measures copies."""
         # A face network may take two photos of one day for the same picture.
-        if network is None or task.metric.takes != "features" or task.metric.extractor == "arcface":
+        if network is None or task.metric.takes != "features" or networks.sees_faces(task.metric.extractor):
             return
         if "references" in self.policy.folders and self.pictures("references").images:
             sets = self.pictures("train"), self.pictures("references")

@@ -17,12 +17,13 @@ against        arguments                                               per image
 "" for none (the function gets pixels). An (N, M) result is reduced by the row's ``pairing`` (nearest, mean,
 named, sorted); ``closer`` says which values mean nearer, if that is not the better direction.
 
-A metric that ``takes`` "distances" gets the distances from a network of pairs (LPIPS), (N, M) or for paired
-rows (N,), as its only argument. One that takes a "picture" or a "pair" gets one or two pictures, (H, W, 3)
-uint8, and returns a number. One that takes "answers" gets what a vision model's replies to the row's
-question are worth, (N,) or for each reference (N, M). A metric that answers yes or no for each image is
-``two_valued``: its values are the two ends of ``range``, and its mean has the exact interval of a share of
-images. Missing values are NaN, never zero.
+A metric that ``takes`` "faces" or "landmarks" gets these of the network in place of its features, (N, 1)
+and (N, 10). One that ``takes`` "distances" gets the distances from a network of pairs (LPIPS), (N, M) or
+for paired rows (N,), as its only argument. One that takes a "picture" or a "pair" gets one or two pictures,
+(H, W, 3) uint8, and returns a number. One that takes "answers" gets what a vision model's replies to the
+row's question are worth, (N,) or for each reference (N, M). A metric that answers yes or no for each image
+is ``two_valued``: its values are the two ends of ``range``, and its mean has the exact interval of a share
+of images. Missing values are NaN, never zero.
 
 Results for pictures are stored until the source of the function changes, or the source of what it uses in
 the same file; raise ``version`` when anything else changes.
@@ -48,7 +49,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 ANY = "*"  # extractor of a metric that works on any network: its rows say `network: SLOT`
 _MODULES = {
-    "identity": ("arcface", "arcface_centroid", "faces"),
+    "identity": ("arcface", "arcface_centroid", "sface", "sface_centroid", "faces"),
+    "pose": ("face_yaw", "face_pitch", "face_roll", "face_yaw_spread", "face_pitch_spread"),
     "subject": ("clip_i", "dino", "similarity"),
     "adherence": ("clip_score", "clip_s", "clip_choice"),
     "perceptual": ("lpips", "lpips_diversity", "trunk_distance"),

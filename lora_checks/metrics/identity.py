@@ -30,9 +30,22 @@ def arcface_centroid(x: Array, y: Array) -> NDArray[np.float64]:
     return cosines(x, unit(y).mean(axis=0, keepdims=True))[:, 0]
 
 
-@metric(
-    extractor="arcface", against="nothing", per="image", better="lower", range=(0, INFINITY), takes="faces"
-)
+@metric(extractor="sface", against="reference", per="image", better="higher", range=(-1, 1))
+def sface(x: Array, y: Array) -> NDArray[np.float64]:
+    """(N, D), (M, D) -> (N, M) as `arcface`, of SFace's embeddings (Zhong et al. 2021); higher is closer.
+
+    Another scale than ArcFace's: OpenCV takes 0.363 and more for the same person.
+    """
+    return cosines(x, y)
+
+
+@metric(extractor="sface", against="reference", per="image", better="higher", range=(-1, 1))
+def sface_centroid(x: Array, y: Array) -> NDArray[np.float64]:
+    """(N, D), (M, D) -> (N,) as `arcface_centroid`, of SFace's embeddings; higher is closer."""
+    return cosines(x, unit(y).mean(axis=0, keepdims=True))[:, 0]
+
+
+@metric(extractor="face", against="nothing", per="image", better="lower", range=(0, INFINITY), takes="faces")
 def faces(x: Array) -> NDArray[np.float64]:
     """(N, 1) -> (N,) faces that the detector found in each image, 0 included.
 

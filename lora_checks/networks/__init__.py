@@ -71,7 +71,7 @@ class ManyParts(ImageExtractor, Protocol):
 
 @runtime_checkable
 class FaceExtractor(ManyParts, Protocol):
-    """A network that finds faces and computes features of the largest."""
+    """A network that finds faces, and computes features and landmarks of the one that counts."""
 
     def aligned(self, pixels: Sequence[Pixels]) -> Floats:
         """Return (N, D) float32, assuming a face in the middle of each picture instead of looking for one."""
@@ -106,6 +106,7 @@ KINDS = {
     "judge": "lora_checks.networks.vlm.model:VisionModel",
     "inception": "lora_checks.networks.inception:Inception",
     "arcface": "lora_checks.networks.arcface:ArcFace",
+    "sface": "lora_checks.networks.sface:SFace",
     "opennsfw": "lora_checks.networks.safety:OpenNsfw",
     "classifier": "lora_checks.networks.safety:Classifier",
     "lpips": "lora_checks.networks.lpips:Lpips",
@@ -113,7 +114,10 @@ KINDS = {
     "trunk": "lora_checks.networks.trunk:Trunk",
 }
 # What several kinds of network do alike: a metric may ask for one of these instead of for a kind.
-ROLES: Mapping[str, tuple[str, ...]] = {"safety": ("opennsfw", "classifier")}
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "face": ("arcface", "sface"),
+    "safety": ("opennsfw", "classifier"),
+}
 _DEVICE = "_lora_checks_device"  # attribute of a network
 EXTENSIONS = ExtensionPoint("lora_checks.networks", "network", KINDS)
 
@@ -191,6 +195,11 @@ def _slot_in_role(metric: Metric, asked: str, networks: Mapping[str, Mapping[str
 def in_role(role: str, slot: str, settings: Mapping[str, Any]) -> bool:
     """Return whether a slot of the policy serves a role: by its kind, or by its name."""
     return slot == role or kind_of(slot, settings) in ROLES[role]
+
+
+def sees_faces(extractor: str) -> bool:
+    """Return whether a metric's network finds faces, so that a missing value is a missing face."""
+    return extractor == "face" or extractor in ROLES["face"]
 
 
 def licence_of(network: object) -> str:

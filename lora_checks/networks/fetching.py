@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lora_checks.core.errors import PrerequisiteError
-from lora_checks.networks import arcface, clip, dino, inception, kind_of, lpips, weights
+from lora_checks.networks import arcface, clip, dino, inception, kind_of, lpips, sface, weights
 
 TIMEOUT = 60.0  # seconds
 _TOKENIZER = ("tokenizer.json", "spiece.model", "vocab.txt")
@@ -156,4 +156,16 @@ def _lpips(settings: Mapping[str, Any]) -> Sequence[Download]:
     return [Address(lpips.URL + name, weights.hub_path(name))]
 
 
-_KINDS = {"arcface": _arcface, "clip": _clip, "dino": _dino, "inception": _inception, "lpips": _lpips}
+def _sface(settings: Mapping[str, Any]) -> Sequence[Download]:
+    wanted = {"detector": sface.DETECTOR, "recogniser": sface.RECOGNISER}
+    return [HubFiles(*wanted[key]) for key in wanted if key not in settings]
+
+
+_KINDS = {
+    "arcface": _arcface,
+    "clip": _clip,
+    "dino": _dino,
+    "inception": _inception,
+    "lpips": _lpips,
+    "sface": _sface,
+}

@@ -26,12 +26,19 @@ PLAIN = {
     "clip_score": "the agreement with the prompt",
     "contrast": "contrast",
     "dino": "the likeness to {others}",
+    "face_pitch": "the degrees by which faces look up",
+    "face_pitch_spread": "how much faces look up and down, beside the references",
+    "face_roll": "the degrees by which faces are tilted clockwise",
+    "face_yaw": "the degrees by which faces turn to the right",
+    "face_yaw_spread": "how much faces turn, beside the references",
     "faces": "the number of faces",
     "lpips": "the difference from {others}",
     "lpips_diversity": "the difference between seeds of a prompt",
     "ms_ssim": "the likeness to {others}",
     "nearest_other": "the likeness of each image to the nearest other image",
     "nearest_sibling": "the likeness of each image to the other seeds of its prompt",
+    "sface": "the likeness of the face",
+    "sface_centroid": "the likeness of the face",
     "sharpness": "sharpness",
     "similarity": "the likeness to {others}",
     "ssim": "the likeness to {others}",
@@ -46,7 +53,12 @@ TWO_VALUED = {
     "clip_choice": (0.0, "show another text than the wanted one"),
     "flat": (1.0, "are black, white or plain"),
 }
-ALIKE = frozenset({"arcface", "arcface_centroid", "clip_i", "dino", "similarity", "ssim", "ms_ssim"})
+ALIKE = frozenset(
+    {
+        *("arcface", "arcface_centroid", "sface", "sface_centroid"),
+        *("clip_i", "dino", "similarity", "ssim", "ms_ssim"),
+    }
+)
 APART = frozenset({"lpips", "trunk_distance", "copy_ratio"})
 ORDINAL = {
     "min": "the lowest image's value of ",

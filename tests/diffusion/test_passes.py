@@ -20,7 +20,7 @@ from lora_checks.core.store import Store
 from lora_checks.images.decoding import image_file
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task
-from lora_checks.networks import Extractor, build, slot_of
+from lora_checks.networks import ROLES, Extractor, build, slot_of
 from lora_checks.networks.features import BATCH
 
 IMAGES, OTHERS = 8, 7
@@ -96,7 +96,7 @@ def rows() -> list[tuple[str, str, str]]:
     found = []
     for name in metrics.BUILTIN:
         metric = metrics.get(name)
-        if not metric.extractor or metric.extractor == "arcface":
+        if not metric.extractor or metric.extractor in ("arcface", "sface", *ROLES):
             continue
         for slot in ("dino", "mine") if metric.extractor == "*" else ("",):
             for against in ("references", "train") if metric.against == "reference" else ("",):

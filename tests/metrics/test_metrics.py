@@ -27,7 +27,14 @@ def test_is_declared_where_the_table_says(name: str) -> None:
 DECLARED = """
 arcface arcface reference image higher nearest higher -1 1
 arcface_centroid arcface reference image higher nearest higher -1 1
-faces arcface nothing image lower nearest lower 0 inf
+sface sface reference image higher nearest higher -1 1
+sface_centroid sface reference image higher nearest higher -1 1
+faces face nothing image lower nearest lower 0 inf
+face_yaw face nothing image higher nearest higher -90 90
+face_pitch face nothing image higher nearest higher -90 90
+face_roll face nothing image higher nearest higher -180 180
+face_yaw_spread face reference image higher nearest higher 0 inf
+face_pitch_spread face reference image higher nearest higher 0 inf
 clip_i clip reference image higher mean higher -1 1
 dino dino reference image higher mean higher -1 1
 similarity * reference image higher nearest higher -1 1
@@ -206,5 +213,12 @@ def test_each_says_what_it_takes_and_gives(name: str) -> None:
     text = metric.fn.__doc__ or ""
     assert "->" in text
     assert metric.range[0] < metric.range[1]
-    if name not in ("brightness", "faces", "fine_detail"):  # good in the middle
+    if name not in (
+        "brightness",
+        "faces",
+        "fine_detail",
+        "face_yaw",
+        "face_pitch",
+        "face_roll",
+    ):  # good in the middle
         assert metric.better in text.lower()

@@ -89,7 +89,46 @@ def test_several_faces_are_counted(
     boxes, landmarks = detector.detect(np.ascontiguousarray(avatars[0][:, :, ::-1]))
     three = np.concatenate([boxes] * 3), np.concatenate([landmarks] * 3)
     monkeypatch.setattr(detector, "detect", lambda _: three)
-    assert extractor.rows([avatars[0]])[0, -1] == 3
+    assert extractor.rows([avatars[0]])[0, extractor.parts["faces"]] == 3
+
+
+@pytest.mark.parametrize(("least", "tried"), [(0.5, [64]), (1, [64, 128])])
+def test_sizes_are_tried_in_turn_until_one_shows_a_face(
+    face_root: Path,
+    avatars: list[np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    least: float,
+    tried: list[int],
+) -> None:
+    """The miniature's detector finds a drawing's face at every size, or with a threshold of 1 at none."""
+    both, alone = (network(face_root, det_size=size, det_thresh=least) for size in ([64, 128], 64))
+    detector, sizes = both._app.det_model, []
+    detect = detector.detect
+
+    def noted(image: np.ndarray, input_size: tuple[int, int]) -> object:
+        sizes.append(input_size[0])
+        return detect(image, input_size=input_size)
+
+    monkeypatch.setattr(detector, "detect", noted)
+    np.testing.assert_array_equal(both.rows(avatars[:1]), alone.rows(avatars[:1]))
+    assert sizes == tried
+    assert "det_size=[64, 128]" in both.id
+    assert "det_size=64 " in alone.id
+
+
+def test_the_face_in_the_middle_counts_if_the_policy_says_so(
+    face_root: Path, avatars: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extractor = network(face_root, face="middle")
+    detector = extractor._app.det_model
+    _, landmarks = detector.detect(np.ascontiguousarray(avatars[0][:, :, ::-1]))
+    small = np.array([[28, 28, 36, 36, 0.99]], np.float32)
+    large = np.array([[0, 0, 60, 60, 0.99]], np.float32)
+    two = np.concatenate([large, small]), np.concatenate([landmarks, landmarks + 9])
+    monkeypatch.setattr(detector, "detect", lambda _: two)
+    row = extractor.rows(avatars[:1])[0]
+    np.testing.assert_array_equal(row[extractor.parts["landmarks"]], (landmarks + 9).ravel())
+    assert "face=middle" in extractor.id
 
 
 def test_one_detection_and_one_recognition_an_image(

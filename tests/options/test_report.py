@@ -44,7 +44,7 @@ def test_the_record_says_what_was_gated(gate: Gate) -> None:
     assert len(facts["policy"]["digest"]) == 64
     assert {version.split()[0] for version in facts["versions"]} >= {"torch", "diffusers"}
     network = run.row("identity")["measurement"]["network"]
-    assert network.startswith("arcface/1 arcface/2 ")
+    assert network.startswith("arcface/1 arcface/3 ")
 
 
 def test_a_run_that_is_killed_leaves_no_pass_of_an_earlier_one(gate: Gate) -> None:

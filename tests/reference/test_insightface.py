@@ -19,5 +19,7 @@ def test_embeddings_and_cosines(face_root: Path, avatars: list[np.ndarray]) -> N
     ours = ArcFace({"root": str(face_root), "pack": "miniature", "det_size": 128}, "cpu")
     embeddings = ours.images(avatars)
     np.testing.assert_array_equal(embeddings, [face.embedding for face in faces])
+    landmarks = ours.rows(avatars)[:, ours.parts["landmarks"]]
+    np.testing.assert_array_equal(landmarks, [face.kps.ravel() for face in faces])
     expected = [[a.normed_embedding @ b.normed_embedding for b in faces] for a in faces]
     np.testing.assert_allclose(arcface(embeddings, embeddings), expected, rtol=0, atol=1e-6)

@@ -17,7 +17,7 @@ Better = Literal["higher", "lower"]
 Stat = Literal["mean", "min", "max", "median", "missing", "worst_prompt", "share_at_least", "share_at_most"]
 Pairing = Literal["nearest", "mean", "named", "sorted"]
 Rule = Literal["estimate", "bound"]
-Takes = Literal["features", "distances", "faces", "picture", "pair", "answers"]
+Takes = Literal["features", "distances", "faces", "landmarks", "picture", "pair", "answers"]
 
 
 OF_BASE = "base."  # of the keys under `sampler: base:` in `PromptSet.places`

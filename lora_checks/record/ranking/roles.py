@@ -5,11 +5,14 @@ from __future__ import annotations
 from lora_checks.record.shapes import Row
 from lora_checks.record.shapes.ranking import Role
 
-LIKENESS = ("arcface", "arcface_centroid", "clip_i", "dino", "similarity", "lpips", "trunk_distance")
+LIKENESS = (
+    *("arcface", "arcface_centroid", "sface", "sface_centroid", "clip_i", "dino", "similarity", "lpips"),
+    "trunk_distance",
+)
 FREEDOM = (
     *("clip_score", "clip_s", "clip_choice"),
     *("vendi", "lpips_diversity", "nearest_other", "nearest_sibling", "recall", "coverage"),
-    *("copy_ratio", "authenticity"),
+    *("copy_ratio", "authenticity", "face_yaw_spread", "face_pitch_spread"),
 )
 
 

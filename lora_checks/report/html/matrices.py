@@ -15,6 +15,8 @@ from lora_checks.core.errors import LoraChecksError, StoreError
 from lora_checks.core.records import Metric
 from lora_checks.core.store import array_path, from_npy
 from lora_checks.core.words import printable
+from lora_checks.networks import ROLES
+from lora_checks.networks.faces import PARTS
 from lora_checks.record.shapes import Document
 from lora_checks.record.shapes.rows import Measurement, NamedFile
 from lora_checks.report.html.album import Album, pictures_of
@@ -89,9 +91,9 @@ def values_of(
 
 
 def _part(m: Measurement) -> slice:
-    """Select the features of a stored array: ArcFace's last number is the count of faces."""
+    """Select the features of a stored array: behind those of a face are the number of faces and landmarks."""
     kind = m["network"].partition(" ")[2].partition("/")[0]
-    return slice(0, -1) if kind == "arcface" else slice(None)
+    return PARTS["features"] if kind in ROLES["face"] else slice(None)
 
 
 def _rows(paths: Sequence[Path]) -> Floats | None:
