@@ -167,7 +167,10 @@ def slot_of(metric: Metric, asked: str, networks: Mapping[str, Mapping[str, Any]
     if slot not in networks:
         raise ConfigError(f"metric '{metric.name}' needs a network '{slot}' under networks: in the policy")
     wanted, kind = metric.extractor, kind_of(slot, networks[slot])
-    if asked and wanted not in ("*", slot, kind) and kind != kind_of(wanted, networks.get(wanted, {})):
+    other_faces = kind != wanted and {kind, wanted} <= set(ROLES["face"])  # whatever the slot is called
+    if other_faces or (
+        asked and wanted not in ("*", slot, kind) and kind != kind_of(wanted, networks.get(wanted, {}))
+    ):
         raise ConfigError(f"{metric.name} needs a network of kind {wanted}, and '{slot}' is of kind {kind}")
     return slot
 
@@ -193,8 +196,8 @@ def _slot_in_role(metric: Metric, asked: str, networks: Mapping[str, Mapping[str
 
 
 def in_role(role: str, slot: str, settings: Mapping[str, Any]) -> bool:
-    """Return whether a slot of the policy serves a role: by its kind, or by its name."""
-    return slot == role or kind_of(slot, settings) in ROLES[role]
+    """Return whether a slot of the policy serves a role: by its kind, or by its name if a package's kind."""
+    return slot == role or bool({slot, kind_of(slot, settings)} & set(ROLES[role]))
 
 
 def sees_faces(extractor: str) -> bool:

@@ -117,6 +117,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
         ("", {"clip": {}, "nsfw": {"kind": "opennsfw"}}, "nsfw"),
         ("other", NETWORKS, "other"),
         ("", NETWORKS | {"safety": {"kind": "ours"}}, "safety"),
+        ("", {"opennsfw": {"kind": "ours"}}, "opennsfw"),
     ],
 )
 def test_which_network_serves_it(asked: str, networks: dict[str, Any], slot: str) -> None:

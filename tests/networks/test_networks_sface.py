@@ -15,11 +15,12 @@ import pytest
 from onnx import TensorProto, helper
 from skimage import data
 
+from lora_checks import metrics
 from lora_checks.core.errors import ConfigError, MeasureError, PrerequisiteError
 from lora_checks.core.store import Store
 from lora_checks.metrics.identity import sface, sface_centroid
 from lora_checks.metrics.pose import poses
-from lora_checks.networks import build, fetching, licence_of, self_test
+from lora_checks.networks import build, fetching, licence_of, self_test, slot_of
 from lora_checks.networks.sface import SFace
 
 YUNET = Path(__file__).parents[1] / "data" / "yunet" / "face_detection_yunet_2023mar.onnx"
@@ -231,3 +232,36 @@ def test_a_file_without_a_network_is_refused(recogniser: Path, key: str, tmp_pat
 def test_a_detector_as_recogniser_is_refused(recogniser: Path) -> None:
     with pytest.raises((MeasureError, PrerequisiteError), match=r"networks: sface: .*yunet"):
         network(recogniser, recogniser=str(YUNET)).images([photo()])
+
+
+BOTH: dict[str, dict[str, Any]] = {"arcface": {}, "sface": {}}
+
+
+@pytest.mark.parametrize(
+    ("metric", "networks", "slot"),
+    [
+        ("faces", {"sface": {}, "clip": {}}, "sface"),
+        ("face_yaw", {"people": {"kind": "arcface"}}, "people"),
+        ("arcface", BOTH, "arcface"),
+        ("sface", BOTH, "sface"),
+    ],
+)
+def test_which_network_serves_a_metric_of_faces(metric: str, networks: dict[str, Any], slot: str) -> None:
+    assert slot_of(metrics.get(metric), "", networks) == slot
+
+
+@pytest.mark.parametrize(
+    ("metric", "asked", "networks", "problem"),
+    [
+        ("faces", "", BOTH, "faces could be measured through arcface and sface; say which"),
+        ("faces", "", {"clip": {}}, "needs a network of kind arcface or sface under networks:"),
+        ("arcface", "sface", BOTH, "arcface needs a network of kind arcface, and 'sface' is of kind sface"),
+        ("arcface", "", {"arcface": {"kind": "sface"}}, "arcface needs a network of kind arcface"),
+        ("sface", "", {"sface": {"kind": "arcface"}}, "sface needs a network of kind sface"),
+    ],
+)
+def test_no_number_has_the_name_of_another_network(
+    metric: str, asked: str, networks: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        slot_of(metrics.get(metric), asked, networks)
