@@ -96,7 +96,7 @@ def rows() -> list[tuple[str, str, str]]:
     found = []
     for name in metrics.BUILTIN:
         metric = metrics.get(name)
-        if not metric.extractor or metric.extractor in ("arcface", "sface", *ROLES):
+        if not metric.extractor or metric.extractor in ("arcface", "sface", "spectrum", "judge", *ROLES):
             continue
         for slot in ("dino", "mine") if metric.extractor == "*" else ("",):
             for against in ("references", "train") if metric.against == "reference" else ("",):
