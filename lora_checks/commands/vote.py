@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lora_checks.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from lora_checks.record.shapes import Document
     from lora_checks.record.votes.ballot import Ballot
 
 HELP = "let people compare the pictures of several LoRAs, blind, in the browser"
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
     folder = (options.out or options.reports[0] / FOLDER).resolve()
     ballot = _ballot(options, folder)
-    files = voting.sources(ballot)
+    files = voting.sources(ballot, [path.resolve() for path in options.reports])
     if options.offline is not None:
         written = write_text(options.offline, voting.offline(ballot, files))
         print(f"{written}: {written.stat().st_size / 1e6:.1f} MB; read its votes with")
@@ -52,7 +53,7 @@ def _ballot(options: argparse.Namespace, folder: Path) -> Ballot:
     from lora_checks.record.document import read
     from lora_checks.record.votes import ballot, pairs
 
-    reports = [path.resolve() for path in options.reports]
+    reports = [(path.resolve(), read(path)) for path in options.reports]
     asked = pairs.Asked(
         pairs.PAIRS if options.pairs is None else options.pairs,
         options.real or 0,
@@ -64,15 +65,22 @@ def _ballot(options: argparse.Namespace, folder: Path) -> Ballot:
         found = ballot.read(folder / ballot.NAME)
         _same(found, options, reports, folder)
     else:
-        found = ballot.put(pairs.draw([(path, read(path)) for path in reports], asked), folder)
+        found = ballot.put(pairs.draw(reports, asked), folder)
     print(f"{folder}: {count(len(found.showings), 'question')} about {count(len(found.loras), 'LoRA')}")
     return found
 
 
-def _same(found: Ballot, options: argparse.Namespace, reports: list[Path], folder: Path) -> None:
+def _same(
+    found: Ballot, options: argparse.Namespace, reports: Sequence[tuple[Path, Document]], folder: Path
+) -> None:
     """Refuse to go on with a ballot that asks something else than the command does."""
+    named = {(lora["name"], lora["sha256"]) for _, document in reports for lora in document["loras"]}
+    if missing := [lora.label for lora in found.loras if (lora.name, lora.sha256) not in named]:
+        raise ConfigError(
+            f"{folder} has a ballot about {missing[0]}, which is in no report that you name; begin another "
+            "with --out DIR"
+        )
     had: dict[str, tuple[object, object]] = {
-        "REPORT": (set(map(str, reports)), {lora.report for lora in found.loras}),
         "--pairs": (options.pairs, found.pairs),
         "--real": (options.real, found.real),
         "--question": (options.question, found.question),
@@ -80,13 +88,9 @@ def _same(found: Ballot, options: argparse.Namespace, reports: list[Path], folde
     for option, (wanted, there) in had.items():
         if wanted is not None and wanted != there:
             raise ConfigError(
-                f"{folder} has a ballot with another {option} ({_shown(there)}); leave the option out to go "
+                f"{folder} has a ballot with another {option} ({there}); leave the option out to go "
                 "on with it, or begin another with --out DIR"
             )
-
-
-def _shown(value: object) -> str:
-    return ", ".join(sorted(value)) if isinstance(value, set) else str(value)
 
 
 def _serve(options: argparse.Namespace, ballot: Ballot, folder: Path, files: Mapping[str, Path]) -> int:

@@ -159,6 +159,10 @@ def test_one_vote_of_two_reports(tmp_path: Path, capsys: pytest.CaptureFixture[s
     moved = tmp_path / "moved"
     folders[0].rename(moved)
     assert said(capsys, "votes", moved, out)[0] == 0
+    assert said(capsys, "vote", moved, folders[1], "--out", out, "--offline", tmp_path / "b.html")[0] == 0
+    status, told = said(capsys, "vote", moved, "--out", out)
+    assert status == 2
+    assert "has a ballot about new, which is in no report that you name" in told
     assert "the votes are not about" in said(capsys, "votes", votes_world.report(tmp_path / "c"), out)[1]
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import random
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import doc_pages
 import kind_table
 import pytest
+import votes_world
 from doc_pages import DOCS, ROOT, commands, outputs
 from world import run_line
 
 from lora_checks.policy.reading import load_policy
+from lora_checks.record.votes import ballot, book
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = ROOT / "examples"
@@ -31,6 +38,8 @@ RAN = (
     "sh release",
     "sh approved",
     "sh light",
+    "sh votes",
+    "sh votes served",
 )
 
 
@@ -139,6 +148,33 @@ def test_commands_on_a_report(miniature_store: Path, clone: Path) -> None:
         assert done.returncode == (1 if "overfit" in command else 0), command + done.stdout + done.stderr
     assert (clone / "compared" / "compare.html").is_file()
     assert (clone / "my-lora" / "README.md").is_file()
+
+
+def test_people_are_asked(tmp_path: Path) -> None:
+    """On a report of LoRAs that were judged elsewhere, with the votes of two people."""
+    report = votes_world.report(tmp_path)
+    (tmp_path / ".lora_checks").mkdir()
+    shutil.copytree(report, tmp_path / ".lora_checks" / "report")
+    (served,) = commands("sh votes served")
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "lora_checks", *shlex.split(served)[1:], "--port", "0"],
+        cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert any(line.startswith("http://127.0.0.1:") for line in process.stdout)
+    process.terminate()
+    process.wait()
+    folder = tmp_path / ".lora_checks" / "report" / "votes"
+    drawn, rng = ballot.read(folder / ballot.NAME), random.Random(0)
+    book.append(votes_world.votes(drawn, "Bo", rng)[0], folder)
+    votes = [asdict(vote) for vote in votes_world.votes(drawn, "Ann", rng)]
+    saved = {book.EXPORTED: 1, "ballot": drawn.id, "rater": "Ann", "votes": votes}
+    (tmp_path / "votes-ann.json").write_text(json.dumps(saved))
+    for command in commands("sh votes"):
+        done = run(command, folder=tmp_path)
+        assert done.returncode == 0, command + done.stdout + done.stderr
+    assert (tmp_path / "ask.html").is_file()
+    assert "2 people answered" in done.stdout
 
 
 def test_the_first_policy(clone: Path) -> None:

@@ -70,9 +70,6 @@ class Ballot:
     pictures: tuple[Shown, ...]
     showings: tuple[Showing, ...]
 
-    def picture(self, token: str) -> Shown:
-        return next(picture for picture in self.pictures if picture.token == token)
-
 
 def read(path: Path) -> Ballot:
     """Return the ballot in a file.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,17 @@ QUALITY = 92  # of WebP in the offline page
 REAL = "Which of the two is a real picture?"
 
 
-def sources(ballot: Ballot) -> dict[str, Path]:
+def sources(ballot: Ballot, reports: Sequence[Path] = ()) -> dict[str, Path]:
     """Return the file of each picture, by token.
+
+    Args:
+        ballot: what is shown.
+        reports: the folders of its reports, if these were moved since the ballot was drawn.
 
     Raises:
         ReportError: pictures are gone, or have changed since they were judged.
     """
-    folders = {lora.label: Path(lora.report) for lora in ballot.loras}
+    folders = list(dict.fromkeys([*(Path(lora.report) for lora in ballot.loras), *reports]))
     found = {picture.token: _source(picture, folders) for picture in ballot.pictures}
     lost = [picture for picture in ballot.pictures if found[picture.token] is None]
     if lost:
@@ -41,15 +45,15 @@ def sources(ballot: Ballot) -> dict[str, Path]:
         raise ReportError(
             f"{len(lost)} of {count(len(found), 'picture')} are gone or have changed since they were judged; "
             f"the first is {first.lora or 'the real picture'} {first.name} at {first.file or '(no path)'}: "
-            "run the gate again, which makes them from the same seeds, or name a report that has its pictures"
+            "run the gate again, which makes the same ones, or begin another ballot with --out DIR"
         )
     return {token: path for token, path in found.items() if path is not None}
 
 
-def _source(picture: Shown, folders: Mapping[str, Path]) -> Path | None:
+def _source(picture: Shown, folders: Sequence[Path]) -> Path | None:
     """Return the judged file, at its recorded path or next to a report's page."""
     one = Picture(picture.sha256, picture.file, "")
-    for folder in [folders[picture.lora]] if picture.lora else folders.values():
+    for folder in folders:
         path = prints.Prints(Album(), Cache(None), folder).source(one)
         if path is not None:
             return path
@@ -67,7 +71,7 @@ def png(path: Path, sha256: str) -> bytes:
     return _encoded(path, sha256)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _encoded(path: Path, _sha256: str) -> bytes:
     from PIL import Image
 
