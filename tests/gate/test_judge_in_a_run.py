@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import re
+import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from judge_world import Answer, Asked, Dead, Server, said, serving
+from PIL import Image
 from vlm_world import MELTED, SUBJECT, Table, drawn, sees
 
 from lora_checks import run_gate
+from lora_checks.networks.vlm.api import Request
+from lora_checks.networks.vlm.systemone import NAME
 from lora_checks.report.tables import WIDE
 
 PROMPTS = {"00": "sks person in red", "01": "sks person in blue"}
@@ -30,7 +40,7 @@ def folder(tmp_path: Path, table: type[Table]) -> Path:
     )
     (tmp_path / "thresholds.yaml").write_text(
         "folders: {references: references, bad: bad}\n"
-        "networks:\n  vlm: {kind: judge, api: table, key_env: JUDGE_KEY}\n"
+        "networks:\n  vlm: {kind: judge, api: table}\n"
         f"checks:\n{rows}  brightness: {{metric: brightness, min: 1, why: w}}\n"
     )
     told = {"trigger": "sks person", "class_words": "person", "prompts": PROMPTS}
@@ -101,9 +111,95 @@ def test_a_model_that_fails_a_control_ends_the_run_by_name(folder: Path, table: 
     assert not [request for request in table.asked if " in red" in request.text]  # nothing about the images
 
 
-def test_no_file_of_a_run_has_the_key(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUDGE_KEY", "sk-very-secret-000")
-    gated(folder)
+# --- behind HTTP -------------------------------------------------------------------------------------
+
+KEY = "sk-very-secret-000"
+
+
+def seen(asked: Asked, *, refuses: Callable[[str], bool] = lambda _: False) -> Answer:
+    """Answer over HTTP as `sees` does, and refuse some questions."""
+    text = asked.body["questions"][NAME]["instructions"]
+    if refuses(text):
+        return 400, {"error": {"code": "content_policy_violation", "message": f"not with {KEY}"}}
+    request = Request("predicate", text, ("yes", "no"), tuple(asked.images))
+    shown = [np.asarray(Image.open(io.BytesIO(image)), np.float64) for image in asked.images]
+    return said(asked, sees(request, shown))
+
+
+def served(folder: Path, server: Server, **settings: object) -> Path:
+    """Have the policy ask that server, with a key."""
+    told = "".join(f", {name}: {value}" for name, value in settings.items())
+    path = folder / "thresholds.yaml"
+    network = (
+        f"{{kind: judge, api: systemone, model: m, endpoint: '{server.address}', key_env: JUDGE_KEY{told}}}"
+    )
+    path.write_text(re.sub(r"vlm: {kind.*}", f"vlm: {network}", path.read_text()))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUDGE_KEY", KEY)
+
+
+def test_over_http_the_values_are_the_same_and_no_file_of_the_run_has_the_key(folder: Path) -> None:
+    here = gated(folder)
+    with serving(seen) as server:
+        there = gated(served(folder, server))
+    assert {asked.headers["Authorization"] for asked in server.asked} == {f"Bearer {KEY}"}
+    values = [
+        {
+            (lora["name"], row["check"]): row["measurement"]["value"]
+            for lora in run.document["loras"]
+            for row in lora["rows"]
+            if row["measurement"]
+        }
+        for run in (here, there)
+    ]
+    assert values[0] == pytest.approx(values[1], abs=1e-9)
+    assert len(values[0]) == 16
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert any(path.name == "report.json" for path in files)
-    assert not [path for path in files if b"sk-very-secret" in path.read_bytes()]
+    assert not [path for path in files if KEY.encode() in path.read_bytes()]
+
+
+def test_refused_questions_are_missing_and_their_row_no_pass(folder: Path) -> None:
+    with serving(partial(seen, refuses=lambda text: "in blue" in text)) as server:
+        result = gated(served(folder, server, repeat=0))
+    (good,) = (lora for lora in result.document["loras"] if lora["step"] == 200)
+    rows = {row["check"]: row for row in good["rows"]}
+    assert rows["quality"]["outcome"] == "PASS"
+    assert rows["adherence"]["outcome"] == "FAIL"  # half of its images have no value
+    assert (rows["adherence"]["measurement"]["n"], rows["adherence"]["measurement"]["missing"]) == (1, 1)
+    assert KEY not in (folder / "report" / "report.json").read_text()
+
+
+def test_a_server_that_dies_midway_is_an_error_and_the_rest_is_asked_later(folder: Path) -> None:
+    with serving(seen) as server:
+        first = gated(served(folder, server, repeat=0))
+        whole = len(server.asked)
+    assert first.document["run"]["judges"]["vlm"]["calls"] == whole
+    shutil.rmtree(folder / "store")
+
+    def dying(asked: Asked) -> Answer:
+        if len(server.asked) > whole - 8:
+            raise Dead
+        return seen(asked)
+
+    with serving(dying) as server:
+        result = gated(served(folder, server, repeat=0, timeout=5))
+    outcomes = {row["outcome"] for lora in result.document["loras"] for row in lora["rows"]}
+    assert "ERROR" in outcomes
+    with serving(seen) as server:
+        again = gated(served(folder, server, repeat=0))
+    assert 0 < len(server.asked) <= 8 + 4
+    assert [lora["outcome"] for lora in again.document["loras"]] == ["FAIL", "PASS"]
+
+
+def test_over_budget_a_row_is_an_error_before_it_costs(folder: Path) -> None:
+    with serving(seen) as server:
+        result = gated(served(folder, server, repeat=0, budget="{calls: 70}"))
+    errors = [row for lora in result.document["loras"] for row in lora["rows"] if row["outcome"] == "ERROR"]
+    assert errors
+    assert all("the budget of 70 calls does not cover" in row["reason"] for row in errors)
+    assert len(server.asked) <= 70
