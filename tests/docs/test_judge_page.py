@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from lora_checks import metrics
+from lora_checks.core.records import ImageSet
 from lora_checks.core.records.questions import Control
 from lora_checks.judge import cost, reach, row_fit
 from lora_checks.networks import slot_of
@@ -30,7 +31,7 @@ def test_its_rows_are_a_policy(tmp_path: Path) -> None:
     for row in policy.thresholds:
         metric = metrics.of_row(row)
         assert slot_of(metric, row.network, policy.networks) == "vlm"
-        row_fit.refuse(row, metric, lambda _: None)  # type: ignore[arg-type,return-value]
+        row_fit.refuse(row, metric, lambda name: ImageSet(name, ()))
         reach.refuse(row, metric, policy.prompts)
 
 
