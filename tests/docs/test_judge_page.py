@@ -1,4 +1,4 @@
-"""docs/how-to/ask-a-vision-model.md: its rows are a policy, its settings are real ones, its sums are right."""
+"""docs/how-to/ask-a-vision-model.md: its rows are a policy, its settings real ones, its sums right."""
 
 from __future__ import annotations
 
