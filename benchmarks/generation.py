@@ -39,7 +39,7 @@ def main() -> None:
     def ours(size: int) -> tuple[list[np.ndarray], float]:
         start = time.perf_counter()
         batches = [specs[i : i + size] for i in range(0, len(specs), size)]
-        pngs = [one.png for batch in batches for one in studio.render(batch, None)]
+        pngs = [one.png() for batch in batches for one in studio.render(batch, None)]
         seconds = time.perf_counter() - start
         return [np.asarray(Image.open(io.BytesIO(png)), np.int16) for png in pngs], seconds
 

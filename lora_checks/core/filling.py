@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -15,6 +16,7 @@ POLL_SECONDS = 0.05  # how often a worker checks whether another has finished
 
 T = TypeVar("T")
 Make = Callable[[Sequence[int]], Iterable[bytes]]
+MakeLater = Callable[[Sequence[int]], Iterable[Callable[[], bytes]]]
 Advance = Callable[[int], None]
 Progress = Callable[[int], contextlib.AbstractContextManager[Advance]]
 
@@ -38,16 +40,16 @@ class Filling(Generic[T]):
     store: Shelf
     paths: Sequence[Path]
     read: Callable[[int], T]
-    make: Make
     stored: Callable[[int], None] = lambda _: None  # called after this process has stored an entry
     found: dict[int, T] = field(default_factory=dict)
     made: set[int] = field(default_factory=set)
 
-    def run(self, batch: int, blocks: Sequence[Sequence[int]] | None, progress: Progress) -> list[T]:
+    def run(self, make: Make, batch: int, progress: Progress) -> list[T]:
+        """Make what is missing, ``batch`` entries at a time; each is stored as soon as ``make`` yields it."""
         missing = self._look(range(len(self.paths)))
         with progress(len(missing)) as advance:
             while missing:
-                made = self._work(missing, batch, blocks, advance)
+                made = self._work(missing, make, batch, advance)
                 if not made:
                     time.sleep(POLL_SECONDS)
                 still = self._look(missing)
@@ -55,37 +57,73 @@ class Filling(Generic[T]):
                 missing = still
         return [self.found[i] for i in range(len(self.paths))]
 
-    def _work(
-        self, missing: Sequence[int], batch: int, blocks: Sequence[Sequence[int]] | None, advance: Advance
-    ) -> int:
-        """Claim a batch, or the missing part of a block, and make it; return the number of new entries."""
+    def run_blocks(self, make: MakeLater, blocks: Sequence[Sequence[int]], progress: Progress) -> list[T]:
+        """Make what is missing, block by block; one is encoded and stored while the next is made.
+
+        ``make`` yields functions that return the contents; they are called in another thread, in order. An
+        error there ends the run like one in ``make``, and what was stored before it stays.
+        """
+        missing = self._look(range(len(self.paths)))
+        with progress(len(missing)) as advance, _Writer() as writer:
+            while missing or writer.busy:
+                begun = self._begin(missing, make, blocks, writer)
+                advance(len(begun))  # made, if not yet stored: a bar belongs to one thread
+                if not begun and not writer.busy:
+                    time.sleep(POLL_SECONDS)
+                elif not begun:
+                    writer.finish()
+                rest = [i for i in missing if i not in begun]
+                still = self._look(rest)
+                advance(len(rest) - len(still))
+                missing = [*still, *self._look(writer.take_stored())]
+        return [self.found[i] for i in range(len(self.paths))]
+
+    def _work(self, missing: Sequence[int], make: Make, batch: int, advance: Advance) -> int:
+        """Claim a batch and make it; return the number of new entries."""
         with contextlib.ExitStack() as claims:
-            chosen, claimed = self._claim(missing, batch, blocks, claims)
-            for i, content in zip(chosen, self.make(chosen) if claimed else (), strict=True):
-                if i in claimed:
-                    self.store.put(self.paths[i], content)
-                    self.made.add(i)
-                    self.stored(i)
-                    advance(1)
+            claimed = self._claimed(missing, batch, claims)
+            for i, content in zip(claimed, make(claimed) if claimed else (), strict=True):
+                self._put(i, content)
+                advance(1)
         return len(claimed)
 
-    def _claim(
+    def _begin(
         self,
         missing: Sequence[int],
-        batch: int,
-        blocks: Sequence[Sequence[int]] | None,
-        claims: contextlib.ExitStack,
-    ) -> tuple[Sequence[int], set[int]]:
-        """Return the indices to make, and the subset of them to store."""
-        if blocks is None:
-            claimed = self._claimed(missing, batch, claims)
-            return claimed, set(claimed)
+        make: MakeLater,
+        blocks: Sequence[Sequence[int]],
+        writer: _Writer,
+    ) -> Collection[int]:
+        """Claim the missing part of a block, make the block, and let it be stored; return what will be."""
+        with contextlib.ExitStack() as claims:
+            block, claimed = self._claim(missing, blocks, claims)
+            if not claimed:
+                return ()
+            contents = list(make(block))
+
+            def store() -> None:
+                for i, content in zip(block, contents, strict=True):
+                    if i in claimed:
+                        self._put(i, content())
+
+            writer.begin(store, claimed, claims.pop_all())
+            return claimed
+
+    def _put(self, i: int, content: bytes) -> None:
+        self.store.put(self.paths[i], content)
+        self.made.add(i)
+        self.stored(i)
+
+    def _claim(
+        self, missing: Sequence[int], blocks: Sequence[Sequence[int]], claims: contextlib.ExitStack
+    ) -> tuple[Sequence[int], Collection[int]]:
+        """Return the first block with something to make, and the part of it to store."""
         absent = set(missing)
         for block in blocks:
             claimed = self._claimed([i for i in block if i in absent], len(block), claims)
             if claimed:
                 return block, set(claimed)
-        return (), set()
+        return (), ()
 
     def _claimed(self, wanted: Sequence[int], most: int, claims: contextlib.ExitStack) -> list[int]:
         claimed: list[int] = []
@@ -135,6 +173,50 @@ def regenerated(damaged: Sequence[DamagedError]) -> str:
         f"{number} files in the store are damaged and are regenerated; the first is {first.path} "
         f"({first.why})"
     )
+
+
+class _Writer:
+    """A thread that stores one block while the next is made. The claims stay until the block is stored."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._at_work: tuple[Future[None], Collection[int], contextlib.ExitStack] | None = None
+        self._stored: list[int] = []
+
+    @property
+    def busy(self) -> bool:
+        return self._at_work is not None
+
+    def begin(self, store: Callable[[], None], block: Collection[int], claims: contextlib.ExitStack) -> None:
+        """Wait for the block at work, then store this one."""
+        with contextlib.ExitStack() as until_begun:
+            until_begun.push(claims)
+            self.finish()
+            self._at_work = self._thread.submit(store), block, claims
+            until_begun.pop_all()
+
+    def finish(self) -> None:
+        """Wait for the block at work. Raises what storing it raised."""
+        if self._at_work is None:
+            return
+        (future, block, claims), self._at_work = self._at_work, None
+        with claims:
+            future.result()
+        self._stored += block
+
+    def take_stored(self) -> list[int]:
+        """Return what was stored since the last call."""
+        stored, self._stored = self._stored, []
+        return stored
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.finish()  # also after an error in the next block: what was made is kept
+        finally:
+            self._thread.shutdown()
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from lora_checks.core import known_digests, seals
 from lora_checks.core.errors import DamagedError, StoreError
 from lora_checks.core.files import remove_parts, write_atomically, write_if_absent
-from lora_checks.core.filling import Advance, Filling, Make, Progress, T, regenerated, silent
+from lora_checks.core.filling import Advance, Filling, Make, MakeLater, Progress, T, regenerated, silent
 from lora_checks.core.known_digests import KnownDigests
 from lora_checks.core.locks import Locks
 from lora_checks.core.records import digest
@@ -83,13 +83,13 @@ class Store:
             batch: How many files to make at a time.
             progress: Gets the number of missing files, and then each file done by any process.
         """
-        Filling(self, paths, lambda i: _existing(paths[i]), make).run(batch, None, progress or silent)
+        Filling(self, paths, lambda i: _existing(paths[i])).run(make, batch, progress or silent)
 
     def fill_blocks(
         self,
         paths: Sequence[Path],
         read: Callable[[int], T],
-        make: Make,
+        make: MakeLater,
         blocks: Sequence[Sequence[int]],
         kept: Callable[[int], None],
         progress: Progress,
@@ -99,7 +99,7 @@ class Store:
         If any file of a block is missing, the whole block is made and only the missing files are stored. So
         every file is made in the same batch, which affects its last digits, whatever the store held before.
         """
-        return Filling(self, paths, read, make, kept).run(0, blocks, progress)
+        return Filling(self, paths, read, kept).run_blocks(make, blocks, progress)
 
     def arrays(
         self, paths: Sequence[Path], make: MakeArrays, batch: int, progress: Progress | None = None
@@ -109,8 +109,8 @@ class Store:
         def content(indices: Sequence[int]) -> Iterator[bytes]:
             yield from map(to_npy, make(indices))
 
-        filling = Filling(self, paths, lambda i: read_array(paths[i]), content)
-        return filling.run(batch, None, progress or silent)
+        filling = Filling(self, paths, lambda i: read_array(paths[i]))
+        return filling.run(content, batch, progress or silent)
 
     def record(self, path: Path, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
         """Return the JSON record at ``path``; make it if it is missing or damaged."""

@@ -20,7 +20,7 @@ from lora_checks.diffusion.base.pipeline import load_pipeline
 from lora_checks.diffusion.decoder import Limits, Say
 from lora_checks.diffusion.device_memory import free, out_of_memory
 from lora_checks.diffusion.encoded import Encoded
-from lora_checks.diffusion.sampling import sample
+from lora_checks.diffusion.sampling import Sampled, sample
 from lora_checks.images.png import to_png, to_uint8
 
 NETWORKS = 4 << 30  # bytes on an accelerator that the measuring networks may take beside the pipeline
@@ -31,8 +31,18 @@ RESIDENT = 4  # LoRAs kept on the pipeline; switching to one takes a thirtieth o
 class Rendered:
     """One generated image."""
 
-    png: bytes
+    sampled: Sampled
+    dtype: str  # of the pipeline
     how: dict[str, Any]  # how this run made it (batch size, VAE dtype); not part of the recipe
+
+    def png(self) -> bytes:
+        """Return the image as a PNG with its recipe; call it while the next batch is made.
+
+        Raises:
+            GenerationError: It is black or not finite.
+        """
+        spec = self.sampled.spec
+        return to_png(to_uint8(self.sampled.pixels, spec, self.dtype), spec, self.how)
 
 
 class Studio:
@@ -67,14 +77,14 @@ class Studio:
         self._adapters: dict[str, Adapter] = {}  # by sha256, the most recently used last
 
     def render(self, specs: Sequence[ImageSpec], lora: Lora | None) -> Iterator[Rendered]:
-        """Generate a PNG for each spec, in one batch if memory allows.
+        """Generate an image for each spec, in one batch if memory allows.
 
         Args:
             specs: The images to make.
             lora: The LoRA that all of them are made with; None for the base alone.
 
         Raises:
-            GenerationError: An image is black or not finite, or the LoRA does not fit the base.
+            GenerationError: The LoRA does not fit the base.
             LoraFileError: The file changed since it was inspected.
         """
         with self._at_work():
@@ -85,7 +95,7 @@ class Studio:
                 samples = list(sample(self._pipe, specs, self._limits, self._say))
         for image in samples:
             how = {"batch": image.batch, "asked_batch": len(specs), "vae_dtype": image.vae}
-            yield Rendered(to_png(to_uint8(image.pixels, image.spec, self._dtype), image.spec, how), how)
+            yield Rendered(image, self._dtype, how)
 
     def prove(self, lora: Lora, others: Sequence[Lora]) -> Proof:
         """Prove that ``lora`` does on the base what its file says, with ``others`` active too."""

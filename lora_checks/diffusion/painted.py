@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lora_checks.core.records import ImageFile, ImageSpec, Lora
@@ -31,7 +31,7 @@ def painted(
     before = made.of_other_versions(store, specs)
     how: dict[int, dict[str, Any]] = {}
 
-    def make(block: Sequence[int]) -> Iterator[bytes]:
+    def make(block: Sequence[int]) -> Iterator[Callable[[], bytes]]:
         start, seconds = time.monotonic(), 0.0
         rendered = studio.render([specs[i] for i in block], lora)
         for i, image in zip(block, rendered, strict=True):

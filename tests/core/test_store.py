@@ -10,14 +10,15 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lora_checks.core.errors import DamagedError, StoreError
+from lora_checks.core.errors import DamagedError, GenerationError, StoreError
 from lora_checks.core.files import _part
 from lora_checks.core.filling import silent
 from lora_checks.core.store import Store, from_npy, read_bytes, read_lines, to_npy
@@ -321,9 +322,9 @@ def test_a_block_is_made_as_a_whole_and_what_was_there_is_kept(store: Store) -> 
     asked: list[list[int]] = []
     kept: list[int] = []
 
-    def make(block: Sequence[int]) -> Iterator[bytes]:
+    def make(block: Sequence[int]) -> Iterator[Callable[[], bytes]]:
         asked.append(list(block))
-        yield from (f"{i}".encode() for i in block)
+        yield from (f"{i}".encode for i in block)
 
     def fill() -> list[bytes]:
         blocks = [[0, 1, 2], [3, 4]]
@@ -336,6 +337,59 @@ def test_a_block_is_made_as_a_whole_and_what_was_there_is_kept(store: Store) -> 
     assert (asked[2:], kept[4:]) == ([[3, 4]], [4])
 
 
+WAIT = 30  # seconds until a thread that does not come is a failure
+
+
+def test_a_block_is_stored_while_the_next_is_made(store: Store) -> None:
+    """Each waits for the other, so one after the other would never end."""
+    paths = [store.image(f"{i:02d}" * 32) for i in range(4)]
+    next_begun = threading.Event()
+
+    def encode(i: int) -> bytes:
+        assert i == 3 or next_begun.wait(WAIT)
+        return f"{i}".encode()
+
+    def make(block: Sequence[int]) -> Iterator[Callable[[], bytes]]:
+        if block[0] > 0:
+            next_begun.set()
+        yield from (partial(encode, i) for i in block)
+
+    blocks, done = [[0, 1], [2], [3]], []
+
+    @contextlib.contextmanager
+    def progress(total: int) -> Iterator[Callable[[int], None]]:
+        done.append(-total)
+        yield done.append
+
+    found = store.fill_blocks(paths, lambda i: read_bytes(paths[i]), make, blocks, lambda _: None, progress)
+    assert found == [b"0", b"1", b"2", b"3"]
+    assert sum(done) == 0
+
+
+@pytest.mark.parametrize("fails", ["in the thread", "in the next block"])
+def test_what_was_made_before_an_error_stays(store: Store, fails: str) -> None:
+    paths = [store.image(f"{i:02d}" * 32) for i in range(4)]
+
+    def encode(i: int) -> bytes:
+        if fails == "in the thread" and i == 1:
+            raise GenerationError("image 1 is black")
+        return f"{i}".encode()
+
+    def make(block: Sequence[int]) -> Iterator[Callable[[], bytes]]:
+        if fails == "in the next block" and block[0] == 2:
+            raise GenerationError("out of memory")
+        yield from (partial(encode, i) for i in block)
+
+    with pytest.raises(GenerationError, match=r"black|memory"):
+        store.fill_blocks(
+            paths, lambda i: read_bytes(paths[i]), make, [[0, 1], [2, 3]], lambda _: None, silent
+        )
+    there = [path.exists() for path in paths]
+    assert there == ([True, False, False, False] if fails == "in the thread" else [True, True, False, False])
+    with contextlib.ExitStack() as claims:  # nothing is held
+        assert all(store.claim(path, claims) for path in paths)
+
+
 def test_a_disk_that_does_not_keep_what_is_written_ends_the_run(store: Store) -> None:
     path = store.image("ab" * 32)
 
@@ -345,7 +399,7 @@ def test_a_disk_that_does_not_keep_what_is_written_ends_the_run(store: Store) ->
         raise FileNotFoundError
 
     with pytest.raises(StoreError, match=r"reads back damaged .*check the disk"):
-        store.fill_blocks([path], read, lambda _: [b"x"], [[0]], lambda _: None, silent)
+        store.fill_blocks([path], read, lambda _: [b"x".strip], [[0]], lambda _: None, silent)
 
 
 def test_only_what_dead_processes_left_is_swept(store: Store) -> None:

@@ -70,7 +70,7 @@ def studio(folder: Path, device: str = "cpu", offload: str = "none", **sampler: 
 
 
 def pngs(one: Studio, wanted: Sequence[ImageSpec], lora: Lora | None) -> list[bytes]:
-    return [image.png for image in one.render(wanted, lora)]
+    return [image.png() for image in one.render(wanted, lora)]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -50,7 +50,7 @@ def without(studio: Studio, specs: Sequence[ImageSpec]) -> list[Any]:
 
 
 def rendered(studio: Studio, specs: Sequence[ImageSpec], lora: Lora | None = None) -> list[Any]:
-    pictures = [Image.open(io.BytesIO(one.png)) for one in studio.render(specs, lora)]
+    pictures = [Image.open(io.BytesIO(one.png())) for one in studio.render(specs, lora)]
     return [np.asarray(picture).astype(int) for picture in pictures]
 
 
@@ -95,7 +95,7 @@ def test_one_lora_after_another_is_that_lora_alone(
 def test_every_image_holds_its_recipe(studio: Studio, specs: Sequence[ImageSpec]) -> None:
     spec = specs[0]
     (one,) = studio.render([spec], None)
-    found = json.loads(Image.open(io.BytesIO(one.png)).text[png.METADATA_KEY])
+    found = json.loads(Image.open(io.BytesIO(one.png())).text[png.METADATA_KEY])
     assert found["digest"] == spec.digest
     assert found["prompt"] == TEXT.format("red", "mint")
     assert (found["prompt_id"], found["seed"], found["steps"]) == ("red", spec.seed, 1)

@@ -140,7 +140,7 @@ def test_networks_take_turns_by_themselves_where_they_do_not_fit(
         with card(free) as there:
             one = studio(where, "auto")
             made.append(
-                [image.png for image in one.render(specs(prompts(guidance=guidance(family)), 1), None)]
+                [image.png() for image in one.render(specs(prompts(guidance=guidance(family)), 1), None)]
             )
             assert one.memory.offload == offload
         if offload == "model":

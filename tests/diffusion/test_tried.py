@@ -191,7 +191,7 @@ def test_what_was_refused_is_not_stored(family_folder: FolderOf, tmp_path: Path)
 
 
 def rendered(maker: Studio, specs: Sequence[Any]) -> list[bytes]:
-    return [image.png for image in maker.render(specs, None)]
+    return [image.png() for image in maker.render(specs, None)]
 
 
 def test_the_base_s_images_are_those_of_a_policy_with_its_settings(family_folder: FolderOf) -> None:

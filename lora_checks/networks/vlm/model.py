@@ -89,8 +89,8 @@ class VisionModel:
             some = [questions_asked[i] for i in indices]
             yield from self._make(some, [paths[i] for i in indices], store, account)
 
-        filling = Filling(store, paths, lambda i: _reply(paths[i]), make)
-        found = dict(zip(paths, filling.run(BATCH, None, progress or silent), strict=True))
+        filling = Filling(store, paths, lambda i: _reply(paths[i]))
+        found = dict(zip(paths, filling.run(make, BATCH, progress or silent), strict=True))
         return [found[place] for place in places]
 
     def path(self, store: Store, asked: Asked) -> Path:
