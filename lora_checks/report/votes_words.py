@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lora_checks.core.words import count, number, printable
-from lora_checks.record.shapes.votes import CountedShare, Estimate, VotedLora, Votes, Weighting
+from lora_checks.record.shapes.votes import CountedShare, Estimate, Votes, Weighting
 
 Table = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]  # headings, rows
 LORAS = ("LoRA", "preferred", "95 % interval", "strength", "95 % interval", "compared", "surely above")
@@ -15,10 +15,20 @@ ROWS = ("check", "metric", "pairs", "AUC", "95 % interval", "Spearman", "95 % in
 
 def sentences(votes: Votes) -> list[str]:
     """Return what the votes say, the most important first; none ends in a full stop."""
-    parts = [_asked(votes), *_order(votes), *_real(votes), *_agreement(votes)]
+    return [*findings(votes), *cautions(votes)]
+
+
+def findings(votes: Votes) -> list[str]:
+    """Return what was asked, and what follows from it."""
+    parts = [_asked(votes), _order(votes), *_real(votes), *_agreement(votes)]
     parts += [_weighted(votes["weighting"])] if votes["weighting"] else []
     parts += [_labels(votes)] if votes["good"] else []
-    return [printable(part) for part in (*parts, *votes["notes"])]
+    return [printable(part) for part in parts]
+
+
+def cautions(votes: Votes) -> list[str]:
+    """Return what speaks against believing it."""
+    return [printable(note) for note in votes["notes"]]
 
 
 def _asked(votes: Votes) -> str:
@@ -27,25 +37,18 @@ def _asked(votes: Votes) -> str:
     return f"{people} answered “{votes['question']}” about {about}; with repeats, {votes['answers']} answers"
 
 
-def _order(votes: Votes) -> list[str]:
+def _order(votes: Votes) -> str:
     if votes["no_order"]:
-        return [f"no order of the LoRAs: {votes['no_order']}"]
-    return [about(votes["loras"][0])]
-
-
-def about(lora: VotedLora) -> str:
-    """Return how often a LoRA is preferred, and which LoRAs it is surely above."""
-    below = lora["surely_above"]
-    surely = f"; surely above {', '.join(below)}" if below else ""
-    return f"{lora['lora']} is preferred to another LoRA in {percent(lora['share'])} of comparisons{surely}"
+        return f"no order of the LoRAs: {votes['no_order']}"
+    first = votes["loras"][0]
+    share, below = percent(first["share"]), ", ".join(first["surely_above"]) or "no other"
+    surely = "" if first["share"]["low"] is None else f"; surely above {below}"
+    return f"preferred most: {first['lora']}, to another LoRA in {share} of comparisons{surely}"
 
 
 def _real(votes: Votes) -> list[str]:
-    return [
-        f"{one['lora']} was taken for real in {percent(one['share'])} of {count(one['answers'], 'answer')} "
-        "(50 % where nobody can tell)"
-        for one in votes["real"]
-    ]
+    told = [f"{one['lora']} in {percent(one['share'])} of {one['answers']}" for one in votes["real"]]
+    return [f"taken for real (50 % where nobody can tell): {', '.join(told)} answers"] if told else []
 
 
 def _agreement(votes: Votes) -> list[str]:
@@ -66,7 +69,7 @@ def _weighted(weighting: Weighting) -> str:
 
 
 def _labels(votes: Votes) -> str:
-    return f"for calibrate: good {', '.join(votes['good'])}; bad {', '.join(votes['bad'])}"
+    return f"labels for calibrate: good ({', '.join(votes['good'])}), bad ({', '.join(votes['bad'])})"
 
 
 def loras(votes: Votes) -> Table:
@@ -79,7 +82,7 @@ def loras(votes: Votes) -> Table:
         )
         for lora in votes["loras"]
     ]  # fmt: skip
-    return LORAS, rows
+    return _trimmed(LORAS, rows)
 
 
 def raters(votes: Votes) -> Table:
@@ -91,7 +94,7 @@ def raters(votes: Votes) -> Table:
         )
         for one in votes["raters"]
     ]  # fmt: skip
-    return RATERS, rows
+    return _trimmed(RATERS, rows)
 
 
 def rows(votes: Votes) -> Table:
@@ -104,7 +107,7 @@ def rows(votes: Votes) -> Table:
         )
         for row in ranked
     ]  # fmt: skip
-    return ROWS, found
+    return _trimmed(ROWS, found)
 
 
 def _both(one: Estimate | None) -> tuple[str, str]:
@@ -145,10 +148,15 @@ def ranking(weighting: Weighting) -> list[str]:
     return ["ranking:", *lines]
 
 
-def aligned(table: Table) -> list[str]:
-    """Return a table as lines of text; a column that is empty in every row is left out."""
-    headings, body = table
+def _trimmed(headings: Sequence[str], body: Sequence[Sequence[str]]) -> Table:
+    """Leave out the columns that are empty in every row."""
     keep = [i for i in range(len(headings)) if any(row[i] for row in body)]
-    lines: Sequence[Sequence[str]] = [[printable(row[i]) for i in keep] for row in (headings, *body)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(keep))]
+    return tuple(headings[i] for i in keep), [tuple(row[i] for i in keep) for row in body]
+
+
+def aligned(table: Table) -> list[str]:
+    """Return a table as lines of text."""
+    headings, body = table
+    lines = [[printable(cell) for cell in row] for row in (headings, *body)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]

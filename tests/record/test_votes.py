@@ -266,7 +266,7 @@ def test_a_rater_who_always_says_left_is_noticed(drawn: Ballot, directory: Path)
     (rater,) = told["raters"]
     assert rater["same_again"] is not None
     assert rater["same_again"]["hits"] == 0  # repeats come with the sides exchanged
-    assert len([note for note in told["notes"] if note.startswith("Cy ")]) == 2
+    assert len([note for note in told["notes"] if note.startswith("rater Cy ")]) == 2
 
 
 def test_skips_are_no_answers(drawn: Ballot, directory: Path) -> None:

@@ -132,12 +132,12 @@ def _about_raters(people: Sequence[Rater]) -> list[str]:
         again, left = one["same_again"], one["left"]
         if again and again["of"] >= MANY and again["hits"] <= LITTLE * again["of"]:
             notes.append(
-                f"{one['name']} answered {again['hits']} of {again['of']} repeats as before, "
+                f"rater {one['name']} answered {again['hits']} of {again['of']} repeats as before, "
                 "little more than chance does"
             )
         if left and not left["low"] <= 0.5 <= left["high"]:
             notes.append(
-                f"{one['name']} chose the left picture {left['hits']} times of {left['of']}: "
+                f"rater {one['name']} chose the left picture {left['hits']} times of {left['of']}: "
                 "a habit of one side"
             )
     return notes

@@ -38,12 +38,13 @@ def context(directory: Path) -> dict[str, Any]:
 
 
 def _votes(found: Votes) -> dict[str, Any]:
-    first, *others = votes_words.sentences(found)
+    first, order, *others = votes_words.findings(found)
     tables = (votes_words.loras(found), votes_words.rows(found), votes_words.raters(found))
     names = ("Order of the LoRAs", "Rows against people", "Raters")
     return {
-        "first": first,
+        "first": f"{first}; {order}",
         "others": others,
+        "cautions": votes_words.cautions(found),
         "tables": [
             {
                 "name": name,

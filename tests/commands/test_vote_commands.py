@@ -6,19 +6,24 @@ import json
 import random
 import shutil
 from dataclasses import asdict
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 import votes_world
 import yaml
+from browser_world import Visit
+from report_world import HOSTILE
 
 from lora_checks.__main__ import main
 from lora_checks.commands import calibrate
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.files import file_sha256
 from lora_checks.record import document
-from lora_checks.record.votes import ballot, beside, book
+from lora_checks.record.votes import ballot, beside, book, pairs
 from lora_checks.report import outputs
+from lora_checks.report.html import voting
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,7 @@ def test_page_markdown_and_card_show_it(voted: Path, capsys: pytest.CaptureFixtu
     assert "What people preferred" in page
     assert page.count('id="votes"') == 1
     assert "## What people preferred" in markdown
-    assert "good is preferred to another LoRA in" in markdown
+    assert "preferred most: good, to another LoRA in" in markdown
     card = voted / "card.md"
     assert said(capsys, "card", voted, "--lora", "poor", "--out", card)[0] == 0
     told = card.read_text(encoding="utf-8")
@@ -73,6 +78,49 @@ def test_page_markdown_and_card_show_it(voted: Path, capsys: pytest.CaptureFixtu
     assert "## What people preferred" in (voted / "report.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (400, "dark")])
+def test_axe_has_nothing_serious_to_say_about_it(browser: Any, voted: Path, width: int, scheme: str) -> None:
+    package = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+    axe = files(package).joinpath("axe.min.js").read_text(encoding="utf-8")
+    address = (voted / "report.html").as_uri()
+    visit = Visit(browser, address, width, color_scheme=scheme, bypass_csp=True)
+    visit.page.evaluate(axe)
+    told = visit.page.evaluate("async () => (await axe.run('#votes')).violations")
+    assert [one["id"] for one in told if one["impact"] in ("serious", "critical")] == []
+    assert visit.page.evaluate("document.documentElement.scrollWidth") == width
+    assert visit.complaints == []
+    visit.context.close()
+
+
+def test_names_and_questions_are_text_everywhere(browser: Any, tmp_path: Path) -> None:
+    """A rater, a question and a prompt that would run or break out, were they not text."""
+    directory = votes_world.report(tmp_path, prompts=8, seeds=1)
+    content = document.read(directory)
+    for prompt in content["run"]["prompts"]:
+        prompt["text"] = HOSTILE
+    asked = pairs.Asked(24, question=HOSTILE)
+    drawn = ballot.put(pairs.draw([(directory, content)], asked), directory / "votes")
+    page = tmp_path / "ask.html"
+    page.write_text(voting.offline(drawn, voting.sources(drawn)), encoding="utf-8")
+    visit = Visit(browser, page.as_uri())
+    visit.page.fill("#rater", "<b>|Ann|</b>")
+    visit.page.keyboard.press("Enter")
+    visit.until("!document.querySelector('#ask.waiting') && !document.getElementById('ask').hidden")
+    assert "<script>alert(1)</script>" in visit.texts("#question")[0]
+    assert visit.texts("#where") == ["Question 1 of 26, <b>|Ann|</b>"]
+    assert visit.complaints == []
+    visit.context.close()
+    outputs.write(document.read(directory), directory)
+    for vote in votes_world.votes(drawn, "<b>|Ann|</b>", random.Random(0)):
+        book.append(vote, directory / "votes")
+    assert main(["votes", str(directory)]) == 0
+    for name in ("report.html", "report.md"):
+        told = (directory / name).read_text(encoding="utf-8")
+        assert "<b>|Ann|</b>" not in told
+        assert "<script>alert" not in told
+    assert r"\<b\>\|Ann\|" in told or "&lt;b&gt;\\|Ann" in told
+
+
 def test_votes_on_another_report_are_named_and_not_shown(voted: Path, tmp_path: Path) -> None:
     directory = tmp_path / "report"
     shutil.copytree(voted, directory)
@@ -81,7 +129,7 @@ def test_votes_on_another_report_are_named_and_not_shown(voted: Path, tmp_path: 
     outputs.write(content, directory)
     page = (directory / "report.html").read_text(encoding="utf-8")
     assert "is about another report than this; run `lora-checks votes` again" in page
-    assert "is preferred to another LoRA" not in page
+    assert "preferred most" not in page
     assert "What people preferred" not in (directory / "report.md").read_text(encoding="utf-8")
 
 
