@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lora_checks.commands import shared
+
+if TYPE_CHECKING:
+    from lora_checks.networks.vlm.model import VisionModel
 
 HELP = "test a policy's networks on known pictures; --record prints the expected numbers"
 
@@ -28,21 +32,36 @@ def run(options: argparse.Namespace) -> int:
     from lora_checks.core.device import choose_device
     from lora_checks.core.extensions import load_file
     from lora_checks.networks.self_test.scores import examine
+    from lora_checks.networks.vlm.model import VisionModel
     from lora_checks.policy import reading
 
     if (conftest := Path("conftest.py")).is_file():  # it may declare a network
         load_file(conftest)
     networks, device = reading.load_policy(options.policy).networks, choose_device(options.device)
+    built = {slot: extractors.build(slot, settings, device) for slot, settings in networks.items()}
     examined = {
-        slot: (settings, network.id, examine(network))
-        for slot, settings in networks.items()
-        for network in [extractors.build(slot, settings, device)]
+        slot: (networks[slot], network.id, examine(network))
+        for slot, network in built.items()
+        if not isinstance(network, VisionModel)
     }
+    for slot, network in built.items():
+        if isinstance(network, VisionModel) and not options.record:
+            _look(slot, network)
     if options.record:
         print("\n".join(recorded({slot: scores for slot, (_, _, scores) in examined.items()})))
         return 0
     sound = [_check(slot, *network) for slot, network in examined.items()]
     return int(not all(sound))
+
+
+def _look(slot: str, model: VisionModel) -> None:
+    """Print one line about a vision model; raise `SelfTestError` if it does not look at pictures."""
+    from lora_checks.core.store import Store
+    from lora_checks.judge.controls import refuse_blind
+
+    with tempfile.TemporaryDirectory() as folder:
+        refuse_blind(model, Store(Path(folder)))
+    print(f"{slot}: looks at pictures; a run tries each question on pictures whose answers are known")
 
 
 def _check(slot: str, settings: Mapping[str, Any], identity: str, scores: Mapping[str, float]) -> bool:

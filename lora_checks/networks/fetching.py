@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from lora_checks.core.errors import PrerequisiteError
 from lora_checks.networks import arcface, clip, dino, inception, kind_of, lpips, sface, weights
+from lora_checks.networks.vlm import in_process
 
 TIMEOUT = 60.0  # seconds
 _TOKENIZER = ("tokenizer.json", "spiece.model", "vocab.txt")
@@ -124,6 +125,39 @@ class Address:
         return inner if inner.is_dir() else folder
 
 
+@dataclass(frozen=True, slots=True)
+class HubModel:
+    """A whole model of the Hugging Face hub: weights in safetensors, and what loads with them."""
+
+    name: str  # "owner/name"
+    revision: str | None = None
+
+    def here(self) -> bool:
+        try:
+            folder, _ = in_process.place({"model": self.name, "revision": self.revision})
+            return bool(in_process.files(folder))
+        except PrerequisiteError:
+            return False
+
+    def size(self) -> int | None:
+        from huggingface_hub import HfApi
+
+        try:
+            info = HfApi().model_info(self.name, revision=self.revision, files_metadata=True, timeout=TIMEOUT)
+        except Exception:  # the hub client raises a dozen unrelated types
+            return None
+        files = [(Path(one.rfilename), one.size or 0) for one in info.siblings or ()]
+        return sum(size for path, size in files if path.suffix in in_process.READ and len(path.parts) == 1)
+
+    def get(self) -> None:
+        from huggingface_hub import snapshot_download
+
+        try:
+            snapshot_download(self.name, revision=self.revision, **in_process.WANTED)
+        except Exception as error:
+            raise PrerequisiteError(f"{self.name} cannot be downloaded: {weights.cause(error)}") from error
+
+
 def downloads(networks: Mapping[str, Mapping[str, Any]]) -> Iterator[Download]:
     """Yield what the networks of a policy take from the internet; nothing for those that name local files."""
     for slot, settings in networks.items():
@@ -151,6 +185,12 @@ def _inception(_: Mapping[str, Any]) -> Sequence[Download]:
     return [Address(inception.URL, weights.hub_path(inception.NAME))]
 
 
+def _judge(settings: Mapping[str, Any]) -> Sequence[Download]:
+    if settings.get("api", "transformers") != "transformers" or "model" not in settings:
+        return []
+    return [HubModel(str(settings["model"]), settings.get("revision"))]
+
+
 def _lpips(settings: Mapping[str, Any]) -> Sequence[Download]:
     name = lpips.TRUNKS[settings.get("net", "alex")]
     return [Address(lpips.URL + name, weights.hub_path(name))]
@@ -166,6 +206,7 @@ _KINDS = {
     "clip": _clip,
     "dino": _dino,
     "inception": _inception,
+    "judge": _judge,
     "lpips": _lpips,
     "sface": _sface,
 }

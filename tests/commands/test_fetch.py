@@ -147,6 +147,33 @@ def test_a_network_of_the_hub_is_fetched_to_where_it_is_looked_for(tmp_path: Pat
     assert fetched == {"config.json", "model.safetensors"}
 
 
+def test_a_vision_model_is_fetched_without_what_it_does_not_need(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    (repository / "original").mkdir(parents=True)
+    names = ("config.json", "chat_template.jinja", "model.safetensors")
+    for name in (*names, "pytorch_model.bin", "original/a.safetensors"):
+        (repository / name).write_text(name)
+    code = (
+        "from lora_checks.networks import fetching\n"
+        "(download,) = fetching.downloads({'vlm': {'kind': 'judge', 'model': 'team/eyes'}})\n"
+        "print(download.here(), download.size())\n"
+        "download.get()\n"
+        "print(download.here())\n"
+    )
+    with serving({"team/eyes": repository}) as hub:
+        env = {"HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment({"PYTHONPATH": str(ROOT), **env}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.stdout.splitlines() == [f"False {sum(map(len, names))}", "True"], done.stderr
+    fetched = {path.name for path in (tmp_path / "home").rglob("snapshots/*/*")}
+    assert fetched == set(names)
+
+
 @pytest.mark.parametrize("content", [None, b"not a zip"])
 def test_a_download_that_fails_leaves_nothing(content: bytes | None, tmp_path: Path) -> None:
     with serving({}, {} if content is None else {"a.zip": content}) as server:
@@ -162,6 +189,8 @@ def test_networks_with_files_of_their_own_are_not_fetched() -> None:
         "clip": {"path": "clip"},
         "lpips": {"trunk_file": "alex.pth"},
         "field": {"kind": "onnx", "file": "a.onnx"},
+        "vlm": {"kind": "judge", "path": "vlm"},
+        "elsewhere": {"kind": "judge", "api": "chat", "model": "gpt", "endpoint": "https://a.example"},
     }
     assert list(fetching.downloads(given)) == []
 

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from small_policy import small_policy
+from vlm_world import Table
 from world import MINIATURE, Gate
 
 from lora_checks.__main__ import main
@@ -261,3 +263,15 @@ def test_a_recogniser_is_tested_where_its_detector_finds_nobody() -> None:
     assert found["first-second"] == pytest.approx(
         settings_of("arcface")["self_test"]["first-second"], abs=1e-3
     )
+
+
+def test_the_command_shows_a_vision_model_two_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], table: type[Table]
+) -> None:
+    rows = "checks:\n  limbs: {metric: judge, network: vlm, question: limbs, min: 0.5, why: w}\n"
+    small_policy(tmp_path, f"networks: {{vlm: {{kind: judge, api: table}}}}\n{rows}")
+    assert main(["selftest", "--policy", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("vlm: looks at pictures; ")
+    table.answer = staticmethod(lambda *_: 0.5)
+    assert main(["selftest", "--policy", str(tmp_path)]) == 2
+    assert "a table does not look at pictures" in capsys.readouterr().err

@@ -6,6 +6,7 @@ answers. Else the probabilities of the first token do, as in VQAScore (Lin et al
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
@@ -20,7 +21,15 @@ from lora_checks.networks.weights import cause, check_keys, identity, local_fold
 
 CONFIG = "config.json"
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+INDEX = "model.safetensors.index.json"
 READ = frozenset({".safetensors", ".json", ".jinja", ".txt", ".model"})  # what transformers may open
+
+
+# Of a repository; the hub's client takes a snapshot for incomplete without what it was not told to leave out.
+WANTED: Mapping[str, Any] = {
+    "allow_patterns": [f"*{suffix}" for suffix in sorted(READ)],
+    "ignore_patterns": ["*/*"],
+}
 
 
 class InProcess:
@@ -40,8 +49,8 @@ class InProcess:
         self.dtype = settings.get("dtype", "auto")
         if self.dtype not in DTYPES:
             raise ConfigError(f"networks: judge: dtype must be one of {', '.join(DTYPES)}")
-        self.folder, name = _place(settings)
-        self.files = Contents(*_files(self.folder))
+        self.folder, name = place(settings)
+        self.files = Contents(*files(self.folder))
         how = "decision" if _decides(self.folder) else "first-token"
         self.id = identity("transformers", "1", {"how": how, "dtype": self.dtype}, [self._digest])
         self.label = f"{name} (in this process)"
@@ -136,8 +145,8 @@ def _decision_config(folder: Path) -> Any:
     return DecisionConfig.from_pretrained(folder, local_files_only=True)
 
 
-def _place(settings: Mapping[str, Any]) -> tuple[Path, str]:
-    """Return the model's folder on this machine, and its name for people."""
+def place(settings: Mapping[str, Any]) -> tuple[Path, str]:
+    """Return the model's folder on this machine, and its name for people; else raise `PrerequisiteError`."""
     if "path" in settings:
         folder = local_folder("judge", "path", settings["path"])
         return folder, folder.name
@@ -145,9 +154,9 @@ def _place(settings: Mapping[str, Any]) -> tuple[Path, str]:
 
     model, revision = str(settings["model"]), settings.get("revision")
     try:
-        return Path(snapshot_download(model, revision=revision, local_files_only=True)), model.rpartition(
-            "/"
-        )[2]
+        return Path(
+            snapshot_download(model, revision=revision, local_files_only=True, **WANTED)
+        ), model.rpartition("/")[2]
     except Exception as error:  # the hub client raises a dozen unrelated types
         at = f" --revision {revision}" if revision else ""
         raise PrerequisiteError(
@@ -156,10 +165,16 @@ def _place(settings: Mapping[str, Any]) -> tuple[Path, str]:
         ) from error
 
 
-def _files(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in READ)
-    if not (folder / CONFIG).is_file() or not any(path.suffix == ".safetensors" for path in files):
+def files(folder: Path) -> list[Path]:
+    """Return the files that decide what the model says; raise `PrerequisiteError` if some are missing."""
+    found = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in READ)
+    if not (folder / CONFIG).is_file() or not any(path.suffix == ".safetensors" for path in found):
         raise PrerequisiteError(
             f"networks: judge: {folder} holds no {CONFIG} with weights in safetensors; save the model there"
         )
-    return files
+    index = folder / INDEX
+    shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values() if index.is_file() else ()
+    absent = sorted(name for name in set(shards) if not (folder / name).is_file())
+    if absent:
+        raise PrerequisiteError(f"networks: judge: {folder} lacks {absent[0]}; download the model again")
+    return found
