@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from statistics import NormalDist
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
+import vlm_world
 from measure_world import PROMPTS, a_set
 from PIL import Image
-from vlm_world import Table
+from vlm_world import Table, redness
 
 from lora_checks.core.errors import ConfigError, MeasureError
 from lora_checks.core.records import ImageFile, ImageSet, Prompt
@@ -130,8 +133,6 @@ def test_the_nearest_reference_is_found_by_another_network(
 
     class ByRed(Features):
         def images(self, pixels: Any) -> Any:
-            import numpy as np
-
             angles = [float(image[0, 0, 0]) / 255 for image in pixels]
             return np.array([[np.cos(a), np.sin(a)] for a in angles], np.float32)
 
@@ -175,3 +176,56 @@ def test_references_are_chosen_evenly() -> None:
     assert answers.evenly(3, 5) == [0, 1, 2]
     assert answers.evenly(3, None) == [0, 1, 2]
     assert answers.evenly(9, 1) == [0]
+
+
+class Drifting(Table):
+    """Answers by the pixels, and a little else the second time."""
+
+    deterministic = False
+    drift = 0.0
+
+    def reply(self, request: Request, chance: float) -> Reply:
+        before = sum(request == one for one in type(self).asked[:-1])
+        return Table.reply(self, request, chance + type(self).drift * (-1) ** len(type(self).asked) * before)
+
+
+@pytest.fixture
+def drifting(monkeypatch: pytest.MonkeyPatch, table: type[Table]) -> type[Drifting]:
+    class Fresh(Drifting):
+        answer = staticmethod(redness)
+        asked: ClassVar[list[Request]] = []
+
+    del table
+    monkeypatch.setattr(vlm_world, "CURRENT", Fresh)
+    return Fresh
+
+
+def of_prompts(draw: Draw) -> ImageSet:
+    return a_set("candidate", [draw(100 + 10 * i, f"p{i}") for i in range(8)])
+
+
+def test_a_model_that_drifts_is_asked_twice_and_its_interval_is_wider(
+    drifting: type[Drifting], store: Store, draw: Draw
+) -> None:
+    drifting.drift = 0.05
+    found = measured(store, of_prompts(draw), RED)
+    assert len(drifting.asked) == 16
+    assert found.noise == pytest.approx(0.05 / 2**0.5)
+    drifting.asked.clear()
+    drifting.deterministic = True
+    quiet = measured(Store(store.root / "other"), of_prompts(draw), RED)
+    assert quiet.noise is None
+    error = NormalDist().inv_cdf(0.975) * found.noise / 8**0.5
+    assert quiet.value - quiet.low < found.value - found.low
+    assert found.value - found.low == pytest.approx(np.hypot(quiet.value - quiet.low, error))
+    assert found.high - found.value == pytest.approx(np.hypot(quiet.high - quiet.value, error))
+
+
+def test_a_model_that_always_answers_alike_is_asked_once(
+    drifting: type[Drifting], store: Store, draw: Draw
+) -> None:
+    assert measured(store, of_prompts(draw), RED).noise == 0.0
+    drifting.deterministic = True
+    assert len(drifting.asked) == 16
+    measured(Store(store.root / "other"), of_prompts(draw), RED)
+    assert len(drifting.asked) == 24

@@ -20,7 +20,7 @@ def checks(document: Document) -> list[Data]:
     by_name: dict[str, Data] = {}
     for lora in document["loras"]:
         for row, m in measured(lora):
-            by_name.setdefault(row["check"], _check(row, m))
+            by_name.setdefault(row["check"], _check(row, m, document["run"]["class_words"]))
     return list(by_name.values())
 
 
@@ -30,11 +30,11 @@ def measured(lora: Lora) -> list[tuple[Row, Measurement]]:
     return [(row, m) for row, m in rows if m and m["per_image"]]
 
 
-def _check(row: Row, m: Measurement) -> Data:
+def _check(row: Row, m: Measurement, class_words: str) -> Data:
     least, most = marks.limits_of(row)
     return {
         "name": printable(row["check"]),
-        "label": printable(marks.label_of(m)),
+        "label": printable(_asked(row, class_words) or marks.label_of(m)),
         "metric": printable(m["metric"]),
         "network": printable(m["label"]),
         "against": printable(m["against"]),
@@ -42,6 +42,15 @@ def _check(row: Row, m: Measurement) -> Data:
         "min": least,
         "max": most,
     }
+
+
+def _asked(row: Row, class_words: str) -> str:
+    """Return what a vision model was asked about each image; "" for other rows."""
+    threshold = row["threshold"]
+    question = None if threshold is None else threshold.get("question")
+    if question is None:
+        return ""
+    return question["text"].replace("{class_words}", class_words).replace("{prompt}", "(its prompt)")
 
 
 def loras(document: Document, album: Album, order: Sequence[Data]) -> list[Data]:
