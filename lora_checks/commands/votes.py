@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     document = read_file(path)  # votes are about a run that has ended
     ballot, votes = gathered(directory, options.votes)
     reports = _reports(directory, document, ballot)
+    _seen(reports, ballot, directory)
     found = result.result(ballot, votes, reports, str(directory), _sha256(path))
     written = [beside.write(found, directory)]
     written.append(write_text(directory / "report.md", markdown.render(document, found)))
@@ -115,6 +116,18 @@ def _reports(directory: Path, document: Document, ballot: Ballot) -> dict[str, D
     return {str(directory): document} | {
         folder: read_file(path) for folder, path in there.items() if path.is_file()
     }
+
+
+def _seen(reports: dict[str, Document], ballot: Ballot, directory: Path) -> None:
+    """Refuse a report that was made again with other pictures than those that people saw."""
+    from lora_checks.core.errors import ReportError
+    from lora_checks.record.votes.row_values import gated
+
+    if not any(lora.tokens for lora in gated(reports, ballot).values()):
+        raise ReportError(
+            f"{directory} has none of the pictures that people saw: it was made again with others; begin "
+            "another ballot with `lora-checks vote --out DIR`"
+        )
 
 
 def _lines(votes: Votes, document: Document, path: Path) -> list[str]:

@@ -133,6 +133,29 @@ def test_votes_on_another_report_are_named_and_not_shown(voted: Path, tmp_path: 
     assert "What people preferred" not in (directory / "report.md").read_text(encoding="utf-8")
 
 
+def test_values_of_other_pictures_than_people_saw_do_not_count(
+    voted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "report"
+    shutil.copytree(voted, directory)
+    content = document.read(directory)
+    for lora in content["loras"]:
+        for picture in lora.get("pictures") or ():
+            if lora["name"] == "poor" or picture["prompt"] == "p0":
+                picture["sha256"] = "ab" * 32
+    document.write(content, directory)
+    assert said(capsys, "votes", directory)[0] == 0
+    rows = beside.read(directory / "votes.json")["rows"]
+    assert {row["pairs"] for row in rows} == {18}  # of 60: good against middling, without p0
+    for lora in content["loras"]:
+        for picture in lora.get("pictures") or ():
+            picture["sha256"] = "ab" * 32
+    document.write(content, directory)
+    status, told = said(capsys, "votes", directory)
+    assert status == 2
+    assert "has none of the pictures that people saw" in told
+
+
 def test_a_saved_file_counts_once_and_only_for_its_ballot(
     voted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,7 +22,7 @@ from lora_checks.record.votes.answers import Answer, about_loras, answers
 from lora_checks.record.votes.ballot import Ballot, Contestant
 from lora_checks.record.votes.book import Vote
 from lora_checks.record.votes.raters import agree, estimate, raters
-from lora_checks.record.votes.row_values import correlations, pairs, rows_of
+from lora_checks.record.votes.row_values import correlations, gated, pairs
 from lora_checks.record.votes.weights import weighting
 from lora_checks.stats import intervals
 from lora_checks.stats.bradley_terry import Comparison, Strength, preferences
@@ -46,11 +46,11 @@ def result(
     answered = answers(ballot, votes)
     own = about_loras(answered)
     ordered, no_order = _order(own)
-    rows = rows_of(documents, ballot)
+    reported = gated(documents, ballot)
     loras = [_lora(one, ballot, report) for one in ordered]
     good, bad = labels(ordered)
     people, agreement = raters(votes, answered), agree(answered)
-    correlated = correlations(answered, ballot, rows)
+    correlated = correlations(answered, reported)
     return {
         "schema": 1,
         "report": sha256,
@@ -65,7 +65,7 @@ def result(
         "no_order": no_order,
         "agreement": agreement,
         "rows": correlated,
-        "weighting": weighting(pairs(answered), ballot, rows),
+        "weighting": weighting(pairs(answered), reported),
         "good": good,
         "bad": bad,
         "real": _real(answered, ballot.loras),

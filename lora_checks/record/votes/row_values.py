@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,14 @@ class Pair:
     answer: float
 
 
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """What a report says of a LoRA that people compared."""
+
+    rows: Mapping[str, Row]  # by check
+    tokens: Mapping[str, str]  # of the pictures that people were shown, by name in the report
+
+
 def pairs(answered: Sequence[Answer]) -> list[Pair]:
     """Return each pair that was answered, once."""
     by_showing: dict[str, list[Answer]] = {}
@@ -46,28 +54,40 @@ def pairs(answered: Sequence[Answer]) -> list[Pair]:
     ]
 
 
-def rows_of(documents: Mapping[str, Document], ballot: Ballot) -> dict[str, dict[str, Row]]:
-    """Return the rows of each LoRA of the ballot whose report is at hand, by label and check."""
+def gated(documents: Mapping[str, Document], ballot: Ballot) -> dict[str, Gated]:
+    """Return each LoRA of the ballot whose report is at hand, by label.
+
+    A picture that the report has since made anew counts as absent: its values are not of what people saw.
+    """
     found = {}
     for contestant in ballot.loras:
+        shown = {(one.name, one.sha256): one.token for one in ballot.pictures if one.lora == contestant.label}
         document = documents.get(contestant.report)
         for lora in document["loras"] if document else ():
             if (lora["name"], lora["sha256"]) == (contestant.name, contestant.sha256):
-                found[contestant.label] = {row["check"]: row for row in lora["rows"]}
+                there = [(one["name"], one["sha256"]) for one in lora.get("pictures") or ()]
+                tokens = {key[0]: shown[key] for key in there if key in shown}
+                found[contestant.label] = Gated({row["check"]: row for row in lora["rows"]}, tokens)
     return found
 
 
-def correlations(
-    answered: Sequence[Answer], ballot: Ballot, rows: Mapping[str, Mapping[str, Row]]
-) -> list[VotedRow]:
+def rows_named(loras: Iterable[Gated]) -> dict[str, list[Row]]:
+    """Return the rows of all LoRAs by check, in the order of the first report."""
+    found: dict[str, list[Row]] = {}
+    for lora in loras:
+        for check, row in lora.rows.items():
+            found.setdefault(check, []).append(row)
+    return found
+
+
+def correlations(answered: Sequence[Answer], loras: Mapping[str, Gated]) -> list[VotedRow]:
     """Return every row that a policy declares, in the order of the first report."""
-    asked, checks = pairs(answered), dict.fromkeys(check for own in rows.values() for check in own)
-    found = []
-    for check in checks:
-        declared = [own[check] for own in rows.values() if check in own and own[check]["threshold"]]
-        if declared:
-            found.append(_correlation(check, declared[0], asked, signed(ballot, rows, check)))
-    return found
+    asked = pairs(answered)
+    return [
+        _correlation(check, rows[0], asked, signed(loras, check))
+        for check, rows in rows_named(loras.values()).items()
+        if rows[0]["threshold"]
+    ]
 
 
 def _correlation(check: str, row: Row, asked: Sequence[Pair], values: Values) -> VotedRow:
@@ -99,34 +119,31 @@ def _estimate(
     return estimate(value, intervals.jackknife(lambda keep: of(x[keep], y[keep]), prompts), least, 1.0)
 
 
-def signed(ballot: Ballot, rows: Mapping[str, Mapping[str, Row]], check: str) -> dict[str, float]:
-    """Return the row's value of each picture, signed so that higher is what the row wants."""
-    return _by_token(ballot, rows, check, _toward)
+def signed(loras: Mapping[str, Gated], check: str) -> dict[str, float]:
+    """Return the row's value of each picture by token, signed so that higher is what the row wants."""
+    return _by_token(loras, check, _toward)
 
 
-def parts(ballot: Ballot, rows: Mapping[str, Mapping[str, Row]], check: str) -> dict[str, float]:
+def parts(loras: Mapping[str, Gated], check: str) -> dict[str, float]:
     """Return what each picture adds to the row's value, in the row's unit: a share counts it as 0 or 1."""
-    return _by_token(ballot, rows, check, lambda _, m, value: part(m, value))
+    return _by_token(loras, check, lambda _, m, value: part(m, value))
 
 
 def _by_token(
-    ballot: Ballot,
-    rows: Mapping[str, Mapping[str, Row]],
+    loras: Mapping[str, Gated],
     check: str,
     of: Callable[[Row, Measurement, float | None], float | None],
 ) -> dict[str, float]:
     found: dict[str, float] = {}
-    for label_of_lora, own in rows.items():
-        row = own.get(check)
+    for lora in loras.values():
+        row = lora.rows.get(check)
         m = by_image(row)
         if row is None or m is None:
             continue
-        values = dict(m["per_image"])
-        for picture in ballot.pictures:
-            if picture.lora == label_of_lora and picture.name in values:
-                value = of(row, m, values[picture.name])
-                if value is not None:
-                    found[picture.token] = value
+        for name, measured in m["per_image"]:
+            value = of(row, m, measured) if name in lora.tokens else None
+            if value is not None:
+                found[lora.tokens[name]] = value
     return found
 
 

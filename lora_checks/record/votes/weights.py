@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from lora_checks.core.quantity import STATS_WITH_INTERVAL
 from lora_checks.record.ranking.values import better, by_image
-from lora_checks.record.shapes import Row
 from lora_checks.record.shapes.run import Weight
 from lora_checks.record.shapes.votes import Weighting
-from lora_checks.record.votes.ballot import Ballot
 from lora_checks.record.votes.raters import estimate
-from lora_checks.record.votes.row_values import Pair, parts
+from lora_checks.record.votes.row_values import Gated, Pair, parts, rows_named
 from lora_checks.stats import intervals
 
 Floats = NDArray[np.float64]
@@ -33,15 +31,13 @@ class Scale(NamedTuple):
     best: float
 
 
-def weighting(
-    asked: Sequence[Pair], ballot: Ballot, rows: Mapping[str, Mapping[str, Row]]
-) -> Weighting | None:
+def weighting(asked: Sequence[Pair], loras: Mapping[str, Gated]) -> Weighting | None:
     """Return weights that are 0 or more, and how often they predict pairs of other prompts.
 
     None if fewer than `intervals.MIN_PROMPTS` prompts or no row can be used. The weights are empty if their
     predictions are not surely better than chance.
     """
-    scales, known, x = _features(asked, ballot, rows)
+    scales, known, x = _features(asked, loras)
     prompts = [one.prompt for one in known]
     if not scales or len(set(prompts)) < intervals.MIN_PROMPTS:
         return None
@@ -69,11 +65,9 @@ def _interval(right: Floats, prompts: Sequence[str]) -> intervals.Interval | Non
     return intervals.jackknife(lambda keep: float(right[keep].mean()), prompts)
 
 
-def _features(
-    asked: Sequence[Pair], ballot: Ballot, rows: Mapping[str, Mapping[str, Row]]
-) -> tuple[list[Scale], list[Pair], Floats]:
+def _features(asked: Sequence[Pair], loras: Mapping[str, Gated]) -> tuple[list[Scale], list[Pair], Floats]:
     """Return the usable rows, the pairs with a value of each of them, and the differences (pairs, rows)."""
-    values = {scale: parts(ballot, rows, scale.check) for scale in _scales(rows)}
+    values = {scale: parts(loras, scale.check) for scale in _scales(loras)}
     usable = {
         scale: own
         for scale, own in values.items()
@@ -91,10 +85,9 @@ def _has(values: Mapping[str, float], pair: Pair) -> bool:
     return pair.first.token in values and pair.second.token in values
 
 
-def _scales(rows: Mapping[str, Mapping[str, Row]]) -> list[Scale]:
+def _scales(loras: Mapping[str, Gated]) -> list[Scale]:
     found = []
-    for check in dict.fromkeys(check for own in rows.values() for check in own):
-        same = [own[check] for own in rows.values() if check in own]
+    for check, same in rows_named(loras.values()).items():
         values = [m["value"] for row in same if (m := by_image(row)) and m["stat"] in STATS_WITH_INTERVAL]
         known = [value for value in values if value is not None]
         wanted = better(same[0])
