@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from lora_checks.core import quantity
 from lora_checks.core.words import number
 from lora_checks.record.files import write_text
 from lora_checks.record.rows import title
@@ -53,24 +55,68 @@ def of_images(row: Row) -> list[float]:
     return [value for _, value in measured["per_image"] if value is not None] if measured else []
 
 
-def table(loras: Sequence[Lora]) -> list[list[str]]:
-    """Return headings and a line for each LoRA: "0.459 (0.394 to 0.551)" of each required row with values."""
-    checks = dict.fromkeys(
-        row["check"] for lora in loras for row in lora["rows"] if row["required"] and of_images(row)
-    )
-    if not checks:
-        return []
-    body = []
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A quantity that images have, under the name of the row that says most about it."""
+
+    check: str
+    label: str  # "arcface gain"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One row of one LoRA over its images."""
+
+    average: float
+    least: float
+    most: float
+    images: int
+
+
+def columns(loras: Sequence[Lora]) -> list[Column]:
+    """Return each quantity of the required rows once: a share of images has the values of a mean."""
+    found: dict[tuple[object, ...], Row] = {}
     for lora in loras:
-        rows = {row["check"]: row for row in lora["rows"]}
-        body.append([title(lora), *(_span(of_images(rows[c])) if c in rows else "-" for c in checks)])
-    return [["average (min to max)", *checks], *body]
+        for row in lora["rows"]:
+            m = row["measurement"]
+            if m is None or not row["required"] or not of_images(row):
+                continue
+            key = (m["metric"], m["network"], m["against"], m["gain"], m["on"])
+            held = found.get(key)
+            if held is None or (m["stat"] == "mean" and _stat(held) != "mean"):
+                found[key] = row
+    return [Column(row["check"], _label(row)) for row in found.values()]
 
 
-def _span(values: Sequence[float]) -> str:
-    if not values:
+def _stat(row: Row) -> str:
+    return row["measurement"]["stat"] if row["measurement"] else ""
+
+
+def _label(row: Row) -> str:
+    m = row["measurement"]
+    return quantity.label(m["metric"], "mean", None, m["gain"], m["on"]) if m else ""
+
+
+def span(lora: Lora, check: str) -> Span | None:
+    """Return average, minimum and maximum over the images; None without values."""
+    row = next((row for row in lora["rows"] if row["check"] == check), None)
+    values = of_images(row) if row else []
+    return Span(fmean(values), min(values), max(values), len(values)) if values else None
+
+
+def table(loras: Sequence[Lora]) -> list[list[str]]:
+    """Return headings and a line for each LoRA: "0.459 (0.394 to 0.551)" of each quantity."""
+    heads = columns(loras)
+    if not heads:
+        return []
+    body = [[title(lora), *(_text(span(lora, column.check)) for column in heads)] for lora in loras]
+    return [["average (min to max)", *(column.check for column in heads)], *body]
+
+
+def _text(found: Span | None) -> str:
+    if found is None:
         return "-"
-    return f"{number(fmean(values))} ({number(min(values))} to {number(max(values))})"
+    return f"{number(found.average)} ({number(found.least)} to {number(found.most)})"
 
 
 def write(document: Document, directory: Path) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lora_checks.core import quantity
 from lora_checks.core.quantity import SHARES, missing_word
@@ -14,52 +15,9 @@ from lora_checks.core.words import count, number
 from lora_checks.record import rows
 from lora_checks.record.shapes import Row
 from lora_checks.record.shapes.rows import Measurement, Threshold
+from lora_checks.report import vocabulary
+from lora_checks.report.vocabulary import TWO_VALUED
 
-PLAIN = {
-    "aesthetic": "how pleasing the pictures look",
-    "arcface": "the likeness of the face",
-    "arcface_centroid": "the likeness of the face",
-    "brightness": "brightness",
-    "clip_choice": "the share of images that show the wanted text",
-    "clip_i": "the likeness to {others}",
-    "clip_s": "the agreement with the prompt",
-    "clip_score": "the agreement with the prompt",
-    "contrast": "contrast",
-    "dino": "the likeness to {others}",
-    "face_pitch": "the degrees by which faces look up",
-    "face_pitch_spread": "how much faces look up and down, beside the references",
-    "face_roll": "the degrees by which faces are tilted clockwise",
-    "face_yaw": "the degrees by which faces turn to the right",
-    "face_yaw_spread": "how much faces turn, beside the references",
-    "faces": "the number of faces",
-    "lpips": "the difference from {others}",
-    "lpips_diversity": "the difference between seeds of a prompt",
-    "ms_ssim": "the likeness to {others}",
-    "nearest_other": "the likeness of each image to the nearest other image",
-    "nearest_sibling": "the likeness of each image to the other seeds of its prompt",
-    "sface": "the likeness of the face",
-    "sface_centroid": "the likeness of the face",
-    "sharpness": "sharpness",
-    "similarity": "the likeness to {others}",
-    "ssim": "the likeness to {others}",
-    "trunk_distance": "the difference from {others}",
-    "unsafe": "the probability of being unsafe",
-    "vendi": "the variety of the images",
-}
-OTHERS = {"references": "the references", "train": "the training pictures", "baseline": "the base's pictures"}
-# Metrics that are 0 or 1 for each image: the value that counts against it, and what such an image does.
-TWO_VALUED = {
-    "authenticity": (0.0, "copy a training picture"),
-    "clip_choice": (0.0, "show another text than the wanted one"),
-    "flat": (1.0, "are black, white or plain"),
-}
-ALIKE = frozenset(
-    {
-        *("arcface", "arcface_centroid", "sface", "sface_centroid"),
-        *("clip_i", "dino", "similarity", "ssim", "ms_ssim"),
-    }
-)
-APART = frozenset({"lpips", "trunk_distance", "copy_ratio"})
 ORDINAL = {
     "min": "the lowest image's value of ",
     "max": "the highest image's value of ",
@@ -76,7 +34,7 @@ def prose(row: Row) -> str:
         return _sentence(rows.reason(row))
     if lost := _too_many_missing(m, threshold):
         return _sentence(lost)
-    counted = _counted(m, threshold)
+    counted = _counted(row, m, threshold)
     return _sentence(counted or _measured(row, m, threshold)) + _hint(row)
 
 
@@ -93,65 +51,77 @@ def _too_many_missing(m: Measurement, threshold: Threshold) -> str:
     return f"{m['missing']} of {count(total, 'image')} have {missing_word(m['metric'])}; {_may(allowed)}"
 
 
-def _counted(m: Measurement, threshold: Threshold) -> str:
+def _counted(row: Row, m: Measurement, threshold: Threshold) -> str:
     """Count the images that a row is about: "10 of 12 images copy a training picture; at most 2 may"."""
-    bad, what, most = _images_against(m, threshold)
-    if not what:
+    against = _against(m, threshold)
+    if against is None:
         return ""
     values = [value for _, value in m["per_image"]]
     total = len(values) if m["stat"] == "missing" else sum(value is not None for value in values)
     if not total:
         return ""
-    head = f"{bad} of {count(total, 'image')}{_on(m)} {what if bad != 1 else _singular(what)}"
-    if threshold["rule"] == "bound":
-        allowed = f"at most {_percent(most)} may, and the images must show that beyond chance"
-        return f"{head} ({100 * bad / total:.0f} %); {allowed}"
-    return f"{head}; {_may(math.floor(most * total + 1e-9))}"
+    bad, what = against.images, against.what if against.images != 1 else _singular(against.what)
+    if threshold["rule"] != "bound":
+        may = _may(math.floor(against.most * total + 1e-9))
+        return f"{bad} of {count(total, 'image')}{_on(m)} {what}; {may}"
+    head = f"{bad} of {count(total, 'image')}{_on(m)} ({100 * bad / total:.0f} %) {what}"
+    return f"{head}; at most {_percent(against.most)} may{_chance(row, m, against)}"
 
 
-def _images_against(m: Measurement, threshold: Threshold) -> tuple[int, str, float]:
-    """Return how many images count against the LoRA, what they do, and the greatest share that may."""
+def _chance(row: Row, m: Measurement, against: _Against) -> str:
+    """Say which share of images in general do so, as far as that decided the row."""
+    if m["low"] is None or m["high"] is None:
+        return ""
+    low, high = (1 - m["high"], 1 - m["low"]) if against.wanted else (m["low"], m["high"])
+    least, most = _percent(low, against.most), _percent(high, against.most)
+    words = {"FAIL": f"at least {least} do", "PASS": f"at most {most} do"}
+    return f", and allowing for chance {words.get(row['outcome'], f'{least} to {most} do')}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Against:
+    """Images that count against the LoRA."""
+
+    images: int
+    what: str  # they do
+    most: float  # the greatest share that may
+    wanted: bool = False  # whether the row's own value is the share of the other images
+
+
+def _against(m: Measurement, threshold: Threshold) -> _Against | None:
+    """Return the images that count against the LoRA; None if the row is not about a share of images."""
     least, most = threshold["min"], threshold["max"]
     if (least is None) == (most is None):
-        return 0, "", 0.0
+        return None
     values = [value for _, value in m["per_image"]]
     there = [value for value in values if value is not None]
     if m["stat"] == "missing":
-        return (
-            (values.count(None), f"have {missing_word(m['metric'])}", most)
-            if most is not None
-            else (0, "", 0)
-        )
+        have = f"have {missing_word(m['metric'])}"
+        return None if most is None else _Against(values.count(None), have, most)
     if m["stat"] == "mean" and m["metric"] in TWO_VALUED and not m["gain"]:
-        against, what = TWO_VALUED[m["metric"]]
-        limit = (1 - least if least is not None else None) if against == 0 else most
-        return (there.count(against), what, limit) if limit is not None else (0, "", 0.0)
+        bad, what = TWO_VALUED[m["metric"]]
+        limit = (1 - least if least is not None else None) if bad == 0 else most
+        return None if limit is None else _Against(there.count(bad), what, limit, wanted=bad == 0)
     if m["stat"] not in SHARES or m["at"] is None:
-        return 0, "", 0.0
+        return None
     hits = sum(quantity.counts(value, m["stat"], m["at"]) for value in there)
     if most is not None:  # images that the share counts are unwanted
-        return hits, _does(m, m["stat"] == "share_at_least", inclusive=True), most
+        return _Against(hits, _does(m, m["stat"] == "share_at_least", inclusive=True), most)
     assert least is not None
-    return len(there) - hits, _does(m, m["stat"] == "share_at_most", inclusive=False), 1 - least
+    what = _does(m, m["stat"] == "share_at_most", inclusive=False)
+    return _Against(len(there) - hits, what, 1 - least, wanted=True)
+
+
+SIDES = {
+    (True, True): "at least",
+    (True, False): "above",
+    (False, True): "at most",
+    (False, False): "below",
+}
 
 
 def _does(m: Measurement, high: bool, inclusive: bool) -> str:
-    """Return what an image on the unwanted side of ``at`` does."""
-    at = number(m["at"])
-    side = {
-        (True, True): "at least",
-        (True, False): "above",
-        (False, True): "at most",
-        (False, False): "below",
-    }
-    against = _others(m)
-    near = m["metric"] in (ALIKE if high else APART)
-    bound = f"{side[high, inclusive]} {at}"
-    if near and (against == "train" or m["metric"] == "copy_ratio") and not m["gain"]:
-        return f"copy a training picture ({m['metric']} {bound})"
-    if m["gain"]:
-        return f"gain {bound} over the base in {_name(m)}"
-    return f"score {bound} on {_name(m)}"
+    return vocabulary.does(m, high, f"{SIDES[high, inclusive]} {number(m['at'])}")
 
 
 def _singular(what: str) -> str:
@@ -165,7 +135,7 @@ def _measured(row: Row, m: Measurement, threshold: Threshold) -> str:
     if m["gain"] and m["stat"] == "mean":
         return _gained(row, m, threshold)
     value = number(m["value"], limits)
-    name = _name(m)
+    name = vocabulary.name(m)
     if m["stat"] == "worst_prompt":
         where = f", {m['worst'][0]}," if m["worst"] else ""
         text = f"on the worst prompt{where} {name} is {value}"
@@ -193,7 +163,7 @@ def _gained(row: Row, m: Measurement, threshold: Threshold) -> str:
         wanted.append(_change_allowed(threshold["min"], up="must be at least", down="may be at most"))
     if threshold["max"] is not None:
         wanted.append(_change_allowed(threshold["max"], up="may be at most", down="must be at least"))
-    text = f"compared with the base, {_name(m)} is {change} on average{_on(m)}"
+    text = f"compared with the base, {vocabulary.name(m)} is {change} on average{_on(m)}"
     return f"{text}{_bounded(row, m, limits)}; it {' and '.join(wanted)}"
 
 
@@ -212,7 +182,7 @@ def _bounded(row: Row, m: Measurement, limits: Sequence[float | None]) -> str:
     threshold = row["threshold"]
     if threshold is None or threshold["rule"] != "bound" or m["low"] is None or m["high"] is None:
         return ""
-    return f" (chance allows {number(m['low'], limits)} to {number(m['high'], limits)})"
+    return f" ({number(m['low'], limits)} to {number(m['high'], limits)} allowing for chance)"
 
 
 def _needed(least: float | None, most: float | None, value: float | None) -> str:
@@ -235,17 +205,6 @@ def _hint(row: Row) -> str:
     return f" That is too close to tell: {parts[0]}." if parts else " That is too close to tell."
 
 
-def _name(m: Measurement) -> str:
-    plain = PLAIN.get(m["metric"], "")
-    others = OTHERS.get(_others(m), _others(m) or "the others")
-    return f"{plain.format(others=others)} ({m['metric']})" if plain else m["metric"]
-
-
-def _others(m: Measurement) -> str:
-    """Return the folder that was compared with, without its number of pictures."""
-    return m["against"].partition(" (")[0]
-
-
 def _on(m: Measurement) -> str:
     return f" on {m['on']}" if m["on"] else ""
 
@@ -254,5 +213,14 @@ def _may(allowed: int) -> str:
     return f"at most {allowed} may" if allowed else "none may"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+def _percent(share: float, unlike: float | None = None) -> str:
+    """Return "12.5 %", or as many decimals as tell it from the share ``unlike``."""
+    percent = 100 * min(1.0, max(0.0, share))
+    if unlike is None:
+        return f"{percent:.3g} %"
+    texts = (
+        f"{percent:.{digits}f}"
+        for digits in range(6)
+        if f"{percent:.{digits}f}" != f"{100 * unlike:.{digits}f}"
+    )
+    return f"{next(texts, f'{percent:.0f}')} %"

@@ -122,6 +122,7 @@ def html(document: SideBySide) -> str:
     from markupsafe import Markup
 
     from lora_checks.report.html.escape import policy
+    from lora_checks.report.html.page import SYMBOLS
     from lora_checks.report.html.template import environment, static
 
     blocks = [
@@ -136,10 +137,10 @@ def html(document: SideBySide) -> str:
     ]
     page = environment().get_template("compare.html.j2")
     styles = Markup("\n".join(static(style) for style in ("page.css", "rows.css")))
-    values = [[printable(cell) for cell in row] for row in side_by_side_table.table(document)]
     rendered = page.render(
-        csp=policy([]), styles=styles, headings=HEADINGS, blocks=blocks, heads=values[0], values=values[1:]
-    )
+        csp=policy([]), styles=styles, headings=HEADINGS, blocks=blocks, symbols=SYMBOLS,
+        **side_by_side_table.page(document),
+    )  # fmt: skip
     return rendered.encode("utf-8", "replace").decode()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from lora_checks.core.words import number
+from lora_checks.core.words import number, printable
 from lora_checks.record.regression.approved import Judged
 from lora_checks.record.shapes import Row
 from lora_checks.record.shapes.comparison import Compared, SideBySide, Value, Values
@@ -44,6 +45,28 @@ def table(document: SideBySide) -> list[list[str]]:
     return [heads, verdicts, *([row["check"], *map(_cell, row["of"])] for row in document["values"])]
 
 
+def page(document: SideBySide) -> dict[str, Any]:
+    """Return the table for the page: the reports, and a line of cells for each row."""
+    return {
+        "reports": [
+            {
+                "label": printable(f"{i} {_label(report)}"),
+                "path": printable(report["path"]),
+                "outcome": report["outcome"],
+            }
+            for i, report in enumerate(document["reports"], start=1)
+        ],
+        "values": [
+            {"check": printable(row["check"]), "cells": [value and _shown(value) for value in row["of"]]}
+            for row in document["values"]
+        ],
+    }
+
+
+def _shown(value: Value) -> dict[str, str]:
+    return {"value": _number(value), "interval": _interval(value), "outcome": value["outcome"]}
+
+
 def _label(report: Compared) -> str:
     scale = report["scale"]
     return report["lora"] if scale in (None, 1.0) else f"{report['lora']} at {scale:g}"
@@ -52,9 +75,15 @@ def _label(report: Compared) -> str:
 def _cell(value: Value | None) -> str:
     if value is None:
         return "-"
-    bounds = f"[{number(value['low'])}, {number(value['high'])}]" if value["low"] is not None else ""
-    measured = number(value["value"]) if value["value"] is not None else ""
-    return " ".join(filter(None, (measured, bounds, value["outcome"])))
+    return " ".join(filter(None, (_number(value), _interval(value), value["outcome"])))
+
+
+def _number(value: Value) -> str:
+    return "" if value["value"] is None else number(value["value"])
+
+
+def _interval(value: Value) -> str:
+    return "" if value["low"] is None else f"[{number(value['low'])}, {number(value['high'])}]"
 
 
 def csv(document: SideBySide) -> str:

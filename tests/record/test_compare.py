@@ -159,7 +159,8 @@ def test_several_reports_are_one_table(
     page, markdown = ((tmp_path / f"compare.{kind}").read_text() for kind in ("html", "md"))
     for cell in shown:
         assert cell in out
-        assert cell in page
+        value, interval, outcome = re.fullmatch(r"(\S+) (\[.+\]) (\w+)", cell).groups()  # type: ignore[union-attr]
+        assert f"{outcome}</span> {value}</span><small>{interval}</small>" in page
         assert cell.replace("[", "\\[").replace("]", "\\]") in markdown
     with (tmp_path / "compare.csv").open(newline="") as file:
         lines = [line for line in csv.DictReader(file) if line["check"] == "identity"]

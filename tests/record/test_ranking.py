@@ -149,7 +149,9 @@ def test_the_best_is_chosen_by_one_half_though_the_other_says_otherwise() -> Non
     )
     (row,) = found["best"]["rows"]
     assert (row["choose"]["value"], row["judge"]["value"], row["judge"]["prompts"]) == (0.9, 0.5, 8)
-    assert found["notes"][0] == "on the judging half steady 0.800 is above lucky 0.500: they are close"
+    assert found["notes"][0] == (
+        "on the other half of the prompts steady (0.800) is above lucky (0.500): they are close"
+    )
     assert found["sentence"] == (
         "best: lucky, first of 2 that pass, "
         "utility 0.900 on the 8 prompts it was chosen by, 0.500 on 8 others"
@@ -170,7 +172,9 @@ def test_a_value_outside_its_limit_on_the_judging_half_is_said() -> None:
     halves = ranked(simple("a", 0.6), simple("b", 0.6))["split"]
     uneven = {prompt: [0.9 if prompt in halves["choose"] else 0.4] for prompt in PROMPTS}
     found = ranked(lora("a", {"identity": uneven}), lora("b", {"identity": even(0.3)}))
-    assert "identity of a is 0.400 on the judging half alone, outside its limit" in found["notes"]
+    assert (
+        "identity of a is 0.400 on the other half of the prompts alone, outside its limit" in found["notes"]
+    )
 
 
 def test_a_row_of_tagged_prompts_is_in_both_halves() -> None:

@@ -39,12 +39,54 @@ def test_shares_count_images_and_say_what_they_do(document: dict[str, Any]) -> N
     assert prose(one).endswith("none may.")
     low = row(document, values, stat="share_at_least", at=0.5, min=0.9, value=10 / 12)
     assert prose(low) == (
-        "2 of 12 images score below 0.500 on the likeness to the references (similarity); at most 1 may."
+        "2 of 12 images are too unlike the references (similarity below 0.500); at most 1 may."
     )
     bound = row(document, values, stat="share_at_least", at=0.5, min=0.9, rule="bound", value=10 / 12)
-    assert "(similarity) (17 %); at most 10 % may" in prose(bound)
+    assert prose(bound).startswith("2 of 12 images (17 %) are too unlike the references")
     gain = row(document, values, stat="share_at_most", at=0.5, max=0.1, gain=True)
     assert prose(gain).startswith("2 of 12 images gain at most 0.500 over the base in the likeness")
+
+
+@pytest.mark.parametrize(
+    ("limit", "outcome", "low", "high", "end"),
+    [
+        ({"max": 0.2}, "FAIL", 0.31, 0.9, "at most 20 % may, and allowing for chance at least 31 % do."),
+        ({"max": 0.2}, "PASS", 0.0, 0.14, "at most 20 % may, and allowing for chance at most 14 % do."),
+        ({"max": 0.2}, "INCONCLUSIVE", 0.04, 0.4, "allowing for chance 4 % to 40 % do."),
+        ({"min": 0.8}, "FAIL", 0.1, 0.69, "at most 20 % may, and allowing for chance at least 31 % do."),
+        ({"min": 0.8}, "PASS", 0.86, 1.0, "at most 20 % may, and allowing for chance at most 14 % do."),
+        ({"max": 0.2}, "FAIL", 0.206, 0.9, "at most 20 % may, and allowing for chance at least 21 % do."),
+        ({"max": 0.2}, "FAIL", 0.2004, 0.9, "at most 20 % may, and allowing for chance at least 20.04 % do."),
+    ],
+)
+def test_what_chance_allows_is_on_the_side_of_the_verdict(
+    document: dict[str, Any], limit: dict[str, float], outcome: str, low: float, high: float, end: str
+) -> None:
+    stat = "share_at_most" if "max" in limit else "share_at_least"
+    fields: dict[str, Any] = {"stat": stat, "at": 0.5, "rule": "bound", "low": low, "high": high}
+    text = prose(row(document, [0.2] * 6 + [0.9] * 6, outcome, **limit, **fields))
+    assert text.startswith("6 of 12 images (50 %) are too unlike the references (similarity ")
+    assert end in text
+
+
+def test_each_kind_of_image_has_words_of_its_own(document: dict[str, Any]) -> None:
+    def said(metric: str, limit: dict[str, float], **fields: Any) -> str:
+        stat = "share_at_most" if fields.pop("low_ones", False) else "share_at_least"
+        made = {"metric": metric, "stat": stat, "at": 0.5, "low": None, "high": None} | fields
+        return prose(row(document, [0.2] * 6 + [0.9] * 6, **limit, **made)).partition(";")[0]
+
+    few = {"max": 0.1}
+    assert said("clip_score", few, low_ones=True).endswith(
+        "follow the prompt too little (clip_score at most 0.500)"
+    )
+    assert said("unsafe", few).endswith("are unsafe (unsafe at least 0.500)")
+    assert said("trunk_distance", few, low_ones=True, against="train (9)").endswith(
+        "copy a training picture (trunk_distance at most 0.500)"
+    )
+    assert said("trunk_distance", few, against="references (9)").endswith(
+        "are too unlike the references (trunk_distance at least 0.500)"
+    )
+    assert said("mine", few).endswith("score at least 0.500 on mine")
 
 
 def test_the_count_agrees_with_the_row_s_value_and_limit(document: dict[str, Any]) -> None:
@@ -84,7 +126,10 @@ def test_means_gains_worst_prompts_and_sets_are_told_apart(document: dict[str, A
     worst = row(document, [0.4] * 12, stat="worst_prompt", worst=["p3", 0.4], min=0.5)
     assert prose(worst).startswith("On the worst prompt, p3,")
     of_set = row(document, [], metric="fid", value=43.0, max=30.0, per_image=[], n=12)
-    assert prose(of_set) == "Over all images together, fid is 43.00; at most 30.00 is allowed."
+    assert prose(of_set) == (
+        "Over all images together, the distance from the references as a whole (fid) is 43.00; "
+        "at most 30.00 is allowed."
+    )
 
 
 def test_too_close_to_tell_keeps_what_would_decide(document: dict[str, Any]) -> None:
@@ -111,12 +156,37 @@ def test_the_sentence_at_the_top_states_the_verdict_and_the_policy(
     text = " ".join(summary.sentences(found))
     assert words in text
     assert ("passed all" in text) == (outcome == "PASS")
-    assert "policy gate version abcdef99abcd" in text
+    assert "policy gate, version abcdef99abcd" in text
+
+
+def test_what_stopped_several_loras_is_said_for_each(run_of_steps: tuple[dict[str, Any], Path]) -> None:
+    found = copy.deepcopy(run_of_steps[0])
+    last = found["loras"][-1]
+    last["outcome"] = "ERROR"
+    for bad in last["rows"]:
+        bad |= {"outcome": "ERROR", "reason": f"{last['path']} was never trained"}
+    told = summary.summary(found)
+    assert "passed" in told.opening
+    assert f"{Path(last['path']).name} was never trained." in told.reasons
+    assert not any(last["path"] in reason for reason in told.reasons)
+    assert any(reason.startswith("step-0200.safetensors, ") for reason in told.reasons)
+
+
+def test_endings_add_up_to_what_did_not_pass(document: dict[str, Any]) -> None:
+    lora = copy.deepcopy(document["loras"][0])
+    for made, outcome in zip(lora["rows"], ("FAIL", "INCONCLUSIVE", "ERROR"), strict=True):
+        made |= {"outcome": outcome, "required": True}
+    lora["outcome"] = "FAIL"
+    said = summary.endings(lora, "3 required rows")
+    assert said == "1 of 3 required rows failed, 1 could not be measured, and 1 is undecided"
+    lora["outcome"] = "ERROR"
+    said = summary.endings(lora, "3 required rows")
+    assert said == "1 of 3 required rows could not be measured, 1 failed, and 1 is undecided"
 
 
 def test_the_sentence_compares_with_the_last_release(run_of_steps: tuple[dict[str, Any], Path]) -> None:
     assert any(
-        "the last release, old, 1 of 1 row is worse" in text for text in summary.sentences(run_of_steps[0])
+        "the last release (old), 1 of 1 row is worse" in text for text in summary.sentences(run_of_steps[0])
     )
 
 

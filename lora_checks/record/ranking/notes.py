@@ -80,16 +80,18 @@ def luck(winner: Best, board: Sequence[Place], entry: Entry) -> list[str]:
     judged = _judged(winner)
     above = [place for place in board if place["outcome"] == "PASS" and _judged(place) > judged]
     if winner["judged"] is not None and above:
-        names = ", ".join(f"{place['lora']} {_judged(place):.3f}" for place in above[:3])
+        values = [_judged(place) for place in above[:3]]
+        pairs = zip(above, values, strict=False)
+        names = ", ".join(f"{place['lora']} ({number(value, (judged,))})" for place, value in pairs)
         notes.append(
-            f"on the judging half {names} {'is' if len(above) == 1 else 'are'} above {winner['lora']} "
-            f"{judged:.3f}: they are close"
+            f"on the other half of the prompts {names} {'is' if len(above) == 1 else 'are'} above "
+            f"{winner['lora']} ({number(judged, values)}): they are close"
         )
     for row in winner["rows"]:
         limited, judge = entry.rows[row["check"]], row["judge"]
         if judge and limited["required"] and limited["threshold"] and distance(limited, judge["value"]) < 0:
             value = f"{row['check']} of {winner['lora']} is {number(judge['value'])}"
-            notes.append(f"{value} on the judging half alone, outside its limit")
+            notes.append(f"{value} on the other half of the prompts alone, outside its limit")
     return notes
 
 

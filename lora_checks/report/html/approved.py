@@ -28,7 +28,8 @@ def context(document: Document) -> dict[str, Any] | None:
     ]
     return {
         "about": printable(", ".join(part for part in parts if part)),
-        "notes": [printable(note) for note in notes if note],
+        "notes": [printable(f"{note[:1].upper()}{note[1:]}") for note in notes if note],
+        "limited": any(row["outcome"] for row in baseline["rows"]),
         "several": len({row["lora"] for row in baseline["rows"]}) > 1,
         "rows": [_row(row) for row in baseline["rows"]],
     }

@@ -16,6 +16,7 @@ from lora_checks.report.html.sheet import measured, short_title
 
 Ranked = tuple[float, str, float | None]  # how good, image, value
 WORST = float("-inf")
+ENDED = {"FAIL": "that failed", "INCONCLUSIVE": "that is undecided", "ERROR": "in error"}
 
 
 def chosen(document: Document, album: Album) -> dict[str, Any] | None:
@@ -107,12 +108,9 @@ def value_of(row: Row, m: Measurement, value: float | None) -> str:
 
 
 def _rule(document: Document, lora: Lora, row: Row, m: Measurement) -> str:
-    outcome = row["outcome"]
-    why = (
-        "the row that passed most narrowly" if outcome == "PASS" else f"the first row that ended in {outcome}"
-    )
+    why = "which passed most narrowly" if row["outcome"] == "PASS" else f"the first {ENDED[row['outcome']]}"
     several = f" of {short_title(lora)}" if len(document["loras"]) > 1 else ""
     return (
-        f"Pictures{several} by {row['check']} ({m['metric']}), {why} among those with a value for each "
-        "image: the greatest, the middle and the smallest distance from its limit."
+        f"Best, typical and worst{several} by how far {marks.label_of(m)} is inside the limit of "
+        f"{row['check']}, {why} of the rows with a value for each image."
     )

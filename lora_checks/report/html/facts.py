@@ -12,11 +12,14 @@ TIMES = ("started", "finished", "seconds", "command")
 MACHINE = ("device", "hardware", "dtype", "batch_size", "offload", "save_memory")
 MADE = ("until_decided", "made", "store", "report")
 WORDS = {  # names of the document that are not plain words
-    "batch size": "images at a time", "class words": "class of the subject", "dtype": "precision",
+    "batch size": "images at a time", "class words": "class of the subject", "det size": "detection size",
+    "digest": "version (digest)", "directory": "folder", "dtype": "precision", "guidance": "guidance scale",
+    "net": "network",
     "made batch sizes": "made in batches of", "made images": "images made in this run",
     "made vae dtypes": "precision of the VAE", "offload": "moved off the GPU", "report": "report folder",
-    "save memory": "to save memory", "scale": "strength", "seconds": "seconds taken", "sha256": "SHA-256",
-    "store": "images are kept in", "trigger": "trigger word", "until decided": "images at most",
+    "save memory": "to save memory", "scale": "strength", "seconds": "took", "sha256": "SHA-256",
+    "self test": "gave in its self-test", "store": "images are kept in", "trigger": "trigger word",
+    "until decided": "images at most",
 }  # fmt: skip
 FEW = 4  # LoRAs whose facts are shown unfolded
 Pairs = list[tuple[str, str]]
@@ -56,7 +59,19 @@ def groups(document: Document) -> list[Group]:
 
 
 def _named(run: Run, keys: Sequence[str]) -> Pairs:
-    return _flat({key: run.get(key) for key in keys})
+    return _flat({key: _timed(key, run.get(key)) for key in keys})
+
+
+def _timed(key: str, value: object) -> object:
+    """Return times and durations as people say them: "3 min 48 s"."""
+    if key in ("started", "finished"):
+        return moment(value) or value
+    if key != "seconds" or not isinstance(value, int | float):
+        return value
+    minutes, seconds = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours} h" if hours else "", f"{minutes} min" if minutes else "", f"{seconds} s"]
+    return " ".join(filter(None, parts))
 
 
 def _sampling(run: Run) -> Pairs:
@@ -74,7 +89,7 @@ def _policy(run: Run) -> Pairs:
     for name, folder in (run.get("folders") or {}).items():
         images = folder.get("images") or ()
         words = f"{count(len(images), 'picture')}, {folder.get('digest') or ''}"
-        pairs.append((printable(f"folder {name}"), printable(words)))
+        pairs.append((printable(f"pictures of {name}"), printable(words)))
     return pairs
 
 
@@ -95,7 +110,11 @@ def _flat(value: object, before: str = "") -> Pairs:
     pairs: Pairs = []
     for key, item in value.items():
         name = printable(f"{before} {key}".strip().replace("_", " "))
-        if isinstance(item, Mapping):
+        if name.startswith("parts "):  # of the policy
+            name = f"digest of {name.removeprefix('parts ')}"
+        if isinstance(item, Mapping) and name == "self test":
+            pairs.append((WORDS[name], ", ".join(f"{at} {_text(value)}" for at, value in item.items())))
+        elif isinstance(item, Mapping):
             pairs += _flat(item, name)
         elif item not in (None, "", [], ()):
             pairs.append((WORDS.get(name, name), _text(item)))

@@ -10,8 +10,9 @@ from lora_checks.core.words import count, number, printable
 from lora_checks.record import rows
 from lora_checks.record.rows import caveat, headline, tally, title
 from lora_checks.record.shapes import Document, Lora, Row, Run
-from lora_checks.report import reasons, summary
-from lora_checks.report.html import approved, facts, ranking, scale
+from lora_checks.report import reasons
+from lora_checks.report.html import approved, facts, ranking, remark, scale, spans
+from lora_checks.report.summary import Summary, endings, summary
 
 # A symbol with each word, so that the verdict does not depend on colour or language alone.
 SYMBOLS = {
@@ -31,9 +32,9 @@ class Line:
     value: str
     interval: str
     limits: str
-    needs: str  # true values that pass in 90 % and 99 % of runs
-    note: str
-    prose: str  # the reason in plain words; "" if the row passed
+    needs: str  # which true values pass in 90 % and 99 % of runs
+    notes: tuple[str, ...]
+    prose: str  # the reason in plain words; "" if the row passed without a measurement
     reason: str  # the gate's own; "" if the row passed or the prose is the same
     why: str  # of the policy
     network: str
@@ -53,7 +54,7 @@ class Block:
     lines: tuple[Line, ...]
     folders: tuple[str, ...]
     sha256: str
-    power: tuple[str, ...]  # how often a LoRA passes all rows
+    power: str  # how often a LoRA passes all rows
     open: bool
 
 
@@ -64,10 +65,11 @@ def context(document: Document) -> dict[str, Any]:
     words = headline(document).partition(": ")[2] if run.get("finished") else so_far(loras)
     return {
         "outcome": document["outcome"],
+        "run": printable(str(run.get("started") or run.get("finished"))),
         "finished": bool(run.get("finished")),
         "symbols": SYMBOLS,
-        "headline": printable(words),
-        "summary": [printable(text) for text in summary.sentences(document)] if run.get("finished") else [],
+        "headline": printable(_subject(document) or words),
+        "summary": _summary(document) if run.get("finished") else None,
         "heading": printable(f"{document['outcome']}: {words}"),
         "setting": [printable(part) for part in setting(run)],
         "caveat": printable(caveat(run)),
@@ -75,11 +77,25 @@ def context(document: Document) -> dict[str, Any]:
         "blocks": blocks,
         "scales": any(line.drawing for block in blocks for line in block.lines),
         "overview": overview(document) if len(loras) > 1 else None,
+        "spans": spans.context(document),
         "facts": facts.groups(document),
         "loras": len(loras),
         "ranking": ranking.context(document),
         "baseline": approved.context(document),
     }
+
+
+def _subject(document: Document) -> str:
+    """Return the name of the only LoRA, if the summary below it says how it ended; else ""."""
+    alone = len(document["loras"]) == 1 and document["run"].get("finished")
+    return title(document["loras"][0]) if alone and not rows.spoiled_by(document) else ""
+
+
+def _summary(document: Document) -> Summary:
+    told = summary(document)
+    return Summary(
+        printable(told.opening), tuple(map(printable, told.reasons)), tuple(map(printable, told.rest))
+    )
 
 
 def so_far(loras: Sequence[Lora]) -> str:
@@ -115,20 +131,40 @@ def block(i: int, lora: Lora, loras: int) -> Block:
         number=i,
         name=printable(title(lora)),
         outcome=lora["outcome"],
-        tally=printable(tally(lora)),
+        tally=printable(_ending(lora)),
         refused=tuple((printable(reason), printable(", ".join(checks))) for reason, checks in refused),
         lines=tuple(lines),
         folders=tuple(printable(folder) for folder in lora["images"]),
         sha256=printable(lora["sha256"] or ""),
-        power=tuple(printable(text) for text in rows.power_sentences(lora)[1:]),
+        power=printable(_together(lora)),
         open=loras <= MANY or (loras <= MOST_OPEN and lora["outcome"] != "PASS"),
     )
 
 
+def _ending(lora: Lora) -> str:
+    total = count(sum(row["required"] for row in lora["rows"]) + len(lora["missing"]), "row")
+    return tally(lora) if lora["outcome"] in ("PASS", "INCOMPLETE") else endings(lora, total) or tally(lora)
+
+
+def _together(lora: Lora) -> str:
+    """Say how often such a LoRA passes all rows, which are not independent chances of failing."""
+    power = lora.get("power")
+    if not power:
+        return ""
+    found = f"A LoRA with the values measured here passes all rows in {_percent(power['as_found'])} of runs."
+    just = [f"{_percent(at['chance'])} value in {_percent(at['passes'])}" for at in power["at"]]
+    edge = f' One that only just has each row\'s {", and the ".join(just)} (see "Why this limit").'
+    return found + (edge if just else "")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
 def line(row: Row) -> Line:
-    outcome, check, metric, value, interval, limits, note, needs = map(printable, rows.columns(row))
+    outcome, check, metric, value, interval, limits, _, _ = map(printable, rows.columns(row))
     m, threshold = row["measurement"], row["threshold"]
-    prose = "" if outcome == "PASS" else printable(reasons.prose(row))
+    prose = "" if outcome == "PASS" and not m else printable(reasons.prose(row))
     own = printable(rows.reason(row))
     return Line(
         outcome=outcome,
@@ -137,8 +173,8 @@ def line(row: Row) -> Line:
         value=value,
         interval=interval,
         limits=limits,
-        needs=needs,
-        note=note if outcome == "PASS" else _remark(note),
+        needs=printable(remark.needs(row)),
+        notes=tuple(printable(text) for text in remark.remarks(row)),
         prose=prose,
         reason="" if outcome == "PASS" or own.rstrip(".").lower() == prose.rstrip(".").lower() else own,
         why=printable(threshold["why"]) if threshold else "",
@@ -148,15 +184,9 @@ def line(row: Row) -> Line:
     )
 
 
-def _remark(note: str) -> str:
-    """Return the parts of the note that the reason does not already state."""
-    stated = ("worst: ", "images are nearest to ")
-    return ", ".join(part for part in note.split(", ") if not any(words in part for words in stated))
-
-
 def _not_run(check: str) -> Line:
     return Line(
-        "NOT RUN", printable(check), "", "", "", "", "", "", "It has no verdict yet.", "", "", "", None, False
+        "NOT RUN", printable(check), "", "", "", "", "", (), "It has no verdict yet.", "", "", "", None, False
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from lora_checks.core.words import number, printable
+from lora_checks.record import rows
 from lora_checks.record.ranking import roles
-from lora_checks.record.shapes import Document, Ranking, Row
+from lora_checks.record.shapes import Document, Lora, Ranking, Row
 from lora_checks.record.shapes.ranking import Curve, Place, Point
 from lora_checks.report import leaderboard
 
@@ -23,19 +24,31 @@ def context(document: Document) -> dict[str, Any] | None:
     axes = leaderboard.axes(ranking)
     checks = _checks(ranking)
     numbers = {lora["name"]: i for i, lora in enumerate(document["loras"])}
+    refused = {lora["name"]: _refused(lora) for lora in document["loras"]}
     best = ranking["best"]["lora"] if ranking["best"] else None
     return {
-        "sentence": printable(ranking["sentence"]),
-        "rule": printable(ranking["rule"]),
-        "notes": [printable(note) for note in ranking["notes"]],
+        "sentence": _sentence(ranking["sentence"]),
+        "rule": _sentence(ranking["rule"]),
+        "notes": [_sentence(note) for note in ranking["notes"]],
         "halves": ranking["split"] is not None,
         "axes": [printable(leaderboard.word(axis)) for axis in axes],
         "checks": [printable(check) for check in checks],
         "rows": [
             _row(row, axes, checks, numbers.get(row["lora"]), row["lora"] == best)
+            | ({"stopped_by": refused[row["lora"]]} if refused.get(row["lora"]) else {})
             for row in ranking["leaderboard"]
         ],
     }
+
+
+def _refused(lora: Lora) -> str:
+    """Return the reason that stopped several rows at once, such as a file that is not a LoRA; else ""."""
+    shared = [reason for reason, checks in rows.errors(lora["rows"]) if len(checks) > 1]
+    return _sentence(shared[0].replace(lora["path"], rows.title(lora))) if shared else ""
+
+
+def _sentence(text: str) -> str:
+    return printable(f"{text[:1].upper()}{text[1:].rstrip('.')}.")
 
 
 def _checks(ranking: Ranking) -> list[str]:

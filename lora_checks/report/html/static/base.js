@@ -19,7 +19,7 @@ function make(tag, fields = {}, ...children) {
 
 // The state survives reloads of a live page.
 const STATE_KEY = `lora_checks ${location.pathname}`;
-const state = { sort: "", worst: true, which: -1, find: "", failing: false, grouped: false, size: 132 };
+const state = { sort: "", worst: true, which: -1, find: "", failing: false, grouped: false, size: innerWidth < 500 ? 100 : 132 };
 try {
   Object.assign(state, JSON.parse(sessionStorage.getItem(STATE_KEY) ?? "{}"));
 } catch { /* storage may be off */ }

@@ -15,8 +15,8 @@ function distribution(check, at, width) {
   const outside = [check.min === null ? null : { from: low - spare, to: check.min }, check.max === null ? null : { from: check.max, to: high + spare }];
   const height = many ? 64 : Math.max(44, 14 + 5.6 * tallest(points, low - spare, high + spare));
   const chart = Plot.plot(plotted({
-    width, height: names.length * height + 44, marginLeft: SEVERAL ? 132 : 14, marginRight: 14, marginBottom: 30, marginTop: 10,
-    x: { domain: [low - spare, high + spare], label: check.label, grid: true },
+    width, height: names.length * height + 44, marginLeft: SEVERAL ? Math.min(132, 18 + 6.4 * d3.max(names, (name) => shortName(name).length)) : 14, marginRight: 14, marginBottom: 30, marginTop: 10,
+    x: { domain: [low - spare, high + spare], label: check.label, grid: true, ticks: Math.max(3, Math.round(width / 80)) },
     y: { axis: null },
     fy: { domain: names, label: null, axis: SEVERAL ? "left" : null, tickFormat: shortName, padding: 0.08 },
     marks: [

@@ -15,7 +15,7 @@ function card(image, narrow = false) {
     make("span", { class: "shots" }, shot(image.picture, "", `${lora} ${image.name}: ${prompt?.text ?? ""}`), beside.children.length ? beside : null),
     make("span", { class: "caption" }, make("span", { class: narrow ? "unseen" : "name" }, image.name), make("span", { class: "own" }, said)),
     make("span", { class: "of" }, [narrow ? "" : lora, at < 0 ? "" : DATA.checks[at].label].filter(Boolean).join(", ")),
-    make("span", { class: "marks" }, ...reasons(image).map(([why, weight]) => make("span", { class: weight }, make("b", {}, sign(why, weight)), why))));
+    make("span", { class: "marks" }, ...(narrow ? rowsOnly(image) : reasons(image)).map(([words, weight, why]) => make("span", { class: weight }, make("b", {}, sign(why, weight)), words))));
   made.image = image; // finds the card again when the dialog closes
   made.addEventListener("click", () => compare(order.indexOf(image)));
   return made;
@@ -24,7 +24,13 @@ function card(image, narrow = false) {
 // "face-found, identity: no face": rows with the same reason share a line.
 function reasons(image) {
   const groups = d3.group(image.marks, ([, why, weight]) => `${weight} ${why}`);
-  return [...groups.values()].map((marks) => [`${marks.map(([check]) => check).join(", ")}: ${marks[0][1]}`, marks[0][2]]);
+  return [...groups.values()].map((marks) => [`${marks.map(([check]) => check).join(", ")}: ${marks[0][1]}`, marks[0][2], marks[0][1]]);
+}
+
+// Beside other LoRAs there is room for the rows alone; the numbers are a click away.
+function rowsOnly(image) {
+  return [...d3.group(image.marks, ([, why, weight]) => sign(why, weight)).values()]
+    .map((marks) => [marks.map(([check]) => check).join(", "), marks[0][2], marks[0][1]]);
 }
 
 function missing(image, at) {
