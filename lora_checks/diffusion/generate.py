@@ -117,15 +117,19 @@ class Studio:
                 scheduler.use(self._pipe, arm)
                 tried.refuse_ignored(self._pipe, self._base.folder, arm)
 
+    def crowded(self) -> bool:
+        """Return whether the device has no room for the measuring networks beside the weights."""
+        if self._pipe is None or self._device == "cpu" or self._away:
+            return False
+        free(self._device)
+        if self.memory.offload != "none":  # they are in main memory already
+            return False
+        left = room.device_room(self._device)
+        return left is None or left[0] < NETWORKS
+
     def rest(self) -> None:
         """Make room for the measuring networks: move the weights to main memory if they need the room."""
-        if self._pipe is None or self._device == "cpu" or self._away:
-            return
-        free(self._device)
-        if self.memory.offload != "none":  # they are there already
-            return
-        left = room.device_room(self._device)
-        if left is not None and left[0] >= NETWORKS:
+        if not self.crowded():
             return
         try:
             self._pipe.to("cpu")

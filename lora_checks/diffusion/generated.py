@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +54,9 @@ class GeneratedImages:
     caveat: str = ""
     generates: bool = True
     _interim: tuple[tuple[str, ...], ...] = ()
+    _ahead: Callable[[], Iterable[Lora]] = tuple
+    _with_base: bool = False
+    _made: set[tuple[str, float]] = field(default_factory=set)  # LoRAs with all their images
     _shown: dict[Path, ImageSet] = field(default_factory=dict)  # by folder
 
     @cached_property
@@ -106,6 +110,9 @@ class GeneratedImages:
     def interim(self, sets: Sequence[Sequence[str]]) -> None:
         self._interim = tuple(map(tuple, sets))
 
+    def ahead(self, loras: Callable[[], Iterable[Lora]], with_base: bool) -> None:
+        self._ahead, self._with_base = loras, with_base
+
     def prove(self, lora: Lora) -> Proof:
         """Measure that the LoRA is on the base as its file says; the store keeps the proof.
 
@@ -134,15 +141,35 @@ class GeneratedImages:
 
     def candidate(self, lora: Lora, prompts: PromptSet) -> ImageSet:
         """Return the images with the LoRA, proven to be applied; generate those that the store lacks."""
-        self.prove(lora)
-        specs = plan.candidate(prompts, self.machine, lora)
-        images = self._images("candidate", specs, plan.names(prompts), lora, lora.name)
+        images, specs = self._with_lora(lora, prompts)
         without = plan.without_lora(prompts, self.machine)[:1]  # by the LoRA's own sampler
         first = self._images(BASELINE, without, plan.names(prompts)[:1], None, "base")
-        self.studio.rest()  # once: where memory is short, all weights travel
+        if self.studio.crowded() and not self._interim:
+            self._make_ahead(prompts)
+        self.studio.rest()
         refuse_no_effect(lora, images, first)
         self._show(self.folder(lora), images, specs)
         return images
+
+    def _with_lora(self, lora: Lora, prompts: PromptSet) -> tuple[ImageSet, Sequence[ImageSpec]]:
+        self.prove(lora)
+        specs = plan.candidate(prompts, self.machine, lora)
+        images = self._images("candidate", specs, plan.names(prompts), lora, lora.name)
+        self._made.add((lora.sha256, lora.scale))
+        return images, specs
+
+    def _make_ahead(self, prompts: PromptSet) -> None:
+        """Make the images of the LoRAs to come, so that all weights travel once and not for each LoRA.
+
+        Whatever fails here is tried again, and told, when it is that LoRA's turn.
+        """
+        for lora in self._ahead():
+            if (lora.sha256, lora.scale) not in self._made:
+                with suppress(Exception):
+                    self._with_lora(lora, prompts)
+        if self._with_base:
+            specs = plan.baseline(prompts, self.machine)
+            self._images(BASELINE, specs, plan.names(prompts), None, "base")
 
     def counterparts(self, images: ImageSet) -> ImageSet:
         names = [image.name for image in images.images]

@@ -5,7 +5,8 @@ Nothing here is shared between processes: the workers of pytest-xdist meet only 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 from lora_checks import metrics
 from lora_checks.core.device import choose_device, choose_dtype
+from lora_checks.core.errors import LoraFileError
+from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import ImageSet, Lora, Measurement, Policy, PromptSet, Threshold
 from lora_checks.core.store import Progress, Store
 from lora_checks.diffusion.base.family import has, index_of
@@ -22,6 +25,7 @@ from lora_checks.images import made, plan
 from lora_checks.images.source import ImageSource
 from lora_checks.judge import cost, reach, until_decided
 from lora_checks.judge.measurer import Measurer
+from lora_checks.lora.candidates import Candidate
 
 
 @dataclass
@@ -66,6 +70,16 @@ class GateRun:
         planned = until_decided.plan(self.policy.prompts, rows, self.most or 0)
         self.source.interim([plan.names(prompts) for prompts in planned.looks])
         return planned
+
+    def announce(self, candidates: Sequence[Candidate]) -> None:
+        """Tell the source of images which LoRAs this process will judge."""
+
+        def readable() -> Iterator[Lora]:
+            for candidate in candidates:
+                with suppress(LoraFileError):  # a verdict of its own
+                    yield candidate.read()
+
+        self.source.ahead(readable, any(needs_base(row) for row in self.policy.thresholds))
 
     def candidate(self, lora: Lora, prompts: PromptSet | None = None) -> ImageSet:
         """Return the LoRA's images for the policy's prompts and seeds, or for others."""
@@ -148,3 +162,8 @@ def join(
     """Join a source of images with a measurer of the same policy and store."""
     measurer = Measurer(policy, store, device, progress, source.counterparts)
     return GateRun(policy, store, source, measurer, device, most)
+
+
+def needs_base(row: Threshold) -> bool:
+    """Return whether a row needs the images without the LoRA."""
+    return row.gain or row.against == BASELINE or metrics.of_row(row).against == BASELINE

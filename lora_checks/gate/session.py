@@ -61,6 +61,13 @@ class Session:
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
         return [cards.line(config, self.run), *work.lines(self.run, list(self.loras.values()))]
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Announce the LoRAs to the source of images; workers of pytest-xdist learn theirs one by one."""
+        if not self.worker:
+            params = [item.callspec.params for item in session.items if hasattr(item, "callspec")]
+            names = dict.fromkeys(known["lora"] for known in params if "lora" in known)
+            self.run.announce([self.loras[name] for name in names])
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Note the code that a pytest-xdist worker loaded; its controller may not have loaded it."""

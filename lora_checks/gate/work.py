@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lora_checks import metrics
 from lora_checks.core.errors import LoraChecksError, LoraFileError
 from lora_checks.core.memory import gib
 from lora_checks.core.progress import duration
-from lora_checks.core.records import ImageSpec, Threshold
+from lora_checks.core.records import ImageSpec
 from lora_checks.core.words import count
 from lora_checks.diffusion.base.room import Room, device_room
 from lora_checks.diffusion.generated import GeneratedImages
-from lora_checks.gate.run import GateRun
+from lora_checks.gate.run import GateRun, needs_base
 from lora_checks.images import made, plan
 from lora_checks.judge import cost, prospect
 from lora_checks.lora.candidates import Candidate
@@ -55,7 +54,7 @@ class Work:
 def work(run: GateRun, source: GeneratedImages, loras: Sequence[Candidate]) -> Work:
     """Count the images of the LoRAs, or of one that is not named yet, without making any."""
     prompts = run.policy.prompts
-    alone, pair = plan.baseline(prompts, source.machine), any(map(_needs_base, run.policy.thresholds))
+    alone, pair = plan.baseline(prompts, source.machine), any(map(needs_base, run.policy.thresholds))
     of_lora = run.most or len(alone)
     sampler = prompts.sampler
     images = max(1, len(loras)) * of_lora + (of_lora if pair else 1)
@@ -81,13 +80,6 @@ def _planned(run: GateRun, source: GeneratedImages, loras: Sequence[Candidate]) 
 
 def _stored(run: GateRun, specs: Sequence[ImageSpec]) -> int:
     return sum(run.store.image(spec.digest).exists() for spec in specs)
-
-
-def _needs_base(row: Threshold) -> bool:
-    try:
-        return row.gain or row.against == "baseline" or metrics.of_row(row).against == "baseline"
-    except LoraChecksError:
-        return False  # said of the row
 
 
 def memory(source: GeneratedImages) -> str:

@@ -5,7 +5,7 @@ Such images are judged, but never proven to be the LoRA's: the report says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,6 +67,9 @@ class MadeElsewhere:
 
     def interim(self, sets: Sequence[Sequence[str]]) -> None:
         """Change nothing: the images exist already."""
+
+    def ahead(self, loras: Callable[[], Iterable[Lora]], with_base: bool) -> None:
+        """Change nothing: no pipeline has to come and go."""
 
     def prove(self, lora: Lora) -> Proof:
         raise ConfigError(f"{lora.path}: {self.caveat}")

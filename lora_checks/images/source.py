@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -63,6 +63,10 @@ class ImageSource(Protocol):
 
     def interim(self, sets: Sequence[Sequence[str]]) -> None:
         """Announce the names of the images that each interim analysis needs, the smallest set first."""
+        ...
+
+    def ahead(self, loras: Callable[[], Iterable[Lora]], with_base: bool) -> None:
+        """Announce the LoRAs that this process will judge, and whether rows need all images of the base."""
         ...
 
     def prove(self, lora: Lora) -> Proof:

@@ -20,7 +20,7 @@ from sampled import FolderOf, guidance, images, loaded, prompts, specs
 from world import World
 
 from lora_checks.core import memory as host
-from lora_checks.core.errors import GenerationError, NoRoomError
+from lora_checks.core.errors import GenerationError, LoraFileError, NoRoomError
 from lora_checks.core.records import Base, Lora
 from lora_checks.core.store import Store
 from lora_checks.diffusion.base import pipeline, resolve, room
@@ -295,6 +295,25 @@ def test_each_lora_takes_one_trip_home(world: World, folder: Path, loras: list[L
             assert len(source.candidate(lora, said).images) == 1
         home = [network for network, where in there.trips if where == "cpu"]
     assert home.count("UNet2DConditionModel") == len(loras)
+
+
+def test_all_loras_of_a_run_take_one_trip_home(
+    world: World, folder: Path, loras: list[Lora], tmp_path: Path
+) -> None:
+    """Their images are made on one stay, and the base's too; what cannot be made waits for its turn."""
+    said = replace(prompts(), base=Base(str(folder)))
+    policy = replace(load_policy(world.policy), prompts=said)
+    broken = replace(loras[1], sha256="0" * 64, name="broken")
+    with card(AMPLE) as there, patch.object(room, "device_room", lambda _: (1 << 30, AMPLE)):
+        source = GeneratedImages(policy, Store(tmp_path), DEVICE, "float32", 1, lambda _: silent)
+        source.ahead(lambda: [loras[0], broken, loras[1]], with_base=True)
+        for lora in loras:
+            images = source.candidate(lora, said)
+            assert len(source.counterparts(images).images) == 1
+        trips = [where for network, where in there.trips if network == "UNet2DConditionModel"]
+        assert trips.count("cpu") == 1
+        with pytest.raises(LoraFileError, match="changed while it was being gated"):
+            source.candidate(broken, said)
 
 
 def test_workers_on_two_cards_share_images_and_proofs(

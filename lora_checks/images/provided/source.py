@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,9 @@ class ProvidedImages:
 
     def interim(self, sets: Sequence[Sequence[str]]) -> None:
         """Change nothing: the pictures exist already."""
+
+    def ahead(self, loras: Callable[[], Iterable[Lora]], with_base: bool) -> None:
+        """Change nothing: no pipeline has to come and go."""
 
     def prove(self, lora: Lora) -> Proof:
         raise ConfigError(f"{self._of(lora).folder}: {self.caveat}")
