@@ -122,14 +122,20 @@ def test_the_intervals_hold_the_truth(prompts: int, moods: float, held: float) -
     rng = np.random.default_rng(3)
     strengths = np.array([1.2, 0.4, -0.4, -1.2])
     truth = fit(wins(drawn(rng, strengths, 4000, moods=moods), ITEMS).sum(axis=0))
-    inside, ordered = [], 0
+    inside, alone, ordered = [], [], 0
     for _ in range(200):
         by_prompt = wins(drawn(rng, strengths, prompts, moods=moods), ITEMS)
         whole, tail = fit(by_prompt.sum(axis=0)), expanded_tail(prompts, 0.025)
-        low, high = bounds(bootstrap(by_prompt, 500), whole, tail)
-        inside.append((low <= truth) & (truth <= high))
+        samples = bootstrap(by_prompt, 500)
+        for low, high, held_in in (
+            (*bounds(samples, whole, tail), inside),
+            (*np.quantile(samples, [tail, 1 - tail], axis=0), alone),
+        ):
+            held_in.append((low <= truth) & (truth <= high))
         ordered += np.argsort(-whole).tolist() == [0, 1, 2, 3]
     coverage = np.mean(inside, axis=0)
     assert coverage.min() >= 0.93
     assert coverage.mean() == pytest.approx(held, abs=0.02)
+    ends = [0, 3]  # the percentiles alone lie too far out there
+    assert np.mean(alone, axis=0)[ends].mean() < coverage[ends].mean()
     assert ordered >= 170  # of 200: the known order comes back
