@@ -161,7 +161,7 @@ def _spread(angles: NDArray[np.float64], references: NDArray[np.float64], what: 
     """Return each angle's distance to the median, in units of the references' mean distance to theirs.
 
     Around the median a mean distance does not change to first order when the median does, so the interval
-    over prompts holds although the median comes from the same images.
+    over prompts holds although the median comes from the same images; its lower end is on the safe side.
     """
     unknown = int(np.isnan(references).sum())
     if unknown:

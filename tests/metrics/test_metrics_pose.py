@@ -18,6 +18,7 @@ from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task
 from lora_checks.metrics.pose import HEAD, poses
 from lora_checks.networks.arcface import ArcFace
+from lora_checks.stats.intervals import mean_bounds
 
 NAN = float("nan")
 MINIATURE = Path(__file__).parents[2] / "examples" / "miniature"
@@ -176,3 +177,27 @@ def test_a_network_that_finds_no_faces_is_refused(name: str, tmp_path: Path) -> 
     network: Any = Table({})
     with pytest.raises(ConfigError, match="a table does not"):
         measure(Task(metrics.get(name), images), network, PROMPTS, Store(tmp_path))
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("poses_of", ["normal", "two poses", "seldom in profile", "skewed"])
+def test_the_lower_end_of_a_spread_is_on_the_safe_side(poses_of: str) -> None:
+    """The median comes from the same images; a row with a minimum may not pass more often for that."""
+    rng = np.random.default_rng(0)
+
+    def drawn(*shape: int) -> np.ndarray:
+        if poses_of == "normal":
+            return rng.normal(0, 20, shape)
+        if poses_of == "two poses":
+            return rng.choice([-30, 30], shape) + rng.normal(0, 3, shape)
+        if poses_of == "seldom in profile":
+            return np.where(rng.random(shape) < 0.2, rng.choice([-60, 60], shape), 0) + rng.normal(
+                0, 4, shape
+            )
+        return rng.exponential(15, shape)
+
+    many = drawn(200_000)
+    truth = np.abs(many - np.median(many)).mean()
+    angles = drawn(4000, 25)
+    _, low, _ = mean_bounds(np.abs(angles - np.median(angles, axis=1, keepdims=True)), 0.05)
+    assert (low <= truth).mean() > 0.95
