@@ -230,3 +230,15 @@ def test_the_shipped_policy_is_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert load_policy(root, references=MINIATURE / "references").thresholds
     assert main(["check", "--policy", str(root)]) == 2  # it has no pictures of its own
     assert "references" in capsys.readouterr().err
+
+
+def test_the_licence_of_a_networks_weights_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], world: World
+) -> None:
+    policy = world.write(tmp_path / "policy", row("unsafe", "unsafe", "stat: max, max: 0.8"))
+    path = policy / "thresholds.yaml"
+    path.write_text(path.read_text().replace("networks:\n", "networks:\n  opennsfw: {}\n"))
+    check("--policy", policy, "--device", "cpu")
+    assert re.search(
+        r"networks: safety: open_nsfw \(.*\); licence: Apache-2\.0; its weights", capsys.readouterr().out
+    )
