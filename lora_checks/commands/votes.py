@@ -33,6 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from lora_checks.core.files import file_sha256
     from lora_checks.record.document import read_file
     from lora_checks.record.files import write_text
     from lora_checks.record.votes import beside, result
@@ -45,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
     ballot, votes = gathered(directory, options.votes)
     reports = _reports(directory, document, ballot)
     _seen(reports, ballot, directory)
-    found = result.result(ballot, votes, reports, str(directory), _sha256(path))
+    known_as = next(folder for folder, one in reports.items() if one is document)
+    found = result.result(ballot, votes, reports, known_as, file_sha256(path))
     written = [beside.write(found, directory)]
     written.append(write_text(directory / "report.md", markdown.render(document, found)))
     page = stamp.stamp(directory)
@@ -54,12 +56,6 @@ def run(options: argparse.Namespace) -> int:
     if page is None:
         print(f"{directory}: no page of this run to show it on; `lora-checks report` makes one")
     return 0
-
-
-def _sha256(path: Path) -> str:
-    from lora_checks.core.files import file_sha256
-
-    return file_sha256(path)
 
 
 def gathered(directory: Path, places: Sequence[Path]) -> tuple[Ballot, list[Vote]]:

@@ -230,6 +230,8 @@ def test_one_vote_of_two_reports(tmp_path: Path, capsys: pytest.CaptureFixture[s
     moved = tmp_path / "moved"
     folders[0].rename(moved)
     assert said(capsys, "votes", moved, out)[0] == 0
+    again = beside.read(moved / "votes.json")
+    assert [(lora["lora"], lora["here"]) for lora in again["loras"]] == [("new", False), ("old", True)]
     assert said(capsys, "vote", moved, folders[1], "--out", out, "--offline", tmp_path / "b.html")[0] == 0
     status, told = said(capsys, "vote", moved, "--out", out)
     assert status == 2

@@ -85,6 +85,19 @@ def test_the_prompt_does_not_name_the_lora(tmp_path: Path) -> None:
     assert told == {"a person , smiling", "photo of a person, scene 1"}
 
 
+def test_pictures_without_seeds_are_paired_by_prompt(directory: Path) -> None:
+    """As those of other programs are, whose names tell LoRA, step and prompt."""
+    content: Any = document.read(directory)
+    for lora in content["loras"]:
+        for picture in lora["pictures"]:
+            picture["seed"] = None
+    drawn = pairs.draw([(directory, content)], Asked(60))
+    shown = {picture.token: picture for picture in drawn.pictures}
+    both = [tuple(shown[token] for token in one.pictures) for one in drawn.showings]
+    assert len(both) == 66
+    assert all(a.prompt == b.prompt and a.lora != b.lora for a, b in both)
+
+
 def test_many_loras_are_linked_by_the_fewest_pairs(tmp_path: Path) -> None:
     names = tuple(f"step-{i}" for i in range(7))
     directory = votes_world.report(tmp_path, names, prompts=2, seeds=1, size=16, references=1)

@@ -21,7 +21,7 @@ QUESTION = "Which picture is better?"
 PAIRS = 100
 REPEATED = 0.1  # share of the showings that is shown again
 REFERENCES = "references"  # folder of the policy with real pictures
-Key = tuple[str, int]  # prompt and seed
+Key = tuple[str, int]  # prompt and seed; for pictures without seeds the number in their prompt, negative
 Two = tuple[str, str]
 
 
@@ -130,9 +130,16 @@ def _contestant(folder: Path, lora: Lora, names: Mapping[str, int]) -> Contestan
 
 
 def _by_key(pictures: Sequence[Picture]) -> dict[Key, Picture]:
-    return {
-        (picture["prompt"], picture["seed"]): picture for picture in pictures if picture["seed"] is not None
-    }
+    """Return the pictures by prompt and seed; those without a seed are numbered by prompt."""
+    found: dict[Key, Picture] = {}
+    seedless: Counter[str] = Counter()
+    for picture in pictures:
+        seed = picture["seed"]
+        if seed is None:
+            seedless[picture["prompt"]] += 1
+            seed = -seedless[picture["prompt"]]  # no seed is negative
+        found[picture["prompt"], seed] = picture
+    return found
 
 
 def _texts(documents: Sequence[tuple[Path, Document]]) -> dict[str, str]:

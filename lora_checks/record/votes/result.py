@@ -40,7 +40,7 @@ def result(
         ballot: what was asked.
         votes: the answers, each question once per rater.
         documents: the reports that are at hand, by the folders that the ballot names.
-        report: the folder of the report that the result stands next to.
+        report: the ballot's name of the folder that the result stands in.
         sha256: the digest of its report.json.
     """
     answered = answers(ballot, votes)
