@@ -6,6 +6,7 @@ import base64
 import http.server
 import io
 import json
+import math
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,6 +52,20 @@ class Asked:
             return _of_parts(body["state"])
         assets = sorted(body["assets"].items(), key=lambda item: body["state"].find(item[0]))
         return [base64.b64decode(asset["data_base64"]) for name, asset in assets if name in body["state"]]
+
+    @property
+    def text(self) -> str:
+        """The question, without the instruction that chat adds."""
+        body = self.body
+        if "messages" in body:
+            return str(body["messages"][0]["content"][-1]["text"]).removesuffix("\nAnswer Yes or No only.")
+        questions = body["questions"]
+        return str((questions[0] if isinstance(questions, list) else questions[NAME])["instructions"])
+
+    @property
+    def pixels(self) -> list[Any]:
+        """The pictures, each (H, W, 3) in [0, 255]."""
+        return [np.asarray(Image.open(io.BytesIO(image)), np.float64) for image in self.images]
 
 
 Answer = tuple[int, "bytes | dict[str, Any]"] | tuple[int, "bytes | dict[str, Any]", Mapping[str, str]]
@@ -182,7 +197,10 @@ def said(asked: Asked, *probabilities: float) -> Answer:
 
 def chat_answer(tokens: Mapping[str, float], **choice: Any) -> dict[str, Any]:
     """Return a chat completion whose first token has these probabilities."""
-    top = [{"token": token, "logprob": float(np.log(p)), "bytes": None} for token, p in tokens.items()]
+    top = [
+        {"token": token, "logprob": math.log(p) if p else -9999.0, "bytes": None}
+        for token, p in tokens.items()
+    ]
     content = [{**top[0], "top_logprobs": top}]
     return {
         "id": "1",

@@ -20,7 +20,7 @@ FAULTS_IN_A_ROW = 3  # then the server is taken to be dead
 HOPELESS = 8  # questions without one answer: the rest would cost as much and tell as little
 ROUNDING = 0.006  # by which one printed probability may miss; some services print two digits
 
-Cause: TypeAlias = Literal["answer", "refusal", "astray", "declined", "fault"]
+Cause: TypeAlias = Literal["answer", "refusal", "astray", "declined", "fault", "off"]
 _Work: TypeAlias = "Future[tuple[Reply, Cause]]"
 
 
@@ -43,7 +43,7 @@ class Client:
     advice: ClassVar[str]  #: what to do if no answer has probabilities
     deterministic = False  # servers batch requests, which changes the last digits
 
-    def __init__(self, settings: Mapping[str, Any], device: str, patience: Patience = PATIENCE) -> None:
+    def __init__(self, settings: Mapping[str, Any], device: str, patience: Patience | None = None) -> None:
         del device  # the server's own affair
         self.endpoint = endpoint_of(settings, self.route, self.known)
         for package in ("httpx2", "pydantic"):
@@ -58,7 +58,7 @@ class Client:
             chosen["extra"] = json.dumps(where.extra, sort_keys=True)
         self.id = f"{self.route}/{self.version} " + " ".join(f"{k}={v}" for k, v in chosen.items() if v)
         self.label = f"{where.model} at {where.host}"
-        self._patience = patience
+        self._patience = patience or PATIENCE
         self.heard = 0  #: answers and refusals so far: whether anyone is there
 
     def choices(self, settings: Mapping[str, Any]) -> dict[str, str]:
@@ -116,14 +116,13 @@ class Client:
                 raise
             else:
                 return Reply(read.probabilities, read.missing, calls, read.tokens), read.cause
-        return Reply(None, "called off", calls, again=True), "fault"
+        return Reply(None, "called off", calls, again=True), "off"
 
     def _read(self, request: Request, content: bytes) -> Read:
         try:
             read = self.read(request, content)
         except ValueError as error:  # pydantic's, too
-            what = first_line(error)
-            raise Declined(f"{self.endpoint.url} answers in an unknown shape: {what}") from None
+            raise Declined(f"{self.endpoint.url} answers in an unknown shape: {_problem(error)}") from None
         if read.probabilities is None:
             return read
         return replace(read, probabilities=normalised(read.probabilities, len(request.options)))
@@ -138,13 +137,15 @@ def _collected(work: Sequence[_Work], done: Callable[[int, Reply], None], watch:
         for future in as_completed(work):
             waiting.discard(future)
             reply, cause = future.result()
+            if cause == "off":  # another thread has found out why; its error comes
+                continue
             if cause == "astray":
                 doubtful.append(places[future])
             else:
                 done(places[future], reply)
             watch.note(reply, cause)
         watch.end()
-    except LoraChecksError:
+    except (LoraChecksError, KeyboardInterrupt):
         for future in waiting:  # what other threads have got meanwhile is paid for
             if future.done() and not future.cancelled() and not future.exception():
                 done(places[future], future.result()[0])
@@ -212,6 +213,14 @@ def astray(mass: float, instead: str, tokens: int) -> Read:
     likely = f"; most likely is {instead!r}" if instead else ""
     missing = f"only {mass:.0%} of the probability is on the options{likely}"
     return Read(None, missing, "astray", tokens)
+
+
+def _problem(error: ValueError) -> str:
+    """Return the first problem of a `pydantic.ValidationError` with its place, or the message."""
+    problems: list[Any] = getattr(error, "errors", list)()
+    if not problems:
+        return first_line(error)
+    return f"{'.'.join(map(str, problems[0]['loc']))}: {problems[0]['msg']}"
 
 
 def _tried(fault: Fault, calls: int) -> str:

@@ -190,7 +190,7 @@ def test_probabilities_that_were_rounded_for_printing_add_up_to_one():
 def test_a_nan_in_the_answer_is_no_value():
     with (
         serving(lambda _: (200, b'{"answers": {"asked": {"type": "noul", "noul": NaN}}}')) as server,
-        pytest.raises(PrerequisiteError, match="unknown shape"),
+        pytest.raises(PrerequisiteError, match=r"unknown shape: answers.asked.noul: Input should be"),
     ):
         ask(client(server), [yes_no()])
 
