@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
 from lora_checks import metrics, networks
-from lora_checks.core.errors import ConfigError
+from lora_checks.core.errors import ConfigError, MeasureError
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import ImageSet, Measurement, Metric, Pairing, Policy, Stat, Threshold
 from lora_checks.core.records.questions import Question
@@ -61,7 +61,7 @@ class Measurer:
 
         Raises:
             SelfTestError: A network gives other numbers than it should.
-            ConfigError: A limit cannot be met even by the references.
+            ConfigError: A limit cannot be met even by the references, or they are no scale for a row.
         """
         for row in self.policy.thresholds:
             self.network(metrics.of_row(row), row.network)
@@ -78,6 +78,17 @@ class Measurer:
                 pictures = self.pictures(row.against).images
                 features = image_features(pictures, network, self.store) if pictures else None
                 row_fit.refuse_unreachable(row, metric, features, self.policy.prompts)
+            if row_fit.has_scale(row, metric):
+                self._refuse_no_scale(row, metric)
+
+    def _refuse_no_scale(self, row: Threshold, metric: Metric) -> None:
+        """Raise `ConfigError` if the pictures that are a row's scale give none, before an image is made."""
+        network = cast(ImageExtractor, self.network(metric, row.network))
+        landmarks = image_features(self.pictures(row.against).images, network, self.store, part=metric.takes)
+        try:
+            metric.fn(landmarks, landmarks)
+        except MeasureError as error:
+            raise ConfigError(f"{row.source}: {row.name}: {error}") from None
 
     def network(self, metric: Metric, slot: str = "") -> Extractor | None:
         """Return the metric's network, or that of another ``slot``; None for a metric of pixels."""

@@ -96,6 +96,11 @@ def has_floor(row: Threshold, metric: Metric) -> bool:
     return row.max is not None and metric.moments and not row.gain and row.against != BASELINE
 
 
+def has_scale(row: Threshold, metric: Metric) -> bool:
+    """Return whether the row's values are in units of the spread of the pictures that it compares with."""
+    return metric.takes == "landmarks" and metric.against == "reference" and row.against != BASELINE
+
+
 def refuse_unreachable(
     row: Threshold, metric: Metric, features: NDArray[np.floating] | None, prompts: PromptSet
 ) -> None:

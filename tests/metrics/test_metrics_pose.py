@@ -9,12 +9,15 @@ import cv2
 import numpy as np
 import pytest
 from measure_world import PROMPTS, Table, a_set
+from small_policy import small_policy
 
 from lora_checks import metrics
 from lora_checks.core.errors import ConfigError, MeasureError
+from lora_checks.core.filling import silent
 from lora_checks.core.store import Store
 from lora_checks.images.decoding import image_set
 from lora_checks.judge.measure import measure
+from lora_checks.judge.measurer import Measurer
 from lora_checks.judge.task import Task
 from lora_checks.metrics.pose import HEAD, poses
 from lora_checks.networks.arcface import ArcFace
@@ -169,6 +172,28 @@ def test_drawings_against_themselves_have_their_own_spread(face_root: Path, tmp_
     assert abs(yaw.value) < 1
     with pytest.raises(MeasureError, match="the references hardly turn"):
         measure(Task(metrics.get("face_yaw_spread"), task.images, found), network, PROMPTS, store)
+
+
+def test_references_that_are_no_scale_are_told_before_an_image_is_made(
+    face_root: Path, tmp_path: Path
+) -> None:
+    """They all look ahead; what the detector sees of their noses varies enough for the other row."""
+    head_of = (
+        f"folders: {{references: {MINIATURE}/references}}\n"
+        f"networks: {{arcface: {{pack: miniature, root: {face_root}, det_size: 64}}}}\nchecks:\n"
+    )
+    rows = [
+        "nods: {metric: face_pitch_spread, min: 0.1, why: a}",
+        "turns: {metric: face_yaw_spread, min: 0.1, why: b}",
+    ]
+    for count, problem in ((1, ""), (2, r"thresholds.yaml:5.*: turns: the references hardly turn")):
+        policy = small_policy(tmp_path, head_of + "".join(f"  {row}\n" for row in rows[:count]))
+        gate = Measurer(policy, Store(tmp_path / "store"), "cpu", lambda _: silent, lambda images: images)
+        if problem:
+            with pytest.raises(ConfigError, match=problem):
+                gate.test_networks()
+        else:
+            gate.test_networks()
 
 
 @pytest.mark.parametrize("name", ["faces", "face_yaw"])
