@@ -81,7 +81,7 @@ class SFace(Faces):
         side = (max(1, round(width * scale)), max(1, round(height * scale)))
         scaled = blue_first if side == (width, height) else cv2.resize(blue_first, side)
         detector, _ = self._networks
-        with _said_of(self.detector):
+        with _naming(self.detector):
             detector.setInputSize(side)
             _, found = detector.detect(scaled)
         faces = np.zeros((0, 15), np.float32) if found is None else np.asarray(found, np.float32)
@@ -92,7 +92,7 @@ class SFace(Faces):
     def _embedding(self, blue_first: Pixels, box: Floats, landmarks: Floats) -> Floats:
         face = np.concatenate([box[:2], box[2:4] - box[:2], landmarks.ravel(), box[4:]]).astype(np.float32)
         _, recogniser = self._networks
-        with _said_of(self.recogniser):
+        with _naming(self.recogniser):
             features = recogniser.feature(recogniser.alignCrop(blue_first, face[None]))
         if features.shape != (1, FEATURES):
             raise MeasureError(
@@ -125,7 +125,7 @@ class SFace(Faces):
 
 
 @contextmanager
-def _said_of(file: Path) -> Iterator[None]:
+def _naming(file: Path) -> Iterator[None]:
     """Turn an error of OpenCV into one that names the file."""
     import cv2
 
