@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lora_checks.commands import shared
 from lora_checks.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,6 +32,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--real", metavar="N", type=int, help="also ask N times which of a LoRA's and a reference is real")
     add("--question", metavar="TEXT", help="question above each pair (default: 'Which picture is better?')")
     add("--offline", metavar="FILE", type=Path, help="write the page to a file that works alone, and end")
+    add("--judge", metavar="NAME", help="let this vision model of the policy's networks: vote, and end")
+    shared.add_policy(parser)
+    shared.add_device(parser)
     add("--port", type=int, default=8766, help="port on 127.0.0.1; 0 picks a free one (default: 8766)")
 
 
@@ -44,6 +50,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"{written}: {written.stat().st_size / 1e6:.1f} MB; read its votes with")
         print(f"lora-checks votes {options.reports[0]} {folder} votes-NAME.json")
         return 0
+    if options.judge is not None:
+        return _ask_model(options, ballot, folder, files)
     return _serve(options, ballot, folder, files)
 
 
@@ -91,6 +99,46 @@ def _same(
                 f"{folder} has a ballot with another {option} ({there}); leave the option out to go "
                 "on with it, or begin another with --out DIR"
             )
+
+
+def _ask_model(options: argparse.Namespace, ballot: Ballot, folder: Path, files: Mapping[str, Path]) -> int:
+    """Append the votes of a vision model, each pair asked about in both orders."""
+    from lora_checks.core.device import choose_device
+    from lora_checks.core.store import Store
+    from lora_checks.core.words import count
+    from lora_checks.judge.controls import refuse_blind
+    from lora_checks.networks import build
+    from lora_checks.networks.vlm.model import VisionModel
+    from lora_checks.policy.reading import load_policy
+    from lora_checks.record.votes import book, by_model
+
+    networks = load_policy(options.policy).networks
+    if options.judge not in networks:
+        known = ", ".join(sorted(networks)) or "none"
+        raise ConfigError(f"--judge: the policy has no network '{options.judge}' (it has {known})")
+    model = build(options.judge, networks[options.judge], choose_device(options.device))
+    if not isinstance(model, VisionModel):
+        raise ConfigError(f"--judge: '{options.judge}' is not a vision model; name one of kind: judge")
+    store = Store(folder / "answers")
+    refuse_blind(model, store)
+    given = by_model.votes(ballot, files, model, store, _progress)
+    for vote in given:
+        book.append(vote, folder)
+    ties = by_model.decided_by_place(given)
+    print(f"{by_model.name_of(model)}: {count(len(given), 'vote')}, {ties:.0%} of them ties")
+    print(f"lora-checks votes {options.reports[0]} {folder}")
+    return 0
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    from lora_checks.core.progress import Progress
+
+    def write(text: str) -> None:
+        sys.stderr.write(text)
+
+    with Progress(total, "asking", write, sys.stderr.isatty(), unit="questions") as progress:
+        yield progress.advance
 
 
 def _serve(options: argparse.Namespace, ballot: Ballot, folder: Path, files: Mapping[str, Path]) -> int:
