@@ -46,9 +46,9 @@ def proven(proof: Proof) -> str:
     parts = [f"all {proof.tensors} tensors, moves {moved}"]
     if proof.unused:
         parts = [f"{proof.tensors - len(proof.unused)} of {proof.tensors} tensors, moves {moved}"]
-        parts.append(f"{len(proof.unused)} left out, as the policy allows: {_some(proof.unused)}")
+        parts.append(f"{len(proof.unused)} left out, as the policy allows: {some(proof.unused)}")
     if proof.dead:
-        parts.append(f"{count(len(proof.dead), 'layer')} of {proof.layers} untrained: {_some(proof.dead)}")
+        parts.append(f"{count(len(proof.dead), 'layer')} of {proof.layers} untrained: {some(proof.dead)}")
     return "; ".join(parts)
 
 
@@ -56,7 +56,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """Return "a, b", or "a, b and 3 more"."""
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 

@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lora_checks.core.errors import ConfigError, LoraChecksError, LoraFileError
+from lora_checks.core.words import some
 from lora_checks.lora.find import natural
 from lora_checks.lora.header import read_header
 from lora_checks.lora.layers import layers_of
 from lora_checks.record import document
+from lora_checks.record.lock import ReportLock
 from lora_checks.record.shapes import Document
 
 GIB = 1 << 30
+WAIT = 0.5  # seconds between two looks at a report that another run is writing
 PATIENCE = 6  # times as long as a whole file, a file that is not whole may stay unchanged
 
 Say = Callable[[str], None]
@@ -41,13 +44,24 @@ class Watch:
     def step(self) -> bool:
         """Gate every finished checkpoint if one of them is new; return whether one was."""
         files = [path for path in self._candidates() if is_quiet(path, self.quiet) and self._is_lora(path)]
-        new = self._new(files)
-        if not new:
+        if not self._new(files):
             return False
-        self.say(f"gating {', '.join(path.name for path in new)}; {len(files)} in the report")
-        self.gate(files)
+        self._wait_for_report()
+        if new := self._new(files):  # none if the run that wrote the report had them
+            self.say(f"gating {some([path.name for path in new])}; {len(files)} in the report")
+            self.gate(files)
         self._tell()
         return True
+
+    def _wait_for_report(self) -> None:
+        """Wait for another run that writes this report, such as that of a watch that was killed."""
+        lock, told = ReportLock(self.report, "lora-checks watch"), False
+        while not lock.take():
+            if not told:
+                self.say(f"waiting for another run to end, which is writing its report to {self.report}")
+                told = True
+            time.sleep(WAIT)
+        lock.release()
 
     def passed(self) -> bool:
         """Return whether the last report has a LoRA that passed."""

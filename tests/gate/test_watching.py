@@ -149,6 +149,36 @@ def test_it_survives_a_kill_while_four_checkpoints_are_saved(policy: Path, tmp_p
 # --- a GPU that a trainer uses -----------------------------------------------------------------------
 
 
+def test_it_waits_for_the_run_of_a_watch_that_was_killed(policy: Path, tmp_path: Path) -> None:
+    """Whose run goes on, holds the report, and then has the checkpoint."""
+    run, said = tmp_path / "run", list[str]()
+    run.mkdir()
+    shutil.copy(RUN[0], run)
+    following = watch(policy, run, said)
+    following.report.mkdir(parents=True)
+    code = (
+        "import sys, pathlib; from lora_checks.record.lock import ReportLock; "
+        "lock = ReportLock(pathlib.Path(sys.argv[1]), 'a run'); print(lock.take(), flush=True); input()"
+    )
+    command = [sys.executable, "-c", code, str(following.report)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == "True\n"
+
+        def end(text: str) -> None:
+            said.append(text)
+            if text.startswith("waiting"):
+                other.stdin.write("\n")  # type: ignore[union-attr]
+                other.stdin.flush()  # type: ignore[union-attr]
+
+        following.say = end
+        assert following.step()
+    assert said[0].startswith("waiting for another run to end")
+    assert said[1].startswith(f"gating {RUN[0].name}; 1 in the report")
+    assert len([text for text in said if text.startswith("waiting")]) == 1
+
+
 def smi(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     program = folder / "nvidia-smi"
     program.write_text(f"#!/bin/sh\n{script}\n")
