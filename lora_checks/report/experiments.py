@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from lora_checks.core import quantity
 from lora_checks.core.words import number
 from lora_checks.record.files import write_text
 from lora_checks.record.rows import title
 from lora_checks.record.shapes import Document, Lora, Row
+from lora_checks.report import questions
 from lora_checks.report.tables import Line, about, as_csv, keys_of
 
 CSV = "experiments.csv"
@@ -81,7 +81,7 @@ def columns(loras: Sequence[Lora]) -> list[Column]:
             m = row["measurement"]
             if m is None or not row["required"] or not of_images(row):
                 continue
-            key = (m["metric"], m["network"], m["against"], m["gain"], m["on"])
+            key = (m["metric"], m["network"], m["against"], m["gain"], m["on"], questions.asked(row))
             held = found.get(key)
             if held is None or (m["stat"] == "mean" and _stat(held) != "mean"):
                 found[key] = row
@@ -94,7 +94,7 @@ def _stat(row: Row) -> str:
 
 def _label(row: Row) -> str:
     m = row["measurement"]
-    return quantity.label(m["metric"], "mean", None, m["gain"], m["on"]) if m else ""
+    return questions.quantity(row, m) if m else ""
 
 
 def span(lora: Lora, check: str) -> Span | None:

@@ -15,7 +15,7 @@ from lora_checks.core.words import count, number
 from lora_checks.record import rows
 from lora_checks.record.shapes import Row
 from lora_checks.record.shapes.rows import Measurement, Threshold
-from lora_checks.report import vocabulary
+from lora_checks.report import questions, vocabulary
 from lora_checks.report.vocabulary import TWO_VALUED
 
 ORDINAL = {
@@ -25,8 +25,11 @@ ORDINAL = {
 }
 
 
-def prose(row: Row) -> str:
-    """Return the reason of a row in plain words; the row's own reason where there is no measurement."""
+def prose(row: Row, class_words: str = "") -> str:
+    """Return the reason of a row in plain words; the row's own reason where there is no measurement.
+
+    ``class_words`` are the run's, which a question to a vision model names.
+    """
     m, threshold = row["measurement"], row["threshold"]
     if m is None or threshold is None or m["waiting"] or row["outcome"] == "ERROR" or row.get("change_of"):
         return _sentence(rows.reason(row))
@@ -34,8 +37,9 @@ def prose(row: Row) -> str:
         return _sentence(rows.reason(row))
     if lost := _too_many_missing(m, threshold):
         return _sentence(lost)
-    counted = _counted(row, m, threshold)
-    return _sentence(counted or _measured(row, m, threshold)) + _hint(row)
+    name = questions.name(row, class_words) or vocabulary.name(m)
+    told = _counted(row, m, threshold, name) or _measured(row, m, threshold, name)
+    return _sentence(told) + _hint(row)
 
 
 def _sentence(text: str) -> str:
@@ -51,9 +55,9 @@ def _too_many_missing(m: Measurement, threshold: Threshold) -> str:
     return f"{m['missing']} of {count(total, 'image')} have {missing_word(m['metric'])}; {_may(allowed)}"
 
 
-def _counted(row: Row, m: Measurement, threshold: Threshold) -> str:
+def _counted(row: Row, m: Measurement, threshold: Threshold, name: str) -> str:
     """Count the images that a row is about: "10 of 12 images copy a training picture; at most 2 may"."""
-    against = _against(m, threshold)
+    against = _against(m, threshold, name)
     if against is None:
         return ""
     values = [value for _, value in m["per_image"]]
@@ -88,7 +92,7 @@ class _Against:
     wanted: bool = False  # whether the row's own value is the share of the other images
 
 
-def _against(m: Measurement, threshold: Threshold) -> _Against | None:
+def _against(m: Measurement, threshold: Threshold, name: str) -> _Against | None:
     """Return the images that count against the LoRA; None if the row is not about a share of images."""
     least, most = threshold["min"], threshold["max"]
     if (least is None) == (most is None):
@@ -106,9 +110,9 @@ def _against(m: Measurement, threshold: Threshold) -> _Against | None:
         return None
     hits = sum(quantity.counts(value, m["stat"], m["at"]) for value in there)
     if most is not None:  # images that the share counts are unwanted
-        return _Against(hits, _does(m, m["stat"] == "share_at_least", inclusive=True), most)
+        return _Against(hits, _does(m, name, m["stat"] == "share_at_least", inclusive=True), most)
     assert least is not None
-    what = _does(m, m["stat"] == "share_at_most", inclusive=False)
+    what = _does(m, name, m["stat"] == "share_at_most", inclusive=False)
     return _Against(len(there) - hits, what, 1 - least, wanted=True)
 
 
@@ -120,8 +124,8 @@ SIDES = {
 }
 
 
-def _does(m: Measurement, high: bool, inclusive: bool) -> str:
-    return vocabulary.does(m, high, f"{SIDES[high, inclusive]} {number(m['at'])}")
+def _does(m: Measurement, name: str, high: bool, inclusive: bool) -> str:
+    return vocabulary.does(m, name, high, f"{SIDES[high, inclusive]} {number(m['at'])}")
 
 
 def _singular(what: str) -> str:
@@ -129,13 +133,12 @@ def _singular(what: str) -> str:
     return f"{ {'have': 'has', 'are': 'is', 'copy': 'copies'}.get(verb, f'{verb}s') } {rest}".strip()
 
 
-def _measured(row: Row, m: Measurement, threshold: Threshold) -> str:
+def _measured(row: Row, m: Measurement, threshold: Threshold, name: str) -> str:
     """Return "on average, ... is 0.412; at least 0.500 is needed"."""
     limits = (threshold["min"], threshold["max"])
     if m["gain"] and m["stat"] == "mean":
-        return _gained(row, m, threshold)
+        return _gained(row, m, threshold, name)
     value = number(m["value"], limits)
-    name = vocabulary.name(m)
     if m["stat"] == "worst_prompt":
         where = f", {m['worst'][0]}," if m["worst"] else ""
         text = f"on the worst prompt{where} {name} is {value}"
@@ -150,7 +153,7 @@ def _measured(row: Row, m: Measurement, threshold: Threshold) -> str:
     return f"{text}{_on(m)}{_bounded(row, m, limits)}; {_needed(*limits, m['value'])}"
 
 
-def _gained(row: Row, m: Measurement, threshold: Threshold) -> str:
+def _gained(row: Row, m: Measurement, threshold: Threshold, name: str) -> str:
     limits = (threshold["min"], threshold["max"])
     value = m["value"] or 0.0
     change = (
@@ -163,7 +166,7 @@ def _gained(row: Row, m: Measurement, threshold: Threshold) -> str:
         wanted.append(_change_allowed(threshold["min"], up="must be at least", down="may be at most"))
     if threshold["max"] is not None:
         wanted.append(_change_allowed(threshold["max"], up="may be at most", down="must be at least"))
-    text = f"compared with the base, {vocabulary.name(m)} is {change} on average{_on(m)}"
+    text = f"compared with the base, {name} is {change} on average{_on(m)}"
     return f"{text}{_bounded(row, m, limits)}; it {' and '.join(wanted)}"
 
 

@@ -32,7 +32,7 @@ def summary(document: Document) -> Summary:
     if not loras:
         return Summary("No LoRA was judged.", (), ())
     opening = _one(loras[0], run) if len(loras) == 1 else _several(document)
-    reasons = _why(loras[0]) if len(loras) == 1 else _stopped(document)
+    reasons = _why(loras[0], run["class_words"]) if len(loras) == 1 else _stopped(document)
     if spoiled := rows.spoiled_by(document):
         reasons.append(f"{spoiled[:1].upper()}{spoiled[1:]}.")
     rest = filter(None, (_compared(document.get("baseline")), _policy(run)))
@@ -80,12 +80,16 @@ def endings(lora: Lora, total: str) -> str:
     return ", and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 
-def _why(lora: Lora) -> list[str]:
+def _why(lora: Lora, class_words: str) -> list[str]:
     """Return the reasons that stopped it, the worst first, each once."""
     bad = [row for row in lora["rows"] if row["required"] and row["outcome"] != "PASS"]
     shown = [reason.replace(lora["path"], rows.title(lora)) for reason, _ in rows.errors(bad)]
     reasons = [reason if reason.endswith(".") else f"{reason}." for reason in shown]
-    failed = list(dict.fromkeys(f"{row['check']}: {prose(row)}" for row in bad if row["outcome"] != "ERROR"))
+    failed = list(
+        dict.fromkeys(
+            f"{row['check']}: {prose(row, class_words)}" for row in bad if row["outcome"] != "ERROR"
+        )
+    )
     reasons = reasons + failed if lora["outcome"] == "ERROR" else failed + reasons
     return _first(reasons, "more reason")
 
@@ -111,7 +115,11 @@ def _several(document: Document) -> str:
 
 def _stopped(document: Document) -> list[str]:
     """Return for each LoRA that did not pass the first reason."""
-    stopped = [(lora, _why(lora)) for lora in document["loras"] if lora["outcome"] != "PASS"]
+    stopped = [
+        (lora, _why(lora, document["run"]["class_words"]))
+        for lora in document["loras"]
+        if lora["outcome"] != "PASS"
+    ]
     said = [
         why[0] if why[0].startswith(rows.title(lora)) else f"{rows.title(lora)}, {why[0]}"
         for lora, why in stopped

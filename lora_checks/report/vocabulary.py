@@ -91,13 +91,13 @@ def name(m: Measurement) -> str:
     """Return "the likeness to the references (dino)"; the metric alone if it has no plainer name."""
     plain = PLAIN.get(m["metric"], "").format(others=others(m))
     plain, comma = plain.removesuffix(","), "," if plain.endswith(",") else ""
-    return f"{plain} ({m['metric']}){comma}" if plain else m["metric"]
+    return f"{plain} ({m['metric']}){comma}" if plain not in ("", m["metric"]) else m["metric"]
 
 
-def does(m: Measurement, high: bool, bound: str) -> str:
+def does(m: Measurement, name: str, high: bool, bound: str) -> str:
     """Return what an image on the unwanted side of ``at`` does: "are too dark (brightness below 9)"."""
     if m["gain"]:
-        return f"gain {bound} over the base in {name(m)}"
+        return f"gain {bound} over the base in {name}"
     metric = m["metric"]
     said = (HIGH if high else LOW).get(metric, "")
     if metric in (ALIKE if high else APART):
@@ -105,7 +105,7 @@ def does(m: Measurement, high: bool, bound: str) -> str:
         said = COPIES if copied else f"are too much like {others(m)}"
     elif metric in ALIKE | APART:
         said = f"are too unlike {others(m)}"
-    return f"{said} ({metric} {bound})" if said else f"score {bound} on {name(m)}"
+    return f"{said} ({metric} {bound})" if said else f"score {bound} on {name}"
 
 
 def others(m: Measurement) -> str:

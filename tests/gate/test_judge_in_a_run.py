@@ -99,7 +99,7 @@ def test_the_report_has_the_question_and_what_its_controls_leave_open(folder: Pa
     rows = {row["check"]: row for row in result.document["loras"][0]["rows"]}
     assert rows["limbs"]["threshold"]["question"]["text"].startswith("Are all visible limbs")
     assert rows["limbs"]["measurement"]["note"] == ""
-    labels = {check["name"]: check["label"] for check in sheet.checks(result.document)}
+    labels = {check["name"]: check["question"] for check in sheet.checks(result.document)}
     assert labels["person"] == "Is there a person in the picture?"  # on the page, above each picture's answer
     assert labels["adherence-simple"] == "Does the picture show (its prompt)?"
     assert rows["adherence"]["measurement"]["note"] == "not tried on the base's images: there are none"

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser_world import Visit
 from page_fixtures import Parts
 
-from lora_checks.report import html, summary
+from lora_checks.report import experiments, html, questions, summary
 from lora_checks.report.html import examples, marks
 from lora_checks.report.html.album import collect
 from lora_checks.report.reasons import prose
@@ -87,6 +88,47 @@ def test_each_kind_of_image_has_words_of_its_own(document: dict[str, Any]) -> No
         "are too unlike the references (trunk_distance at least 0.500)"
     )
     assert said("mine", few).endswith("score at least 0.500 on mine")
+
+
+def asks(made: dict[str, Any], **question: Any) -> dict[str, Any]:
+    """Make a row one that a vision model answers."""
+    text = {"text": "Is there a {class_words} in the picture?", "kind": "predicate", "good": ["yes"]}
+    made["threshold"]["question"] = text | {"name": "person", "options": ["yes", "no"]} | question
+    made["measurement"]["metric"] = "judge"
+    return made
+
+
+def test_a_question_to_a_model_is_told_with_its_answer(document: dict[str, Any]) -> None:
+    said = asks(row(document, [0.4] * 12, min=0.5))
+    assert prose(said, "dog") == (
+        "On average, the probability of yes to \u201cIs there a dog in the picture?\u201d is 0.400; "
+        "at least 0.500 is needed."
+    )
+    graded = asks(row(document, [0.4] * 12, min=0.5), kind="score", options=["poor", "fine", "good"], good=[])
+    assert "the level that answers" in prose(graded)
+    assert questions.quantity(graded, graded["measurement"]) == "level, 0 for poor to 1 for good"
+    chosen = asks(row(document, [0.4] * 12, min=0.5), kind="choice", options=["a", "b", "c"], good=["a", "b"])
+    assert questions.answer(chosen) == "probability of a or b"
+
+
+def test_two_questions_to_one_model_are_two_columns_and_are_under_each_picture(
+    browser: Any, document: dict[str, Any], tmp_path: Path
+) -> None:
+    found = copy.deepcopy(document)
+    found["run"]["class_words"] = "dog"
+    for lora in found["loras"]:
+        for made, text in zip(lora["rows"], ("Is there a {class_words}?", "Is it whole?"), strict=False):
+            asks(made, text=text)
+            made["measurement"]["network"], made["measurement"]["against"] = "judge/1", ""
+    assert len(experiments.columns(found["loras"])) == 3
+    visit = Visit(browser, html.write(found, tmp_path).as_uri())
+    card = visit.page.locator("#sheet .card").first
+    assert "Is there a dog?" in card.inner_text() or "Is it whole?" in card.inner_text()
+    assert card.locator(".answers span").count() == 1
+    assert card.locator(".answers span").get_attribute("title") in ("Is there a dog?", "Is it whole?")
+    card.click()
+    assert "Is there a dog? probability of yes" in visit.page.inner_text("#compare-body")
+    visit.context.close()
 
 
 def test_the_count_agrees_with_the_row_s_value_and_limit(document: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from lora_checks.core.words import number, printable
 from lora_checks.judge.verdict import limits as limit_words
 from lora_checks.record.shapes import Document, Lora, Row
 from lora_checks.record.shapes.rows import Measurement
+from lora_checks.report import questions
 from lora_checks.report.html import marks
 from lora_checks.report.html.album import Album
 from lora_checks.report.html.sheet import measured, short_title
@@ -104,13 +105,13 @@ def value_of(row: Row, m: Measurement, value: float | None) -> str:
     limit = limit_words(least, most, value)
     if m["stat"] == "missing":
         return printable(f"{m['metric']} {shown}")
-    return printable(f"{marks.label_of(m)} {shown}{f' ({limit})' if limit else ''}")
+    return printable(f"{questions.quantity(row, m)} {shown}{f' ({limit})' if limit else ''}")
 
 
 def _rule(document: Document, lora: Lora, row: Row, m: Measurement) -> str:
     why = "which passed most narrowly" if row["outcome"] == "PASS" else f"the first {ENDED[row['outcome']]}"
     several = f" of {short_title(lora)}" if len(document["loras"]) > 1 else ""
     return (
-        f"Best, typical and worst{several} by how far {marks.label_of(m)} is inside the limit of "
+        f"Best, typical and worst{several} by how far {questions.quantity(row, m)} is inside the limit of "
         f"{row['check']}, {why} of the rows with a value for each image."
     )

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lora_checks.core.quantity import SHARES, label, missing_word
+from lora_checks.core.quantity import SHARES, missing_word
 from lora_checks.core.words import number
 from lora_checks.record.shapes import Row
 from lora_checks.record.shapes.rows import Measurement
+from lora_checks.report import questions
 
 Why = Callable[[float | None], str]
 COUNTS, LOW = "counts", "low"  # against the LoRA by itself; only less than the row wants on average
-
-
-def label_of(m: Measurement) -> str:
-    """Return the quantity of each image, such as "arcface" or "clip_score gain on outdoors"."""
-    return label(m["metric"], "mean", None, m["gain"], m["on"])
 
 
 def limits_of(row: Row) -> tuple[float | None, float | None]:
@@ -36,7 +32,8 @@ def limits_of(row: Row) -> tuple[float | None, float | None]:
 def why(row: Row, m: Measurement) -> Why:
     """Return a function that says why an image's value counts against the LoRA, or ""."""
     least, most = limits_of(row)
-    shown = f"{m['metric']} gain" if m["gain"] else m["metric"]
+    metric = "answer" if questions.question_of(row) else m["metric"]
+    shown = f"{metric} gain" if m["gain"] else metric
 
     def reason(value: float | None) -> str:
         if value is None:

@@ -10,7 +10,7 @@ from lora_checks.core.words import count, number, printable
 from lora_checks.record import rows
 from lora_checks.record.rows import caveat, headline, tally, title
 from lora_checks.record.shapes import Document, Lora, Row, Run
-from lora_checks.report import reasons
+from lora_checks.report import questions, reasons
 from lora_checks.report.html import approved, facts, ranking, remark, scale, spans
 from lora_checks.report.summary import Summary, endings, summary
 
@@ -61,7 +61,7 @@ class Block:
 def context(document: Document) -> dict[str, Any]:
     """Return the values of the whole page except pictures and charts."""
     run, loras = document["run"], document["loras"]
-    blocks = [block(i, lora, len(loras)) for i, lora in enumerate(loras)]
+    blocks = [block(i, lora, len(loras), run["class_words"]) for i, lora in enumerate(loras)]
     words = headline(document).partition(": ")[2] if run.get("finished") else so_far(loras)
     return {
         "outcome": document["outcome"],
@@ -122,10 +122,14 @@ def setting(run: Run) -> list[str]:
     return [part for part in parts if part]
 
 
-def block(i: int, lora: Lora, loras: int) -> Block:
+def block(i: int, lora: Lora, loras: int, class_words: str) -> Block:
     refused = [(reason, checks) for reason, checks in rows.errors(lora["rows"]) if len(checks) > 1]
     stated = {reason for reason, _ in refused}
-    lines = [line(row) for row in lora["rows"] if row["outcome"] != "ERROR" or rows.reason(row) not in stated]
+    lines = [
+        line(row, class_words)
+        for row in lora["rows"]
+        if row["outcome"] != "ERROR" or rows.reason(row) not in stated
+    ]
     lines += [_not_run(check) for check in lora["missing"]]
     return Block(
         number=i,
@@ -161,15 +165,15 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def line(row: Row) -> Line:
+def line(row: Row, class_words: str) -> Line:
     outcome, check, metric, value, interval, limits, _, _ = map(printable, rows.columns(row))
     m, threshold = row["measurement"], row["threshold"]
-    prose = "" if outcome == "PASS" and not m else printable(reasons.prose(row))
+    prose = "" if outcome == "PASS" and not m else printable(reasons.prose(row, class_words))
     own = printable(rows.reason(row))
     return Line(
         outcome=outcome,
         check=check,
-        metric=metric,
+        metric=printable(questions.asked(row, class_words)) or metric,
         value=value,
         interval=interval,
         limits=limits,

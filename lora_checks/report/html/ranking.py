@@ -10,7 +10,7 @@ from lora_checks.record import rows
 from lora_checks.record.ranking import roles
 from lora_checks.record.shapes import Document, Lora, Ranking, Row
 from lora_checks.record.shapes.ranking import Curve, Place, Point
-from lora_checks.report import leaderboard
+from lora_checks.report import leaderboard, questions
 
 PROMPT = ("clip_score", "clip_s", "clip_choice")
 VARIETY = ("vendi", "lpips_diversity", "nearest_other", "nearest_sibling", "recall", "coverage")
@@ -83,12 +83,19 @@ def curves(document: Document) -> dict[str, Any] | None:
     if not ranking or not ranking["curves"] or ranking["axis"] is None:
         return None
     best = ranking["best"]["lora"] if ranking["best"] else None
+    answers = {
+        row["check"]: {"label": printable(words)}
+        for lora in document["loras"]
+        for row in lora["rows"]
+        if (words := questions.answer(row))
+    }
     abouts = {row["check"]: _about(row) for lora in reversed(document["loras"]) for row in lora["rows"]}
     return {
         "axis": printable(leaderboard.word(ranking["axis"])),
         "categories": [printable(text) for text in ranking.get("categories", ())],
         "curves": [
-            _curve(curve, best) | {"about": abouts.get(curve["check"], "")} for curve in ranking["curves"]
+            _curve(curve, best) | {"about": abouts.get(curve["check"], "")} | answers.get(curve["check"], {})
+            for curve in ranking["curves"]
         ],
     }
 
@@ -110,6 +117,8 @@ def _curve(curve: Curve, best: str | None) -> dict[str, Any]:
 def _about(row: Row) -> str:
     """Say what a row shows about training, by what it measures; "" if nothing."""
     m = row["measurement"]
+    if question := questions.asked(row):
+        return printable(question)
     role = roles.role(row)
     if m is None or not role:
         return ""

@@ -25,6 +25,7 @@ def remarks(row: Row) -> list[str]:
     if m["missing"] and m["stat"] != "missing":
         parts.append(f"{missing_word(m['metric'])} in {count(m['missing'], 'image')}")
     parts += _yardsticks(m)
+    parts.append(m.get("note", ""))
     parts.append(rows.calibration(threshold["calibrated_on"] if threshold else None))
     return [part for part in parts if part]
 

@@ -9,6 +9,7 @@ from lora_checks.core.words import number, printable
 from lora_checks.record.rows import title
 from lora_checks.record.shapes import Document, Lora, Row, Run
 from lora_checks.record.shapes.rows import Measurement
+from lora_checks.report import questions
 from lora_checks.report.html import marks
 from lora_checks.report.html.album import Album, approved
 
@@ -34,7 +35,8 @@ def _check(row: Row, m: Measurement, class_words: str) -> Data:
     least, most = marks.limits_of(row)
     return {
         "name": printable(row["check"]),
-        "label": printable(_asked(row, class_words) or marks.label_of(m)),
+        "label": printable(questions.quantity(row, m)),
+        "question": printable(questions.asked(row, class_words)),
         "metric": printable(m["metric"]),
         "network": printable(m["label"]),
         "against": printable(m["against"]),
@@ -42,15 +44,6 @@ def _check(row: Row, m: Measurement, class_words: str) -> Data:
         "min": least,
         "max": most,
     }
-
-
-def _asked(row: Row, class_words: str) -> str:
-    """Return what a vision model was asked about each image; "" for other rows."""
-    threshold = row["threshold"]
-    question = None if threshold is None else threshold.get("question")
-    if question is None:
-        return ""
-    return question["text"].replace("{class_words}", class_words).replace("{prompt}", "(its prompt)")
 
 
 def loras(document: Document, album: Album, order: Sequence[Data]) -> list[Data]:

@@ -46,7 +46,7 @@ function values(image) {
   const rows = DATA.checks.map((check, at) => {
     if (image.values[at] === undefined || (image.values[at] === null && !missing(image, at))) return null;
     const why = missing(image, at);
-    return make("tr", {}, make("th", { scope: "row" }, check.name), make("td", {}, check.label),
+    return make("tr", {}, make("th", { scope: "row" }, check.name), make("td", {}, [check.question, check.label].filter(Boolean).join(" ")),
       make("td", { class: "number" }, image.values[at] === null ? "none" : image.shown[at]), make("td", {}, limits(check)),
       make("td", { class: why ? (counts(image, check) ? "bad" : "low") : "quiet" },
         why ? `${counts(image, check) ? "✕" : "↓"} ${why}` : limits(check) ? "✓ inside" : ""));

@@ -57,7 +57,7 @@ DATA.checks.forEach((check, at) => {
   const same = DATA.checks.some((other, before) => before !== at && (before < at || other.min !== null || other.max !== null)
     && check.min === null && check.max === null && IMAGES.every((image) => image.values[before] === image.values[at]));
   if (same || !IMAGES.some((image) => typeof image.values[at] === "number")) return;
-  const holder = make("div", { class: "chart" }, make("h3", {}, check.name, make("small", {}, [check.network, check.against].filter(Boolean).join(", "))));
+  const holder = make("div", { class: "chart" }, make("h3", {}, check.name, make("small", {}, [check.question, [check.network, check.against].filter(Boolean).join(", ")].filter(Boolean).join(" "))));
   holder.style.minHeight = "120px";
   byId("distribution-charts").append(holder);
   whenNear(holder, () => {

@@ -14,7 +14,8 @@ function card(image, narrow = false) {
   const made = make("button", { type: "button", class: counting(image).length ? "card marked" : "card" },
     make("span", { class: "shots" }, shot(image.picture, "", `${lora} ${image.name}: ${prompt?.text ?? ""}`), beside.children.length ? beside : null),
     make("span", { class: "caption" }, make("span", { class: narrow ? "unseen" : "name" }, image.name), make("span", { class: "own" }, said)),
-    make("span", { class: "of" }, [narrow ? "" : lora, at < 0 ? "" : DATA.checks[at].label].filter(Boolean).join(", ")),
+    make("span", { class: "of" }, [narrow ? "" : lora, at < 0 ? "" : DATA.checks[at].question || DATA.checks[at].label].filter(Boolean).join(", ")),
+    narrow ? null : answers(image, at),
     make("span", { class: "marks" }, ...(narrow ? rowsOnly(image) : reasons(image)).map(([words, weight, why]) => make("span", { class: weight }, make("b", {}, sign(why, weight)), words))));
   made.image = image; // finds the card again when the dialog closes
   made.addEventListener("click", () => compare(order.indexOf(image)));
@@ -25,6 +26,12 @@ function card(image, narrow = false) {
 function reasons(image) {
   const groups = d3.group(image.marks, ([, why, weight]) => `${weight} ${why}`);
   return [...groups.values()].map((marks) => [`${marks.map(([check]) => check).join(", ")}: ${marks[0][1]}`, marks[0][2], marks[0][1]]);
+}
+
+// What a vision model said to the other questions; the number is the probability of the good answer.
+function answers(image, shown) {
+  const said = DATA.checks.map((check, at) => (check.question && at !== shown && image.shown[at] ? make("span", { title: check.question }, `${check.name} `, make("b", {}, image.shown[at])) : null)).filter(Boolean);
+  return said.length ? make("span", { class: "answers" }, ...said) : null;
 }
 
 // Beside other LoRAs there is room for the rows alone; the numbers are a click away.
