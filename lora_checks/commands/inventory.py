@@ -17,6 +17,7 @@ from lora_checks.core.store import read_record
 from lora_checks.images import gallery, made, png
 from lora_checks.images.plan import AS_WRITTEN, OWN_CODE
 from lora_checks.networks.self_test import libraries
+from lora_checks.networks.vlm.budget import FILE as ASKED
 from lora_checks.report.html import cache
 
 BASE = "base"  # stands for a LoRA's digest: images of the base model
@@ -35,6 +36,7 @@ KINDS = {  # folder of the store -> its contents in words
     "report": "reports",
     "locks": "locks",
 }
+LISTS = {made.FILE: "list of images made", ASKED: "list of questions asked"}
 FOLDERS = "folders by LoRA (copies)"
 OTHER = "other files"
 
@@ -115,7 +117,7 @@ def _about(
             return kind, Facts()
         case ("locks", *_):
             return kind, Facts(useless="left by a process that has ended")
-    return ("list of images made" if parts == (made.FILE,) else kind), Facts()
+    return LISTS.get("/".join(parts), kind), Facts()
 
 
 def _image(path: Path) -> tuple[str, Facts]:

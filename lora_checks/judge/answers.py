@@ -15,7 +15,7 @@ from lora_checks.core.store import Progress, Store
 from lora_checks.judge.task import Task, partners, prompt_text
 from lora_checks.metrics.vectors import cosines
 from lora_checks.networks.features import image_features
-from lora_checks.networks.vlm.model import Asked, VisionModel
+from lora_checks.networks.vlm.model import Asked, VisionModel, unanswered, worth
 from lora_checks.networks.vlm.question import filled
 
 Floats = NDArray[np.float64]
@@ -23,20 +23,23 @@ Floats = NDArray[np.float64]
 
 def values(
     task: Task, model: VisionModel, prompts: PromptSet, store: Store, progress: Progress | None
-) -> Floats:
-    """Return what each reply is worth: (N,), or (N, M) with NaN for the references that were not shown.
+) -> tuple[Floats, str]:
+    """Return what each reply is worth, and why some have no answer.
+
+    The values are (N,), or (N, M) with NaN for the references that were not shown.
 
     Raises:
         ConfigError: The row names no question.
         MeasureError: The budget is spent, or the model cannot be asked.
     """
     asked, places = _asked(task, prompts, store)
-    found = model.values(asked, store, progress)
+    replies = model.replies(asked, store, progress)
+    found, why = worth(asked, replies), unanswered(replies)
     if not places:
-        return found
+        return found, why
     grid: Floats = np.full((len(task.images.images), len(task.pictures.images)), np.nan)
     grid[tuple(np.array(places).T)] = found
-    return grid
+    return grid, why
 
 
 def noise(task: Task, model: VisionModel, prompts: PromptSet, store: Store) -> float | None:

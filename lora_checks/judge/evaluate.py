@@ -75,7 +75,8 @@ def _of_images(task: Task, fetched: Fetched) -> ImageValues:
     points = _points(task.metric, seen)
     if task.stat != "missing" and np.isnan(values).all():
         raise MeasureError(
-            f"{task.metric.name}: none of the {len(values)} images has a value ({_why_missing(task)})"
+            f"{task.metric.name}: none of the {len(values)} images has a value "
+            f"({fetched.unanswered or _why_missing(task)})"
         )
     return ImageValues(values, nearest, points, _others(task, fetched.others))
 
@@ -176,8 +177,6 @@ def _points(metric: Metric, sides: list[Floats]) -> two_valued.Points | None:
 def _why_missing(task: Task) -> str:
     if task.metric.against == "siblings":
         return "it compares the images of one prompt, so list two seeds or more"
-    if task.metric.takes == "answers":
-        return "the vision model did not answer about any"
     return "no face was found in any" if sees_faces(task.metric.extractor) else "all are missing"
 
 

@@ -36,6 +36,7 @@ class Fetched:
     others: Floats | None  # features or distances by which the other pictures are compared with each other
     network: str  # identity: settings and digest of the weights
     label: str  # the network's name for people
+    unanswered: str = ""  # why a vision model gave no answer about some images
     noise: float | None = None  # of a vision model: standard deviation of its answers to one question
 
 
@@ -43,6 +44,8 @@ def fetch(
     task: Task, network: Extractor | None, prompts: PromptSet, store: Store, progress: Progress | None
 ) -> Fetched:
     """Fetch the arguments of the metric's function; see `measure` for the arguments and errors."""
+    if isinstance(network, VisionModel):
+        return _asked(task, network, prompts, store, progress)
     if task.metric.takes in ("picture", "pair"):
         network = OfPixels(task.metric)
     arguments = _arguments(task, network, prompts, store, progress)
@@ -51,10 +54,20 @@ def fetch(
         without = _arguments(replace(task, images=task.baseline), network, prompts, store, progress)
     others = _others(task, network, arguments, store)
     id, label = (network.id, network.label) if network else ("pixels", "pixels")
-    noise = None
-    if isinstance(network, VisionModel):
-        noise = answers.noise(task, network, prompts, store)
-    return Fetched(arguments, without, others, id, label, noise)
+    return Fetched(arguments, without, others, id, label)
+
+
+def _asked(
+    task: Task, model: VisionModel, prompts: PromptSet, store: Store, progress: Progress | None
+) -> Fetched:
+    """Ask a vision model about the images, and about their counterparts for a gain."""
+    found, why = answers.values(task, model, prompts, store, progress)
+    without: Arguments | None = None
+    if task.baseline is not None:
+        base, why_base = answers.values(replace(task, images=task.baseline), model, prompts, store, progress)
+        without, why = (base,), why or why_base
+    noise = answers.noise(task, model, prompts, store)
+    return Fetched((found,), without, None, model.id, model.label, why, noise)
 
 
 def _arguments(
@@ -63,8 +76,6 @@ def _arguments(
     metric, images = task.metric, task.images.images
     if network is None:
         return (Decoded(images), *([Decoded(task.other.images)] if task.other else []))
-    if metric.takes == "answers":
-        return (answers.values(task, cast(VisionModel, network), prompts, store, progress),)
     if metric.takes in ("distances", "pair"):
         return (_distances(task, cast(PairExtractor, network), store, progress),)
     of_images = cast(ImageExtractor, network)

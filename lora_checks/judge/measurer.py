@@ -204,7 +204,8 @@ class Measurer:
         measurement = measure(task, network, self.policy.prompts, self.store, progress)
         if task.other is not None and task.other.name == "train":
             self._refuse_overlap(task, network)
-        return replace(measurement, note=note) if note else measurement
+        notes = [part for part in (measurement.note, note) if part]
+        return replace(measurement, note="; ".join(notes))
 
     def _refuse_overlap(self, task: Task, network: Extractor | None) -> None:
         """Refuse training pictures among the references, as seen by the network that measures copies."""

@@ -59,6 +59,7 @@ def _of_images(task: Task, evaluated: ImageValues, fetched: Fetched) -> dict[str
     fields: dict[str, Any] = {
         "n": int(there.sum()),
         "missing": int((~there).sum()),
+        "note": fetched.unanswered,
         "per_image": _per_image(task, values),
         **_nearest(task, nearest, there),
     }

@@ -116,6 +116,7 @@ KINDS = {
 # What several kinds of network do alike: a metric may ask for one of these instead of for a kind.
 ROLES: Mapping[str, tuple[str, ...]] = {
     "face": ("arcface", "sface"),
+    "judge": ("judge",),
     "safety": ("opennsfw", "classifier"),
 }
 _DEVICE = "_lora_checks_device"  # attribute of a network
@@ -167,6 +168,8 @@ def slot_of(metric: Metric, asked: str, networks: Mapping[str, Mapping[str, Any]
     if slot not in networks:
         raise ConfigError(f"metric '{metric.name}' needs a network '{slot}' under networks: in the policy")
     wanted, kind = metric.extractor, kind_of(slot, networks[slot])
+    if kind == "judge":
+        raise ConfigError(f"{metric.name} compares features, and '{slot}' answers questions; measure 'judge'")
     other_faces = kind != wanted and {kind, wanted} <= set(ROLES["face"])  # whatever the slot is called
     if other_faces or (
         asked and wanted not in ("*", slot, kind) and kind != kind_of(wanted, networks.get(wanted, {}))

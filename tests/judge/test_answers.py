@@ -24,7 +24,7 @@ from lora_checks.judge import answers
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task
 from lora_checks.metrics import asking, get
-from lora_checks.networks import build
+from lora_checks.networks import build, slot_of
 from lora_checks.networks.vlm.api import Reply, Request
 
 Draw = Callable[..., ImageFile]
@@ -164,10 +164,9 @@ def test_refused_images_are_missing_and_a_row_of_them_has_no_value(
     monkeypatch.setattr(table, "reply", half)
     found = measured(store, images, RED)
     assert (found.value, found.n, found.missing) == (pytest.approx(0.8), 2, 1)
+    assert found.note == "no answer: refused (1)"
     monkeypatch.setattr(table, "reply", lambda *_: Reply(None, "refused"))
-    with pytest.raises(
-        MeasureError, match=r"none of the 3 images has a value \(the vision model did not answer"
-    ):
+    with pytest.raises(MeasureError, match=r"none of the 3 images has a value \(no answer: refused \(3\)\)"):
         measured(store, images, replace(RED, text="Is it blue?"))
 
 
@@ -229,3 +228,17 @@ def test_a_model_that_always_answers_alike_is_asked_once(
     assert len(drifting.asked) == 16
     measured(Store(store.root / "other"), of_prompts(draw), RED)
     assert len(drifting.asked) == 24
+
+
+def test_a_metric_of_features_cannot_be_measured_by_answers() -> None:
+    with pytest.raises(ConfigError, match="similarity compares features, and 'vlm' answers questions"):
+        slot_of(get("similarity"), "vlm", {"vlm": {"kind": "judge"}})
+
+
+def test_the_policys_only_vision_model_need_not_be_named() -> None:
+    networks: dict[str, dict[str, str]] = {"clip": {}, "vlm": {"kind": "judge"}}
+    assert slot_of(get("judge"), "", networks) == "vlm"
+    with pytest.raises(ConfigError, match="could be measured through vlm and other"):
+        slot_of(get("judge"), "", networks | {"other": {"kind": "judge"}})
+    with pytest.raises(ConfigError, match="judge needs a network of kind judge, and 'clip' is of kind clip"):
+        slot_of(get("judge"), "clip", networks)

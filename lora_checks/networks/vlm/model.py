@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,17 +69,16 @@ class VisionModel:
     def values(
         self, asked: Sequence[Asked], store: Store, progress: Progress | None = None
     ) -> NDArray[np.float64]:
-        """Return what each reply is worth, (N,) in [0, 1]; NaN where there is none.
+        """Return what each reply is worth, (N,) in [0, 1]; NaN where there is none. Raises as `replies`."""
+        return worth(asked, self.replies(asked, store, progress))
+
+    def replies(self, asked: Sequence[Asked], store: Store, progress: Progress | None = None) -> list[Reply]:
+        """Return the reply to each, from the store where it has one; equal ones are asked once.
 
         Raises:
             MeasureError: The budget is spent, or a fault that repeating did not help.
             PrerequisiteError: The model, a package, a key or the endpoint is missing.
         """
-        replies = self.replies(asked, store, progress)
-        return np.array([_value(one, reply) for one, reply in zip(asked, replies, strict=True)], np.float64)
-
-    def replies(self, asked: Sequence[Asked], store: Store, progress: Progress | None = None) -> list[Reply]:
-        """Return the reply to each, from the store where it has one; equal ones are asked once."""
         places = [self.path(store, one) for one in asked]
         unique = dict(zip(places, asked, strict=True))
         paths, questions_asked = list(unique), list(unique.values())
@@ -97,7 +97,7 @@ class VisionModel:
         """Return where a reply is kept: with the other outputs of networks for the first picture."""
         first, *others = asked.images
         what = (asked.question.kind, asked.text, asked.question.options, [one.sha256 for one in others])
-        device = device_of(self)
+        device = device_of(self) if hasattr(self.api, "device") else "cpu"  # a server's is not known
         on = [] if device == "cpu" else [f"on {device}"]
         again = [asked.repeat] if asked.repeat else []
         return array_path(store.root, self.id, first.sha256, what, *on, *again).with_suffix(".json")
@@ -158,6 +158,18 @@ def _reply(path: Path) -> Reply:
     probabilities = record["probabilities"]
     there = None if probabilities is None else tuple(probabilities)
     return Reply(there, record["missing"], record["calls"], record["tokens"])
+
+
+def worth(asked: Sequence[Asked], replies: Sequence[Reply]) -> NDArray[np.float64]:
+    """Return what each reply is worth, (N,) in [0, 1]; NaN for one without an answer."""
+    return np.array([_value(one, reply) for one, reply in zip(asked, replies, strict=True)], np.float64)
+
+
+def unanswered(replies: Sequence[Reply]) -> str:
+    """Say why replies have no answer, the most frequent reason first: "no answer: refused (3)"."""
+    reasons = Counter(reply.missing for reply in replies if reply.probabilities is None)
+    listed = "; ".join(f"{why} ({number})" for why, number in reasons.most_common(3))
+    return f"no answer: {listed}" if listed else ""
 
 
 def _value(asked: Asked, reply: Reply) -> float:
