@@ -18,16 +18,20 @@ from pathlib import Path
 START_SECONDS = 180  # importing torch and transformers takes most of it
 
 
+def command(model: str, port: int) -> list[str]:
+    """Return `transformers serve MODEL --port PORT`, of this Python."""
+    return [sys.executable, "-m", "transformers.cli.transformers", "serve", model, "--port", str(port)]
+
+
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Yield the address of a server of that model, in 32 bits on the CPU."""
     port = _free_port()
-    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(folder)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
     log = folder / "serve.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, "--port", str(port), "--host", "127.0.0.1", "--device", "cpu", "--dtype", "float32"],
+            [*command(str(folder), port), "--host", "127.0.0.1", "--device", "cpu", "--dtype", "float32"],
             stdout=output,
             stderr=output,
             env=environment,

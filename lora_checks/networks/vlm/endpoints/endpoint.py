@@ -17,6 +17,7 @@ KIND = "judge"  # the kind of network in messages
 SETTINGS = frozenset({"api", "model", "revision", "endpoint", "key_env", "timeout", "concurrency", "extra"})
 TIMEOUT = 120.0  # seconds for one answer; a large model on a busy server takes long over its first
 CONCURRENCY = 4
+ROUTES = ("/systemone", "/decisions", "/chat/completions")  # gateways answer one API at another's name
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OWN = frozenset(
     {"model", "messages", "input", "state", "questions", "assets", "images", "logprobs", "stream"}
@@ -95,7 +96,7 @@ def _url(parts: SplitResult, route: str) -> str:
     path = parts.path.rstrip("/")
     if not path:
         path = "/v1"
-    if not path.endswith(f"/{route}"):
+    if not path.endswith(ROUTES):
         path = f"{path}/{route}"
     return parts._replace(path=path).geturl()
 

@@ -2,14 +2,14 @@
 
 Sources, read in November 2026: the schema in ``typesafe-sdk`` 0.7.5, transformers 5.24
 (``cli/serving/systemone.py``), SGLang (``entrypoints/systemone/protocol.py``), llama.cpp
-(``tools/server/server-decision.cpp``), vLLM (``entrypoints/generate/structured_decisions``), the guides of
-Perplexity and OpenRouter.
+(``tools/server/server-decision.cpp``), vLLM (``entrypoints/generate/structured_decisions``), and OpenRouter's
+guide.
 
 Servers differ in where a picture goes, and ignore what they do not know, with HTTP 200:
 
 - ``assets``: named files, each shown where its name stands in the state (transformers serve, TypeSafe);
 - ``list``: data URLs in the key ``images`` (SGLang, llama.cpp);
-- ``parts``: data URLs as parts of the state (Perplexity, OpenRouter).
+- ``parts``: data URLs as parts of the state (OpenRouter).
 
 vLLM's route reads none of them; its pictures go through ``decisions`` or ``chat``.
 """

@@ -69,7 +69,13 @@ def test_the_question_of_openai_is_a_predicate_with_its_name():
 
 @pytest.mark.parametrize(
     ("endpoint", "path"),
-    [("", "/v1/systemone"), ("/v1", "/v1/systemone"), ("/v1/", "/v1/systemone"), ("/api/v1/systemone", None)],
+    [
+        ("", "/v1/systemone"),
+        ("/v1", "/v1/systemone"),
+        ("/v1/", "/v1/systemone"),
+        ("/api/v1/systemone", None),
+        ("/alpha/decisions", None),
+    ],
 )
 def test_the_endpoint_may_be_the_server_its_v1_or_the_route(endpoint, path):
     with serving(lambda asked: said(asked, 0.5)) as server:
