@@ -34,7 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--as-baseline",
         type=Path,
         metavar="PATH",
-        help="copy report.json there, for `--lora-baseline PATH` of the next release",
+        help="copy report.json to this file or folder, for `--lora-baseline PATH` of the next release",
     )
 
 
@@ -64,8 +64,9 @@ def _kept(judged: Judged, target: Path) -> str:
     from lora_checks.core.files import write_atomically
     from lora_checks.record.document import NAME, read_file
 
-    path = target / NAME if target.is_dir() else target
+    path = target / NAME if target.is_dir() or not target.suffix else target
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, judged.path.read_bytes())
     except OSError as error:
         why = error.strerror or error

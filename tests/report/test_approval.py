@@ -43,8 +43,10 @@ def test_an_approved_pass_is_the_next_baseline(
     made: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = report(made, tmp_path / "run")
+    assert main(["approve", str(folder), *BY, "--as-baseline", str(tmp_path / "approved")]) == 0  # a folder
+    assert (tmp_path / "approved" / "report.json").is_file()
+    (folder / "approval.json").unlink()
     kept = tmp_path / "gate" / "approved.json"
-    kept.parent.mkdir()
     assert main(["approve", str(folder), *BY, "--as-baseline", str(kept)]) == 0
     assert f"--lora-baseline {kept}" in capsys.readouterr().out
     assert kept.read_bytes() == (folder / "report.json").read_bytes()
