@@ -44,7 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0; 1 if the answer is no (a bad file, a row not calibrated); 2 if the command is wrong."""
     try:
         with job_log():
-            return _run(_parser().parse_args(arguments))
+            parser = _parser()
+            options = parser.parse_args(arguments)
+            if not hasattr(options, "run"):  # no command
+                parser.print_help(sys.stderr)
+                return 2
+            return _run(options)
     except BrokenPipeError:  # `| head` has stopped reading, and Python must not complain at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -63,10 +68,12 @@ def _run(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="lora-checks", description="Helpers of the LoRA gate; `pytest --lora FILE` is the gate itself."
+        prog="lora-checks",
+        description="Helpers of the LoRA gate; `pytest --lora FILE` is the gate itself.",
+        epilog="Begin with `lora-checks demo`, or with `lora-checks init` for a LoRA of your own.",
     )
     parser.add_argument("--version", action="version", version=f"lora-checks {packages.version()}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(metavar="COMMAND")
     for name in COMMANDS:
         command = import_module(f"lora_checks.commands.{name}")
         own = commands.add_parser(name, help=command.HELP)

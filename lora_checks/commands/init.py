@@ -92,6 +92,8 @@ def _answers(options: argparse.Namespace, lora: Lora | None) -> Answers:
         value = getattr(options, name) or known.get(name, "")
         if not value and _interactive(options):
             value = _ask(question(values))
+            while name == "kind" and value and value not in KINDS:
+                value = _ask(f"'{value}' is none of {', '.join(KINDS)}")
         if not value:
             missing.append(f"--{name.replace('_', '-')}")
         values[name] = value

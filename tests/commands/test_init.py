@@ -130,13 +130,14 @@ def test_everything_that_is_missing_is_said_at_once(capsys: pytest.CaptureFixtur
 def test_what_is_not_given_is_asked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answers = iter(["style", "sdxl", "in sks style", "illustration"])
+    answers = iter(["styel", "style", "sdxl", "in sks style", "illustration"])
     asked: list[str] = []
     monkeypatch.setattr(init, "_interactive", lambda _: True)
     monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or next(answers))
     assert main(["init", "gate", "--references", "photos"]) == 0
-    assert len(asked) == 4
-    assert "illustration" in asked[3]  # of a style the class words are explained
+    assert len(asked) == 5
+    assert "'styel' is none of person, subject, style" in asked[1]  # at once
+    assert "illustration" in asked[4]  # of a style the class words are explained
     assert load_policy(Path("gate")).prompts.class_words == "illustration"
     assert capsys.readouterr().out.splitlines()[-1] == "next: lora-checks check --policy gate"
 
