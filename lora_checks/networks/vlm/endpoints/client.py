@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from queue import SimpleQueue
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from lora_checks.core.errors import LoraChecksError, MeasureError, PrerequisiteError, first_line
 from lora_checks.networks.vlm.api import Reply, Request
 from lora_checks.networks.vlm.endpoints.endpoint import endpoint_of
 from lora_checks.networks.vlm.endpoints.patience import PATIENCE, Gate, Patience
+from lora_checks.networks.vlm.endpoints.threads import Ended, started, waiting
 from lora_checks.networks.vlm.endpoints.transport import Declined, Fault, Refused, Transport
 
 FAULTS_IN_A_ROW = 3  # then the server is taken to be dead
@@ -21,7 +22,7 @@ HOPELESS = 8  # questions without one answer: the rest would cost as much and te
 ROUNDING = 0.006  # by which one printed probability may miss; some services print two digits
 
 Cause: TypeAlias = Literal["answer", "refusal", "astray", "declined", "fault", "off"]
-_Work: TypeAlias = "Future[tuple[Reply, Cause]]"
+_Outcome: TypeAlias = tuple[Reply, Cause]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +82,18 @@ class Client:
         failures in a row, or eight questions without one answer, are an error: the endpoint is wrong or dead.
         """
         gate, transport = Gate(), Transport(self.endpoint)
-        pool = ThreadPoolExecutor(self.endpoint.concurrency, thread_name_prefix="judge")
-        work = [pool.submit(self._one, request, transport, gate) for request in requests]
+
+        def one(request: Request) -> _Outcome:
+            return self._one(request, transport, gate)
+
         try:
-            return _collected(work, done, _Watch(self))
+            ends = started(one, requests, self.endpoint.concurrency)
+            return _collected(ends, len(requests), done, _Watch(self))
         finally:
             gate.call_off()
-            pool.shutdown(wait=False, cancel_futures=True)
             transport.close()
 
-    def _one(self, request: Request, transport: Transport, gate: Gate) -> tuple[Reply, Cause]:
+    def _one(self, request: Request, transport: Transport, gate: Gate) -> _Outcome:
         """Ask one question, more than once if need be."""
         body = json.dumps(
             {**self.endpoint.extra, "model": self.endpoint.model, **self.body(request)}
@@ -128,31 +131,33 @@ class Client:
         return replace(read, probabilities=normalised(read.probabilities, len(request.options)))
 
 
-def _collected(work: Sequence[_Work], done: Callable[[int, Reply], None], watch: _Watch) -> list[Reply]:
+def _collected(
+    ends: SimpleQueue[Ended[_Outcome]], count: int, done: Callable[[int, Reply], None], watch: _Watch
+) -> list[Reply]:
     """Return what the threads bring, in order, and hand on each reply as it comes."""
-    places = {future: index for index, future in enumerate(work)}
+    replies: dict[int, Reply] = {}
     doubtful: list[int] = []  # final only if the endpoint has shown that it can answer
-    waiting = set(work)
     try:
-        for future in as_completed(work):
-            waiting.discard(future)
-            reply, cause = future.result()
+        for _ in range(count):
+            end = ends.get()
+            reply, cause = end.result()
             if cause == "off":  # another thread has found out why; its error comes
                 continue
+            replies[end.index] = reply
             if cause == "astray":
-                doubtful.append(places[future])
+                doubtful.append(end.index)
             else:
-                done(places[future], reply)
+                done(end.index, reply)
             watch.note(reply, cause)
         watch.end()
     except (LoraChecksError, KeyboardInterrupt):
-        for future in waiting:  # what other threads have got meanwhile is paid for
-            if future.done() and not future.cancelled() and not future.exception():
-                done(places[future], future.result()[0])
+        for end in waiting(ends):  # what other threads have got meanwhile is paid for
+            if end.error is None and end.result()[1] in ("answer", "refusal"):
+                done(end.index, end.result()[0])
         raise
     for index in doubtful:
-        done(index, work[index].result()[0])
-    return [future.result()[0] for future in work]
+        done(index, replies[index])
+    return [replies[index] for index in range(count)]
 
 
 class _Watch:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 from judge_world import HTML, QUICK, Asked, Dead, Server, ask, chat_answer, client, png, said, serving, yes_no
@@ -293,6 +297,38 @@ def test_a_wait_ends_when_the_work_is_called_off():
     begin = time.monotonic()
     assert not gate.passed(30)
     assert time.monotonic() - begin < 5
+
+
+def test_a_stopped_run_does_not_wait_for_the_server():
+    """In a process of its own: what counts is that it ends."""
+    code = """
+import sys
+from judge_world import client, png, yes_no, Server
+judge = client(Server(sys.argv[1]), timeout=300)
+def stop(*_):
+    raise KeyboardInterrupt
+judge.ask([yes_no(png((1, 1, 1))), *[yes_no()] * 5], stop)
+"""
+    free = threading.Event()
+
+    def answer(asked: Asked):
+        if asked.images != [png((1, 1, 1))]:
+            free.wait(120)
+        return said(asked, 0.9)
+
+    path = os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])
+    with serving(answer) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", code, server.address],
+            env=os.environ | {"PYTHONPATH": path},
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        free.set()
+    assert "KeyboardInterrupt" in done.stderr
+    assert done.returncode != 0
 
 
 def test_no_questions_ask_nothing():
