@@ -51,6 +51,7 @@ class SetValue:
     value: float
     by_prompt: dict[str, float]  # the prompts' pseudo-values; empty if there are too few prompts
     scale: Scale
+    bounds: tuple[float, float] | None = None  # the metric's own interval, in place of one from the prompts
 
 
 def evaluate(task: Task, fetched: Fetched) -> ImageValues | SetValue:
@@ -206,6 +207,8 @@ def _of_set(task: Task, fetched: Fetched) -> SetValue:
         return values[0] - sum(values[1:])
 
     value = value_of(np.ones(len(task.images.images), dtype=bool))
+    if task.metric.interval is not None:
+        return SetValue(value, {}, Scale(), task.metric.interval(*fetched.arguments, task.ask.tail))
     by_prompt = intervals.pseudo_values(value_of, task.groups) or {}
     return SetValue(value, by_prompt, _scale(task, fetched.arguments))
 

@@ -16,7 +16,7 @@ from lora_checks.core.records import ImageSet, PromptSet
 from lora_checks.core.store import Progress, Store
 from lora_checks.images.decoded import Decoded
 from lora_checks.images.decoding import content_of
-from lora_checks.judge import answers
+from lora_checks.judge import answers, labels
 from lora_checks.judge.task import Task, partners, prompt_text
 from lora_checks.metrics.of_pixels import OfPixels
 from lora_checks.networks import Extractor, ImageExtractor, PairExtractor, TextExtractor, features, sees_faces
@@ -86,7 +86,15 @@ def _arguments(
     if metric.against in ("prompt", "texts"):
         texts = _prompt_texts(task, prompts) if metric.against == "prompt" else _row_texts(task)
         return (x, features.text_features(texts, cast(TextExtractor, network), store))
-    return (x, _other_features(task, of_images, store, progress))
+    y = _other_features(task, of_images, store, progress)
+    if metric.takes == "labelled":
+        return (
+            x,
+            y,
+            labels.of_images(images, task.labels),
+            labels.of_pictures(task.pictures.images, task.labels),
+        )
+    return (x, y)
 
 
 def _part(task: Task, network: ImageExtractor) -> str:

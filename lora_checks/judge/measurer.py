@@ -13,7 +13,7 @@ from lora_checks.core.records import ImageSet, Measurement, Metric, Pairing, Pol
 from lora_checks.core.records.questions import Question
 from lora_checks.core.store import Progress, Store
 from lora_checks.images import decoding
-from lora_checks.judge import cost, overlap, row_fit
+from lora_checks.judge import cost, labels, overlap, row_fit
 from lora_checks.judge.controls import Controls
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task, task_of
@@ -47,6 +47,8 @@ class Measurer:
                 metric = metrics.of_row(row)
                 self.network(metric, row.network)
                 row_fit.refuse(row, metric, self.pictures)
+                if metric.takes == "labelled":
+                    labels.refuse(row, self.policy, self.pictures(row.against))
                 unpaired = self.policy.prompts.unpaired
                 row_fit.refuse_unpaired(metric, row.stat, row.gain, row.against, unpaired)
             except ConfigError as error:
@@ -201,6 +203,8 @@ class Measurer:
         note = ""
         if isinstance(network, VisionModel) and task.question is not None:
             note = self._controls.of_images(network, task.question, task.images)
+        if task.metric.takes == "labelled" and task.other is not None:
+            task = replace(task, labels=labels.listed(self.policy, task.other.name))
         measurement = measure(task, network, self.policy.prompts, self.store, progress)
         if task.other is not None and task.other.name == "train":
             self._refuse_overlap(task, network)

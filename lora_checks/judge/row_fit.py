@@ -30,6 +30,10 @@ def refuse(row: Threshold, metric: Metric, pictures: Callable[[str], ImageSet]) 
     """
     if row.gain and metric.against == BASELINE:
         raise ConfigError(f"{metric.name} compares with the base already; leave out 'gain'")
+    if row.gain and metric.interval is not None:
+        raise ConfigError(f"{metric.name} has an interval of its own, and none of a gain; leave out 'gain'")
+    if metric.takes == "labelled" and row.against == BASELINE:
+        raise ConfigError(f"{metric.name} needs labelled pictures; name their folder in 'against'")
     if row.against == BASELINE and metric.against not in ("reference", BASELINE):
         raise ConfigError(
             f"{metric.name} does not compare pictures; 'gain: true' measures what the LoRA adds to the base"

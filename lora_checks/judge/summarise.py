@@ -121,7 +121,7 @@ def _of_set(task: Task, evaluated: SetValue) -> dict[str, Any]:
         # The metric corrects for the number of images as if they were independent; the jackknife corrects
         # for several images of one prompt.
         value = interval.estimate
-    low, high = summary.shifted(interval, value)
+    low, high = evaluated.bounds or summary.shifted(interval, value)
     return {
         "value": value,
         "low": low,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lora_checks.core import direction
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import Better, ImageFile, ImageSet, Metric, Pairing, PromptSet, Stat, Threshold
+from lora_checks.core.records.labels import Labelled
 from lora_checks.core.records.questions import Question
 from lora_checks.networks import ImageExtractor
 from lora_checks.stats import intervals, summary
@@ -32,6 +33,7 @@ class Task:
     sides: Literal[1, 2] = 2
     question: Question | None = None  # what a vision model is asked
     finder: ImageExtractor | None = None  # what finds the nearest reference for it
+    labels: Mapping[str, Labelled] = field(default_factory=dict)  # of the other pictures, by name
     confidence: float = intervals.CONFIDENCE  # of one interval; several interim analyses make 95 % together
 
     @property

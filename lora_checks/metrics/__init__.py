@@ -62,6 +62,7 @@ _MODULES = {
     "copies": ("copy_ratio", "authenticity"),
     "frequencies": ("spectrum_low", "spectrum_middle", "spectrum_high", "fine_detail", "grid"),
     "answers": ("judge",),
+    "classification": ("cas",),
     "quality": ("sharpness", "brightness", "contrast", "clipped", "flat", "aesthetic"),
     "safety": ("unsafe",),
 }
@@ -87,6 +88,7 @@ def metric(
     moments: bool = False,
     unbiased: bool = False,
     two_valued: bool = False,
+    interval: Callable[..., tuple[float, float] | None] | None = None,
 ) -> Callable[[F], F]:
     """Declare the decorated function as a metric under its name.
 
@@ -104,6 +106,8 @@ def metric(
         moments: Whether it can compare with a mean and covariance instead of pictures.
         unbiased: For a set: whether few images give, on average, the same value as many.
         two_valued: Whether each value is one of the two ends of ``range``.
+        interval: For a set: gets the function's arguments and the chance that an end is wrong; returns both
+            ends, or None. By default the prompts are left out in turn.
 
     Raises:
         ConfigError: Another file declared a metric of that name, or the ``range`` of a two-valued metric is
@@ -123,7 +127,7 @@ def metric(
             )
         settings = (extractor, against, per, better, range, takes, version, text, pairing)
         _declared[fn.__name__] = Metric(
-            fn.__name__, guarded(fn), *settings, closer or better, moments, unbiased, two_valued
+            fn.__name__, guarded(fn), *settings, closer or better, moments, unbiased, two_valued, interval
         )
         return fn
 

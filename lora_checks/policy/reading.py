@@ -17,6 +17,7 @@ from lora_checks.core.records import Policy, Prompt, PromptSet, Threshold
 from lora_checks.policy import dictionary
 from lora_checks.policy.arms import CLASS_ONLY, NO_TRIGGER, UNRELATED, WITHOUT_TRIGGER
 from lora_checks.policy.axes import axes_of
+from lora_checks.policy.labels import labels_of
 from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
 from lora_checks.policy.prompts_keys import PROMPT, PROMPTS
 from lora_checks.policy.questions import questions
@@ -72,6 +73,7 @@ def load_policy(
         regression=allowances(top["regression"], rows) if "regression" in top else (),
         ranking=weights(top["ranking"], rows) if "ranking" in top else (),
         questions=asked_of_images,
+        labels=labels_of(top["labels"], path.parent, folders) if "labels" in top else {},
         axes=axes_of(top["axes"]) if "axes" in top else {},
     )
 

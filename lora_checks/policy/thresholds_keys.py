@@ -183,6 +183,12 @@ THRESHOLDS = Keys(
             "Which rows order the LoRAs that pass; all required ones if left out.",
         ),
         Key(
+            "labels",
+            named(TEXT),
+            "What the pictures of a folder show, for `cas`: its name with a CSV file of the columns file, "
+            "label and perhaps group (patient). Images show the label that their prompt is tagged with.",
+        ),
+        Key(
             "axes",
             named({"type": "object", "minProperties": 1, "additionalProperties": {"oneOf": [TEXT, NUMBER]}}),
             "What the LoRAs differ in, by patterns of their names or paths, the first that fits: "

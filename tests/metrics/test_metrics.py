@@ -69,6 +69,7 @@ spectrum_high spectrum reference image lower nearest lower 0 inf
 fine_detail spectrum reference image higher nearest higher -inf inf
 grid - nothing image lower nearest lower 0 inf
 judge judge nothing image higher nearest higher 0 1
+cas * reference set higher nearest higher 0 inf
 sharpness - nothing image higher nearest higher 0 inf
 brightness - nothing image higher nearest higher 0 255
 contrast - nothing image higher nearest higher 0 127.5

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lora_checks.core.records.digests import digest
+from lora_checks.core.records.labels import Labelled
 from lora_checks.core.records.questions import Question
 
 Against = Literal["nothing", "prompt", "texts", "baseline", "reference", "siblings"]
@@ -17,7 +18,7 @@ Better = Literal["higher", "lower"]
 Stat = Literal["mean", "min", "max", "median", "missing", "worst_prompt", "share_at_least", "share_at_most"]
 Pairing = Literal["nearest", "mean", "named", "sorted"]
 Rule = Literal["estimate", "bound"]
-Takes = Literal["features", "distances", "faces", "landmarks", "picture", "pair", "answers"]
+Takes = Literal["features", "distances", "faces", "landmarks", "picture", "pair", "answers", "labelled"]
 
 
 OF_BASE = "base."  # of the keys under `sampler: base:` in `PromptSet.places`
@@ -188,6 +189,7 @@ class Policy:
     regression: tuple[Allowance, ...] = ()  #: against the last approved release
     ranking: tuple[Weight, ...] = ()  #: of several LoRAs; empty: all required rows count alike
     questions: Mapping[str, Question] = field(default_factory=dict)  #: that rows and tests may ask, by name
+    labels: Mapping[str, tuple[Labelled, ...]] = field(default_factory=dict)  #: of a folder's pictures
     axes: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  #: key -> pattern, value
 
     @property
@@ -213,7 +215,12 @@ class Policy:
             "unused_tensors": digest(sorted(self.unused_tensors)),
             "regression": digest([dataclasses.replace(entry, source="") for entry in self.regression]),
             "ranking": digest([dataclasses.replace(entry, source="") for entry in self.ranking]),
+            **({"labels": digest(_unsourced(self.labels))} if self.labels else {}),
         }
+
+
+def _unsourced(labels: Mapping[str, tuple[Labelled, ...]]) -> dict[str, list[Labelled]]:
+    return {name: [dataclasses.replace(line, source="") for line in lines] for name, lines in labels.items()}
 
 
 def _deciding(row: Threshold) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class Metric:
     moments: bool = False  #: can compare with a mean and covariance instead of pictures
     unbiased: bool = False  #: per set: the expected value does not grow when images are few
     two_valued: bool = False  #: every value is one of the two ends of ``range``
+    interval: Callable[..., tuple[float, float] | None] | None = None  #: in place of the jackknife by prompt
 
 
 @dataclass(frozen=True, slots=True)
