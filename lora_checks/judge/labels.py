@@ -9,9 +9,10 @@ import numpy as np
 
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import ImageFile, ImageSet, Policy, Prompt, Threshold
-from lora_checks.core.records.labels import Labelled, Labels
+from lora_checks.core.records.labels import Labelled
 from lora_checks.core.words import count
 from lora_checks.metrics.classification import FOLDS, probe
+from lora_checks.metrics.labelled import Labels
 from lora_checks.policy import arms
 
 Listed = Mapping[str, Labelled]  # by the picture's name

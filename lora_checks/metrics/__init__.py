@@ -21,9 +21,10 @@ A metric that ``takes`` "faces" or "landmarks" gets these of the network in plac
 and (N, 10). One that ``takes`` "distances" gets the distances from a network of pairs (LPIPS), (N, M) or
 for paired rows (N,), as its only argument. One that takes a "picture" or a "pair" gets one or two pictures,
 (H, W, 3) uint8, and returns a number. One that takes "answers" gets what a vision model's replies to the
-row's question are worth, (N,) or for each reference (N, M). A metric that answers yes or no for each image
-is ``two_valued``: its values are the two ends of ``range``, and its mean has the exact interval of a share
-of images. Missing values are NaN, never zero.
+row's question are worth, (N,) or for each reference (N, M). One that takes "labelled" gets the
+`labelled.Labels` of both sides after their features. A metric that answers yes or no for each image is
+``two_valued``: its values are the two ends of ``range``, and its mean has the exact interval of a share of
+images. Missing values are NaN, never zero.
 
 Results for pictures are stored until the source of the function changes, or the source of what it uses in
 the same file; raise ``version`` when anything else changes.

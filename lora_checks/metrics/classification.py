@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.core.errors import MeasureError, PrerequisiteError
-from lora_checks.core.records.labels import Labels, Texts
 from lora_checks.core.words import count
 from lora_checks.metrics import ANY, metric
+from lora_checks.metrics.labelled import Labels, Texts
 from lora_checks.metrics.vectors import Array, two_sets
 from lora_checks.stats.intervals import MIN_PROMPTS
 from lora_checks.stats.shares import clopper_pearson
@@ -126,7 +126,7 @@ def _refuse(of_x: Labels, of_y: Labels) -> None:
     if made != real:
         raise MeasureError(f"cas: one side alone has the label '{min(made ^ real)}'")
     groups = Counter(name for name, _ in set(zip(of_y.names.tolist(), of_y.groups.tolist(), strict=True)))
-    few = min(groups, key=lambda name: groups[name])
+    few = min(sorted(groups), key=lambda name: groups[name])
     if groups[few] < FOLDS:
         raise MeasureError(
             f"cas: the label '{few}' has real pictures of {count(groups[few], 'group')}, and needs {FOLDS}"

@@ -98,6 +98,8 @@ def rows() -> list[tuple[str, str, str]]:
         metric = metrics.get(name)
         if not metric.extractor or metric.extractor in ("arcface", "sface", "spectrum", "judge", *ROLES):
             continue
+        if metric.takes == "labelled":  # whose pictures need labels
+            continue
         for slot in ("dino", "mine") if metric.extractor == "*" else ("",):
             for against in ("references", "train") if metric.against == "reference" else ("",):
                 found.append((name, slot, against))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lora_checks.core.errors import MeasureError, PrerequisiteError
-from lora_checks.core.records.labels import Labels
 from lora_checks.metrics.classification import _in_span, cas, interval, probe, regression
+from lora_checks.metrics.labelled import Labels
 from lora_checks.stats.shares import clopper_pearson
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
