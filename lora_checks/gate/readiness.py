@@ -58,6 +58,8 @@ def findings(run: GateRun, loras: Mapping[str, Candidate]) -> Iterator[Finding]:
             yield _work(run, source, list(loras.values()))
     for name, candidate in loras.items():
         yield from _guarded(name, partial(_lora, candidate, run.policy.prompts.base.model))
+    for slot, sentence in _questions(run, len(loras)):
+        yield Finding(f"questions: {slot}", sentence)
     for sentence in prospect.sentences(run.policy):
         yield Finding("to pass", sentence)
 
@@ -110,6 +112,14 @@ def _network(run: GateRun, metric: Metric, slot: str) -> str:
     network = run.measurer.network(metric, slot)
     licence = licence_of(network)
     return f"{network.label if network else 'pixels'}{f'; licence: {licence}' if licence else ''}"
+
+
+def _questions(run: GateRun, loras: int) -> list[tuple[str, str]]:
+    """Say what each vision model will be asked; nothing if a network of the policy is missing."""
+    try:
+        return work.questions(run, loras)
+    except LoraChecksError:
+        return []  # said of the network or the row
 
 
 def _base(source: GeneratedImages, resolved: bases.ResolvedBase | None) -> Iterator[Finding]:

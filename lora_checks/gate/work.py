@@ -96,13 +96,18 @@ def memory(source: GeneratedImages) -> str:
 
 def lines(run: GateRun, loras: Sequence[Candidate]) -> list[str]:
     """Return what people should know before a run starts."""
-    return [*_generated(run, loras), *_questions(run, loras)]
+    return [*_generated(run, loras), *(sentence for _, sentence in questions(run, len(loras)))]
 
 
-def _questions(run: GateRun, loras: Sequence[Candidate]) -> list[str]:
+def questions(run: GateRun, loras: int) -> list[tuple[str, str]]:
+    """Return each vision model's name in the policy, and what it will be asked about so many LoRAs.
+
+    Raises:
+        ConfigError, PrerequisiteError: A network cannot be set up.
+    """
     models = run.measurer.vision_models().items()
     return [
-        cost.sentence(model, run.measurer.expected(slot, model, max(1, len(loras))), run.store)
+        (slot, cost.sentence(model, run.measurer.expected(slot, model, max(1, loras)), run.store))
         for slot, model in models
     ]
 

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from small_policy import small_policy
+from vlm_world import Table
 from world import MINIATURE, WITHOUT, Run, World, row, run_module
 
 from lora_checks import run_gate
@@ -242,3 +244,21 @@ def test_the_licence_of_a_networks_weights_is_told(
     assert re.search(
         r"networks: safety: open_nsfw \(.*\); licence: Apache-2\.0; its weights", capsys.readouterr().out
     )
+
+
+def test_what_a_vision_model_will_be_asked_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], table: type[Table]
+) -> None:
+    rows = "checks:\n  limbs: {metric: judge, question: limbs, min: 0.5, why: w}\n"
+    budget = "budget: {money: 5, price: 1000}"
+    small_policy(tmp_path, f"networks: {{vlm: {{kind: judge, api: table, {budget}}}}}\n{rows}")
+    prompts = (tmp_path / "prompts.yaml").read_text()
+    (tmp_path / "prompts.yaml").write_text(prompts.replace("model: pipeline", "model: acme/base"))
+    check("--policy", tmp_path, "--json")
+    findings = {finding["about"]: finding["text"] for finding in json.loads(capsys.readouterr().out)}
+    assert findings["networks: judge"] == "a table"
+    told = findings["questions: vlm"]
+    assert re.match(
+        r"11 questions at most to a table, about 1,[0-9]{3} tokens \(1\.[0-9]{2} in money\);", told
+    ), told
+    assert table.asked == []
