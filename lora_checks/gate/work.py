@@ -15,6 +15,7 @@ from lora_checks.diffusion.generated import GeneratedImages
 from lora_checks.gate.run import GateRun, needs_base
 from lora_checks.images import made, plan
 from lora_checks.judge import cost, prospect
+from lora_checks.judge.controls import MOST
 from lora_checks.lora.candidates import Candidate
 
 PIXEL_BYTES = 1.5  # of a PNG, for each pixel
@@ -56,13 +57,14 @@ def work(run: GateRun, source: GeneratedImages, loras: Sequence[Candidate]) -> W
     prompts = run.policy.prompts
     alone, pair = plan.baseline(prompts, source.machine), any(map(needs_base, run.policy.thresholds))
     of_lora = run.most or len(alone)
+    of_base = of_lora if pair else min(of_lora, _tried_on_base(run.policy.thresholds))
     sampler = prompts.sampler
-    images = max(1, len(loras)) * of_lora + (of_lora if pair else 1)
+    images = max(1, len(loras)) * of_lora + of_base
     return Work(
         of_lora=of_lora,
-        of_base=of_lora if pair else 1,
+        of_base=of_base,
         loras=max(1, len(loras)),
-        stored=_stored(run, [*(alone if pair else alone[:1]), *_planned(run, source, loras)]),
+        stored=_stored(run, [*alone[: len(alone) if pair else of_base], *_planned(run, source, loras)]),
         seconds=made.seconds(run.store, alone[0]),
         size=int(images * sampler.width * sampler.height * PIXEL_BYTES),
     )
@@ -80,6 +82,12 @@ def _planned(run: GateRun, source: GeneratedImages, loras: Sequence[Candidate]) 
 
 def _stored(run: GateRun, specs: Sequence[ImageSpec]) -> int:
     return sum(run.store.image(spec.digest).exists() for spec in specs)
+
+
+def _tried_on_base(rows: Sequence[Threshold]) -> int:
+    """Return how many images of the base a run makes that judges no row by them."""
+    controls = {control for row in rows if row.question for control in row.question.controls}
+    return MOST if {"base", "other_prompt"} & controls else 1
 
 
 def memory(source: GeneratedImages) -> str:

@@ -42,7 +42,7 @@ from typing import Any, TypeVar
 
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.extensions import Extension, ExtensionPoint
-from lora_checks.core.records import Against, Better, Metric, Pairing, Per, Takes, Threshold
+from lora_checks.core.records import Against, Better, Metric, Pairing, Per, Takes, Threshold, digest
 from lora_checks.core.records.questions import Question
 from lora_checks.metrics.function import guarded, home
 
@@ -167,9 +167,17 @@ def of_row(row: Threshold) -> Metric:
 
 
 def asking(metric: Metric, question: Question | None) -> Metric:
-    """Return the metric as it is for a question: one about two pictures compares with references."""
-    compares = metric.takes == "answers" and question is not None and question.reference != "none"
-    return replace(metric, against="reference") if compares else metric
+    """Return the metric as it is for a question.
+
+    Its version has the question's wording, and so has every identity built from it: limits that were
+    calibrated with other words, or a release that was judged by them, are of another measurement. A question
+    about two pictures compares with references.
+    """
+    if question is None or metric.takes != "answers":
+        return metric
+    wording = digest(replace(question, name="", controls=(), tagged=""))[:12]
+    against: Against = metric.against if question.reference == "none" else "reference"
+    return replace(metric, against=against, version=f"{metric.version}+{wording}")
 
 
 def _of_package(extension: Extension) -> Metric:

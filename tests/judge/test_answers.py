@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,7 @@ def test_the_value_is_the_mean_of_the_images_answers(
     assert found.value == pytest.approx(0.6)
     assert dict(found.per_image) == pytest.approx({"a/1": 0.2, "b/1": 0.6, "c/1": 1.0})
     assert (found.label, found.worst[0]) == ("a table", "a")
-    assert found.network.startswith("judge/1 judge/1 table table decoder=")
+    assert re.fullmatch(r"judge/1\+[0-9a-f]{12} judge/1 table table decoder=1", found.network)
     assert len(table.asked) == 3
 
 
@@ -242,3 +243,12 @@ def test_the_policys_only_vision_model_need_not_be_named() -> None:
         slot_of(get("judge"), "", networks | {"other": {"kind": "judge"}})
     with pytest.raises(ConfigError, match="judge needs a network of kind judge, and 'clip' is of kind clip"):
         slot_of(get("judge"), "clip", networks)
+
+
+def test_another_wording_is_another_measurement_and_another_control_is_not() -> None:
+    def version(**changes: Any) -> str:
+        return asking(get("judge"), replace(RED, **changes)).version
+
+    assert version() == version(name="other", controls=("bad",), tagged="a")
+    others = {version(text="Is it very red?"), version(good=("no",)), version(reference="each")}
+    assert len(others | {version()}) == 4
