@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from lora_checks.core.errors import LoraChecksError, LoraFileError
 from lora_checks.core.memory import gib
 from lora_checks.core.progress import duration
-from lora_checks.core.records import ImageSpec
+from lora_checks.core.records import ImageSpec, Threshold
 from lora_checks.core.words import count
 from lora_checks.diffusion.base.room import Room, device_room
 from lora_checks.diffusion.generated import GeneratedImages
