@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lora_checks.core.errors import ConfigError, MeasureError
 from lora_checks.core.records import ImageSet, PromptSet
+from lora_checks.core.records.labels import labels_id
 from lora_checks.core.store import Progress, Store
 from lora_checks.images.decoded import Decoded
 from lora_checks.images.decoding import content_of
@@ -54,6 +55,8 @@ def fetch(
         without = _arguments(replace(task, images=task.baseline), network, prompts, store, progress)
     others = _others(task, network, arguments, store)
     id, label = (network.id, network.label) if network else ("pixels", "pixels")
+    if task.metric.takes == "labelled":
+        id += labels_id(task.labels.values())
     return Fetched(arguments, without, others, id, label)
 
 

@@ -108,7 +108,8 @@ def _themselves(task: Task, values: Floats | None) -> float | None:
     """Return the row's value of the other pictures, each against the rest."""
     if values is None:
         return None
-    return float(summary.of_images(task.ask, values, [str(i) for i in range(len(values))])["value"])
+    found = summary.of_images(task.ask, values, [str(i) for i in range(len(values))])["value"]
+    return round(float(found), 12)  # of differences from their own mean, 0 and not 1e-16
 
 
 def _of_set(task: Task, evaluated: SetValue) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from measure_world import Table, a_set
+from own_networks import onnx_file
 from PIL import Image
 
 from lora_checks import metrics
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import ImageSet, Policy
+from lora_checks.core.records.labels import labels_id
 from lora_checks.core.store import Store
 from lora_checks.images.decoding import image_file, image_set
 from lora_checks.judge import labels, row_fit
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import task_of
 from lora_checks.policy.reading import load_policy
+from lora_checks.publish.release import wanted
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 PROMPTS = """\
@@ -102,6 +106,7 @@ def test_a_row_is_measured_by_tags_and_list(write: Write, tmp_path: Path) -> Non
     assert (found.value, found.n, found.against, found.prompts) == (1, 8, "real (24)", 8)
     assert found.low is not None
     assert 0.7 < found.low < 0.8  # 0.05 ** (1 / 12) of 12 patients, or less
+    assert re.fullmatch(r"cas/1 table/1 labels=[0-9a-f]{16}", found.network)
     swapped = {g: [*features[g][:4], 3.0 * ((g % 2) ^ (g >= 100))] for g in features}
     wrong = measure(task, Table(swapped), policy.prompts, Store(tmp_path / "other"))
     assert wrong.value == 0
@@ -178,3 +183,11 @@ def test_what_a_row_of_labels_cannot_be(write: Write) -> None:
         write(head="name,label,group")
     with pytest.raises(ConfigError, match="cas has an interval of its own, and none of a gain"):
         refuse(write(row=", gain: true"))
+
+
+def test_a_release_requires_the_labels_that_the_policy_has_today(write: Write, tmp_path: Path) -> None:
+    onnx_file(tmp_path / "eye.onnx")
+    before = wanted._networks(write())["cas"]
+    assert before.endswith(labels_id(write().labels["real"]))
+    assert wanted._networks(write([line.replace("i5", "i4") for line in listed(6)]))["cas"] != before
+    assert wanted._networks(write())["cas"] == before

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from lora_checks.core.records.digests import digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +16,8 @@ class Labelled:
     label: str
     group: str  #: patient, site, ...: pictures of one group are never on both sides of a split
     source: str = ""  #: "labels.csv:12", for messages
+
+
+def labels_id(lines: Iterable[Labelled]) -> str:
+    """Return " labels=..." for the identity of what was measured: other labels are another question."""
+    return f" labels={digest(sorted((line.file, line.label, line.group) for line in lines))[:16]}"

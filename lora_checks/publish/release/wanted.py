@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lora_checks.core.errors import LoraChecksError, LoraFileError, ReleaseError
 from lora_checks.core.records import Base, Policy
+from lora_checks.core.records.labels import labels_id
 from lora_checks.diffusion import base as bases
 from lora_checks.images.decoding import image_set
 from lora_checks.lora.bundles import lora_sha256
@@ -98,6 +99,8 @@ def _networks(policy: Policy) -> dict[str, str]:
         identity = OfPixels(metric).id if metric.takes in ("picture", "pair") else "pixels"
         if slot:
             identity = extractors.build(slot, policy.networks[slot], "cpu").id
+        if metric.takes == "labelled":
+            identity += labels_id(policy.labels.get(row.against, ()))
         identities[row.name] = f"{metric.name}/{metric.version} {identity}"
     return identities
 
