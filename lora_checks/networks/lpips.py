@@ -40,7 +40,7 @@ VERSIONS = ("0.1",)
 SMALLEST = 32  # pixels: below it the deepest layers have nothing left to look at
 BATCH_BYTES = 128 << 20  # vectors multiplied at a time
 ROUNDING = 1e-13  # of double precision sums, relative to their terms
-CHUNK = 1 << 16  # columns converted to double precision at a time
+CHUNK = 1 << 14  # columns converted to double precision at a time: they stay in the cache
 
 
 class PerceptualDistance:
@@ -248,12 +248,15 @@ def _squared_distances(x: Sequence[Tensor], y: Sequence[Tensor]) -> Floats:
 
     products = torch.zeros(len(x), len(y), dtype=torch.float64)
     x_norms, y_norms = products.new_zeros(len(x), 1), products.new_zeros(len(y))
+    a, b = products.new_empty(len(x), CHUNK), products.new_empty(len(y), CHUNK)
     for start in range(0, len(x[0]), CHUNK):
-        a = torch.stack([vector[start : start + CHUNK] for vector in x]).double()
-        b = torch.stack([vector[start : start + CHUNK] for vector in y]).double()
-        products += a @ b.T
-        x_norms += a.square().sum(dim=1, keepdim=True)
-        y_norms += b.square().sum(dim=1)
+        width = min(CHUNK, len(x[0]) - start)
+        for rows, vectors in ((a, x), (b, y)):
+            for row, vector in zip(rows, vectors, strict=True):
+                row[:width].copy_(vector[start : start + width])
+        products.addmm_(a[:, :width], b[:, :width].T)
+        x_norms += a[:, :width].square().sum(dim=1, keepdim=True)
+        y_norms += b[:, :width].square().sum(dim=1)
     norms = x_norms + y_norms
     distances = norms - 2 * products
     distances[distances < ROUNDING * norms] = 0  # equal images have distance 0, not 4e-16
