@@ -5,15 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lora_checks.commands import shared
-
-if TYPE_CHECKING:
-    from lora_checks.gate.readiness import Finding
+from lora_checks.commands.fetch import missing_of
 
 HELP = "say in one go what a run lacks, how many images it makes, and how long that takes"
 
@@ -49,16 +45,16 @@ def run(options: argparse.Namespace) -> int:
         return int(bool(wrong))
     for finding in seen:
         print(f"{'WRONG' if finding.wrong else 'ok   '}  {finding.about}: {finding.text}")
-    print(_next(wrong, options.policy, options.lora))
+    print(_next(len(wrong), options))
     return int(bool(wrong))
 
 
-def _next(wrong: Sequence[Finding], policy: Path, loras: Sequence[str]) -> str:
+def _next(wrong: int, options: argparse.Namespace) -> str:
     """Return what to do now, as a command where there is one."""
-    folder = shlex.quote(str(policy))
+    folder = shlex.quote(str(options.policy))
     if not wrong:
-        given = " ".join(f"--lora {shlex.quote(lora)}" for lora in loras) or "--lora YOUR.safetensors"
+        given = " ".join(f"--lora {shlex.quote(lora)}" for lora in options.lora) or "--lora YOUR.safetensors"
         return f"ready: pytest --lora-policy {folder} {given}"
-    absent = sum(finding.absent for finding in wrong)
+    absent = len(missing_of(options))
     fetch = f"; next: lora-checks fetch --policy {folder} (downloads {absent} of them)" if absent else ""
-    return f"{len(wrong)} to fix{fetch}"
+    return f"{wrong} to fix{fetch}"

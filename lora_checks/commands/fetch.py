@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     if options.to:
         options.to.mkdir(parents=True, exist_ok=True)
         kit.use(options.to, offline=False)
-    missing = [download for download in _downloads(options) if not download.here()]
+    missing = missing_of(options)
     _announce(missing)
     failed = 0
     for download in [] if options.dry_run else missing:
@@ -74,12 +74,14 @@ def run(options: argparse.Namespace) -> int:
     return int(bool(failed))
 
 
-def _downloads(options: argparse.Namespace) -> list[Download]:
+def missing_of(options: argparse.Namespace) -> list[Download]:
+    """Return what the policy of ``--policy`` needs, can be downloaded, and is not on this machine."""
     from lora_checks.networks.fetching import downloads
     from lora_checks.policy.reading import load_policy
 
     policy = load_policy(options.policy, base=options.base)
-    return [BaseDownload(policy.prompts.base), *downloads(policy.networks)]
+    wanted = [BaseDownload(policy.prompts.base), *downloads(policy.networks)]
+    return [download for download in wanted if not download.here()]
 
 
 def _announce(missing: Sequence[Download]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lora_checks import metrics
 from lora_checks.core.device import choose_device
-from lora_checks.core.errors import ALSO, LoraChecksError, LoraFileError, PrerequisiteError
+from lora_checks.core.errors import ALSO, LoraChecksError, LoraFileError
 from lora_checks.core.filling import silent
 from lora_checks.core.records import Metric, Policy, Threshold
 from lora_checks.core.words import count
@@ -35,7 +35,6 @@ class Finding:
     about: str  # "networks: clip", "base", "person.safetensors"
     text: str
     wrong: bool = False  # it would end a run
-    absent: bool = False  # `lora-checks fetch` can download it
 
 
 def open_unloaded(policy: Policy, store: Path, device: str, dtype: str, offload: str) -> GateRun:
@@ -74,9 +73,8 @@ def _guarded(about: str, look: Callable[[], str | None]) -> Iterator[Finding]:
     try:
         text = look()
     except LoraChecksError as error:
-        absent = isinstance(error, PrerequisiteError) and about.startswith("networks")
         for sentence in str(error).split(ALSO):
-            yield Finding(about, sentence.removeprefix(f"{about}: "), wrong=True, absent=absent)
+            yield Finding(about, sentence.removeprefix(f"{about}: "), wrong=True)
     else:
         if text is not None:
             yield Finding(about, text)
@@ -126,7 +124,7 @@ def _base(source: GeneratedImages, resolved: bases.ResolvedBase | None) -> Itera
     base = source.policy.prompts.base
     if resolved is None:
         text = f"{base.model} is not on this machine; {remote.described(base)}"
-        yield Finding("base", text, wrong=True, absent=True)
+        yield Finding("base", text, wrong=True)
         return
     yield Finding("base", resolved.label)
     yield from _guarded("base", lambda: "; ".join(source.preflight()) or None)
