@@ -70,7 +70,9 @@ class Controls:
         notes = []
         if "bad" in question.controls and BAD not in self.policy.folders:
             notes.append(f"never seen to say no: the policy has no folder '{BAD}'")
-        if question.controls and not self._references:
+        if not question.controls:
+            notes.append("tried on no picture whose answer is known")
+        elif not self._references:
             notes.append("the controls had no references")
         if {"other_prompt", "base"} & set(question.controls):
             notes.append(self._with_base(model, question, images))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import get_args
@@ -45,12 +46,7 @@ def _question(value: Value, name: str) -> Question:
     kind: Kind = kinds[0]
     text, reference = _text(fields[kind]), _reference(fields)
     options = _options(value, fields, kind)
-    default: tuple[Control, ...] = ("blank",)
-    if reference != "none":
-        default = ("blank", "base")
-    elif "{prompt}" in text:
-        default = ("blank", "other_prompt")
-    return Question(
+    asked = Question(
         name,
         kind,
         text,
@@ -59,9 +55,25 @@ def _question(value: Value, name: str) -> Question:
         reference,
         by=_by(value, fields, reference),
         most=_most(fields, reference),
-        controls=_controls(fields["controls"]) if "controls" in fields else default,
         tagged=fields["tagged"].text() if "tagged" in fields else "",
     )
+    controls = _controls(fields["controls"]) if "controls" in fields else _fitting(asked)
+    return replace(asked, controls=controls)
+
+
+def _fitting(question: Question) -> tuple[Control, ...]:
+    """Return the controls that a question has if it names none: those whose answers are known.
+
+    A blank picture has no fault, may be any of a choice's options, and has as little of what a tag is about
+    as the references may have.
+    """
+    if question.reference != "none":
+        return ("blank", "base")
+    if question.of_prompt:
+        return ("other_prompt",) if question.tagged else ("blank", "other_prompt")
+    if question.good == ("no",):
+        return ("bad",)
+    return () if question.kind == "choice" or question.tagged else ("blank",)
 
 
 def _text(value: Value) -> str:

@@ -202,3 +202,12 @@ def test_controls_that_were_asked_are_not_asked_again(
 def test_auc_is_the_chance_of_the_right_order() -> None:
     assert auc(np.array([0.9, 0.8]), np.array([0.1, 0.85])) == pytest.approx(0.75)
     assert auc(np.array([0.5]), np.array([0.5, 0.5])) == 0.5
+
+
+def test_a_question_without_controls_says_so(world: World, tmp_path: Path) -> None:
+    opened = world("person")
+    text = (tmp_path / "thresholds.yaml").read_text()
+    own = "questions: {person: {predicate: 'Is there a person in the picture?', controls: []}}\n"
+    (tmp_path / "thresholds.yaml").write_text(own + text)
+    opened = Measurer(load_policy(tmp_path), opened.store, "cpu", lambda _: silent, opened.counterparts)
+    assert measured(opened, tmp_path).note == "tried on no picture whose answer is known"

@@ -9,7 +9,7 @@ from small_policy import small_policy
 
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records.questions import Question
-from lora_checks.policy.questions import standard
+from lora_checks.policy.questions import _fitting, standard
 
 ROW = "metric: judge, network: vlm, min: 0.8, why: w"
 
@@ -49,6 +49,9 @@ def test_controls_follow_from_what_is_asked(tmp_path: Path) -> None:
     same = "q: {predicate: 'The same?', reference: each}"
     assert asked(tmp_path, same).controls == ("blank", "base")
     assert asked(tmp_path, "q: {predicate: 'Whole?', controls: [bad, bad]}").controls == ("bad",)
+    assert asked(tmp_path, "q: {predicate: 'Is it melted?', good: false}").controls == ("bad",)
+    assert asked(tmp_path, "q: {choice: 'Where?', options: [a, b], good: a}").controls == ()
+    assert asked(tmp_path, "q: {score: 'How sharp?', levels: [a, b]}").controls == ("blank",)
 
 
 def test_a_question_of_a_tag_makes_the_row_one_of_that_tag(tmp_path: Path) -> None:
@@ -102,3 +105,12 @@ def test_an_unknown_question_has_its_nearest_name(tmp_path: Path) -> None:
         ConfigError, match=r"thresholds.yaml:3: checks.row.question: no question 'limb' .*'limbs'"
     ):
         asked(tmp_path, "", "limb")
+
+
+def test_a_question_of_a_tag_is_not_tried_on_what_may_lack_the_tag() -> None:
+    def controls(**fields: str) -> tuple[str, ...]:
+        return _fitting(Question("q", "predicate", **{"text": "Glasses?", "tagged": "glasses", **fields}))  # type: ignore[arg-type]
+
+    assert controls() == ()
+    assert controls(tagged="") == ("blank",)
+    assert controls(text="Is it {prompt}?") == ("other_prompt",)

@@ -16,6 +16,7 @@ from report_world import HOSTILE, document, measurement, refused, verdicts, whol
 
 from lora_checks.core.errors import ReportError, StoreError
 from lora_checks.core.records import Calibration, Measurement, Outcome, Threshold, Verdict
+from lora_checks.policy.questions import standard
 from lora_checks.record import document as report
 
 number = st.floats(allow_nan=False, allow_infinity=False)
@@ -174,3 +175,9 @@ def test_a_report_in_which_a_digit_flipped_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("2026-11-29T18:41", "2026-11-29T18:43"))
     with pytest.raises(ReportError, match="its digest does not match, so it was damaged or edited"):
         report.read_file(path)
+
+
+def test_a_row_that_asks_comes_back_from_the_journal_as_it_was() -> None:
+    row = Threshold("same", "judge", "w", min=0.5, network="vlm", question=standard()["same-person"])
+    verdict = Verdict("a", "ab" * 32, "same", Outcome.ERROR, "no answer", threshold=row)
+    assert report.verdict_from_json(report.verdict_to_json(verdict)) == verdict

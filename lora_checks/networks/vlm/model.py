@@ -28,7 +28,7 @@ from lora_checks.networks.vlm.picture import encoded
 from lora_checks.networks.weights import number
 
 OWN = ("budget", "size", "repeat", "name")  # settings that the API does not get
-BATCH = 32  # requests that the API gets at a time
+BATCH = 64  # requests that the API gets at a time
 REPEAT = 8  # questions that are asked twice of a model that may answer differently
 
 
