@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from browser_world import Visit
+from page_world import page_document
 
 from lora_checks.report import html
 
@@ -230,3 +231,36 @@ def test_a_picture_at_the_top_opens_side_by_side(visit: Visit) -> None:
     name = visit.page.locator("button.picked").last.get_attribute("data-name")
     assert name is not None
     assert name in visit.page.inner_text("#compare-title")
+
+
+def test_many_cards_are_walked_and_chosen_by_keyboard(browser: Any, tmp_path: Path) -> None:
+    document = page_document(tmp_path, [f"step-{i:02}" for i in range(13)], prompts=20, seeds=1, size=32)
+    found = Visit(browser, html.write(document, tmp_path / "report").as_uri())
+    place = "[...document.querySelectorAll('#sheet .card')].indexOf(document.activeElement)"
+    first = found.page.evaluate("document.querySelectorAll('#sheet .card').length")
+    assert first < 260  # the others are made when the end comes near
+    found.page.locator("#sheet .card").first.focus()
+    found.page.keyboard.press("ArrowRight")
+    assert found.page.evaluate(place) == 1
+    found.page.keyboard.press("ArrowDown")
+    below = found.page.evaluate(place)
+    assert below > 2
+    found.page.keyboard.press("ArrowUp")
+    assert found.page.evaluate(place) == 1
+    found.page.keyboard.press("End")
+    found.until("document.querySelectorAll('#sheet .card').length === 260")
+    found.page.keyboard.press("End")
+    assert found.page.evaluate(place) == 259
+    found.page.focus("#find")
+    found.page.keyboard.type("scene-7")
+    assert found.page.locator("#sheet .card").count() == 13
+    found.page.focus("#failing")
+    found.page.keyboard.press("Space")
+    assert found.page.locator("#sheet .card").count() < 13
+    found.read_through()
+    strokes = found.page.locator("#distribution-charts svg.plot").first
+    assert strokes.bounding_box()["height"] < 13 * 40  # a line of strokes for each
+    names = found.page.locator("#spectrum-chart svg.plot text").all_text_contents()
+    assert 0 < len([name for name in names if name.startswith("step-")]) <= 8
+    assert found.complaints == []
+    found.context.close()

@@ -1,5 +1,6 @@
 // A strip of dots for each row: one dot per image, one line per LoRA.
 const DOTS = 300; // images per LoRA above which bars replace dots
+const TALL = 12; // LoRAs above which each has a line of strokes
 const plotted = (more) => ({ className: "plot", style: { background: "none", color: "inherit", fontSize: "11px" }, ...more });
 const roomIn = (holder) => Math.max(280, holder.clientWidth - 30);
 const shortName = (name) => (name.length > 22 ? `${name.slice(0, 20)}…` : name);
@@ -11,9 +12,9 @@ function distribution(check, at, width) {
   const known = [...points.map((point) => point.value), check.min, check.max].filter((value) => value !== null);
   const [low, high] = d3.extent(known), spare = (high - low || 1) * 0.04;
   const names = [...new Set(points.map((point) => point.lora))];
-  const many = points.length / names.length > DOTS;
+  const many = points.length / names.length > DOTS, strokes = !many && names.length > TALL;
   const outside = [check.min === null ? null : { from: low - spare, to: check.min }, check.max === null ? null : { from: check.max, to: high + spare }];
-  const height = many ? 64 : Math.max(44, 14 + 5.6 * tallest(points, low - spare, high + spare));
+  const height = strokes ? 18 : many ? 64 : Math.max(44, 14 + 5.6 * tallest(points, low - spare, high + spare));
   const chart = Plot.plot(plotted({
     width, height: names.length * height + 44, marginLeft: SEVERAL ? Math.min(132, 18 + 6.4 * d3.max(names, (name) => shortName(name).length)) : 14, marginRight: 14, marginBottom: 30, marginTop: 10,
     x: { domain: [low - spare, high + spare], label: check.label, grid: true, ticks: Math.max(3, Math.round(width / 80)) },
@@ -23,8 +24,9 @@ function distribution(check, at, width) {
       Plot.rectY(outside.filter(Boolean), { x1: "from", x2: "to", fill: "url(#hatch)" }),
       Plot.ruleX(outside.filter(Boolean), { x: (zone) => (zone.from === check.max ? zone.from : zone.to), stroke: "var(--FAIL)", strokeWidth: 1.5 }),
       many ? Plot.rectY(points, Plot.binX({ y: "count" }, { x: "value", fy: "lora", fill: "var(--accent)", inset: 0.5, thresholds: 40 }))
+        : strokes ? Plot.tickX(points, { x: "value", fy: "lora", stroke: "var(--accent)", strokeOpacity: 0.7 })
         : Plot.dot(points, Plot.dodgeY({ x: "value", fy: "lora", r: 2.6, fill: "var(--accent)", stroke: "var(--card)", strokeWidth: 0.6, padding: 0.4, anchor: "bottom" })),
-      many ? null : Plot.tip(points, Plot.pointer(Plot.dodgeY({ x: "value", fy: "lora", r: 2.6, padding: 0.4, anchor: "bottom", maxRadius: 30,
+      many ? null : Plot.tip(points, Plot.pointer((strokes ? (options) => options : Plot.dodgeY)({ x: "value", fy: "lora", r: 2.6, padding: 0.4, anchor: "bottom", maxRadius: 30,
         fill: "var(--card)", title: (point) => `${point.image.name}\n${check.metric} ${number(point.value)}` }))),
     ],
   }));

@@ -174,6 +174,30 @@ function jump(link) {
   byId("sort").focus({ preventScroll: true });
 }
 
+// Arrow keys move between cards: left and right in reading order, up and down to the nearest of the next row.
+function neighbour(card, key) {
+  const cards = [...byId("sheet").querySelectorAll(".card")], at = cards.indexOf(card);
+  if (key === "Home" || key === "End") return cards.at(key === "Home" ? 0 : -1);
+  if (key === "ArrowLeft" || key === "ArrowRight") return cards[at + (key === "ArrowLeft" ? -1 : 1)];
+  const own = card.getBoundingClientRect(), step = key === "ArrowUp" ? -1 : 1;
+  let found = null, best = Infinity, row = null;
+  for (let i = at + step; i >= 0 && i < cards.length; i += step) {
+    const place = cards[i].getBoundingClientRect();
+    if (Math.abs(place.top - own.top) < 1) continue;
+    row ??= place.top;
+    if (Math.abs(place.top - row) > 1) break;
+    if (Math.abs(place.left - own.left) < best) [found, best] = [cards[i], Math.abs(place.left - own.left)];
+  }
+  return found;
+}
+
+byId("sheet").addEventListener("keydown", (event) => {
+  if (!/^(Arrow|Home|End)/.test(event.key) || !event.target.classList.contains("card")) return;
+  const next = neighbour(event.target, event.key);
+  event.preventDefault();
+  next?.focus();
+});
+
 setUp();
 draw();
 
