@@ -9,6 +9,7 @@ import pytest
 from judge_world import ask, client, said, serving, yes_no
 
 from lora_checks.core.errors import ConfigError, PrerequisiteError
+from lora_checks.networks.vlm.endpoints import client as endpoints
 from lora_checks.networks.vlm.endpoints.chat import Chat
 
 KEY = "sk-proj-Zq81lmVx77ab"
@@ -146,3 +147,10 @@ def test_a_proxy_of_the_environment_gets_nothing_that_is_for_this_machine(monkey
         [reply] = ask(client(server), [yes_no()])
     assert proxy.asked == []
     assert reply.probabilities == pytest.approx((0.9, 0.1))
+
+
+@pytest.mark.parametrize("package", ["httpx2", "pydantic"])
+def test_a_missing_package_is_named_with_what_installs_it(monkeypatch, package):
+    monkeypatch.setattr(endpoints, "find_spec", lambda name: None if name == package else object())
+    with pytest.raises(PrerequisiteError, match=rf"{package} is not installed; .*'lora-checks\[judge\]'"):
+        Chat({"model": "m", "endpoint": "http://127.0.0.1:1"}, "cpu")
