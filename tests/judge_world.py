@@ -191,7 +191,13 @@ def said(asked: Asked, *probabilities: float) -> Answer:
     return 200, {
         "model": "small",
         "answers": [_decision(question[0], probabilities)],
-        "usage": {"input_tokens": 40, "output_tokens": 0, "total_tokens": 40},
+        "usage": {
+            "input_tokens": 40,
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": 0,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": 40,
+        },
     }
 
 
@@ -223,7 +229,10 @@ def _systemone(question: Mapping[str, Any], probabilities: Sequence[float]) -> d
     if kind == "noul":
         return {"type": kind, "noul": probabilities[0]}
     names = list(criteria) if kind == "choice" else list(map(str, range(len(criteria))))
-    return {"type": kind, "probabilities": dict(zip(names, probabilities, strict=True)), "confidence": 0.5}
+    best = _best(probabilities)
+    more = {"choice": names[best]} if kind == "choice" else {"score": float(best), "legend": {}}
+    found = dict(zip(names, probabilities, strict=True))
+    return {"type": kind, "probabilities": found, "confidence": 0.5, **more}
 
 
 def _decision(question: Mapping[str, Any], probabilities: Sequence[float]) -> dict[str, Any]:
@@ -235,7 +244,14 @@ def _decision(question: Mapping[str, Any], probabilities: Sequence[float]) -> di
     else:
         named = [{"value": i, "label": one["label"]} for i, one in enumerate(question["levels"])]
     both = zip(named, probabilities, strict=True)
-    return {"type": kind, "name": name, "probabilities": [{**one, "probability": p} for one, p in both]}
+    best = _best(probabilities)
+    more = {"choice": named[best]["value"]} if kind == "choice" else {"score": float(best)}
+    found = [{**one, "probability": p} for one, p in both]
+    return {"type": kind, "name": name, "probabilities": found, "confidence": 0.5, **more}
+
+
+def _best(probabilities: Sequence[float]) -> int:
+    return max(range(len(probabilities)), key=probabilities.__getitem__)
 
 
 def _of_parts(parts: Sequence[Any]) -> list[bytes]:
