@@ -118,19 +118,21 @@ def test_a_pack_of_faces_is_unpacked_to_where_the_network_looks(
     assert network.root == tmp_path / "faces"
 
 
-def test_a_network_of_the_hub_is_fetched_to_where_it_is_looked_for(tmp_path: Path) -> None:
-    repository = tmp_path / "repository"
-    repository.mkdir()
-    for name in ("config.json", "model.safetensors", "pytorch_model.bin", "README.md"):
-        (repository / name).write_text(name)
+def fetched(tmp_path: Path, repository: Path, settings: str, shown: str) -> tuple[list[str], set[str]]:
+    """Fetch a network of the hub's "team/model" in a process of its own.
+
+    Returns:
+        What it printed: whether the model was here before and its size, whether it is here now and ``shown``;
+        and the names of the files that it fetched.
+    """
     code = (
         "from lora_checks.networks import fetching\n"
-        "(download,) = fetching.downloads({'dino': {'model': 'team/dino'}})\n"
+        f"(download,) = fetching.downloads({settings})\n"
         "print(download.here(), download.size())\n"
         "download.get()\n"
-        "print(download.here(), fetching.dino._cached('team/dino').name)\n"
+        f"print(download.here(), {shown})\n"
     )
-    with serving({"team/dino": repository}) as hub:
+    with serving({"team/model": repository}) as hub:
         env = {"HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -139,12 +141,19 @@ def test_a_network_of_the_hub_is_fetched_to_where_it_is_looked_for(tmp_path: Pat
             text=True,
             check=False,
         )
-    assert done.stdout.splitlines() == [
-        f"False {len('config.json') + len('model.safetensors')}",
-        f"True {COMMIT}",
-    ], done.stderr
-    fetched = {path.name for path in (tmp_path / "home").rglob("snapshots/*/*")}
-    assert fetched == {"config.json", "model.safetensors"}
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines(), {path.name for path in (tmp_path / "home").rglob("snapshots/*/*")}
+
+
+def test_a_network_of_the_hub_is_fetched_to_where_it_is_looked_for(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    for name in ("config.json", "model.safetensors", "pytorch_model.bin", "README.md"):
+        (repository / name).write_text(name)
+    place = "fetching.dino._cached('team/model').name"
+    told, files = fetched(tmp_path, repository, "{'dino': {'model': 'team/model'}}", place)
+    assert told == [f"False {len('config.json') + len('model.safetensors')}", f"True {COMMIT}"]
+    assert files == {"config.json", "model.safetensors"}
 
 
 def test_a_vision_model_is_fetched_without_what_it_does_not_need(tmp_path: Path) -> None:
@@ -153,25 +162,10 @@ def test_a_vision_model_is_fetched_without_what_it_does_not_need(tmp_path: Path)
     names = ("config.json", "chat_template.jinja", "model.safetensors")
     for name in (*names, "pytorch_model.bin", "original/a.safetensors"):
         (repository / name).write_text(name)
-    code = (
-        "from lora_checks.networks import fetching\n"
-        "(download,) = fetching.downloads({'vlm': {'kind': 'judge', 'model': 'team/eyes'}})\n"
-        "print(download.here(), download.size())\n"
-        "download.get()\n"
-        "print(download.here())\n"
-    )
-    with serving({"team/eyes": repository}) as hub:
-        env = {"HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env=environment({"PYTHONPATH": str(ROOT), **env}),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.stdout.splitlines() == [f"False {sum(map(len, names))}", "True"], done.stderr
-    fetched = {path.name for path in (tmp_path / "home").rglob("snapshots/*/*")}
-    assert fetched == set(names)
+    settings = "{'vlm': {'kind': 'judge', 'model': 'team/model'}}"
+    told, files = fetched(tmp_path, repository, settings, "download.name")
+    assert told == [f"False {sum(map(len, names))}", "True team/model"]
+    assert files == set(names)
 
 
 @pytest.mark.parametrize("content", [None, b"not a zip"])
