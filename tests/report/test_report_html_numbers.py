@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,10 @@ def test_a_matrix_is_called_after_the_row_of_values_not_after_that_of_missing_fa
         lora["rows"].insert(0, absent)
     shown = Parts(html.html(found, page_folder / "report")).data("data")["matrices"]
     assert {matrix["check"] for matrix in shown} == {"likeness"}
+
+
+def test_a_machine_without_scipy_draws_the_same_spectrum(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    with_scipy = spectrum.radial(pixels, 64)
+    monkeypatch.setitem(sys.modules, "scipy.fft", None)
+    np.testing.assert_allclose(spectrum.radial(pixels, 64), with_scipy, atol=1e-5)
