@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from lora_checks.core.device import hardware
 from lora_checks.core.errors import LoraChecksError, LoraFileError
 from lora_checks.core.memory import gib
 from lora_checks.core.progress import duration
 from lora_checks.core.records import ImageSpec, Threshold
 from lora_checks.core.words import count
+from lora_checks.diffusion.base.family import family_of
 from lora_checks.diffusion.base.room import Room, device_room
 from lora_checks.diffusion.generated import GeneratedImages
+from lora_checks.gate import expected
 from lora_checks.gate.run import GateRun, needs_base
 from lora_checks.images import made, plan
 from lora_checks.judge import cost, prospect
@@ -30,6 +33,7 @@ class Work:
     loras: int
     stored: int  # of all of them, those that the store has
     seconds: float | None  # of one, as measured on this machine; None if none was made yet
+    expected: float | None  # seconds of one, by computation; None where base or device is not known
     size: int  # bytes of all of them
 
     @property
@@ -49,6 +53,11 @@ class Work:
         time = "how long one takes here is not known yet"
         if self.seconds is not None:
             time = f"{self.seconds:.1f} s each here before: about {duration(self.seconds * self.left)}"
+        elif self.expected is not None:
+            time = (
+                f"by computation {self.expected:.2g} s each on this GPU: about "
+                f"{duration(self.expected * self.left)}; the first image will show it"
+            )
         return f"{self.left} to make; {time}; about {gib(self.size)} on disk"
 
 
@@ -66,6 +75,7 @@ def work(run: GateRun, source: GeneratedImages, loras: Sequence[Candidate]) -> W
         loras=max(1, len(loras)),
         stored=_stored(run, [*alone[: len(alone) if pair else of_base], *_planned(run, source, loras)]),
         seconds=made.seconds(run.store, alone[0]),
+        expected=expected.seconds(family_of(source.base.folder).pipeline, hardware(run.device), sampler),
         size=int(images * sampler.width * sampler.height * PIXEL_BYTES),
     )
 
