@@ -1,4 +1,4 @@
-"""What an image costs by computation: the arithmetic is the architecture's, the page shows the code's figures."""
+"""What an image costs by computation: the architecture's arithmetic, and the page with the code's figures."""
 
 from __future__ import annotations
 
