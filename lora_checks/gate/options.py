@@ -97,8 +97,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--lora-axis": {
         "metavar": "KEY",
-        "help": "x of the curves of several LoRAs: step, epoch, strength, rank, or a key of their metadata, "
-        "of --lora-images-from or of the policy's axes (default: the first that differs)",
+        "help": "x of the curves: step, epoch, strength, rank or another key in which the LoRAs differ",
     },
     "--lora-device": {
         "default": "auto",

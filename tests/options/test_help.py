@@ -28,6 +28,7 @@ OPTIONS = [
     "--lora-seeds",
     "--lora-until-decided",
     "--lora-baseline",
+    "--lora-axis",
     "--lora-device",
     "--lora-dtype",
     "--lora-batch-size",
