@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from diffusers import AutoencoderKL, FluxTransformer2DModel, QwenImageTransformer2DModel, UNet2DConditionModel
 from diffusers.models.transformers.transformer_qwenimage import QwenEmbedRope
 from peft import LoraConfig
+from sd15_size import default_dtype
 
 Inputs = dict[str, Any]
 ADAPTED = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -40,7 +40,7 @@ class TrueSize:
 
 def on_device(build: Callable[[], Any], device: str, dtype: torch.dtype) -> Any:
     """Build a module with small random weights in ``dtype``, without a copy in main memory."""
-    with torch.device("meta"), _default(dtype):
+    with torch.device("meta"), default_dtype(dtype):
         module = build()
     module = module.to_empty(device=device).eval()
     with torch.no_grad():
@@ -160,16 +160,6 @@ def _qwen_inputs(module: Any, batch: int, side: int) -> Inputs:
         "timestep": like.new_ones(batch),
         "img_shapes": [[(1, rows, rows)]] * batch,
     }
-
-
-@contextmanager
-def _default(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 BASES = (
