@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -192,7 +193,7 @@ class _Writer:
         with contextlib.ExitStack() as until_begun:
             until_begun.push(claims)
             self.finish()
-            self._at_work = self._thread.submit(store), block, claims
+            self._at_work = self._thread.submit(copy_context().run, store), block, claims
             until_begun.pop_all()
 
     def finish(self) -> None:

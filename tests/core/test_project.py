@@ -75,7 +75,7 @@ def test_pytest_the_commands_and_the_function_take_it(
     monkeypatch.chdir(gate.folder)
     assert run_gate(world.good, device="cpu").report == gate.folder / "kept" / "report" / "report.json"
     assert main(["check", "--lora", str(world.good)]) == 0
-    assert "s each here before" in capsys.readouterr().out
+    assert "all made before" in capsys.readouterr().out
     assert main(["check", "--policy", str(MINIATURE)]) == 0
     assert main(["store", "size"]) == 0
     assert "kept" in capsys.readouterr().out

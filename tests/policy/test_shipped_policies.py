@@ -55,6 +55,8 @@ def is_mean(row: Threshold) -> bool:
     if row.stat != "mean" or row.metric == OWN:
         return row.stat == "mean"
     metric = metrics.get(row.metric)
+    if metric.name.endswith("_spread"):  # of all images together, though each has a share in it
+        return False
     return metric.per == "image" and not metric.two_valued
 
 
