@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lora_checks.commands.serving import until_stopped
 from lora_checks.core.errors import ConfigError
 
 HELP = "show a report folder in the browser, and follow the run while it is going on"
@@ -24,18 +25,6 @@ def run(options: argparse.Namespace) -> int:
 
     if not options.directory.is_dir():
         raise ConfigError(f"{options.directory} is not a folder; name the report folder of a run")
-    try:
-        listening = server.serve(options.directory.resolve(), options.port)
-    except (OSError, OverflowError) as error:
-        raise ConfigError(
-            f"--port {options.port}: cannot listen on it ({error}); choose another port, or 0 for a free one"
-        ) from error
-    host, port = listening.server_address[:2]
-    try:
-        print(f"http://{host!s}:{port}/  (stop with Ctrl-C)", flush=True)
-        listening.serve_forever()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        listening.server_close()
+    folder = options.directory.resolve()
+    until_stopped(lambda port: server.serve(folder, port), options.port, "stop with Ctrl-C")
     return 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lora_checks.commands import shared
+from lora_checks.commands.serving import until_stopped
 from lora_checks.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -144,19 +145,10 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 def _serve(options: argparse.Namespace, ballot: Ballot, folder: Path, files: Mapping[str, Path]) -> int:
     from lora_checks.report.html import voting_server
 
-    try:
-        listening = voting_server.serve(ballot, folder, files, options.port)
-    except (OSError, OverflowError) as error:
-        raise ConfigError(
-            f"--port {options.port}: cannot listen on it ({error}); choose another port, or 0 for a free one"
-        ) from error
-    host, port = listening.server_address[:2]
-    try:
-        print(f"http://{host!s}:{port}/  (stop with Ctrl-C; every vote is saved at once)", flush=True)
-        listening.serve_forever()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        listening.server_close()
+    until_stopped(
+        lambda port: voting_server.serve(ballot, folder, files, port),
+        options.port,
+        "stop with Ctrl-C; every vote is saved at once",
+    )
     print(f"lora-checks votes {options.reports[0]} {folder}")
     return 0
