@@ -9,6 +9,10 @@ from typing import Any
 from lora_checks.core.errors import PrerequisiteError
 from lora_checks.networks.weights import cause
 
+# Since 1.29 its builds for Linux start an uploader as soon as they are imported, unless this is set; the user
+# did not ask for it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CPUExecutionProvider"}
 
 
