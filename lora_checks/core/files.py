@@ -25,9 +25,9 @@ def write_atomically(path: Path, content: bytes, durable: bool = True) -> None:
         temporary.replace(path)
 
 
-def write_if_absent(path: Path, content: bytes) -> bool:
-    """Write ``path`` unless it exists, atomically; True if this call wrote it."""
-    with _staged(path, content) as temporary:
+def write_if_absent(path: Path, content: bytes, durable: bool = True) -> bool:
+    """Write ``path`` unless it exists, atomically; True if this call wrote it. See `write_atomically`."""
+    with _staged(path, content, durable) as temporary:
         try:
             os.link(temporary, path)  # unlike a rename, it fails if another process was first
         except FileExistsError:

@@ -25,7 +25,7 @@ Progress = Callable[[int], contextlib.AbstractContextManager[Advance]]
 class Shelf(Protocol):
     """The methods of a store that `Filling` needs."""
 
-    def put(self, path: Path, content: bytes) -> bool: ...
+    def put(self, path: Path, content: bytes, durable: bool = True) -> bool: ...
     def claim(self, path: Path, claims: contextlib.ExitStack) -> bool: ...
     def remove_damaged(self, path: Path) -> None: ...
     def say(self, text: str) -> None: ...
@@ -42,6 +42,7 @@ class Filling(Generic[T]):
     paths: Sequence[Path]
     read: Callable[[int], T]
     stored: Callable[[int], None] = lambda _: None  # called after this process has stored an entry
+    durable: bool = True  # an entry survives a power failure
     found: dict[int, T] = field(default_factory=dict)
     made: set[int] = field(default_factory=set)
 
@@ -111,7 +112,7 @@ class Filling(Generic[T]):
             return claimed
 
     def _put(self, i: int, content: bytes) -> None:
-        self.store.put(self.paths[i], content)
+        self.store.put(self.paths[i], content, self.durable)
         self.made.add(i)
         self.stored(i)
 

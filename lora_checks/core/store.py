@@ -57,10 +57,10 @@ class Store:
         """Return the path of an array; see `array_path`."""
         return array_path(self.root, network, of, *more)
 
-    def put(self, path: Path, content: bytes) -> bool:
+    def put(self, path: Path, content: bytes, durable: bool = True) -> bool:
         """Write ``path`` atomically unless it exists; return whether this call wrote it."""
         with explained(path):
-            return write_if_absent(path, content)
+            return write_if_absent(path, content, durable)
 
     def append(self, path: Path, record: Mapping[str, Any]) -> None:
         """Append one sealed JSON line; it is durable when this returns."""
@@ -109,7 +109,9 @@ class Store:
         def content(indices: Sequence[int]) -> Iterator[bytes]:
             yield from map(to_npy, make(indices))
 
-        filling = Filling(self, paths, lambda i: read_array(paths[i]))
+        # After a power failure what is damaged shows by its seal and is computed again: cheaper than waiting
+        # for the disk at each of a thousand small files.
+        filling = Filling(self, paths, lambda i: read_array(paths[i]), durable=False)
         return filling.run(content, batch, progress or silent)
 
     def record(self, path: Path, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:

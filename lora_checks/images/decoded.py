@@ -38,6 +38,9 @@ class Recent:
         """Start anew: a forked process has neither the threads nor a lock that anyone would release."""
         self._lock = threading.Lock()
         self._pictures: OrderedDict[File, Future[Pixels]] = OrderedDict()
+        self._at_work: set[File] = set()  # those of `_pictures` that were not decoded yet
+        self._sizes: dict[File, int] = {}  # bytes of the others
+        self._total = 0  # of `_sizes`
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
 
     def get(self, image: ImageFile, then: Sequence[ImageFile] = ()) -> Pixels:
@@ -60,18 +63,20 @@ class Recent:
         key = _file(image)
         if key not in self._pictures:
             self._pictures[key] = self._threads.submit(self._decode, image)
+            self._at_work.add(key)
         self._pictures.move_to_end(key)
         return self._pictures[key]
 
     def _drop(self) -> None:
         """Drop the oldest pictures beyond the limit."""
-        done = {key: _bytes(future) for key, future in self._pictures.items() if future.done()}
-        total = sum(done.values())
-        for key, size in done.items():
-            if total <= self._most:
-                return
+        for key in [key for key in self._at_work if self._pictures[key].done()]:
+            self._at_work.remove(key)
+            self._sizes[key] = _bytes(self._pictures[key])
+            self._total += self._sizes[key]
+        while self._total > self._most:
+            key = next(key for key in self._pictures if key in self._sizes)
             del self._pictures[key]
-            total -= size
+            self._total -= self._sizes.pop(key)
 
 
 _RECENT = Recent(pixels_of)
@@ -96,6 +101,10 @@ class Decoded(Sequence[Pixels]):
             return Decoded(self._images[index])
         place = range(len(self._images))[index]
         return _RECENT.get(self._images[place], self._images[place + 1 : place + 1 + AHEAD])
+
+    def digest(self, index: int) -> str:
+        """Return the SHA-256 of a picture's file, without decoding it."""
+        return self._images[index].sha256
 
 
 def _file(image: ImageFile) -> File:

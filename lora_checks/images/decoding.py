@@ -23,6 +23,7 @@ Pixels = NDArray[np.uint8]  # (H, W, 3) RGB, 0..255
 
 DECODER = "1"  # part of every stored feature's key: raise it when the pixels of any file change
 MAX_PIXELS = 89_478_485  # Pillow's limit for its warning; an error here
+UNPACKED_PIXELS = 4 << 20  # above it, a copy of the pixels takes more memory than time saved is worth
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 # Pictures that this decoder does not read; a .jfif is a JPEG under another name.
 UNREADABLE = frozenset({".avif", ".heic", ".heif", ".jxl", ".gif", ".jp2", ".jfif"})
@@ -71,9 +72,8 @@ def _decoded(path: Path, data: bytes, known: bool = False) -> Pixels:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _refuse(path, image)
-            # Pillow does not verify the checksums of pixels, and the gate's own pictures have a better one.
-            if not known and png_chunks.is_png(data) and png_chunks.sealed_sha256(data) is None:
-                png_chunks.check(data, 2 * (image.width * 8 + 16) * (image.height + 16))
+            size = image.width, image.height
+        with Image.open(io.BytesIO(data if known else _checked(data, *size)), formats=_FORMATS) as image:
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
             pixels = np.asarray(_rgb(path, image))  # in place and without copies: large photos take long
@@ -86,6 +86,20 @@ def _decoded(path: Path, data: bytes, known: bool = False) -> Pixels:
         raise MeasureError(f"{path}: cannot be decoded as a picture: {error}") from error
     pixels.setflags(write=False)
     return pixels
+
+
+def _checked(data: bytes, width: int, height: int) -> bytes:
+    """Return the file, of a PNG after its checksums: Pillow does not verify those of pixels.
+
+    The gate's own pictures have a better one.
+    """
+    if not png_chunks.is_png(data) or png_chunks.sealed_sha256(data) is not None:
+        return data
+    most = 2 * (width * 8 + 16) * (height + 16)
+    if width * height <= UNPACKED_PIXELS:
+        return png_chunks.unpacked(data, most)
+    png_chunks.check(data, most)
+    return data
 
 
 def _refuse(path: Path, image: Image.Image) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -29,8 +29,24 @@ def check(data: bytes, most: int) -> None:
         data: The whole file.
         most: The largest possible size of its pixels in bytes; a longer stream is refused.
     """
-    stream = b"".join(content for kind, content in chunks(data) if kind == b"IDAT")
-    inflate, left, total = zlib.decompressobj(), stream, 0
+    for _ in _pieces(list(chunks(data)), most):
+        pass
+
+
+def unpacked(data: bytes, most: int) -> bytes:
+    """Check a picture and return it with its pixels uncompressed, so that they are inflated only once."""
+    parts = list(chunks(data))
+    pixels = b"".join(_pieces(parts, most))
+    first = next(i for i, (kind, _) in enumerate(parts) if kind == b"IDAT")
+    rest = [part for part in parts[first:] if part[0] != b"IDAT"]
+    written = [*parts[:first], (b"IDAT", zlib.compress(pixels, 0)), *rest]
+    return SIGNATURE + b"".join(_chunk(*part) for part in written)
+
+
+def _pieces(parts: Sequence[tuple[bytes, bytes]], most: int) -> Iterator[bytes]:
+    """Yield the inflated pixels of a picture's chunks, 1 MB at a time."""
+    inflate, total = zlib.decompressobj(), 0
+    left = b"".join(content for kind, content in parts if kind == b"IDAT")
     try:
         while not inflate.eof:
             piece = inflate.decompress(left, _PIECE)
@@ -39,6 +55,7 @@ def check(data: bytes, most: int) -> None:
                 raise ValueError("its pixels are cut off")
             if total > most:
                 raise ValueError("it holds more data than pixels")
+            yield piece
     except zlib.error as error:
         raise ValueError(f"the checksum of its pixels does not match ({error})") from error
 
@@ -68,7 +85,7 @@ def seal(png: bytes) -> bytes:
     if not png.endswith(END):
         raise ValueError("not a whole PNG")
     body = png[: -len(END)]
-    return body + _chunk(hashlib.sha256(body).digest()) + END
+    return body + _chunk(SEAL, hashlib.sha256(body).digest()) + END
 
 
 def sealed_sha256(png: bytes) -> str | None:
@@ -77,12 +94,12 @@ def sealed_sha256(png: bytes) -> str | None:
     if seal_at <= 0:
         return None
     hashed = hashlib.sha256(memoryview(png)[:seal_at])
-    if png[seal_at:] != _chunk(hashed.digest()) + END:
+    if png[seal_at:] != _chunk(SEAL, hashed.digest()) + END:
         return None
     hashed.update(png[seal_at:])
     return hashed.hexdigest()
 
 
-def _chunk(content: bytes) -> bytes:
-    crc = zlib.crc32(content, zlib.crc32(SEAL))
-    return struct.pack(">I", len(content)) + SEAL + content + struct.pack(">I", crc)
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    crc = zlib.crc32(content, zlib.crc32(kind))
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 
 from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, MeasureError, PrerequisiteError
+from lora_checks.images.decoded import Decoded
 from lora_checks.images.decoding import Pixels
 from lora_checks.networks import Floats
 from lora_checks.networks.convolution import speed_up
@@ -42,6 +44,69 @@ BATCH_BYTES = 128 << 20  # vectors multiplied at a time
 ROUNDING = 1e-13  # of double precision sums, relative to their terms
 CHUNK = 1 << 14  # columns converted to double precision at a time: they stay in the cache
 
+Size = tuple[int, int]  # height and width
+
+
+class Side:
+    """The pictures on one side of a call; a file is decoded only to make its vector.
+
+    Args:
+        pictures: What to compare.
+        sizes: The size of each file that was decoded before, by its digest.
+    """
+
+    def __init__(self, pictures: Sequence[Pixels], sizes: dict[str, Size]) -> None:
+        self._pictures, self._sizes = pictures, sizes
+        self._keys: dict[tuple[int, Size], str] = {}
+        self._last: tuple[int, Pixels] | None = None
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def size(self, i: int) -> Size:
+        """Return the height and width of a picture."""
+        digest = self._digest(i)
+        if digest in self._sizes:
+            return self._sizes[digest]
+        height, width = self._decoded(i).shape[:2]
+        if digest:
+            self._sizes[digest] = height, width
+        return height, width
+
+    def key(self, i: int, size: Size) -> str:
+        """Return what identifies the pixels of a picture at a size."""
+        if (i, size) not in self._keys:
+            digest = self._digest(i)
+            known = f"{digest} {size[0]}x{size[1]}" if digest else key_of(self.pixels(i, size))
+            self._keys[i, size] = known
+        return self._keys[i, size]
+
+    def pixels(self, i: int, size: Size) -> Pixels:
+        """Decode a picture and scale it to a size."""
+        return resized(self._decoded(i), size)
+
+    def _digest(self, i: int) -> str:
+        return self._pictures.digest(i) if isinstance(self._pictures, Decoded) else ""
+
+    def _decoded(self, i: int) -> Pixels:
+        if self._last is None or self._last[0] != i:
+            self._last = i, self._pictures[i]
+        return self._last[1]
+
+
+@dataclass
+class Batch:
+    """Vectors that are multiplied together."""
+
+    places: list[int] = field(default_factory=list)  # of their pictures
+    keys: list[str] = field(default_factory=list)
+    vectors: list[Tensor] = field(default_factory=list)  # (D,) each
+
+    def full(self) -> bool:
+        """Return whether one more vector would exceed `BATCH_BYTES`."""
+        one = self.vectors[0] if self.vectors else None
+        return one is not None and (len(self.vectors) + 1) * one.numel() * one.element_size() > BATCH_BYTES
+
 
 class PerceptualDistance:
     """Measure pairs of images with an ``lpips.LPIPS``, which ``load`` creates when it is needed."""
@@ -50,6 +115,8 @@ class PerceptualDistance:
         self.file, self.device = file, device
         self._load = load
         self._kept = Kept()
+        self._sizes: dict[str, Size] = {}  # by the digest of a picture's file
+        self._norms: dict[str, float] = {}  # squared lengths, by the key of the vector
 
     def distances(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> Floats:
         """Return the distance of every x to every y, (N, M) float32; 0 for equal images.
@@ -58,71 +125,87 @@ class PerceptualDistance:
         `Kept`); memory does not depend on N or M.
         """
         out = np.empty((len(x), len(y)), np.float32)
-        seen: dict[tuple[int, tuple[int, int]], str] = {}
-        for rows, a, size in self._batches(x):
-            for columns, b in self._others(y, size, seen):
-                out[np.ix_(rows, columns)] = _squared_distances(a, b)
+        others = self._side(y)
+        for size, rows in self._batches(self._side(x)):
+            for columns in self._others(others, size):
+                out[np.ix_(rows.places, columns.places)] = self._squared_distances(rows, columns)
         return out
 
     def paired(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> Floats:
         """Return the distance of x[i] to y[i], (N,) float32."""
         if len(x) != len(y):
             raise MeasureError(f"pairs need equally many images on both sides, not {len(x)} and {len(y)}")
-        return np.array([self._pair(a, b) for a, b in zip(x, y, strict=True)], np.float32)
+        a, b = self._side(x), self._side(y)
+        return np.array([self._pair(a, b, i) for i in range(len(x))], np.float32)
 
-    def _pair(self, x: Pixels, y: Pixels) -> float:
+    def _side(self, pictures: Sequence[Pixels]) -> Side:
+        return Side(pictures, self._sizes)
+
+    def _pair(self, x: Side, y: Side, i: int) -> float:
         import torch
 
-        difference = self._vector(x) - self._vector(resized(y, x.shape[:2]))
+        size = x.size(i)
+        difference = self._vector(x, i, size) - self._vector(y, i, size)
         return float(difference.square_().sum(dtype=torch.float64))
 
-    def _batches(self, x: Sequence[Pixels]) -> Iterator[tuple[list[int], list[Tensor], tuple[int, int]]]:
-        """Yield runs of images of one size: their indices, vectors and size."""
-        rows: list[int] = []
-        vectors: list[Tensor] = []
-        size = (0, 0)
-        for i, image in enumerate(x):
-            if rows and (image.shape[:2] != size or _full(vectors)):
-                yield rows, vectors, size
-                rows, vectors = [], []
-            size = image.shape[:2]
-            rows.append(i)
-            vectors.append(self._vector(image))
-        if rows:
-            yield rows, vectors, size
+    def _batches(self, x: Side) -> Iterator[tuple[Size, Batch]]:
+        """Yield runs of images of one size, as many at a time as `BATCH_BYTES` hold."""
+        batch, last = Batch(), (0, 0)
+        for i in range(len(x)):
+            size = x.size(i)
+            if batch.places and (size != last or batch.full()):
+                yield last, batch
+                batch = Batch()
+            last = size
+            self._add(batch, x, i, size)
+        if batch.places:
+            yield last, batch
 
-    def _others(
-        self, y: Sequence[Pixels], size: tuple[int, int], seen: dict[tuple[int, tuple[int, int]], str]
-    ) -> Iterator[tuple[list[int], list[Tensor]]]:
-        columns: list[int] = []
-        vectors: list[Tensor] = []
+    def _others(self, y: Side, size: Size) -> Iterator[Batch]:
+        """Yield all pictures at one size, as many at a time as `BATCH_BYTES` hold."""
+        batch = Batch()
         for j in range(len(y)):
-            if columns and _full(vectors):
-                yield columns, vectors
-                columns, vectors = [], []
-            columns.append(j)
-            vectors.append(self._known(y, j, size, seen))
-        if columns:
-            yield columns, vectors
+            if batch.full():
+                yield batch
+                batch = Batch()
+            self._add(batch, y, j, size)
+        if batch.places:
+            yield batch
 
-    def _known(
-        self, y: Sequence[Pixels], j: int, size: tuple[int, int], seen: dict[tuple[int, tuple[int, int]], str]
-    ) -> Tensor:
-        """Return the vector of y[j] at a size; decode a cached picture only once in a call."""
-        key = seen.get((j, size))
-        if key is None or key not in self._kept:
-            image = resized(y[j], size)
-            seen[j, size] = key_of(image)
-            return self._vector(image)
-        return self._kept.get(key, lambda: self._made(resized(y[j], size)))[: -self._width]
+    def _add(self, batch: Batch, side: Side, i: int, size: Size) -> None:
+        batch.places.append(i)
+        batch.keys.append(side.key(i, size))
+        batch.vectors.append(self._vector(side, i, size))
 
-    def _vector(self, image: Pixels) -> Tensor:
+    def _squared_distances(self, x: Batch, y: Batch) -> Floats:
+        """Return the squared distances of two batches, (N, M), summed in double precision."""
+        import torch
+
+        x_norms, y_norms = (torch.tensor(self._norms_of(batch), dtype=torch.float64) for batch in (x, y))
+        norms = x_norms[:, None] + y_norms
+        distances = norms - 2 * products(x.vectors, y.vectors, self.device)
+        distances[distances < ROUNDING * norms] = 0  # equal images have distance 0, not 4e-16
+        result: Floats = distances.float().numpy()
+        return result
+
+    def _norms_of(self, batch: Batch) -> list[float]:
+        """Return the squared length of each vector, summed in double precision once for each."""
+        for key, vector in zip(batch.keys, batch.vectors, strict=True):
+            if key not in self._norms:
+                self._norms[key] = float(products([vector], [vector], "cpu"))
+        return [self._norms[key] for key in batch.keys]
+
+    def _vector(self, side: Side, i: int, size: Size) -> Tensor:
         """Return (D,) float32 on the CPU; the squared distance of two vectors is LPIPS."""
-        return self._kept.get(key_of(image), lambda: self._made(image))[: -self._width]
+        return self._both(side, i, size)[: -self._width]
 
-    def mean_of_last_layer(self, image: Pixels) -> Tensor:
-        """Return (C,) float32 on the CPU: the deepest activations, averaged over the picture."""
-        return self._kept.get(key_of(image), lambda: self._made(image))[-self._width :]
+    def _both(self, side: Side, i: int, size: Size) -> Tensor:
+        return self._kept.get(side.key(i, size), lambda: self._made(side.pixels(i, size)))
+
+    def mean_of_last_layer(self, pictures: Sequence[Pixels]) -> Floats:
+        """Return (N, C) float32: the deepest activations, averaged over each picture."""
+        side = self._side(pictures)
+        return np.stack([self._both(side, i, side.size(i))[-self._width :].numpy() for i in range(len(side))])
 
     def _made(self, image: Pixels) -> Tensor:
         """Compute both from one pass, concatenated."""
@@ -242,32 +325,37 @@ def _scaled(layer: Tensor, root: Tensor) -> Tensor:
     return (layer / length).mul_((root / positions**0.5).view(-1, 1, 1)).flatten()
 
 
-def _squared_distances(x: Sequence[Tensor], y: Sequence[Tensor]) -> Floats:
-    """Return the squared distances of N and M vectors, (N, M), summed in double precision."""
+def products(x: Sequence[Tensor], y: Sequence[Tensor], device: str) -> Tensor:
+    """Return the dot product of each x and each y, (N, M) float64 on the CPU.
+
+    The vectors are on the CPU. On a GPU they are multiplied there, in pieces that fit into its free memory.
+    """
     import torch
 
-    products = torch.zeros(len(x), len(y), dtype=torch.float64)
-    x_norms, y_norms = products.new_zeros(len(x), 1), products.new_zeros(len(y))
-    a, b = products.new_empty(len(x), CHUNK), products.new_empty(len(y), CHUNK)
-    for start in range(0, len(x[0]), CHUNK):
-        width = min(CHUNK, len(x[0]) - start)
-        for rows, vectors in ((a, x), (b, y)):
-            for row, vector in zip(rows, vectors, strict=True):
+    place = device if device.startswith("cuda") else "cpu"  # MPS has no double precision
+    length, rows = len(x[0]), len(x) + len(y)
+    piece = CHUNK if place == "cpu" else piece_of(rows, length, _free(place))
+    total = torch.zeros(len(x), len(y), dtype=torch.float64, device=place)
+    a, b = total.new_empty(len(x), piece), total.new_empty(len(y), piece)
+    for start in range(0, length, piece):
+        width = min(piece, length - start)
+        for sums, vectors in ((a, x), (b, y)):
+            for row, vector in zip(sums, vectors, strict=True):
                 row[:width].copy_(vector[start : start + width])
-        products.addmm_(a[:, :width], b[:, :width].T)
-        x_norms += a[:, :width].square().sum(dim=1, keepdim=True)
-        y_norms += b[:, :width].square().sum(dim=1)
-    norms = x_norms + y_norms
-    distances = norms - 2 * products
-    distances[distances < ROUNDING * norms] = 0  # equal images have distance 0, not 4e-16
-    result: Floats = distances.float().numpy()
-    return result
+        total.addmm_(a[:, :width], b[:, :width].T)
+    return total.cpu()
 
 
-def _full(vectors: Sequence[Tensor]) -> bool:
-    """Tell whether one more vector would exceed ``BATCH_BYTES``; a batch's vectors have one length."""
-    return bool(vectors) and (len(vectors) + 1) * _bytes(vectors[0]) > BATCH_BYTES
+def piece_of(rows: int, length: int, free: int) -> int:
+    """Return how many columns of ``rows`` vectors fit into a quarter of the free memory, in double precision.
+
+    At least `CHUNK`: where not even that fits, the device says that its memory ran out.
+    """
+    return max(CHUNK, min(length, free // (4 * 8 * rows)))
 
 
-def _bytes(vector: Tensor) -> int:
-    return vector.numel() * vector.element_size()
+def _free(device: str) -> int:
+    import torch
+
+    free: int = torch.cuda.mem_get_info(device)[0]
+    return free

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.images.decoding import Pixels
@@ -35,7 +33,7 @@ class Trunk(PerceptualDistance):
 
     def images(self, pixels: Sequence[Pixels]) -> Floats:
         """Return (N, C) float32: the last layer's activations, averaged over the picture."""
-        return np.stack([self.mean_of_last_layer(image).numpy() for image in pixels])
+        return self.mean_of_last_layer(pixels)
 
 
 def _load(net: str, file: Path) -> Any:

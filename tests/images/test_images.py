@@ -28,6 +28,19 @@ def half_red(width: int = 6, height: int = 4) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+@pytest.mark.parametrize("pixels", [0, 1 << 30])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_a_png_is_inflated_once_or_in_pieces_to_the_same_pixels(
+    mode: str, pixels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "UNPACKED_PIXELS", pixels)
+    values = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    image = Image.fromarray(values).convert("I" if mode == "I;16" else mode)
+    image = image.convert("I;16") if mode == "I;16" else image
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(decode(tmp_path / "a.png"), decode(tmp_path / "a.png", known=True))
+
+
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "PNG"])
 def test_lossless_files_keep_their_pixels(tmp_path: Path, suffix: str) -> None:
     half_red().save(tmp_path / f"a.{suffix}")

@@ -11,6 +11,9 @@ import pytest
 from PIL import Image
 
 from lora_checks.core.errors import MeasureError, PrerequisiteError
+from lora_checks.core.records import ImageFile
+from lora_checks.images import decoded
+from lora_checks.images.decoding import Pixels, image_set, pixels_of
 from lora_checks.networks import PairExtractor, kept
 from lora_checks.networks import lpips as module
 from lora_checks.networks.lpips import Lpips
@@ -78,14 +81,57 @@ def test_a_picture_that_is_in_other_pairs_later_is_not_looked_at_again(
     assert len(passes) == 6
 
 
+def test_references_are_decoded_once_for_all_calls(
+    trunk: Trunk, photos: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where no pixels are kept: a file's digest says which vector is its own."""
+    asked: list[str] = []
+
+    def decode(image: ImageFile) -> Pixels:
+        asked.append(image.name)
+        return pixels_of(image)
+
+    monkeypatch.setattr(decoded, "_RECENT", decoded.Recent(decode, most=0))
+    monkeypatch.setattr(decoded, "AHEAD", 0)
+    for i, photo in enumerate(photos):
+        Image.fromarray(photo).save(tmp_path / f"{i}.png")
+    images = image_set("x", tmp_path).images
+    references = decoded.Decoded(images[3:])
+    rows = [trunk.distances(decoded.Decoded(images[i : i + 1]), references) for i in range(3)]
+    np.testing.assert_array_equal(np.concatenate(rows), trunk.distances(photos[:3], photos[3:]))
+    assert sorted(asked) == [image.name for image in images]
+
+
+def test_vectors_fill_an_eighth_of_the_free_memory_within_bounds() -> None:
+    assert kept.held_bytes(None) == kept.held_bytes(1 << 30) == 512 << 20
+    assert kept.held_bytes(8 << 30) == 1 << 30
+    assert kept.held_bytes(64 << 30) == 2 << 30
+
+
+@pytest.mark.parametrize(("free", "pieces"), [(0, 7), (4 * 8 * 5 * 40_000, 3), (1 << 30, 1)])
+def test_pieces_of_a_device_fit_into_its_free_memory(
+    free: int, pieces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quarter of it holds five vectors in double precision; a piece is never smaller than on a CPU."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    vectors = list(torch.randn(5, 100_000, generator=generator))
+    piece = module.piece_of(5, 100_000, free)
+    assert -(-100_000 // piece) == pieces
+    monkeypatch.setattr(module, "CHUNK", piece)
+    expected = torch.stack(vectors[:2]).double() @ torch.stack(vectors[2:]).double().T
+    torch.testing.assert_close(module.products(vectors[:2], vectors[2:], "cpu"), expected, rtol=0, atol=1e-10)
+
+
 def test_results_do_not_depend_on_how_much_is_held(
     trunk: Trunk, photos: list[np.ndarray], passes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Vectors beyond the memory limit go to files; those beyond the file limit are computed again."""
     plenty = trunk.distances(photos, photos[:4])
     features = trunk.images(photos)
-    one = (trunk._vector(photos[0]).numel() + 512) * 4
-    monkeypatch.setattr(kept, "HELD_BYTES", int(1.5 * one))
+    one = trunk._made(photos[0]).numel() * 4
+    monkeypatch.setattr(kept, "held_bytes", lambda _: int(1.5 * one))
     monkeypatch.setattr(module, "BATCH_BYTES", int(2.5 * one))
     for spilled, least in ((8, 6), (0, 10)):
         trunk._kept = kept.Kept()
@@ -100,9 +146,9 @@ def test_results_do_not_depend_on_how_much_is_held(
 def test_the_oldest_files_make_room(
     trunk: Trunk, photos: list[np.ndarray], passes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = (trunk._vector(photos[0]).numel() + 512) * 4
+    one = trunk._made(photos[0]).numel() * 4
     trunk._kept = kept.Kept()
-    monkeypatch.setattr(kept, "HELD_BYTES", one)
+    monkeypatch.setattr(kept, "held_bytes", lambda _: one)
     monkeypatch.setattr(kept, "SPILLED_BYTES", 2 * one)
     trunk.images(photos)
     folder = Path(trunk._kept._folder.name)
