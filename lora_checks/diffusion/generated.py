@@ -28,6 +28,7 @@ from lora_checks.diffusion.base.family import classes_of, family_of
 from lora_checks.diffusion.base.memory import Memory
 from lora_checks.diffusion.base.pipeline import preflight
 from lora_checks.diffusion.proven import Proofs
+from lora_checks.diffusion.quantised import networks
 from lora_checks.diffusion.settled import Settled
 from lora_checks.images import decoding, gallery, plan, png
 from lora_checks.images.source import Evidence, Shown
@@ -72,6 +73,7 @@ class GeneratedImages:
             (
                 *library_versions(),
                 plan.OWN_CODE,
+                *networks.versions(self.base.quantised),
                 *([plan.AS_WRITTEN] if family_of(self.base.folder).obeys else []),
             ),
             companions=self.companions,
@@ -96,7 +98,12 @@ class GeneratedImages:
     def facts(self) -> Mapping[str, Any]:
         model = self.policy.prompts.base.model
         return {
-            "base": {"model": model, "digest": self.base.identity, "label": self.base.label},
+            "base": {
+                "model": model,
+                "digest": self.base.identity,
+                "label": self.base.label,
+                **self._quantised,
+            },
             "dtype": self.dtype,
             "batch_size": self.batch_size,
             "offload": (self.studio if "studio" in vars(self) else self).memory.offload,
@@ -104,7 +111,14 @@ class GeneratedImages:
             "companions": [_companion(lora) for lora in self.companions],
         }
 
+    @property
+    def _quantised(self) -> dict[str, Any]:
+        """How networks of the base are quantised; nothing for a plain base."""
+        found = {network.name: network.words for network in self.base.quantised}
+        return {"quantization": found} if found else {}
+
     def preflight(self) -> Sequence[str]:
+        networks.check(self.base.quantised, self.base.folder, self.device, self.memory.offload)
         return (*_preflight(self.store, self.base, self.policy.prompts, self.memory), *_unpaired(self.policy))
 
     def interim(self, sets: Sequence[Sequence[str]]) -> None:

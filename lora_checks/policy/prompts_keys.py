@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lora_checks.policy.keys import FLAG, NAME_PATTERN, PIXELS, TEXT, Key, Keys, listed
+from lora_checks.policy.keys import FLAG, NAME_PATTERN, PIXELS, TEXT, Key, Keys, choice, listed
+from lora_checks.policy.quantization_formats import FORMATS, KINDS
 
+QUANTIZATION = Keys(
+    "base: quantization: a network",
+    (
+        Key("library", choice(list(FORMATS)), "The library that quantises it.", required=True),
+        Key(
+            "format",
+            choice(sorted({name for names in FORMATS.values() for name in names})),
+            "; ".join(f"{library}: {', '.join(names)}" for library, names in FORMATS.items()) + ".",
+            required=True,
+        ),
+        Key("skip", listed(TEXT), "Names of modules that stay as they are, such as `proj_out`."),
+    ),
+)
 BASE = Keys(
     "base",
     (
@@ -13,6 +27,20 @@ BASE = Keys(
         Key("revision", TEXT, "A commit, tag or branch of the hub. A branch can move: pin the commit."),
         Key("config", TEXT, "A pipeline folder or hub id with the settings of a single checkpoint."),
         Key("vae", TEXT, "A folder, .safetensors file or hub id of a VAE in place of the base's."),
+        *(
+            Key(
+                kind,
+                TEXT,
+                f"A .gguf file, or `owner/name/file.gguf` of the hub, in place of the {kind}'s weights.",
+            )
+            for kind in KINDS
+        ),
+        Key(
+            "quantization",
+            {"type": "object", "additionalProperties": QUANTIZATION.schema(), "minProperties": 1},
+            "How networks of the base are quantised while they are loaded, by the pipeline's names for them: "
+            "`{transformer: {library: torchao, format: int8wo}}`. A base saved quantised needs no key.",
+        ),
     ),
 )
 _STEPS = Key("steps", {"type": "integer", "minimum": 1}, "Denoising steps.", required=True)

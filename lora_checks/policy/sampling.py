@@ -16,6 +16,7 @@ from typing import Any
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import Base, Sampler
 from lora_checks.core.records.policies import OF_BASE
+from lora_checks.policy import quantization
 from lora_checks.policy.prompt_syntax import EVERYWHERE, check_literal
 from lora_checks.policy.prompts_keys import BASE, BASE_SAMPLER, SAMPLER
 from lora_checks.policy.strict_yaml import Value
@@ -46,7 +47,13 @@ def base_of(value: Value, parent: Path, option: str | None = None) -> Base:
             "is for a single .safetensors checkpoint; a pipeline has its own settings"
         )
     vae = _other(fields["vae"], parent, file=True) if "vae" in fields else None
-    return replace(base, config=config if base.model.endswith(CHECKPOINT) else None, vae=vae)
+    gguf = quantization.gguf_of(fields, parent)
+    quantized = {}
+    if "quantization" in fields:
+        quantized = quantization.quantization_of(fields["quantization"])
+        quantization.refuse_twice(fields["quantization"], gguf)
+    config = config if base.model.endswith(CHECKPOINT) else None
+    return replace(base, config=config, vae=vae, gguf=gguf, quantization=quantized)
 
 
 def _option(text: str) -> Base:
@@ -60,6 +67,7 @@ def _base(model: str, revision: str | None, parent: Path, where: str) -> Base:
     if path.is_dir() or (path.is_file() and path.suffix == CHECKPOINT):
         return Base(str(path.resolve()), revision)
     if path.exists():
+        quantization.refuse_as_model(path, where)
         raise ConfigError(f"{where}: {path} {_no_checkpoint(path)}")
     if not _is_hub_id(model, parent):
         raise ConfigError(

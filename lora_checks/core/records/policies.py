@@ -37,6 +37,24 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Quantization:
+    """How one network of the base is quantised while it is loaded."""
+
+    library: str
+    format: str  #: one of the library's in `lora_checks.policy.quantization.FORMATS`
+    skip: tuple[str, ...] = ()  #: names of modules that stay as they are
+    place: str = field(default="", compare=False)  #: "prompts.yaml:3: base.quantization.transformer"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFile:
+    """A .gguf file in place of the weights of one network of the base."""
+
+    file: str  #: an absolute path, or "owner/name[@rev]/file.gguf"
+    place: str = field(default="", compare=False)  #: "prompts.yaml:3: base.transformer"
+
+
+@dataclass(frozen=True, slots=True)
 class Base:
     """The model the LoRA is applied to: a hub id, a local pipeline directory, or a single checkpoint."""
 
@@ -44,6 +62,8 @@ class Base:
     revision: str | None = None
     config: str | None = None  #: pipeline with the settings of a single checkpoint: folder, "id[@rev]"
     vae: str | None = None  #: replaces the base's VAE: folder, .safetensors file, or "id[@rev]"
+    gguf: Mapping[str, NetworkFile] = field(default_factory=dict)  #: by component
+    quantization: Mapping[str, Quantization] = field(default_factory=dict)  #: by component
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,11 @@ from typing import Any
 from lora_checks.core.errors import LoraFileError
 from lora_checks.core.records import Lora
 from lora_checks.diffusion.apply import injection
-from lora_checks.diffusion.apply.carriers import Carrier, carriers
+from lora_checks.diffusion.apply.carriers import MAGNITUDES, Carrier, carriers
 from lora_checks.diffusion.apply.injection import Slot
 from lora_checks.diffusion.apply.networks import components, core, denoisers
 from lora_checks.diffusion.apply.placement import Placed, place
+from lora_checks.diffusion.quantised import weights
 from lora_checks.lora.bundles import joined, read_config
 from lora_checks.lora.header import Header, Tensor, read_header, shown
 from lora_checks.lora.opening import open_regular
@@ -164,10 +165,17 @@ def _carriers(pipe: Any, lora: Lora, placed: Sequence[Placed], tensors: Mapping[
         cores = [core(modules[one.layer.component].get_submodule(path)) for path in one.paths]
         try:
             _check_modules(one, cores)
-            found += carriers(one, tensors, [module.weight.detach() for module in cores])
+            found += carriers(one, tensors, [_weight(one, module) for module in cores])
         except LoraFileError as error:
             raise LoraFileError(f"{lora.path.name}: {error}") from error
     return found
+
+
+def _weight(one: Placed, module: Any) -> Any:
+    """Return a module's weight; of a quantised one its values only where magnitudes are computed of them."""
+    if weights.format_of(module) and not MAGNITUDES & one.layer.parts.keys():
+        return weights.stand_in(module)
+    return weights.value(module)
 
 
 def _check_modules(one: Placed, cores: Sequence[Any]) -> None:

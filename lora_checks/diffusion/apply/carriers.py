@@ -20,6 +20,7 @@ from lora_checks.lora.header import shown
 
 Kind = Literal["lora", "lora_bias", "dora", "loha", "lokr"]
 _NO_FACTORS = ("alpha", "dora_scale", "magnitude", "bias")
+MAGNITUDES = frozenset({"dora_scale", "magnitude"})  # parts of a layer that depend on the base's weight
 VIDEO = 5  # axes of a Conv3d's weight, around which PEFT has a LoRA only and no LoHa or LoKr
 EPS = 1.1920929e-07  # of fp32; LyCORIS adds it to a norm before dividing (functional/general.py)
 

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from lora_checks.diffusion.apply.pieces import through
+from lora_checks.diffusion.quantised import weights
+
+
+def become(tuner: Any, adapter: str) -> None:
+    """Make an adapter of PEFT's LoRA layer a DoRA without the norms that PEFT would compute.
+
+    PEFT computes them of the base's weight as it is stored, which of a quantised one are packed bits.
+    """
+    variants: Any = importlib.import_module("peft.tuners.lora.variants")
+    kinds = {2: "DoraLinearVariant", 4: "DoraConv2dVariant", 5: "DoraConv3dVariant"}
+    tuner.lora_variant[adapter] = getattr(variants, kinds[len(weights.shape(tuner.get_base_layer()))])()
+    if "lora_magnitude_vector" not in tuner.adapter_layer_names:
+        tuner.adapter_layer_names = (*tuner.adapter_layer_names, "lora_magnitude_vector")
 
 
 def magnitude(factor: Any, stated: float) -> Any:
@@ -33,7 +47,7 @@ def magnitude(factor: Any, stated: float) -> Any:
             base_result: torch.Tensor,
             **_: Any,
         ) -> torch.Tensor:
-            channels = (-1, *(1,) * (base_layer.weight.ndim - 2))
+            channels = (-1, *(1,) * (len(weights.shape(base_layer)) - 2))
             if len(self.weight) == 1 < self.weight.shape[1]:
                 by_input = self.weight.flatten().reshape(channels)
                 changed = through(base_layer, x * (by_input - 1)) + stated * lora_B(lora_A(by_input * x))

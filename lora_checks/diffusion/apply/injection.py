@@ -13,9 +13,10 @@ from typing import Any
 from lora_checks.core.errors import GenerationError, first_line
 from lora_checks.core.records import Lora
 from lora_checks.diffusion.apply.carriers import Carrier, Kind
-from lora_checks.diffusion.apply.dora import magnitude
+from lora_checks.diffusion.apply.dora import become, magnitude
 from lora_checks.diffusion.apply.networks import core
 from lora_checks.diffusion.apply.pieces import VALUES, adopt
+from lora_checks.diffusion.quantised import weights
 from lora_checks.lora.header import shown
 
 
@@ -58,10 +59,11 @@ def _inject(component: Any, adapter: str, by_path: Mapping[str, Carrier], lora: 
     import peft
 
     some = next(iter(by_path.values()))
+    bare = any(weights.format_of(core(component.get_submodule(path))) for path in by_path)
     try:
         with _lifted(component, list(by_path), some.kind):
             peft.inject_adapter_in_model(
-                _config(some.kind, list(by_path)), component, adapter, low_cpu_mem_usage=True
+                _config(some.kind, list(by_path), bare), component, adapter, low_cpu_mem_usage=True
             )
     except (ValueError, TypeError, RuntimeError) as error:
         raise GenerationError(f"{lora.path.name}: PEFT refuses its layers: {first_line(error)}") from error
@@ -70,8 +72,11 @@ def _inject(component: Any, adapter: str, by_path: Mapping[str, Carrier], lora: 
     return slots
 
 
-def _config(kind: Kind, paths: Sequence[str]) -> Any:
-    """Return PEFT's configuration; its ranks do not matter, as the file's tensors replace all parameters."""
+def _config(kind: Kind, paths: Sequence[str], bare: bool) -> Any:
+    """Return PEFT's configuration; its ranks do not matter, as the file's tensors replace all parameters.
+
+    ``bare``: a layer is quantised, on which PEFT prepares no DoRA.
+    """
     import peft
 
     target = "|".join(re.escape(path) for path in paths)
@@ -84,7 +89,7 @@ def _config(kind: Kind, paths: Sequence[str]) -> Any:
         lora_alpha=1,
         target_modules=target,
         init_lora_weights=False,
-        use_dora=kind == "dora",
+        use_dora=kind == "dora" and not bare,
         lora_bias=kind == "lora_bias",
     )
 
@@ -138,10 +143,10 @@ def _fill(component: Any, adapter: str, carrier: Carrier, lora: Lora) -> Slot:
     tuner = next((tuner for tuner in chain(module) if adapter in names(tuner)), None)
     if tuner is None:
         raise GenerationError(f"{lora.path.name}: PEFT did not adapt {carrier.path}")
-    weight = core(module).weight
-    dtype = torch.float32 if carrier.exact else weight.dtype
+    base = core(module)
+    dtype = torch.float32 if carrier.exact else weights.dtype(base)
     parameters = {
-        name: torch.nn.Parameter(_cast(value, dtype, weight.device, carrier, lora), requires_grad=False)
+        name: torch.nn.Parameter(_cast(value, dtype, base.weight.device, carrier, lora), requires_grad=False)
         for name, value in carrier.parameters.items()
     }
     if carrier.kind in ("loha", "lokr"):
@@ -183,6 +188,8 @@ def _fill_lora(tuner: Any, adapter: str, parameters: Mapping[str, Any], scaling:
     if "bias" in parameters:
         tuner.lora_B[adapter].bias = parameters["bias"]
     if "magnitude" in parameters:
+        if adapter not in tuner.lora_variant:
+            become(tuner, adapter)
         tuner.lora_magnitude_vector[adapter] = magnitude(parameters["magnitude"], scaling)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from lora_checks.core.errors import GenerationError
 from lora_checks.core.records import Lora, LoraLayer
 from lora_checks.diffusion.apply.networks import core, weighted
+from lora_checks.diffusion.quantised import weights
 from lora_checks.lora.numbered import LAYER
 
 _BLOCK = re.compile(r"(.+)\.(attn1|ff|attn2)\..+")
@@ -65,7 +66,7 @@ def _paths(network: Any, classes: Sequence[str], shapes: Sequence[tuple[int, ...
     if len(paths) != len(shapes):
         raise GenerationError(f"and the base has {len(paths)}: which is which cannot be known")
     for order in (paths, _as_before(paths)):
-        if [tuple(core(network.get_submodule(path)).weight.shape) for path in order] == list(shapes):
+        if [weights.shape(core(network.get_submodule(path))) for path in order] == list(shapes):
             return order
     raise GenerationError("and the base's have other shapes, in diffusers' order of today and of that time")
 

@@ -11,6 +11,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
+from lora_checks.diffusion.quantised import weights as weights_of
+
 VALUES = 1 << 20  # of a weight built at a time: 4 MB in float32
 Parts = Mapping[str, Any]  # part -> torch.Tensor
 Piece = tuple[slice, Any]  # rows and their change, shaped (rows, *shape[1:])
@@ -134,17 +136,18 @@ def in_pieces(kind: Any) -> Any:
 
             base = self.get_base_layer()
             factor = self.factor.get(adapter_name)
-            dtype = base.weight.dtype if factor is None else torch.float32
+            dtype = weights_of.dtype(base) if factor is None else torch.float32
             if input.dtype is torch.float64:  # the proof
                 dtype = input.dtype
             held = {part: getattr(self, part) for part in kind.adapter_layer_names}
             parts = {part: values[adapter_name] for part, values in held.items() if adapter_name in values}
 
             def changes() -> Iterator[Piece]:
-                for rows, change in pieces(parts, base.weight.shape, dtype):
+                weight = None if factor is None else weights_of.value(base)
+                for rows, change in pieces(parts, weights_of.shape(base), dtype):
                     if factor is not None:
                         scaled = change * self.within[adapter_name]
-                        change = decomposed(base.weight, scaled, factor.to(dtype), rows)
+                        change = decomposed(weight, scaled, factor.to(dtype), rows)
                     yield rows, change * self.scaling[adapter_name]
 
             return joined(base, changes(), self._cast_input_dtype(input, dtype))
@@ -155,7 +158,7 @@ def in_pieces(kind: Any) -> Any:
 
 def through(base: Any, x: Any) -> Any:
     """Apply the base's layer without its bias, in the precision of ``x``."""
-    weight = base.weight
+    weight = weights_of.value(base)
     if weight.dtype == x.dtype:
         return operate(base, weight, x)
     each = ((at, weight[at].to(x.dtype)) for at in _slices(len(weight), weight[0].numel()))
@@ -170,7 +173,7 @@ def joined(base: Any, weights: Iterator[Piece], x: Any) -> Any:
         axis = -1 if weight.ndim == 2 else 1
         if output is None:
             shape = list(piece.shape)
-            shape[axis] = len(base.weight)
+            shape[axis] = weights_of.shape(base)[0]
             output = piece.new_empty(shape)
         output.narrow(axis, rows.start, len(weight)).copy_(piece)
     return output

@@ -13,6 +13,7 @@ from lora_checks.core.errors import GenerationError, LoraFileError
 from lora_checks.core.records import Lora, LoraLayer
 from lora_checks.diffusion.apply.networks import base_of, components, core
 from lora_checks.diffusion.apply.numbers import named
+from lora_checks.diffusion.quantised import weights
 from lora_checks.lora.header import shown
 from lora_checks.lora.names import Base, Found
 
@@ -96,7 +97,7 @@ def _find(lora: Lora, layer: LoraLayer, base: Base) -> Found | None:
 
 def _placed(lora: Lora, layer: LoraLayer, found: Found, network: Any, tensors: Tensors) -> Placed:
     paths = found.native.targets
-    shapes = [tuple(core(network.get_submodule(path)).weight.shape) for path in paths]
+    shapes = [weights.shape(core(network.get_submodule(path))) for path in paths]
     ours = weight_shape(layer, tensors)
     base = (sum(shape[0] for shape in shapes), *shapes[0][1:])
     if any(shape[1:] != shapes[0][1:] for shape in shapes) or not _fits(ours, base):

@@ -12,7 +12,9 @@ from lora_checks.core.known_digests import KnownDigests
 from lora_checks.core.records import Base
 from lora_checks.diffusion.base import hub, modular
 from lora_checks.diffusion.base.checkpoint import settings_of
+from lora_checks.diffusion.base.gguf import is_here, resolve_gguf
 from lora_checks.diffusion.base.vae import resolve_vae
+from lora_checks.diffusion.quantised import networks
 
 INDEXES = ("model_index.json", modular.INDEX)  # a folder with both is the pipeline of the first
 
@@ -28,7 +30,13 @@ class ResolvedBase:
     label: str  # for people: "miniature-sd 3f2a91"
     file: Path | None = None  # a single .safetensors checkpoint
     vae: Path | None = None  # a folder or .safetensors file that replaces the base's VAE
+    quantised: tuple[networks.Network, ...] = ()  # networks whose weights are
     hashed: tuple[Contents, ...] = field(default=(), compare=False)  # what ``identity`` is a digest of
+
+    @property
+    def gguf(self) -> tuple[Path, ...]:
+        """The .gguf files in place of networks' weights."""
+        return tuple(network.file for network in self.quantised if network.file is not None)
 
     def contents(self, known: KnownDigests | None = None) -> tuple[Contents, ...]:
         """Return every file that the base is loaded from; files from the hub are hashed now, unless known.
@@ -37,7 +45,7 @@ class ResolvedBase:
             ConfigError: A file cannot be hashed.
             PrerequisiteError: A download is damaged.
         """
-        places = [path for path in (self.folder, self.file, self.vae) if path is not None]
+        places = [path for path in (self.folder, self.file, self.vae, *self.gguf) if path is not None]
         hashed = {place for contents in self.hashed for place in contents.places}
         unknown = Contents(*(place for place in places if place not in hashed), known=known)
         hub.refuse_damaged(unknown)
@@ -55,13 +63,38 @@ def resolve(base: Base, known: KnownDigests | None = None) -> ResolvedBase:
         ConfigError: A directory is not a pipeline.
         PrerequisiteError: The hub cannot be reached or does not have the model.
     """
-    resolved = _model(base, known)
+    resolved = _quantised(_model(base, known), base, known)
     if base.vae is None:
         return resolved
     vae = resolve_vae(base.vae, known)
     identity, label = f"{resolved.identity} vae {vae.identity}", f"{resolved.label} with VAE {vae.label}"
     hashed = (*resolved.hashed, *([vae.contents] if vae.contents else []))
     return replace(resolved, identity=identity, label=label, vae=vae.path, hashed=hashed)
+
+
+def _quantised(resolved: ResolvedBase, base: Base, known: KnownDigests | None) -> ResolvedBase:
+    """Add the networks whose weights are quantised; those of the folder are in its identity already."""
+    asked = networks.asked(base, resolved.folder)
+    if asked and resolved.file is not None:
+        raise ConfigError(
+            f"{asked[0].place}: a single checkpoint cannot be quantised while it is loaded; name a pipeline "
+            "folder or a hub id"
+        )
+    saved = () if resolved.file is not None else networks.saved(resolved.folder)
+    for name, file in base.gguf.items():
+        networks.refuse_absent(resolved.folder, name, file.place)
+    files = [resolve_gguf(name, file, known) for name, file in base.gguf.items()]
+    in_files = {file.network.name for file in files}
+    found = [*(one for one in saved if one.name not in in_files), *asked, *(file.network for file in files)]
+    identities = [*(one.identity for one in asked), *(f"{one.network.name} {one.identity}" for one in files)]
+    label = ", ".join([resolved.label, *(f"{one.name} {one.words}" for one in found)])
+    return replace(
+        resolved,
+        identity=" ".join([resolved.identity, *identities]),
+        label=label,
+        quantised=tuple(found),
+        hashed=(*resolved.hashed, *(file.contents for file in files if file.contents is not None)),
+    )
 
 
 def present(base: Base) -> ResolvedBase | None:
@@ -71,6 +104,7 @@ def present(base: Base) -> ResolvedBase | None:
         ConfigError: A directory is not a pipeline.
     """
     local = Path(base.model).is_absolute() or _cached(base) is not None
+    local = local and all(is_here(file) for file in base.gguf.values())
     return resolve(base) if local else None
 
 

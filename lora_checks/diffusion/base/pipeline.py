@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lora_checks.diffusion.base.memory import Memory, check_memory, empty, place
 from lora_checks.diffusion.base.prompt_lengths import check_prompt_lengths
 from lora_checks.diffusion.base.room import Room
 from lora_checks.diffusion.device_memory import out_of_memory
+from lora_checks.diffusion.quantised import loading
 
 __all__ = ["check_prompt_lengths", "load_pipeline", "preflight"]
 
@@ -157,6 +159,7 @@ def _read(base: ResolvedBase, device: str, dtype: str) -> Any:
         if base.vae is not None:
             parts["vae"] = _vae(base.vae, base.folder, given)
             parts["vae"].to(device)
+        parts |= _quantised(base, device, given)
         if base.file is None and device != "cpu":
             _load_parts(base.folder, device, given, parts)
         if "safety_checker" in index:
@@ -164,12 +167,25 @@ def _read(base: ResolvedBase, device: str, dtype: str) -> Any:
         if base.file is None:
             return kind.from_pretrained(base.folder, **given, **parts)
         return kind.from_single_file(str(base.file), config=str(base.folder), **given, **parts)
+    except GenerationError:
+        empty(parts.values())
+        raise
     except Exception as error:  # any error from damaged, missing or wrong files
         empty(parts.values())
         if out_of_memory(error):
             raise
         why = "some of its weights are missing" if "meta tensor" in str(error) else first_line(error)
         raise GenerationError(f"base model {base.file or base.folder} does not load: {why}") from error
+
+
+def _quantised(base: ResolvedBase, device: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Load the networks whose weights are quantised."""
+    index, parts = index_of(base.folder), {}
+    for network in base.quantised:
+        library, name = index[network.name]
+        kind = getattr(importlib.import_module(library), name)
+        parts[network.name] = loading.load(network, kind, base.folder, device, given)
+    return parts
 
 
 def _load_parts(folder: Path, device: str, given: dict[str, Any], parts: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lora_checks.core import memory as host
 from lora_checks.core.errors import NoRoomError
@@ -16,6 +17,9 @@ from lora_checks.diffusion.base import ResolvedBase
 from lora_checks.diffusion.base.as_written import REWRITERS
 from lora_checks.diffusion.base.family import has, index_of
 from lora_checks.diffusion.base.memory import AUTO, Memory
+from lora_checks.diffusion.quantised import gguf_file
+from lora_checks.diffusion.quantised.formats import LIBRARIES
+from lora_checks.diffusion.quantised.networks import Network
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 STORED = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -47,12 +51,17 @@ class Room:
     def parts(self) -> Mapping[str, Part]:
         """By component; from the headers of the files alone."""
         if self.base.file is not None:
-            return _of_checkpoint(self.base.file, self.dtype)
+            parts = dict(_of_checkpoint(self.base.file, self.dtype))
+            for network in self.base.quantised:
+                parts["denoiser"] = _of_quantised(network, self.base.folder, self.dtype)
+            return parts
         index = index_of(self.base.folder)
         names = [name for name in index if has(index, name) and name not in UNLOADED]
         parts = {name: _of_folder(self.base.folder / name, self.dtype) for name in names}
         if self.base.vae is not None and self.base.vae.is_dir():
             parts["vae"] = _of_folder(self.base.vae, self.dtype)
+        for network in self.base.quantised:
+            parts[network.name] = _of_quantised(network, self.base.folder, self.dtype)
         return {name: part for name, part in parts.items() if part.size}
 
     def settled(self, say: Callable[[str], None]) -> Memory:
@@ -184,6 +193,23 @@ def _of_checkpoint(file: Path, dtype: str) -> Mapping[str, Part]:
     return {name: _sum(iter(tensors)) for name, tensors in groups.items()}
 
 
+def _of_quantised(network: Network, folder: Path, dtype: str) -> Part:
+    """Add up a quantised network's weights; none can stay on the disk."""
+    if network.file is not None:
+        size = gguf_file.read(network.file).size
+        return Part(size, size)
+    headers = [_header(file) for file in _weights(folder / network.name)]
+    tensors = [tensor for header in headers for tensor in header.values()]
+    if network.saved:
+        size = sum(tensor["data_offsets"][1] - tensor["data_offsets"][0] for tensor in tensors)
+        return Part(size, size)
+    bits = LIBRARIES[network.library].formats[network.format].bits
+    # Of a network's matrices all but a few are linear layers', which are quantised.
+    each = (bits / 8 if len(tensor["shape"]) == 2 else BYTES[dtype] for tensor in tensors)
+    sizes = [math.prod(tensor["shape"]) * size for tensor, size in zip(tensors, each, strict=True)]
+    return Part(math.ceil(sum(sizes)), math.ceil(sum(sizes)))
+
+
 def _sum(tensors: Iterator[Part]) -> Part:
     listed = list(tensors)
     return Part(sum(one.size for one in listed), sum(one.converted for one in listed))
@@ -192,12 +218,16 @@ def _sum(tensors: Iterator[Part]) -> Part:
 def _tensors(file: Path, dtype: str) -> dict[str, Part]:
     """Read the header of a safetensors file; one that cannot be read is refused when it is loaded."""
     try:
-        with file.open("rb") as stream:
-            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-        header.pop("__metadata__", None)
-        return {name: _part(value, dtype) for name, value in header.items()}
+        return {name: _part(value, dtype) for name, value in _header(file).items()}
     except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError):
         return {}
+
+
+def _header(file: Path) -> dict[str, Any]:
+    with file.open("rb") as stream:
+        header: dict[str, Any] = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    header.pop("__metadata__", None)
+    return header
 
 
 def _part(value: Mapping[str, object], dtype: str) -> Part:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, get_args
 
 from lora_checks.core.errors import GenerationError
@@ -14,10 +15,12 @@ from lora_checks.core.records import Proof
 from lora_checks.diffusion import apply
 from lora_checks.diffusion.apply.carriers import Kind
 from lora_checks.diffusion.base.memory import settle
+from lora_checks.diffusion.proof import arithmetic
 from lora_checks.diffusion.proof.effect import FLOOR, distance, numbers, rounding, same
 from lora_checks.diffusion.proof.inputs import Inputs, capture
 from lora_checks.diffusion.proof.layers import Inspector, Spot, rows
 from lora_checks.diffusion.proof.module import adapter_values, holds, is_finite, tuner_layers
+from lora_checks.diffusion.quantised import weights
 
 
 def prove(
@@ -57,6 +60,7 @@ class _Case:
         inputs = capture(self.pipe, modules)
         used = [name for name in modules if any(spot.component == name for row in spots for spot in row)]
         real: dict[Spot, Any] = {}
+        passes: dict[Spot, arithmetic.Pass] = {}
         outputs = {}
         for name in used:
             if name not in inputs:
@@ -65,9 +69,9 @@ class _Case:
                     "cannot be proven there; save the LoRA without it"
                 )
             settle(self.pipe)  # else it would come beside the network before it
-            with _recording([spot for row in spots for spot in row if spot.component == name], real):
+            with _recording([spot for row in spots for spot in row if spot.component == name], real, passes):
                 outputs[name] = numbers(inputs[name].run(modules[name]))
-        worst = self._check_layers(spots, real)
+        worst = self._check_layers(spots, real, passes)
         effect = {
             name: self._effect(modules[name], name, inputs[name], outputs[name], spots) for name in used
         }
@@ -107,14 +111,19 @@ class _Case:
             if stray and not layer.disable_adapters:
                 raise self._error(f"is not alone on the base: adapter {min(stray)} is active as well")
 
-    def _check_layers(self, spots: Sequence[Sequence[Spot]], real: Mapping[Spot, Any]) -> float:
+    def _check_layers(
+        self,
+        spots: Sequence[Sequence[Spot]],
+        real: Mapping[Spot, Any],
+        passes: Mapping[Spot, arithmetic.Pass],
+    ) -> float:
         """Compare the layers one after another, so that memory holds the full change of only one weight."""
         unused = next((spot for row in spots for spot in row if spot not in real), None)
         if unused:
             raise self._error(f"changes {unused.component} {unused.path}, which the base never runs")
         inspector = Inspector(self._file, peft_names(self.adapter.name), self.adapter.tensors, self.strength)
         for placed, row in zip(self.adapter.placed, spots, strict=True):
-            inspector.check(placed, row, [real[spot] for spot in row])
+            inspector.check(placed, row, [real[spot] for spot in row], [passes.get(spot) for spot in row])
         return inspector.worst
 
     def _effect(
@@ -174,8 +183,13 @@ def peft_names(adapter: str) -> list[str]:
 
 
 @contextmanager
-def _recording(spots: Sequence[Spot], real: dict[Spot, Any]) -> Iterator[None]:
-    """Collect in ``real`` some rows of the first input that reaches each module."""
+def _recording(
+    spots: Sequence[Spot], real: dict[Spot, Any], passes: dict[Spot, arithmetic.Pass]
+) -> Iterator[None]:
+    """Collect in ``real`` some rows of the first input that reaches each module.
+
+    ``passes``: of each quantised module some rows of what came in and out.
+    """
 
     def hook(spot: Spot) -> Any:
         def record(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -187,6 +201,9 @@ def _recording(spots: Sequence[Spot], real: dict[Spot, Any]) -> Iterator[None]:
     with ExitStack() as stack:
         for spot in spots:
             stack.callback(spot.module.register_forward_pre_hook(hook(spot), with_kwargs=True).remove)
+            if weights.format_of(spot.module.get_base_layer()):
+                passes[spot] = arithmetic.watched(spot.module, partial(rows, spot.module))
+                stack.callback(arithmetic.unwatch, passes[spot])
         yield
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from lora_checks.core.errors import GenerationError
 from lora_checks.core.memory import give_back
 from lora_checks.diffusion.apply.placement import Placed
-from lora_checks.diffusion.proof import formulas
+from lora_checks.diffusion.proof import arithmetic, formulas
 from lora_checks.diffusion.proof.module import (
     base_weight,
     beside,
@@ -24,6 +24,7 @@ from lora_checks.diffusion.proof.module import (
     operate,
     output_like,
 )
+from lora_checks.diffusion.quantised import weights
 from lora_checks.lora.header import shown
 
 ROWS = 8  # rows of a linear layer's input, of each kind
@@ -58,7 +59,7 @@ def rows(module: Any, x: Any) -> Any:
     import torch
 
     x = x.detach()
-    if module.get_base_layer().weight.ndim == 2:
+    if len(weights.shape(module.get_base_layer())) == 2:
         flat = x.reshape(-1, x.shape[-1])
         picked = torch.linspace(0, len(flat) - 1, ROWS).round().long()
         return flat[picked.to(flat.device)].cpu().double()
@@ -88,8 +89,24 @@ class Inspector:
         self._file, self._names, self._tensors, self._strength = file, names, tensors, strength
         self.worst = 0.0
 
-    def check(self, placed: Placed, spots: Sequence[Spot], real: Sequence[Any]) -> None:
-        """``real``: of each spot what `rows` gave. Raises `GenerationError` naming the layer."""
+    def check(
+        self,
+        placed: Placed,
+        spots: Sequence[Spot],
+        real: Sequence[Any],
+        passes: Sequence[arithmetic.Pass | None] = (),
+    ) -> None:
+        """Check the modules of one layer of the file.
+
+        Args:
+            placed: The layer.
+            spots: Its modules.
+            real: Of each what `rows` gave.
+            passes: Of each quantised one its pass through the network.
+
+        Raises:
+            GenerationError: One is not as the file says; the message names the layer.
+        """
         inputs = [with_noise(x) for x in real]
         pairs = list(zip(spots, inputs, strict=True))
         found = [contribution(spot.module, self._names, x) for spot, x in pairs]
@@ -99,6 +116,9 @@ class Inspector:
         expected = self._expected(placed, spots, inputs)
         for spot, (on, off), wanted in zip(spots, found, expected, strict=True):
             self._compare(placed, spot, on.chunk(2), off.chunk(2), wanted.chunk(2))
+        for spot, seen, wanted in zip(spots, passes, expected, strict=bool(passes)):
+            if seen is not None:
+                self._hold(placed, spot, seen, wanted.chunk(2)[0])
         give_back()
 
     def _expected(self, placed: Placed, spots: Sequence[Spot], inputs: Sequence[Any]) -> list[Any]:
@@ -125,7 +145,7 @@ class Inspector:
         for at, change in formulas.weight_changes(placed.layer, self._tensors, weight):
             for span in spans(placed, at):
                 base = bases[span.index]
-                some = change[span.piece].double().reshape(-1, *base.weight.shape[1:])
+                some = change[span.piece].double().reshape(-1, *weights.shape(base)[1:])
                 found = operate(base, some, inputs[span.index])
                 effects[span.index].narrow(channels(found), span.row, len(some)).copy_(found)
         return effects
@@ -134,9 +154,7 @@ class Inspector:
         self, placed: Placed, spot: Spot, on: Sequence[Any], off: Sequence[Any], wanted: Sequence[Any]
     ) -> None:
         """Each of real inputs and noise."""
-        import torch
-
-        exact = dtype_of(spot.module, self._names) == torch.float32
+        exact = self._exact(spot)
         sizes = [float(part.norm()) for part in wanted]
         # The effect on real inputs may be small because of all that cancels out in it, its error not.
         for kind, scale in ((0, max(sizes)), (1, sizes[1])):
@@ -147,6 +165,18 @@ class Inspector:
                 raise self._error(placed, spot, difference(on[kind], wanted[kind]) + hint)
         if sizes[1]:
             self.worst = max(self.worst, distance / sizes[1])
+
+    def _hold(self, placed: Placed, spot: Spot, seen: arithmetic.Pass, wanted: Any) -> None:
+        """Hold a quantised layer's own arithmetic against its dequantised weight."""
+        tolerance = TOLERANCE if self._exact(spot) else ROUNDING
+        if why := arithmetic.complaint(spot.module, seen, self._names, wanted, tolerance):
+            raise self._error(placed, spot, why)
+
+    def _exact(self, spot: Spot) -> bool:
+        """Return whether the pipeline holds the adapter in float32."""
+        import torch
+
+        return bool(dtype_of(spot.module, self._names) == torch.float32)
 
     def _error(self, placed: Placed, spot: Spot, what: str) -> GenerationError:
         where = f"layer {shown(placed.layer.name)} on {spot.component} {spot.path}"

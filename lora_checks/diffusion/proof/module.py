@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from lora_checks.core.records import LoraLayer
+from lora_checks.diffusion.quantised import weights
 
 VALUES = 1 << 20  # numbers of the base's weight that are float64 at a time
 ADDITIVE = frozenset({"lora", "loha", "lokr", "full"})  # their change does not depend on the base's weight
@@ -50,7 +51,7 @@ def dtype_of(module: Any, names: Collection[str]) -> Any:
     """The coarsest dtype that the adapter acts in: on a float32 base, and with magnitudes, it is float32."""
     import torch
 
-    if module.get_base_layer().weight.dtype == torch.float32 or _magnitudes(module, names):
+    if weights.dtype(module.get_base_layer()) == torch.float32 or _magnitudes(module, names):
         return torch.float32
     return max(
         (value.dtype for value in adapter_values(module, names)), key=lambda kind: torch.finfo(kind).eps
@@ -102,12 +103,13 @@ def _magnitudes(module: Any, names: Collection[str]) -> list[str]:
 @contextmanager
 def _in_float64(module: Any, of_base: bool) -> Iterator[None]:
     """The base's layer gives what its weight gives in float64, or zeros in that shape."""
-    base, weight = module.get_base_layer(), base_value(module)
+    base = module.get_base_layer()
+    weight = base_value(module) if of_base else None
     bias = values(base).get("bias")
 
     def forward(x: Any, *_: Any, **__: Any) -> Any:
         output = output_like(base, x)
-        if of_base:
+        if weight is not None:
             step = max(1, VALUES // weight[0].numel())
             for begin in range(0, len(weight), step):
                 some = weight[begin : begin + step].to(x.device, x.dtype)
@@ -130,10 +132,11 @@ def _in_float64(module: Any, of_base: bool) -> Iterator[None]:
 
 def output_like(base: Any, x: Any) -> Any:
     """Return zeros in the shape of the base layer's output for ``x``."""
-    if base.weight.ndim == 2:
-        return x.new_zeros(*x.shape[:-1], len(base.weight))
-    place = operate(base, x.new_zeros(1, 1, *base.weight.shape[2:]), x[:, :1])
-    return x.new_zeros(len(x), len(base.weight), *place.shape[2:])
+    rows, _, *kernel = weights.shape(base)
+    if not kernel:
+        return x.new_zeros(*x.shape[:-1], rows)
+    place = operate(base, x.new_zeros(1, 1, *kernel), x[:, :1])
+    return x.new_zeros(len(x), rows, *place.shape[2:])
 
 
 def channels(output: Any) -> int:
@@ -185,14 +188,17 @@ def base_weight(layer: LoraLayer, modules: Sequence[Any]) -> Any:
     """Return the base's weight on the CPU: the rows of all modules in the file's order."""
     import torch
 
-    shapes = [module.get_base_layer().weight.shape for module in modules]
+    shapes = [weights.shape(module.get_base_layer()) for module in modules]
     if layer.algorithm in ADDITIVE:  # only its shape matters, and it takes no memory
         return torch.zeros(()).expand(sum(shape[0] for shape in shapes), *shapes[0][1:])
-    weights = [base_value(module).to("cpu") for module in modules]
-    weight = weights[0] if len(weights) == 1 else torch.cat(weights)
+    each = [base_value(module).to("cpu") for module in modules]
+    weight = each[0] if len(each) == 1 else torch.cat(each)
     return torch.cat(weight.chunk(2)[::-1]) if layer.swapped else weight
 
 
 def base_value(module: Any) -> Any:
-    """Return the weight below all of PEFT's layers."""
+    """Return the weight below all of PEFT's layers; a quantised one as the numbers that it stands for."""
+    base = module.get_base_layer()
+    if weights.format_of(base):
+        return weights.value(base)
     return next(value for key, value in values(module).items() if key.replace("base_layer.", "") == "weight")

@@ -34,6 +34,7 @@ class Base(TypedDict):
     model: str
     digest: str
     label: str
+    quantization: NotRequired[dict[str, str]]  # by network: "bitsandbytes nf4"
 
 
 class Policy(TypedDict):

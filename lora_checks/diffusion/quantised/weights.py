@@ -1,0 +1,113 @@
+"""Read the weight of a base's layer, quantised or plain: its shape, its values, and what it computes in.
+
+Each library keeps a quantised weight in its own way; nothing here imports one that the layer is not of.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+from lora_checks.diffusion.quantised.formats import GGUF
+
+# Attributes of a quantised layer, set when it is loaded.
+_DTYPE = "_lora_checks_dtype"  # the number format of its inputs and outputs
+_FORMAT = "_lora_checks_format"  # "torchao int8dq", which its weight alone does not tell from int8wo
+
+
+def format_of(module: Any) -> str:
+    """Return how a layer's weight is quantised: "GGUF Q4_K", "bitsandbytes nf4"; "" if it is plain."""
+    told: str | None = vars(module).get(_FORMAT)
+    if told is not None:
+        return told
+    weight = module.weight
+    kind = type(weight)
+    if kind.__name__ == "GGUFParameter":
+        return f"GGUF {weight.quant_type.name}"
+    if kind.__name__ == "Params4bit":
+        return f"bitsandbytes {weight.quant_type}"
+    if kind.__name__ == "Int8Params":
+        return "bitsandbytes int8"
+    for library, package in (("torchao", "torchao."), ("quanto", "optimum.quanto.")):
+        if kind.__module__.startswith(package):
+            return f"{library} {kind.__name__}"
+    return ""
+
+
+def shape(module: Any) -> tuple[int, ...]:
+    """Return the shape of a layer's weight as a plain one would have it."""
+    if type(module.weight).__name__ == "GGUFParameter":
+        return tuple(module.weight.quant_shape)
+    if format_of(module):
+        return (module.out_features, module.in_features)
+    return tuple(module.weight.shape)
+
+
+def dtype(module: Any) -> Any:
+    """Return the number format that a layer computes in, which a LoRA on it computes in, too."""
+    if not format_of(module):
+        return module.weight.dtype
+    told = getattr(module, _DTYPE, None) or getattr(module, "compute_dtype", None)
+    if told is not None:
+        return told
+    if module.weight.dtype.is_floating_point:
+        return module.weight.dtype
+    raise ValueError(f"{type(module).__name__} does not say what it computes in; call tell")
+
+
+def tell(network: Any, dtype: Any, library: str, format: str) -> None:
+    """Note on the quantised layers of a network what they compute in, and their format.
+
+    Args:
+        network: The network.
+        dtype: The number format of the run.
+        library: That quantised it; layers of a .gguf file have each a type of their own.
+        format: Of the library's.
+    """
+    for module in weighted(network):
+        if format_of(module):
+            setattr(module, _DTYPE, dtype)
+            if library != GGUF:
+                setattr(module, _FORMAT, f"{library} {format}")
+
+
+def weighted(network: Any) -> Iterator[Any]:
+    """Yield the modules of a network that have a weight."""
+    return (module for module in network.modules() if getattr(module, "weight", None) is not None)
+
+
+def value(module: Any) -> Any:
+    """Return a layer's weight, dequantised in the finest format that its library gives; a plain one as it is.
+
+    It is as large as the plain weight: ask for one layer at a time.
+    """
+    weight = module.weight.detach()
+    found = format_of(module)
+    if not found:
+        return weight
+    if found.startswith("GGUF"):
+        utils: Any = importlib.import_module("diffusers.quantizers.gguf.utils")
+        return utils.dequantize_gguf_tensor(module.weight).detach()
+    if found == "bitsandbytes int8":
+        return _of_int8(module)
+    if found.startswith("bitsandbytes"):
+        functional: Any = importlib.import_module("bitsandbytes.functional")
+        return functional.dequantize_4bit(module.weight.data, module.weight.quant_state).detach()
+    return weight.dequantize()
+
+
+def _of_int8(module: Any) -> Any:
+    """Return rows times their largest number / 127 (Dettmers et al., arXiv 2208.07339, section 2.1)."""
+    import torch
+
+    scale = module.state.SCB if module.state.SCB is not None else module.weight.SCB
+    stored = module.state.CB if module.state.CB is not None else module.weight.data
+    return stored.to(torch.float32) * (scale.to(torch.float32) / 127).reshape(-1, 1)
+
+
+def stand_in(module: Any) -> Any:
+    """Return zeros of the weight's shape, on its device, which take no memory."""
+    import torch
+
+    return torch.zeros((), dtype=dtype(module), device=module.weight.device).expand(shape(module))
