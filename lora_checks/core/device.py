@@ -14,24 +14,26 @@ from lora_checks.core.errors import ConfigError, PrerequisiteError
 GPU_NODES = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA, NVIDIA under WSL, AMD
 
 
-def choose_device(asked: str) -> str:
+def choose_device(asked: str, key: str = "--lora-device") -> str:
     """Resolve ``auto`` to "cuda", "mps" or "cpu"; check that any other device exists on this machine.
+
+    Args:
+        asked: What the user wrote.
+        key: Where, for the message.
 
     Raises:
         ConfigError: The name is not a device name.
         PrerequisiteError: This machine does not have the device.
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", asked):
-        raise ConfigError(f"--lora-device: '{asked}' is not a device; use auto, cpu, cuda, cuda:1 or mps")
+        raise ConfigError(f"{key}: '{asked}' is not a device; use auto, cpu, cuda, cuda:1 or mps")
     if asked == "cpu":
         return asked
     available = _devices()
     if asked == "auto":
         return available[0]
     if asked not in available:
-        raise PrerequisiteError(
-            f"--lora-device: there is no {asked} on this machine; it has {', '.join(available)}"
-        )
+        raise PrerequisiteError(f"{key}: there is no {asked} on this machine; it has {', '.join(available)}")
     return asked
 
 

@@ -69,7 +69,8 @@ class Measurer:
             self.network(metrics.of_row(row), row.network)
         for slot, network in self._networks.items():
             if not isinstance(network, VisionModel):  # tested by the questions that it is asked
-                self_test.check(slot, self.policy.networks[slot], network, self.store, self.device)
+                device = networks.device_of(network)  # the policy may name another than the run's
+                self_test.check(slot, self.policy.networks[slot], network, self.store, device)
         for row in self.policy.thresholds:
             metric = metrics.of_row(row)
             model = self.network(metric, row.network)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.core.contents import Contents
+from lora_checks.core.device import choose_device
 from lora_checks.core.errors import ConfigError, LoraChecksError, PrerequisiteError, first_line
 from lora_checks.core.extensions import Extension, ExtensionPoint, code_of
 from lora_checks.core.records import Metric
@@ -119,6 +120,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "judge": ("judge",),
     "safety": ("opennsfw", "classifier"),
 }
+OF_ALL = ("kind", "self_test", "device")  # settings that every network has
 _DEVICE = "_lora_checks_device"  # attribute of a network
 EXTENSIONS = ExtensionPoint("lora_checks.networks", "network", KINDS)
 
@@ -219,7 +221,7 @@ def build(slot: str, settings: Mapping[str, Any], device: str, cache: Path | Non
     Args:
         slot: Its name, which is also its kind unless ``settings`` has ``kind``.
         settings: What the policy says under that name.
-        device: Where it computes, such as "cpu" or "cuda:1".
+        device: Where it computes, such as "cpu" or "cuda:1", unless ``settings`` has ``device``.
         cache: A folder for files that the network makes for itself, such as a faster form of its weights.
 
     Raises:
@@ -227,7 +229,9 @@ def build(slot: str, settings: Mapping[str, Any], device: str, cache: Path | Non
         PrerequisiteError: Weights or a package are missing on this machine.
     """
     kind = kind_of(slot, settings)
-    settings = {key: value for key, value in settings.items() if key not in ("kind", "self_test")}
+    if "device" in settings:
+        device = choose_device(str(settings["device"]), f"networks: {slot}: device")
+    settings = {key: value for key, value in settings.items() if key not in OF_ALL}
     extension = EXTENSIONS.get(kind)
     if extension is not None:
         return on_device(_custom(slot, extension, settings, device, cache), device)

@@ -22,6 +22,7 @@ from lora_checks.networks import (
     device_of,
     refuse_changed,
 )
+from lora_checks.networks.runtime import no_search
 
 Floats = NDArray[np.floating[Any]]  # float32 from a network, float64 from a metric of pixels
 BATCH = 8  # images decoded at a time: peak memory does not grow with their number
@@ -47,7 +48,9 @@ def image_features(
     compute = network.rows if isinstance(network, ManyParts) else network.images
 
     def make(indices: Sequence[int]) -> list[Floats]:
-        return _rows(network, compute(Decoded([images[i] for i in indices])), len(indices))
+        with no_search():
+            rows = compute(Decoded([images[i] for i in indices]))
+        return _rows(network, rows, len(indices))
 
     rows = np.stack(store.arrays(paths, make, BATCH, progress))
     return rows[:, network.parts[part]] if isinstance(network, ManyParts) else rows
@@ -77,7 +80,9 @@ def all_distances(
     paths = [_address(store, network, image.sha256, others) for image in x]
 
     def make(indices: Sequence[int]) -> list[Floats]:
-        return _rows(network, network.distances(Decoded([x[i] for i in indices]), Decoded(y)), len(indices))
+        with no_search():
+            rows = network.distances(Decoded([x[i] for i in indices]), Decoded(y))
+        return _rows(network, rows, len(indices))
 
     return np.stack(store.arrays(paths, make, BATCH, progress))
 
@@ -93,7 +98,8 @@ def paired_distances(
     paths = [_address(store, network, a.sha256, b.sha256) for a, b in zip(x, y, strict=True)]
 
     def make(indices: Sequence[int]) -> list[Floats]:
-        distances = network.paired(Decoded([x[i] for i in indices]), Decoded([y[i] for i in indices]))
+        with no_search():
+            distances = network.paired(Decoded([x[i] for i in indices]), Decoded([y[i] for i in indices]))
         return _rows(network, distances.reshape(-1, 1), len(indices))
 
     return np.concatenate(store.arrays(paths, make, BATCH, progress))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,23 @@ def open_session(kind: str, file: Path, device: str) -> Any:
         raise PrerequisiteError(f"networks: {kind}: {file} cannot be loaded: {cause(error)}") from error
 
 
+@contextlib.contextmanager
+def no_search() -> Iterator[None]:
+    """Keep cuDNN from trying every algorithm for each new shape: a few pictures never earn that back.
+
+    Its heuristic also chooses the same algorithm in each run, and another one gives other last digits.
+    """
+    torch: Any = sys.modules.get("torch")  # before it is imported, the search is off
+    if torch is None or not torch.backends.cudnn.benchmark:
+        yield
+        return
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = True
+
+
 def session_options() -> Any:
     """Return options with ``OMP_NUM_THREADS`` threads: torch obeys the variable, ONNX Runtime does not."""
     import onnxruntime
@@ -56,7 +76,8 @@ def provider(kind: str, device: str) -> str:
 
         if wanted not in onnxruntime.get_available_providers():
             raise PrerequisiteError(
-                f"networks: {kind}: this onnxruntime has no {wanted}; pip install onnxruntime-gpu"
+                f"networks: {kind}: this onnxruntime has no {wanted}; pip install onnxruntime-gpu, "
+                "or let the network compute on the CPU with `device: cpu`"
             )
     return wanted
 

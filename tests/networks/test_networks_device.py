@@ -10,13 +10,15 @@ import onnxruntime
 import pytest
 from PIL import Image
 
+from lora_checks.core import device
+from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.core.records import ImageFile
 from lora_checks.core.store import Store
 from lora_checks.images import decoding
 from lora_checks.networks import build, device_of, on_device
 from lora_checks.networks.arcface import ArcFace
 from lora_checks.networks.features import all_distances, image_features, paired_distances, text_features
-from lora_checks.networks.runtime import provider_options
+from lora_checks.networks.runtime import no_search, provider_options
 
 CUDA = "CUDAExecutionProvider"
 
@@ -100,3 +102,44 @@ def test_a_network_knows_its_device(face_root: Path) -> None:
     settings = {"root": str(face_root), "pack": "miniature"}
     assert device_of(build("arcface", settings, "cpu")) == "cpu"
     assert device_of(build("arcface", settings, "mps")) == "mps"
+
+
+def test_the_policy_names_another_device_for_one_network(
+    face_root: Path, avatars: list[np.ndarray], started: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "_devices", lambda: ["cuda", "cuda:0", "cuda:1", "cpu"])
+    settings = {"root": str(face_root), "pack": "miniature"}
+    network = build("arcface", settings | {"device": "cpu"}, "cuda")
+    assert device_of(network) == "cpu"
+    assert network.id == build("arcface", settings, "cpu").id
+    other: Any = build("arcface", settings | {"device": "cuda:1"}, "cpu")
+    assert device_of(other) == "cuda"
+    with pytest.raises(PrerequisiteError, match="no card here"):
+        other.images(avatars[:1])
+    assert started == [([CUDA], [{"device_id": "1"}])]
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "words"),
+    [
+        ("gpu", ConfigError, r"networks: arcface: device: 'gpu' is not a device; use auto, cpu"),
+        (
+            "cuda:1",
+            PrerequisiteError,
+            r"networks: arcface: device: there is no cuda:1 on this machine; it has",
+        ),
+    ],
+)
+def test_a_device_that_is_not_there(asked: str, error: type[Exception], words: str, face_root: Path) -> None:
+    settings = {"root": str(face_root), "pack": "miniature", "device": asked}
+    with pytest.raises(error, match=words):
+        build("arcface", settings, "cpu")
+
+
+def test_a_search_for_the_fastest_convolution_stays_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    with no_search():
+        assert not torch.backends.cudnn.benchmark
+    assert torch.backends.cudnn.benchmark

@@ -121,7 +121,7 @@ def _first_seen(
     slot: str, settings: Mapping[str, Any], network: Extractor, store: Store, device: str, found: Scores
 ) -> Expected:
     """Return the numbers of the first run, keyed by settings; not by weights, whose change must show."""
-    named = {key: value for key, value in settings.items() if key != "name"}
+    named = {key: value for key, value in settings.items() if key not in ("name", "device")}
     key = digest([VERSION, kind_of(slot, settings), named, _kind_of(device)])
     path = store.root / "self_test" / f"first-{key}.json"
     about = {"network": network.id, "libraries": libraries(), "scores": found}

@@ -98,7 +98,8 @@ def _networks(policy: Policy) -> dict[str, str]:
         slot = extractors.slot_of(metric, row.network, policy.networks)
         identity = OfPixels(metric).id if metric.takes in ("picture", "pair") else "pixels"
         if slot:
-            identity = extractors.build(slot, policy.networks[slot], "cpu").id
+            settings = {**policy.networks[slot], "device": "cpu"}  # the card may be on another machine
+            identity = extractors.build(slot, settings, "cpu").id
         if metric.takes == "labelled":
             identity += labels_id(policy.labels.get(row.against, ()))
         identities[row.name] = f"{metric.name}/{metric.version} {identity}"
