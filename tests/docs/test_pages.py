@@ -57,7 +57,7 @@ def clone(tmp_path: Path) -> Path:
 def test_every_fence_of_a_shell_has_a_test() -> None:
     kinds = {fence.kind for fence in doc_pages.fences() if fence.kind.startswith("sh")}
     assert kinds <= set(RAN)
-    assert len(GATES) == 5
+    assert len(GATES) == 6
     assert [command for command in OTHERS if not command.startswith("lora-checks policy ")] == []
 
 

@@ -87,7 +87,9 @@ def test_the_miniature_comes_with_the_package(light: Path, tmp_path: Path) -> No
     folder = Path(done.stdout.strip())
     assert light.parent in folder.parents, done.stderr
     installed = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
-    for part in ("pipeline", "evaluators", "references", "train", "thresholds.yaml", "prompts.yaml"):
+    networks = [f"evaluators/{name}" for name in ("clip", "faces", "trunk")]
+    assert {str(path.parent) for path in installed if path.match("evaluators/*/*")} <= set(networks)
+    for part in ("pipeline", *networks, "references", "train", "thresholds.yaml", "prompts.yaml"):
         place = MINIATURE / part
         files = [place] if place.is_file() else [path for path in place.rglob("*") if path.is_file()]
         assert {path.relative_to(MINIATURE) for path in files} <= installed
