@@ -206,7 +206,7 @@ def networks(bench: Bench) -> Iterator[tuple[str, Results]]:
     from metric_peers import alex_file, inception_file, write_pictures
 
     from lora_checks import networks as extractors
-    from lora_checks.images.decoding import image_set, pixels_of
+    from lora_checks.images.sets import image_set, pixels_of
 
     side, count = (64, 2) if bench.tiny else (512, 16)
     images = image_set("x", write_pictures(bench.folder / "pictures", count, side, 0)).images

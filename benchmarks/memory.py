@@ -21,7 +21,7 @@ from metric_script import PROMPTS
 from lora_checks import metrics, networks
 from lora_checks.core.records import ImageSet
 from lora_checks.core.store import Store
-from lora_checks.images.decoding import image_set
+from lora_checks.images.sets import image_set
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task
 

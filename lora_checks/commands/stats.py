@@ -1,32 +1,109 @@
-"""``stats``: measure the mean and covariance of a folder of reference pictures once."""
+"""``stats``: measure the mean and covariance of reference pictures once."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from lora_checks.commands import shared
 from lora_checks.core.device import choose_device
+from lora_checks.core.errors import ConfigError
+from lora_checks.core.words import count
 
-HELP = "measure a folder of reference pictures once; use the file with --lora-references"
+if TYPE_CHECKING:
+    from lora_checks.core.records import ImageSet
+    from lora_checks.core.store import Advance, Progress
+    from lora_checks.networks import ImageExtractor
+
+HELP = "measure reference pictures once; use the file with --lora-references"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="folder of reference pictures")
+    parser.add_argument(
+        "source",
+        type=Path,
+        metavar="PICTURES",
+        help="a folder of pictures, .tar or .parquet files ('shards/{00000..00049}.tar'), or a saved dataset",
+    )
     parser.add_argument(
         "out", type=Path, metavar="OUT.npz", help="write mean and covariance there, in pytorch-fid's format"
     )
     parser.add_argument("--weights", type=Path, help="Inception weights, if not in torch's cache")
+    parser.add_argument("--network", metavar="SLOT", help="a network of the policy, instead of Inception")
+    parser.add_argument("--workers", type=int, metavar="N", help="threads (default: one for each processor)")
+    shared.add_policy(parser)
+    shared.add_store(parser)
     shared.add_device(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    from lora_checks import networks
+    from lora_checks.core.store import Store
+    from lora_checks.images.sets import image_set
     from lora_checks.metrics.statistics_file import write_statistics
 
-    settings = {"file": str(options.weights.resolve())} if options.weights else {}
-    inception = networks.build("inception", settings, choose_device(options.device))
-    write_statistics(options.folder, options.out, cast(networks.ImageExtractor, inception))
-    print(f"wrote {options.out}")
+    if options.out.suffix != ".npz":  # before an hour of work, not after
+        raise ConfigError(f"{options.out}: name a file that ends in .npz")
+    if options.workers is not None and options.workers < 1:
+        raise ConfigError(f"--workers {options.workers}: at least one thread is needed")
+    store = Store(options.store, say=lambda text: print(text, file=sys.stderr))
+    network = _network(options, store.root / "models")
+    pictures = image_set("references", options.source, store.known_digests.folder)
+    stats = write_statistics(
+        pictures.images, options.out, network, store, _progress(network.label), options.workers
+    )
+    seen = f"{count(stats.n or 0, 'picture')} as {network.label} sees them"
+    print(f"wrote {options.out}: {seen}{_twice(pictures)}")
     return 0
+
+
+def _network(options: argparse.Namespace, cache: Path) -> ImageExtractor:
+    from lora_checks import networks
+
+    device = choose_device(options.device)
+    if not options.network:
+        settings = {"file": str(options.weights.resolve())} if options.weights else {}
+        return cast(networks.ImageExtractor, networks.build("inception", settings, device, cache=cache))
+    from lora_checks.policy.reading import load_policy
+
+    if options.weights:
+        raise ConfigError("--weights are Inception's, and --network names another network; leave one out")
+    declared = load_policy(options.policy, generates=False).networks
+    if options.network not in declared:
+        known = ", ".join(sorted(declared)) or "none"
+        raise ConfigError(f"--network: the policy has no network '{options.network}' (it has {known})")
+    network = networks.build(options.network, declared[options.network], device, cache=cache)
+    if not isinstance(network, networks.ImageExtractor):
+        raise ConfigError(f"--network: {options.network} compares pairs; name one that gives features")
+    return network
+
+
+def _progress(label: str) -> Progress:
+    from lora_checks.core import progress
+
+    def write(text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+    @contextmanager
+    def shown(total: int) -> Iterator[Advance]:
+        interactive = sys.stderr.isatty() and "CI" not in os.environ
+        with progress.Progress(total, f"measuring with {label}", write, interactive) as bar:
+            yield bar.advance
+
+    return shown
+
+
+def _twice(pictures: ImageSet) -> str:
+    """Say how many pictures have the bytes of another one, and so count twice."""
+    first: dict[str, str] = {}
+    pairs = [(image.where, first.setdefault(image.sha256, image.where)) for image in pictures.images]
+    copies = [pair for pair in pairs if pair[0] != pair[1]]
+    if not copies:
+        return ""
+    there = "is the same file as another" if len(copies) == 1 else "are the same files as others"
+    return f"; {len(copies)} {there} and counted again, as {copies[0][0]} and {copies[0][1]}"

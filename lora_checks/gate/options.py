@@ -62,7 +62,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--lora-references": {
         "metavar": "PATH",
-        "help": "pictures of the subject instead of the policy's: a folder, or .npz statistics for FID",
+        "help": "pictures instead of the policy's: a folder, .tar or .parquet files, .npz statistics for FID",
     },
     "--lora-base": {
         "metavar": "MODEL",

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lora_checks.core.errors import ConfigError, MeasureError
-from lora_checks.core.records import ImageFile, ImageSet, Prompt
-from lora_checks.images import png_chunks
+from lora_checks.core.records import ImageFile, Member, Prompt
+from lora_checks.images import png_chunks, tables
 
 Pixels = NDArray[np.uint8]  # (H, W, 3) RGB, 0..255
 
@@ -54,21 +54,34 @@ def pixels_of(image: ImageFile) -> Pixels:
     Raises:
         MeasureError: The file changed.
     """
-    return _decoded(image.path, content_of(image))
+    return _decoded(image.where, content_of(image))
 
 
 def content_of(image: ImageFile) -> bytes:
     """Return the bytes that the file's digest was computed from; raise `MeasureError` if the file changed."""
-    content = _bytes(image.path)
+    content = _bytes(image.path) if image.member is None else _inside(image.path, image.member)
     if hashlib.sha256(content).hexdigest() != image.sha256:
         raise MeasureError(
-            f"{image.path} changed while it was being used: its bytes are not those that were hashed when "
+            f"{image.where} changed while it was being used: its bytes are not those that were hashed when "
             "the run began; run again when nothing writes to it"
         )
     return content
 
 
-def _decoded(path: Path, data: bytes, known: bool = False) -> Pixels:
+def _inside(path: Path, member: Member) -> bytes:
+    """Return the bytes of a picture in a file that holds many."""
+    if member.column:
+        return tables.content(path, member)
+    first, size = member.at
+    try:
+        with path.open("rb") as file:
+            file.seek(first)
+            return file.read(size)
+    except OSError as error:
+        raise MeasureError(f"{path}: {member.name}: cannot be read: {error.strerror}") from error
+
+
+def _decoded(path: Path | str, data: bytes, known: bool = False) -> Pixels:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _refuse(path, image)
@@ -102,7 +115,7 @@ def _checked(data: bytes, width: int, height: int) -> bytes:
     return data
 
 
-def _refuse(path: Path, image: Image.Image) -> None:
+def _refuse(path: Path | str, image: Image.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise MeasureError(f"{path}: {image.width} x {image.height} pixels is too large; scale it down")
     # An MPO is a camera's JPEG with a preview or a depth map behind the photo, not an animation.
@@ -111,7 +124,7 @@ def _refuse(path: Path, image: Image.Image) -> None:
         raise MeasureError(f"{path}: an animation or multi-page file ({frames} frames); save one frame")
 
 
-def _rgb(path: Path, image: Image.Image) -> Image.Image:
+def _rgb(path: Path | str, image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         return _scaled(np.asarray(image).astype(np.float64) / 257)
     if image.mode in ("I", "F"):
@@ -161,13 +174,6 @@ def image_file(
     path: Path, name: str | None = None, prompt: Prompt | None = None, seed: int | None = None
 ) -> ImageFile:
     return ImageFile(path, hashlib.sha256(_bytes(path)).hexdigest(), name or path.name, prompt, seed)
-
-
-def image_set(name: str, folder: Path) -> ImageSet:
-    """Return the pictures of a folder, or a set that holds the statistics of an .npz file instead."""
-    if folder.suffix == ".npz" and folder.is_file():
-        return ImageSet(name, (), statistics=image_file(folder))
-    return ImageSet(name, tuple(image_file(path) for path in list_images(folder)))
 
 
 def _bytes(path: Path) -> bytes:

@@ -12,14 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.core.errors import MeasureError
-from lora_checks.core.records import Metric
+from lora_checks.core.records import Metric, digest
 from lora_checks.core.rounding import shortest
+from lora_checks.images.sets import LARGE
 from lora_checks.judge.fetch import Arguments, Fetched
 from lora_checks.judge.task import Task, partners
 from lora_checks.metrics.function import one_number
+from lora_checks.metrics.vectors import parts
 from lora_checks.networks import sees_faces
 from lora_checks.stats import floors, intervals, two_valued
 
+PARTS = 32  # of the prompts of a large set
 Floats = NDArray[np.floating[Any]]
 Indices = NDArray[np.int_]
 
@@ -198,7 +201,8 @@ def _others(task: Task, fetched: Floats | None) -> Floats | None:
 def _of_set(task: Task, fetched: Fetched) -> SetValue:
     sides = [fetched.arguments] if fetched.without is None else [fetched.arguments, fetched.without]
     for x, *_ in sides:
-        missing = int(np.isnan(x).any(axis=1).sum()) if isinstance(x, np.ndarray) and x.ndim == 2 else 0
+        rows = x if isinstance(x, np.ndarray) and x.ndim == 2 else np.empty((0, 1))
+        missing = sum(int(np.isnan(part).any(axis=1).sum()) for part in parts(rows))
         if missing:
             raise MeasureError(f"{task.metric.name}: {missing} of {len(x)} images have no features")
 
@@ -209,8 +213,19 @@ def _of_set(task: Task, fetched: Fetched) -> SetValue:
     value = value_of(np.ones(len(task.images.images), dtype=bool))
     if task.metric.interval is not None:
         return SetValue(value, {}, Scale(), task.metric.interval(*fetched.arguments, task.ask.tail))
-    by_prompt = intervals.pseudo_values(value_of, task.groups) or {}
+    by_prompt = intervals.pseudo_values(value_of, _groups(task)) or {}
     return SetValue(value, by_prompt, _scale(task, fetched.arguments))
+
+
+def _groups(task: Task) -> list[str]:
+    """Return what is left out in turn: prompts, or of a large set parts of the prompts.
+
+    To leave out each of thousands of prompts would take hours and hardly narrow the interval.
+    """
+    groups = task.groups
+    if len(groups) < LARGE or len(set(groups)) <= PARTS:
+        return groups
+    return [f"part {int(digest(group)[:8], 16) % PARTS + 1} of {PARTS}" for group in groups]
 
 
 def _subset(task: Task, arguments: Arguments, keep: NDArray[np.bool_]) -> Arguments:

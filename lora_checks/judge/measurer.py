@@ -12,7 +12,7 @@ from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import ImageSet, Measurement, Metric, Pairing, Policy, Stat, Threshold
 from lora_checks.core.records.questions import Question
 from lora_checks.core.store import Progress, Store
-from lora_checks.images import decoding
+from lora_checks.images.sets import image_set
 from lora_checks.judge import cost, labels, overlap, row_fit
 from lora_checks.judge.controls import Controls
 from lora_checks.judge.measure import measure
@@ -154,7 +154,7 @@ class Measurer:
             if name not in self.policy.folders:
                 known = ", ".join(sorted(self.policy.folders)) or "none"
                 raise ConfigError(f"the policy has no folder '{name}' under folders: (it has {known})")
-            self._pictures[name] = decoding.image_set(name, self.policy.folders[name])
+            self._pictures[name] = image_set(name, self.policy.folders[name], self.store.known_digests.folder)
         return self._pictures[name]
 
     def measure(

@@ -18,8 +18,10 @@ from lora_checks.core.records import ImageFile, ImageSet
 from lora_checks.core.store import Store
 from lora_checks.images.decoded import Decoded
 from lora_checks.images.decoding import DECODER, Pixels
-from lora_checks.metrics.vectors import distances, unit
+from lora_checks.images.sets import LARGE
+from lora_checks.metrics.vectors import ROWS, Array, distances, parts, unit
 from lora_checks.networks import Floats
+from lora_checks.networks.blocks import Blocks
 
 SIDE = 16  # pixels of a thumbnail
 SAME = 4.0  # grey levels (root mean square); JPEG and scaling change a thumbnail by less
@@ -36,7 +38,7 @@ def refuse_shared(training: ImageSet, references: ImageSet, store: Store) -> Non
         if image.sha256 in known:
             raise ConfigError(_sentence(known[image.sha256], image, "are the same file"))
     x, y = (thumbnails(pictures.images, store) for pictures in (training, references))
-    i, j, apart = _closest(distances(x, y))
+    i, j, apart = _closest_of(x, y)
     if apart / np.sqrt(x.shape[1]) < SAME:
         raise ConfigError(_sentence(training.images[i], references.images[j], "show the same picture"))
 
@@ -71,16 +73,34 @@ def refuse_alike(training: ImageSet, references: ImageSet, x: Floats, y: Floats,
     if not len(seen_a) or len(seen_b) < 2:
         return
     a, b = a[seen_a], b[seen_b]
-    i, j, apart = _closest(distances(a, b))
-    usual = float(nearest_distances(distances(b, b)).min())
+    i, j, apart = _closest_of(a, b)
+    usual = min(_least_apart(b, start) for start in range(0, len(b), ROWS))
     if apart < SAME_EMBEDDING * usual:
         seen = f"are one picture to {network} ({apart:.3f} apart, references at least {usual:.3f})"
         raise ConfigError(_sentence(training.images[seen_a[i]], references.images[seen_b[j]], seen))
 
 
-def _closest(apart: NDArray[np.float64]) -> tuple[int, int, float]:
-    i, j = (int(index) for index in np.unravel_index(int(apart.argmin()), apart.shape))
-    return i, j, float(apart[i, j])
+def _closest_of(x: Array, y: Array) -> tuple[int, int, float]:
+    """Return the row of x (N, D) and that of y (M, D) that are closest, and how far apart they are."""
+    best = (0, 0, float("inf"))
+    for part, rows in enumerate(parts(y)):
+        apart = distances(x, rows)
+        i, j = (int(index) for index in np.unravel_index(int(apart.argmin()), apart.shape))
+        if apart[i, j] < best[2]:
+            best = i, part * ROWS + j, float(apart[i, j])
+    return best
+
+
+def _least_apart(x: Array, start: int) -> float:
+    """Return the least distance between one of the rows from ``start`` on and any other row of x (N, D)."""
+    least = float("inf")
+    some = x[start : start + ROWS]
+    for part, rows in enumerate(parts(x)):
+        apart = distances(some, rows)
+        if part * ROWS == start:
+            np.fill_diagonal(apart, np.inf)
+        least = min(least, float(apart.min()))
+    return least
 
 
 def nearest_distances(distance: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -96,12 +116,27 @@ def nearest_distances(distance: NDArray[np.floating[Any]]) -> NDArray[np.float64
 
 def thumbnails(images: Sequence[ImageFile], store: Store) -> Floats:
     """Return thumbnails, (N, 16 * 16 * 3) float32 in grey levels, from the store where it has them."""
+    if len(images) >= LARGE:
+        return Blocks(images, _Thumbnails(), store).whole()
     paths = [store.array(f"thumbnail {SIDE} {DECODER}", image.sha256) for image in images]
 
     def make(indices: Sequence[int]) -> list[Floats]:
         return [_thumbnail(pixels) for pixels in Decoded([images[i] for i in indices])]
 
     return np.stack(store.arrays(paths, make, 8))
+
+
+class _Thumbnails:
+    """Thumbnails as a network computes features, for sets that are measured in blocks."""
+
+    id = f"thumbnail {SIDE} {DECODER}"
+    label = "thumbnails"
+
+    def images(self, pixels: Sequence[Pixels]) -> Floats:
+        return np.stack([_thumbnail(image) for image in pixels])
+
+    def streamed(self, pixels: Sequence[Pixels]) -> Floats:
+        return self.images(pixels)
 
 
 def _thumbnail(image: Pixels) -> Floats:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.core.errors import MeasureError
+from lora_checks.images.sets import LARGE
 from lora_checks.metrics import ANY, metric
-from lora_checks.metrics.statistics_file import Moments, moments, usable
+from lora_checks.metrics.moments import Moments, moments, usable
 from lora_checks.metrics.vectors import Array
 
 INFINITY = float("inf")
@@ -48,19 +49,23 @@ def frechet(x: Array, y: Array | Moments) -> float:
     Raises:
         MeasureError: Features are not finite, too few, or of different dimensions.
     """
-    x = usable(x)
     if not isinstance(y, Moments):
-        y = usable(y)
         _same_dimension(x.shape[1], y.shape[1])
-        if min(len(x), len(y)) < x.shape[1]:
+        if min(len(x), len(y)) < x.shape[1] and max(len(x), len(y)) < LARGE:
+            x, y = usable(x), usable(y)
             a, b = _root(x), _root(y)
             overlap = np.linalg.svd(a @ b.T, compute_uv=False).sum()
             return _distance(x.mean(0) - y.mean(0), (a**2).sum(), (b**2).sum(), overlap)
         y = moments(y)
     _same_dimension(x.shape[1], y.mu.size)
-    a = _root(x) if len(x) < x.shape[1] else _symmetric_root(np.cov(x, rowvar=False))
+    if len(x) < x.shape[1]:
+        x = usable(x)
+        mean, a = x.mean(0), _root(x)
+    else:
+        of_x = moments(x)
+        mean, a = of_x.mu, _symmetric_root(of_x.sigma)
     overlap = np.sqrt(np.linalg.eigvalsh(a @ y.sigma @ a.T).clip(min=0)).sum()
-    return _distance(x.mean(0) - y.mu, (a**2).sum(), np.trace(y.sigma), overlap)
+    return _distance(mean - y.mu, (a**2).sum(), np.trace(y.sigma), overlap)
 
 
 def _distance(difference: NDArray[np.float64], x_trace: Any, y_trace: Any, overlap: Any) -> float:

@@ -6,16 +6,21 @@ pairs of different images. It can be slightly below zero where the distributions
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.metrics import ANY, metric
-from lora_checks.metrics.vectors import Array, two_sets, unit
+from lora_checks.metrics.mapped import once
+from lora_checks.metrics.vectors import ROWS, Array, parts, refuse_unusable, two_sets, unit
 
 INFINITY = float("inf")
 SIGMA = 10.0  # of CMMD
 SCALE = 1000.0  # of CMMD, for readable numbers
 RANGE = (-INFINITY, INFINITY)
+Prepared = Callable[[Array], NDArray[np.float64]]  # of rows, before the kernel
+Kernel = Callable[[Array, Array], NDArray[np.float64]]  # (N, D), (M, D) -> (N, M)
 
 
 @metric(extractor="inception", against="reference", per="set", better="lower", range=RANGE, unbiased=True)
@@ -62,19 +67,23 @@ def cmmd_as_published(x: Array, y: Array) -> float:
 
 def polynomial(x: Array, y: Array) -> float:
     """Return the unbiased MMD^2 of the kernel (x.y / D + 1)^3."""
-    x, y = two_sets(x, y, least=2)
-
-    def kernel(a: Array, b: Array) -> NDArray[np.float64]:
-        values: NDArray[np.float64] = (a @ b.T / a.shape[1] + 1) ** 3
-        return values
-
-    return _unbiased(kernel(x, x), kernel(y, y), kernel(x, y))
+    refuse_unusable(x, y, least=2)
+    return _unbiased("polynomial", _float64, _polynomial, x, y)
 
 
 def gaussian(x: Array, y: Array) -> float:
     """Return 1,000 times the unbiased MMD^2 of directions under a Gaussian kernel of sigma 10."""
-    x, y = (unit(rows) for rows in two_sets(x, y, least=2))
-    return SCALE * _unbiased(_gaussian(x, x), _gaussian(y, y), _gaussian(x, y))
+    refuse_unusable(x, y, least=2)
+    return SCALE * _unbiased("gaussian", unit, _gaussian, x, y)
+
+
+def _float64(x: Array) -> NDArray[np.float64]:
+    return np.asarray(x, np.float64)
+
+
+def _polynomial(x: Array, y: Array) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = (x @ y.T / x.shape[1] + 1) ** 3
+    return values
 
 
 def _gaussian(x: Array, y: Array) -> NDArray[np.float64]:
@@ -83,7 +92,33 @@ def _gaussian(x: Array, y: Array) -> NDArray[np.float64]:
     return values
 
 
-def _unbiased(xx: Array, yy: Array, xy: Array) -> float:
-    """Return MMD^2 from the three kernel matrices; no image is compared with itself."""
-    within = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in (xx, yy)]
-    return float(sum(within) - 2 * xy.mean())
+def _unbiased(name: str, prepared: Prepared, kernel: Kernel, x: Array, y: Array) -> float:
+    """Return MMD^2 from all pairs, `ROWS` x `ROWS` of them at a time; no image is compared with itself."""
+
+    def within(z: Array) -> float:
+        return once(z, name, lambda: _within(prepared, kernel, z))
+
+    return within(x) + within(y) - 2 * _between(prepared, kernel, x, y)
+
+
+def _within(prepared: Prepared, kernel: Kernel, x: Array) -> float:
+    """Return the mean of the kernel over pairs of different rows."""
+    total = 0.0
+    for i, part in enumerate(parts(x)):
+        a = prepared(part)
+        values = kernel(a, a)
+        total += values.sum() - np.trace(values)
+        for other in parts(x[(i + 1) * ROWS :]):
+            total += 2 * kernel(a, prepared(other)).sum()
+    return float(total / (len(x) * (len(x) - 1)))
+
+
+def _between(prepared: Prepared, kernel: Kernel, x: Array, y: Array) -> float:
+    """Return the mean of the kernel over all pairs."""
+    if max(len(x), len(y)) <= ROWS:
+        return float(kernel(prepared(x), prepared(y)).mean())
+    total = 0.0
+    for part in parts(x):
+        a = prepared(part)
+        total += sum(float(kernel(a, prepared(other)).sum()) for other in parts(y))
+    return total / (len(x) * len(y))

@@ -10,78 +10,57 @@ import io
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.core.errors import ConfigError, MeasureError, StoreError
+from lora_checks.core.errors import ConfigError, StoreError
 from lora_checks.core.files import write_atomically
-from lora_checks.images.decoded import Decoded
-from lora_checks.images.decoding import Pixels, image_file, list_images
-from lora_checks.networks import Floats, ImageExtractor, refuse_changed
+from lora_checks.core.records import ImageFile
+from lora_checks.core.store import Progress, Store
+from lora_checks.metrics.moments import Moments, streamed
+from lora_checks.networks import ImageExtractor
+from lora_checks.networks.blocks import Blocks
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Moments:
-    """Mean and covariance of a set of features."""
-
-    mu: NDArray[np.float64]  # (D,)
-    sigma: NDArray[np.float64]  # (D, D), ddof 1
-    n: int | None = None  # number of images, if the file has it
-    network: str = ""  # id of the network, "" if the file does not have it
-
-
-def moments(features: NDArray[np.floating[Any]], network: str = "") -> Moments:
-    """Return mean and covariance of (N, D) features; raise `MeasureError` as `usable` does."""
-    x = usable(features)
-    return Moments(x.mean(axis=0), np.cov(x, rowvar=False), len(x), network)
-
-
-def usable(features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Return (N, D) as float64; raise `MeasureError` if the covariance would be undefined or NaN."""
-    x = np.asarray(features, np.float64)
-    bad = int((~np.isfinite(x)).any(axis=1).sum())
-    if bad:
-        raise MeasureError(f"{bad} of {len(x)} images have no usable features (NaN or infinite)")
-    if len(x) < 2:
-        raise MeasureError(
-            f"a distance of distributions needs at least 2 images on each side, and there are {len(x)}"
-        )
-    return x
-
-
-def write_statistics(folder: Path, out: Path, extractor: ImageExtractor, batch: int = 16) -> None:
-    """Measure the pictures of a folder and write their mean and covariance.
+def write_statistics(
+    pictures: Sequence[ImageFile],
+    out: Path,
+    extractor: ImageExtractor,
+    store: Store,
+    progress: Progress | None = None,
+    workers: int | None = None,
+) -> Moments:
+    """Measure pictures and write the mean and covariance of their features, in constant memory.
 
     Args:
-        folder: The pictures.
+        pictures: What `image_set` lists.
         out: The file, ending in .npz.
         extractor: The network.
-        batch: How many pictures to decode at a time.
+        store: Where features are kept: a run that was killed goes on from there.
+        progress: Gets the number of pictures that the network has yet to see, then those done.
+        workers: Threads; see `Blocks.rows`.
+
+    Returns:
+        What was written.
 
     Raises:
-        ConfigError: ``out`` has another ending, or the folder cannot be read.
+        ConfigError: ``out`` has another ending.
+        MeasureError: A picture cannot be decoded or measured; it is named.
         StoreError: ``out`` cannot be written.
     """
     if out.suffix != ".npz":
         raise ConfigError(f"{out}: name a file that ends in .npz")
-    decoded = Decoded([image_file(path) for path in list_images(folder)])
-    stats = moments(_features(decoded, extractor, batch), extractor.id)
-    refuse_changed(extractor)
+    stats = streamed(Blocks(pictures, extractor, store).rows(progress, workers), extractor.id)
     buffer = io.BytesIO()
     np.savez(buffer, mu=stats.mu, sigma=stats.sigma, n=np.int64(stats.n or 0), network=np.str_(stats.network))
     try:
         write_atomically(out, buffer.getvalue())
     except OSError as error:
         raise StoreError(f"{out}: cannot be written: {error.strerror}") from error
-
-
-def _features(images: Sequence[Pixels], extractor: ImageExtractor, batch: int) -> Floats:
-    parts = [extractor.images(images[start : start + batch]) for start in range(0, len(images), batch)]
-    return np.concatenate(parts)
+    return stats
 
 
 def read_statistics(path: Path, network: str = "", content: bytes | None = None) -> Moments:

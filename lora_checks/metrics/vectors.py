@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from lora_checks.core.errors import MeasureError
 from lora_checks.core.words import count
 
 Array = NDArray[np.floating[Any]]
+ROWS = 2048  # of a part
 
 
 def unit(x: Array) -> NDArray[np.float64]:
@@ -47,10 +49,15 @@ def two_sets(x: Array, y: Array, least: int) -> tuple[NDArray[np.float64], NDArr
     Raises:
         MeasureError: A row is not finite, a set has fewer than ``least`` rows, or the dimensions differ.
     """
-    a: NDArray[np.float64] = np.asarray(x, np.float64)
-    b: NDArray[np.float64] = np.asarray(y, np.float64)
+    refuse_unusable(x, y, least)
+    return np.asarray(x, np.float64), np.asarray(y, np.float64)
+
+
+def refuse_unusable(x: Array, y: Array, least: int) -> None:
+    """Raise `MeasureError` as `two_sets` does; a set may be mapped from a file."""
+    a, b = np.asanyarray(x), np.asanyarray(y)
     for rows in (a, b):
-        bad = int((~np.isfinite(rows)).any(axis=1).sum())
+        bad = sum(int((~np.isfinite(part)).any(axis=1).sum()) for part in parts(rows))
         if bad:
             raise MeasureError(f"{bad} of {len(rows)} images have no usable features (NaN or infinite)")
         if len(rows) < least:
@@ -59,4 +66,9 @@ def two_sets(x: Array, y: Array, least: int) -> tuple[NDArray[np.float64], NDArr
             )
     if a.shape[1] != b.shape[1]:
         raise MeasureError(f"the images' features have {a.shape[1]} dimensions and the others {b.shape[1]}")
-    return a, b
+
+
+def parts(x: Array, rows: int = ROWS) -> Iterator[Array]:
+    """Yield the rows of (N, D) a part at a time."""
+    for start in range(0, len(x), rows):
+        yield x[start : start + rows]

@@ -61,6 +61,14 @@ class ImageExtractor(Extractor, Protocol):
 
 
 @runtime_checkable
+class Streaming(ImageExtractor, Protocol):
+    """A network for large sets: several threads may call it at once, and it keeps nothing of a picture."""
+
+    def streamed(self, pixels: Sequence[Pixels]) -> Floats:
+        """Return what `images` returns."""
+
+
+@runtime_checkable
 class ManyParts(ImageExtractor, Protocol):
     """A network that computes several things in one pass; ``parts`` says where each is in a row."""
 

@@ -78,6 +78,10 @@ class Clip:
         with torch.inference_mode():
             return in_batches(pixels, encoded)
 
+    def streamed(self, pixels: Sequence[Pixels]) -> Floats:
+        """Return what `images` does, which keeps nothing."""
+        return self.images(pixels)
+
     def texts(self, texts: Sequence[str]) -> Floats:
         """Return (N, D) float32, not normalised; raise `MeasureError` for a text that would be cut off."""
         import torch

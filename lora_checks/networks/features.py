@@ -13,6 +13,7 @@ from lora_checks.core.errors import MeasureError
 from lora_checks.core.records import ImageFile
 from lora_checks.core.store import Progress, Store
 from lora_checks.images.decoded import Decoded
+from lora_checks.images.sets import LARGE
 from lora_checks.networks import (
     Extractor,
     ImageExtractor,
@@ -22,6 +23,7 @@ from lora_checks.networks import (
     device_of,
     refuse_changed,
 )
+from lora_checks.networks.blocks import Blocks
 from lora_checks.networks.runtime import no_search
 
 Floats = NDArray[np.floating[Any]]  # float32 from a network, float64 from a metric of pixels
@@ -35,7 +37,7 @@ def image_features(
     progress: Progress | None = None,
     part: str = "features",
 ) -> Floats:
-    """Return the features of each image, (N, D).
+    """Return the features of each image, (N, D); of a large set they are mapped from a file.
 
     Args:
         images: N pictures.
@@ -44,6 +46,9 @@ def image_features(
         progress: Called with the number of missing rows, then with each row that is done.
         part: Which part of a row to return, for a network of `ManyParts`.
     """
+    if len(images) >= LARGE:
+        rows = Blocks(images, network, store).whole(progress)
+        return rows[:, network.parts[part]] if isinstance(network, ManyParts) else rows
     paths = [_address(store, network, image.sha256) for image in images]
     compute = network.rows if isinstance(network, ManyParts) else network.images
 

@@ -207,6 +207,13 @@ class PerceptualDistance:
         side = self._side(pictures)
         return np.stack([self._both(side, i, side.size(i))[-self._width :].numpy() for i in range(len(side))])
 
+    def last_layer(self, image: Pixels) -> Tensor:
+        """Return `mean_of_last_layer` without keeping anything of the picture."""
+        import torch
+
+        with torch.inference_mode():
+            return self._layers(image)[-1].mean(dim=(0, 2, 3)).cpu()
+
     def _made(self, image: Pixels) -> Tensor:
         """Compute both from one pass, concatenated."""
         import torch

@@ -35,6 +35,10 @@ class Trunk(PerceptualDistance):
         """Return (N, C) float32: the last layer's activations, averaged over the picture."""
         return self.mean_of_last_layer(pixels)
 
+    def streamed(self, pixels: Sequence[Pixels]) -> Floats:
+        """Return what `images` does, without keeping the other layers for distances."""
+        return np.stack([self.last_layer(image).numpy() for image in pixels])
+
 
 def _load(net: str, file: Path) -> Any:
     from safetensors import SafetensorError

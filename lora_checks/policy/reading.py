@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lora_checks.core import shards
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import Policy, Prompt, PromptSet, Threshold
@@ -47,7 +48,7 @@ def load_policy(
     Args:
         directory: The folder with ``thresholds.yaml`` and ``prompts.yaml``.
         thresholds, prompts: Files in place of the directory's.
-        references: Folder in place of the policy's references.
+        references: Folder or files in place of the policy's references; see `images.sets.image_set`.
         base, seeds: Base model and number of seeds in place of the policy's.
         generates: False if the images are made elsewhere; then a dictionary may stand for prompts.yaml.
 
@@ -115,7 +116,7 @@ def _present(folders: Mapping[str, tuple[Path, str]], used: set[str]) -> dict[st
     """Return existing folders as absolute paths; only a folder that no row uses may be missing."""
     present: dict[str, Path] = {}
     for name, (path, where) in folders.items():
-        if path.is_dir() or (path.is_file() and path.suffix == ".npz"):
+        if path.is_dir() or (path.is_file() and path.suffix == ".npz") or shards.holds_pictures(path):
             present[name] = path.absolute()
         elif name in used:
             raise ConfigError(f"{where}: {_missing_folder(name, path)}")

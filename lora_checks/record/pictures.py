@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lora_checks.core.records import ImageFile, ImageSet, digest
+from lora_checks.images.sets import LARGE
 from lora_checks.record.shapes.rows import File, Picture
 from lora_checks.record.shapes.run import Folder
 
@@ -10,13 +11,15 @@ from lora_checks.record.shapes.run import Folder
 def folder(pictures: ImageSet) -> Folder:
     """Return a folder's pictures and one digest of them all.
 
-    The digest covers their names and bytes, or the file of statistics that replaces them.
+    The digest covers their names and bytes, or the file of statistics that replaces them. A large set is not
+    listed: its pictures would be most of the record.
     """
     if pictures.statistics is not None:
         return {"digest": pictures.statistics.sha256, "images": []}
+    listed = pictures.images if len(pictures.images) < LARGE else ()
     return {
         "digest": digest(sorted((image.name, image.sha256) for image in pictures.images)),
-        "images": [{"name": image.name, **_file(image)} for image in pictures.images],
+        "images": [{"name": image.name, **_file(image)} for image in listed],
     }
 
 

@@ -18,6 +18,7 @@ Floats = NDArray[np.floating]
 LEAST = 8  # pictures in a half
 SPLITS = 8
 MOST_PICTURES = 64  # pictures that are compared with all others
+MOST = 10_000  # pictures that are measured against each other
 LARGE = 512  # pictures; from here on one split is enough, and more would take seconds
 
 
@@ -38,10 +39,11 @@ def floor(fn: Callable[[Floats, Floats], float], references: Floats, images: int
         The value, or None if a part would have fewer than `LEAST` pictures.
     """
     parts, whole = split(fn, references, images), len(references)
+    seen = min(whole, MOST)
     if not parts:
         return None
-    part = min(images, whole // 2)
-    sizes = (1 / images + 1 / whole) / (1 / part + 1 / (whole - part))
+    part = min(images, seen // 2)
+    sizes = (1 / images + 1 / whole) / (1 / part + 1 / (seen - part))
     return float(np.mean(parts)) * sizes
 
 
@@ -60,16 +62,19 @@ def split(fn: Callable[[Floats, Floats], float], x: Floats, most: int | None = N
     Args:
         fn: The metric's function.
         x: The set, (N, D).
-        most: Rows of a part; a part has at most half of the rows.
+        most: Rows of a part; a part has at most half of the rows. Of a set of more than `MOST` rows, so
+            many are drawn by a fixed seed.
 
     Returns:
         A value for each of several splits; none if a part would have fewer than `LEAST` rows.
     """
+    rng, values = np.random.default_rng(0), list[float]()
+    if len(x) > MOST:
+        x = x[np.sort(rng.permutation(len(x))[:MOST])]
     whole = len(x)
     part = min(most or whole, whole // 2)
     if part < LEAST:
         return []
-    rng, values = np.random.default_rng(0), list[float]()
     for _ in range(SPLITS if whole < LARGE else 1):
         order = rng.permutation(whole)
         values.append(float(fn(x[order[:part]], x[order[part:]])))

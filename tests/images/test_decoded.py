@@ -16,7 +16,8 @@ from lora_checks.core.records import ImageFile
 from lora_checks.core.store import Store
 from lora_checks.images import decoded, decoding
 from lora_checks.images.decoded import Decoded, Recent
-from lora_checks.images.decoding import Pixels, image_set
+from lora_checks.images.decoding import Pixels
+from lora_checks.images.sets import image_set
 from lora_checks.networks.features import all_distances, image_features
 
 WAIT = 30  # seconds until a thread that does not come is a failure

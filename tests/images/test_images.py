@@ -15,7 +15,8 @@ from world import MINIATURE
 from lora_checks.core.errors import ConfigError, MeasureError
 from lora_checks.images import decoding
 from lora_checks.images.decoded import Decoded
-from lora_checks.images.decoding import decode, image_file, image_set, list_images
+from lora_checks.images.decoding import decode, image_file, list_images
+from lora_checks.images.sets import image_set
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 

@@ -18,7 +18,8 @@ from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import ImageSet, Policy
 from lora_checks.core.records.labels import labels_id
 from lora_checks.core.store import Store
-from lora_checks.images.decoding import image_file, image_set
+from lora_checks.images.decoding import image_file
+from lora_checks.images.sets import image_set
 from lora_checks.judge import labels, row_fit
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import task_of

@@ -13,7 +13,7 @@ from world import MINIATURE, Gate
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import ImageFile, ImageSet
 from lora_checks.core.store import Store
-from lora_checks.images.decoding import image_set
+from lora_checks.images.sets import image_set
 from lora_checks.judge.overlap import nearest_distances, refuse_alike, refuse_shared, refuse_twice
 
 

@@ -19,7 +19,7 @@ from lora_checks.core.filling import silent
 from lora_checks.core.records import ImageFile, ImageSet, Prompt
 from lora_checks.core.store import Store
 from lora_checks.gate import facts
-from lora_checks.images.decoding import image_set
+from lora_checks.images.sets import image_set
 from lora_checks.judge.measure import measure
 from lora_checks.judge.measurer import Measurer
 from lora_checks.judge.task import Task

@@ -14,7 +14,7 @@ from lora_checks.core import device
 from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.core.records import ImageFile
 from lora_checks.core.store import Store
-from lora_checks.images import decoding
+from lora_checks.images.sets import image_set
 from lora_checks.networks import build, device_of, on_device
 from lora_checks.networks.arcface import ArcFace
 from lora_checks.networks.features import all_distances, image_features, paired_distances, text_features
@@ -90,7 +90,7 @@ def test_numbers_of_a_cpu_and_a_gpu_never_mix(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     (tmp_path / "pictures").mkdir()
     Image.new("RGB", (8, 8), "teal").save(tmp_path / "pictures" / "a.png")
-    images = decoding.image_set("references", tmp_path / "pictures").images
+    images = image_set("references", tmp_path / "pictures").images
     assert computed(store, images, None) == 4
     assert computed(store, images, "cpu") == 0  # at the addresses of before
     assert computed(store, images, "cuda:1") == 4

@@ -4,7 +4,7 @@ Records only hold values and compute digests of them. They import only the stand
 """
 
 from lora_checks.core.records.digests import digest
-from lora_checks.core.records.images import ImageFile, ImageSet, ImageSpec
+from lora_checks.core.records.images import ImageFile, ImageSet, ImageSpec, Member
 from lora_checks.core.records.loras import Lora, LoraLayer, Proof
 from lora_checks.core.records.policies import (
     Against,
@@ -40,6 +40,7 @@ __all__ = [
     "Lora",
     "LoraLayer",
     "Measurement",
+    "Member",
     "Metric",
     "NetworkFile",
     "Outcome",

@@ -33,6 +33,15 @@ class ImageSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """Where a picture is inside a file that holds many: a tar, or a table with a column of pictures."""
+
+    name: str  #: "000123.jpg", "row 17"
+    at: tuple[int, int]  #: of a tar: first byte, number of bytes; of a table: its part, row in the part
+    column: str = ""  #: of a table
+
+
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """One picture on disk; ``sha256`` is the digest of the file and the key of all its measurements."""
 
@@ -41,6 +50,12 @@ class ImageFile:
     name: str  #: "green-shirt-glasses/1" (prompt id / seed) or the file name of a reference
     prompt: Prompt | None = None
     seed: int | None = None
+    member: Member | None = None  #: if ``path`` holds many pictures; ``sha256`` is then that of this one
+
+    @property
+    def where(self) -> str:
+        """Name the picture for people: "shards/00007.tar: 000123.jpg"."""
+        return f"{self.path}: {self.member.name}" if self.member else str(self.path)
 
 
 @dataclass(frozen=True, slots=True)

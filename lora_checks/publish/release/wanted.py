@@ -10,7 +10,7 @@ from lora_checks.core.errors import LoraChecksError, LoraFileError, ReleaseError
 from lora_checks.core.records import Base, Policy
 from lora_checks.core.records.labels import labels_id
 from lora_checks.diffusion import base as bases
-from lora_checks.images.decoding import image_set
+from lora_checks.images.sets import image_set
 from lora_checks.lora.bundles import lora_sha256
 from lora_checks.metrics import BUILTIN
 from lora_checks.policy.reading import load_policy
