@@ -2,11 +2,11 @@
 
 python benchmarks/large_sets.py [--images 5000] [--folder /tmp/sets] [--kill]
 
-The pictures are the miniature's references, scaled to 256 x 256 and changed by noise: 500 pictures over and over,
-each file with bytes of its own behind the picture, so that each is read, hashed, decoded and measured. The network
-is the miniature's trunk. Each run is a process of its own. "busy" is the share of time in which its threads ran, and
-"wanted" that in which they ran or waited for a processor: on a machine that others use, the second says whether
-the program would keep the processors at work.
+The pictures are the miniature's references, scaled to 256 x 256 and changed by noise: 500 pictures over and
+over, each file with bytes of its own behind the picture, so that each is read, hashed, decoded and measured.
+The network is the miniature's trunk. Each run is a process of its own. "busy" counts the processors on which
+its threads ran, on average after the first 1,000 images, and "wanted" adds the threads that waited for one:
+on a machine that others use, the second says whether the program would keep the processors at work.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _jpeg(pixels: np.ndarray) -> bytes:
 
 
 def scheduled() -> tuple[float, float]:
-    """Return how long this process's threads have run, and how long they waited for a processor, in seconds."""
+    """Return for how many seconds this process's threads have run, and waited for a processor."""
     ran = waited = 0
     for task in Path("/proc/self/task").iterdir():
         numbers = (task / "schedstat").read_text(encoding="ascii").split()
@@ -94,7 +94,7 @@ def child(pattern: Path, store: Path, out: Path, workers: int | None) -> None:
     steady: list[tuple[float, ...]] = []
 
     @contextmanager
-    def progress(total: int) -> Iterator[Advance]:
+    def progress(_total: int) -> Iterator[Advance]:
         def advance(n: int) -> None:
             nonlocal done
             done += n

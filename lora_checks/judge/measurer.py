@@ -13,7 +13,7 @@ from lora_checks.core.records import ImageSet, Measurement, Metric, Pairing, Pol
 from lora_checks.core.records.questions import Question
 from lora_checks.core.store import Progress, Store
 from lora_checks.images.sets import image_set
-from lora_checks.judge import cost, labels, overlap, row_fit
+from lora_checks.judge import cost, labels, large, overlap, row_fit
 from lora_checks.judge.controls import Controls
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task, task_of
@@ -47,6 +47,8 @@ class Measurer:
                 metric = metrics.of_row(row)
                 self.network(metric, row.network)
                 row_fit.refuse(row, metric, self.pictures)
+                images = arms.number_of(self.policy.prompts, row.on)
+                large.refuse(row, metric, self.pictures, images, self.store.say)
                 if metric.takes == "labelled":
                     labels.refuse(row, self.policy, self.pictures(row.against))
                 unpaired = self.policy.prompts.unpaired

@@ -103,10 +103,13 @@ class Blocks:
 
     def _made(self, block: Sequence[ImageFile]) -> Floats:
         network, pixels = self.network, Once(block)
+        compute: Callable[[Sequence[Pixels]], Any] = network.images
         if isinstance(network, ManyParts):
-            rows: Any = network.rows(pixels)
-        else:
-            rows = network.streamed(pixels) if isinstance(network, Streaming) else network.images(pixels)
+            compute = network.rows
+        elif isinstance(network, Streaming):
+            compute = network.streamed
+        with no_search():
+            rows = compute(pixels)
         refuse_changed(network)
         if (
             not isinstance(rows, np.ndarray)

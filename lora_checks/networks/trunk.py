@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, PrerequisiteError
 from lora_checks.images.decoding import Pixels

@@ -155,7 +155,8 @@ THRESHOLDS = Keys(
         Key(
             "folders",
             named(TEXT),
-            "Folders of pictures, or .npz files of statistics, by name, relative to the policy's folder.",
+            "Pictures by name, relative to the policy's folder: a folder, .tar or .parquet files "
+            "(`shards/{00000..00049}.tar`), a saved dataset, or an .npz file of statistics.",
         ),
         Key(
             "networks",

@@ -38,6 +38,7 @@ RAN = (
     "sh release",
     "sh approved",
     "sh light",
+    "sh shards",
     "sh votes",
     "sh votes served",
 )
@@ -62,7 +63,7 @@ def test_every_fence_of_a_shell_has_a_test() -> None:
 
 
 def test_every_output_follows_a_command_that_is_compared() -> None:
-    compared = {*GATES, *commands("sh init", "sh init refused", "sh inspect")}
+    compared = {*GATES, *commands("sh init", "sh init refused", "sh inspect", "sh shards")}
     assert {command for command, _ in doc_pages.shown()} <= compared
 
 

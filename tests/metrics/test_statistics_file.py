@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from lora_checks.core.errors import ConfigError, MeasureError, StoreError
+from lora_checks.core.store import Store
 from lora_checks.images.decoding import Pixels
+from lora_checks.images.sets import image_set
 from lora_checks.metrics.statistics_file import read_statistics, write_statistics
 from lora_checks.networks import Floats
 
@@ -28,6 +30,12 @@ class Brightness:
         return image.mean(axis=(0, 1))
 
 
+def _write(folder: Path, out: Path) -> None:
+    write_statistics(
+        image_set("references", folder).images, out, Brightness(), Store(folder.parent / "store")
+    )
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     path = tmp_path / "pictures"
@@ -38,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_holds_what_was_measured(folder: Path, tmp_path: Path) -> None:
-    write_statistics(folder, tmp_path / "s.npz", Brightness(), batch=2)
+    _write(folder, tmp_path / "s.npz")
     found = read_statistics(tmp_path / "s.npz", "brightness/1")
     colours = np.array([(i * 10, 255 - i * i, 7 * i) for i in range(5)], float)
     np.testing.assert_allclose(found.mu, colours.mean(axis=0))
@@ -48,7 +56,7 @@ def test_holds_what_was_measured(folder: Path, tmp_path: Path) -> None:
 
 
 def test_is_not_compared_with_another_network(folder: Path, tmp_path: Path) -> None:
-    write_statistics(folder, tmp_path / "s.npz", Brightness())
+    _write(folder, tmp_path / "s.npz")
     with pytest.raises(ConfigError, match=r"was made with brightness/1, and the policy names inception/1"):
         read_statistics(tmp_path / "s.npz", "inception/1")
 
@@ -57,7 +65,7 @@ def test_one_picture_has_no_covariance(folder: Path, tmp_path: Path) -> None:
     for path in sorted(folder.iterdir())[1:]:
         path.unlink()
     with pytest.raises(MeasureError, match="at least 2 images"):
-        write_statistics(folder, tmp_path / "s.npz", Brightness())
+        _write(folder, tmp_path / "s.npz")
     assert not (tmp_path / "s.npz").exists()
 
 
@@ -67,15 +75,17 @@ def test_a_full_disk_leaves_nothing_behind(
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    _write(folder, tmp_path / "pictures.npz")  # what the network computed is stored
+    (tmp_path / "pictures.npz").unlink()
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match=r"s\.npz: cannot be written: No space left on device"):
-        write_statistics(folder, tmp_path / "s.npz", Brightness())
-    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+        _write(folder, tmp_path / "s.npz")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures", "store"]
 
 
 def test_the_name_must_end_in_npz(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"ends in \.npz"):
-        write_statistics(folder, tmp_path / "s.zip", Brightness())
+        _write(folder, tmp_path / "s.zip")
 
 
 GOOD = {"mu": np.zeros(2), "sigma": np.eye(2)}

@@ -11,6 +11,8 @@ from PIL import Image
 from pytorch_fid import fid_score
 from pytorch_fid import inception as pytorch_inception
 
+from lora_checks.core.store import Store
+from lora_checks.images.sets import image_set
 from lora_checks.metrics.distribution import fid, frechet
 from lora_checks.metrics.statistics_file import read_statistics, write_statistics
 from lora_checks.networks.inception import Inception
@@ -59,7 +61,8 @@ def test_statistics_files_are_read_by_each_other(
 ) -> None:
     """The distance is the same, to 1e-4, whichever program wrote the references' statistics."""
     fid_score.save_fid_stats([str(folder), str(tmp_path / "theirs.npz")], 3, "cpu", 2048, num_workers=0)
-    write_statistics(folder, tmp_path / "ours.npz", inception)
+    ours = image_set("references", folder).images
+    write_statistics(ours, tmp_path / "ours.npz", inception, Store(tmp_path / "store"))
     shifted = inception.images([pixels[:, ::-1] // 2 for pixels in photos])
     against_theirs = fid(shifted, read_statistics(tmp_path / "theirs.npz"))
     against_ours = fid(shifted, read_statistics(tmp_path / "ours.npz", inception.id))
