@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -24,12 +25,14 @@ from lora_checks.core.records import ImageFile, digest
 from lora_checks.core.store import Progress, Store, explained, read_array, to_npy
 from lora_checks.images.decoding import Pixels, pixels_of
 from lora_checks.networks import (
+    Extractor,
     ImageExtractor,
     ManyParts,
     Streaming,
     device_of,
     refuse_changed,
 )
+from lora_checks.networks.runtime import no_search
 
 Floats = NDArray[np.floating[Any]]
 BLOCK = 32  # pictures of a block: what a killed run makes again, in each thread
@@ -48,36 +51,47 @@ class Blocks:
 
         Args:
             progress: Gets the number of pictures whose block is missing, then those done by any process.
-            workers: Threads; by default this process's share of the processors, and for a network that may
-                not be called by several threads at once a single one.
+            workers: Threads; by default this process's share of the processors. A network that may not be
+                called by several threads at once has one.
 
         Raises:
             MeasureError: A picture cannot be decoded or measured; it is named.
         """
         blocks = list(_blocks(self.images))
         paths = [self.store.array(*self._key(block)) for block in blocks]
+        at_once = (workers or parallel.threads()) if isinstance(self.network, Streaming) else 1
+        self._make_missing(blocks, paths, at_once, progress)
+        for i, path in enumerate(paths):
+            yield self._read(path, blocks[i])
+
+    def _make_missing(
+        self,
+        blocks: Sequence[Sequence[ImageFile]],
+        paths: Sequence[Path],
+        workers: int,
+        progress: Progress | None = None,
+    ) -> None:
         sizes = [len(block) for block in blocks]
-        if workers is None:
-            workers = parallel.threads() if isinstance(self.network, Streaming) else 1
-        with _OneThread(self.network) as one:
+        with _OneThread(self.network) as one, no_search():
 
             def make(i: int) -> bytes:
                 one.limit(Once(blocks[i][:1]))
                 return to_npy(self._made(blocks[i]))
 
             parallel.make_missing(self.store, paths, sizes, make, workers, progress)
-            for i, path in enumerate(paths):
-                try:
-                    yield read_array(path)
-                    continue
-                except (DamagedError, FileNotFoundError) as error:
-                    self.store.say(f"{path} is damaged or gone ({error}) and is regenerated")
-                    self.store.remove_damaged(path)
-                self.store.put(path, make(i))
-                try:
-                    yield read_array(path)
-                except (DamagedError, FileNotFoundError) as error:
-                    raise StoreError(f"{path} was just written and cannot be read: {error}") from error
+
+    def _read(self, path: Path, block: Sequence[ImageFile]) -> Floats:
+        """Read a block; make it again if it is damaged, or was removed a moment ago."""
+        try:
+            return read_array(path)
+        except (DamagedError, FileNotFoundError) as error:
+            self.store.say(f"{path} is damaged or gone ({error}) and is regenerated")
+            self.store.remove_damaged(path)
+        self._make_missing([block], [path], 1)
+        try:
+            return read_array(path)
+        except (DamagedError, FileNotFoundError) as error:
+            raise StoreError(f"{path} was just written and cannot be read: {error}") from error
 
     def whole(self, progress: Progress | None = None) -> Floats:
         """Return all rows, (N, D), in a temporary file that is mapped into memory: pages may be dropped."""
@@ -103,25 +117,25 @@ class Blocks:
 
     def _made(self, block: Sequence[ImageFile]) -> Floats:
         network, pixels = self.network, Once(block)
-        compute: Callable[[Sequence[Pixels]], Any] = network.images
-        if isinstance(network, ManyParts):
-            compute = network.rows
-        elif isinstance(network, Streaming):
-            compute = network.streamed
-        with no_search():
-            rows = compute(pixels)
-        refuse_changed(network)
-        if (
-            not isinstance(rows, np.ndarray)
-            or rows.dtype.kind != "f"
-            or rows.ndim != 2
-            or len(rows) != len(block)
-        ):
-            got = f"{rows.dtype} {rows.shape}" if isinstance(rows, np.ndarray) else type(rows).__name__
-            raise MeasureError(
-                f"{network.label} returned {got} for {len(block)} inputs; it must be float ({len(block)}, D)"
-            )
-        return rows
+        streaming = network.streamed if isinstance(network, Streaming) else network.images
+        compute: Any = network.rows if isinstance(network, ManyParts) else streaming
+        return checked(network, compute(pixels), len(block))
+
+
+def checked(network: Extractor, rows: Any, count: int) -> Floats:
+    """Return what a network gave for ``count`` inputs.
+
+    Raises:
+        MeasureError: It is something other than ``count`` rows of floats.
+        PrerequisiteError: A file of the network changed while it worked; the rows must not be stored.
+    """
+    refuse_changed(network)
+    if not isinstance(rows, np.ndarray) or rows.dtype.kind != "f" or rows.ndim != 2 or len(rows) != count:
+        got = f"{rows.dtype} {rows.shape}" if isinstance(rows, np.ndarray) else type(rows).__name__
+        raise MeasureError(
+            f"{network.label} returned {got} for {count} inputs; it must be float ({count}, D)"
+        )
+    return rows
 
 
 def _blocks(images: Sequence[ImageFile]) -> Iterator[Sequence[ImageFile]]:

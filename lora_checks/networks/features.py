@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_checks.core.errors import MeasureError
 from lora_checks.core.records import ImageFile
 from lora_checks.core.store import Progress, Store
 from lora_checks.images.decoded import Decoded
@@ -21,9 +20,8 @@ from lora_checks.networks import (
     PairExtractor,
     TextExtractor,
     device_of,
-    refuse_changed,
 )
-from lora_checks.networks.blocks import Blocks
+from lora_checks.networks.blocks import Blocks, checked
 from lora_checks.networks.runtime import no_search
 
 Floats = NDArray[np.floating[Any]]  # float32 from a network, float64 from a metric of pixels
@@ -117,16 +115,5 @@ def _address(store: Store, network: Extractor, *inputs: object) -> Path:
 
 
 def _rows(network: Extractor, array: Floats, count: int) -> list[Floats]:
-    """Split what a network returned into one array for each of ``count`` inputs.
-
-    Raises:
-        MeasureError: It returned something other than ``count`` rows of floats.
-        PrerequisiteError: A file of the network changed while it worked; the rows must not be stored.
-    """
-    refuse_changed(network)
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim != 2 or len(array) != count:
-        got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-        raise MeasureError(
-            f"{network.label} returned {got} for {count} inputs; it must be float ({count}, D)"
-        )
-    return list(array)
+    """Split what a network returned into one array for each of ``count`` inputs; raise as `checked` does."""
+    return list(checked(network, array, count))

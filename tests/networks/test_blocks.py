@@ -151,7 +151,7 @@ def test_a_network_is_not_called_by_two_threads_unless_it_says_so(
             return found
 
     shy = Shy()
-    _rows(pictures, shy, store)
+    _rows(pictures, shy, store, workers=4)
     assert shy.most == 1
 
 
