@@ -61,7 +61,7 @@ def measured_units(folder: Path, images: int = 8, steps: int = 20) -> Units:
     from lora_checks import networks
     from lora_checks.core.store import Store, read_bytes, to_npy
     from lora_checks.diffusion import apply
-    from lora_checks.images.decoding import image_set
+    from lora_checks.images.sets import image_set
     from lora_checks.lora.file import inspect
     from lora_checks.networks import features
 

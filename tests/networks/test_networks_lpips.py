@@ -13,7 +13,8 @@ from PIL import Image
 from lora_checks.core.errors import MeasureError, PrerequisiteError
 from lora_checks.core.records import ImageFile
 from lora_checks.images import decoded
-from lora_checks.images.decoding import Pixels, image_set, pixels_of
+from lora_checks.images.decoding import Pixels, pixels_of
+from lora_checks.images.sets import image_set
 from lora_checks.networks import PairExtractor, kept
 from lora_checks.networks import lpips as module
 from lora_checks.networks.lpips import Lpips
