@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
-import pytest
 import torch
 from families import family, load
 from families.weights import seeded
@@ -25,12 +23,16 @@ TARGETS = (
 
 
 def wide_flux(folder: Path) -> Path:
-    """A pipeline folder whose transformer is 256 wide; the rest is the tiny FLUX of `families`."""
+    """A pipeline folder whose transformer is 256 wide, and its T5 64; the rest is the tiny FLUX."""
     from diffusers import FluxTransformer2DModel
+    from transformers import T5Config, T5EncoderModel
 
     path = folder / "wide"
     if not path.is_dir():
         pipe = load(family("FLUX", folder))
+        config = T5Config(
+            vocab_size=200, d_model=64, d_kv=32, d_ff=128, num_layers=2, num_heads=2, use_cache=False
+        )
         transformer = FluxTransformer2DModel(
             patch_size=1,
             in_channels=16,
@@ -38,12 +40,13 @@ def wide_flux(folder: Path) -> Path:
             num_single_layers=2,
             attention_head_dim=64,
             num_attention_heads=4,
-            joint_attention_dim=40,
+            joint_attention_dim=64,
             pooled_projection_dim=24,
             guidance_embeds=True,
             axes_dims_rope=(16, 24, 24),
         )
-        pipe.register_modules(transformer=seeded(transformer, 2))
+        reader = seeded(T5EncoderModel(config), 5)
+        pipe.register_modules(transformer=seeded(transformer, 2), text_encoder_2=reader)
         pipe.save_pretrained(str(path))
     return path
 
@@ -99,9 +102,3 @@ def lora(folder: Path, path: Path, size: float = 0.5, dora: bool = False, **of: 
             tensors[f"transformer.{target}.lora_magnitude_vector"] = 1.1 * (weight + up @ down).norm(dim=1)
     save_file(tensors, path)
     return path
-
-
-def needs(package: str) -> None:
-    """Skip without a library that prints and slows every import, so that it lies in a folder of its own."""
-    if find_spec(package) is None:
-        pytest.skip(f"no {package}: pip install --no-deps --target build/quantized -r tests/quantized.txt")

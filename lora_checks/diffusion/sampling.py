@@ -19,6 +19,7 @@ from lora_checks.diffusion.base.guiders import guided
 from lora_checks.diffusion.base.memory import settle
 from lora_checks.diffusion.decoder import Limits, Say, guarded
 from lora_checks.diffusion.device_memory import free, out_of_memory
+from lora_checks.diffusion.quantised.weights import without_gradients
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def _call(pipe: Any, specs: Sequence[ImageSpec]) -> NDArray[np.float32]:
     # One generator per image, on the CPU: an image then does not depend on its batch or its device.
     generators = [torch.Generator("cpu").manual_seed(spec.seed) for spec in specs]
     sampler = specs[0].sampler
-    with torch.inference_mode():
+    with without_gradients(pipe):
         images = images_of(pipe, [spec.prompt.text for spec in specs], generators, sampler)
     _check_size(images, sampler)
     return images

@@ -233,7 +233,8 @@ def test_examples_of_keys_are_read(fence: doc_pages.Fence, tmp_path: Path) -> No
     thresholds = (ROOT / MINIATURE / "thresholds.yaml").read_text()
     if fence.text.startswith("base:"):
         (tmp_path / "prompts.yaml").unlink()
-        (tmp_path / "prompts.yaml").write_text(fence.text + REST)
+        sampler = "" if "\nsampler:" in fence.text else "sampler: {steps: 2, width: 64, height: 64}\n"
+        (tmp_path / "prompts.yaml").write_text(fence.text + sampler + REST)
     else:
         key = fence.text.split(":")[0]
         parts = re.split(r"^(?=\w+:)", thresholds, flags=re.M)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import bare_lora
 import families
 import numpy as np
 import pytest
+import quantised_bases
 import tomorrow
 from PIL import Image
 
@@ -32,7 +35,7 @@ checks:
 COLOURS = ("red", "blue", "green", "pink", "grey", "gold", "teal", "plum")
 
 
-def policy_of(folder: Path, base: Path, sampler: str = SAMPLER) -> Path:
+def policy_of(folder: Path, base: Path | str, sampler: str = SAMPLER) -> Path:
     folder.mkdir()
     prompts = "".join(f"  - {{id: {colour}, text: a sks person in {colour}}}\n" for colour in COLOURS)
     (folder / "prompts.yaml").write_text(PROMPTS.format(base=base, sampler=sampler) + prompts)
@@ -72,3 +75,16 @@ def test_a_base_of_tomorrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     check(result)
     shown = next(path for path in tmp_path.rglob("*.png") if "lora-" in str(path))
     assert np.asarray(Image.open(shown)).shape == (32, 32, 3)
+
+
+def test_a_base_whose_transformer_is_a_gguf_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    base = quantised_bases.wide_flux(tmp_path)
+    file = quantised_bases.write_gguf(base, tmp_path / "flux-Q4_0.gguf", "Q4_0")
+    lora = quantised_bases.lora(base, tmp_path / "lora.safetensors")
+    policy = policy_of(tmp_path / "policy", f"{base}, transformer: {file}")
+    result = run_gate(lora, policy=policy, device="cpu", dtype="float32")
+    check(result)
+    report = json.loads(next(tmp_path.rglob("report.json")).read_text())
+    assert report["run"]["base"]["quantization"] == {"transformer": "GGUF Q4_0"}
+    assert report["run"]["base"]["digest"].endswith(hashlib.sha256(file.read_bytes()).hexdigest())

@@ -76,7 +76,7 @@ def complaint(module: Any, seen: Pass, names: Collection[str], wanted: Any, tole
         exact = exact + bias.cpu().double()
     # What cancels out in a sum leaves its rounding behind.
     size = float(seen.base.norm()) + float(weight.norm() * seen.x.norm()) / weight.shape[1] ** 0.5
-    unit = rounding.unit(weights.dtype(base))
+    unit = rounding.unit(_computes_in(base, format, seen.device))
     allowed = (unit + rounding.of_inputs(_inputs(format, seen.device), seen.x)) * size
     distance = float((seen.base - exact).norm())
     if not distance <= allowed:  # also refuses NaN
@@ -97,6 +97,15 @@ def complaint(module: Any, seen: Pass, names: Collection[str], wanted: Any, tole
 def _alone(module: Any, names: Collection[str]) -> bool:
     """Return whether no other adapter acts on the layer."""
     return all(set(layer.active_adapters) <= set(names) for layer in tuner_layers(module))
+
+
+def _computes_in(base: Any, format: str, device: str) -> Any:
+    """Return the number format of a layer's arithmetic where it ran."""
+    import torch
+
+    if device == "cpu" and format in ("bitsandbytes nf4", "bitsandbytes fp4"):
+        return torch.bfloat16  # in its kernel for AVX-512, whatever the layer is told
+    return weights.dtype(base)
 
 
 def _inputs(format: str, device: str) -> formats.Inputs:

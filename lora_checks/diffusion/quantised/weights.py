@@ -5,6 +5,7 @@ Each library keeps a quantised weight in its own way; nothing here imports one t
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from lora_checks.diffusion.quantised.formats import GGUF
 
 # Attributes of a quantised layer, set when it is loaded.
 _DTYPE = "_lora_checks_dtype"  # the number format of its inputs and outputs
+_LIBRARY = "_lora_checks_library"  # of a network: what quantised it
 _FORMAT = "_lora_checks_format"  # "torchao int8dq", which its weight alone does not tell from int8wo
 
 
@@ -65,11 +67,25 @@ def tell(network: Any, dtype: Any, library: str, format: str) -> None:
         library: That quantised it; layers of a .gguf file have each a type of their own.
         format: Of the library's.
     """
+    setattr(network, _LIBRARY, library)
     for module in weighted(network):
         if format_of(module):
             setattr(module, _DTYPE, dtype)
             if library != GGUF:
                 setattr(module, _FORMAT, f"{library} {format}")
+
+
+def without_gradients(pipe: Any) -> Any:
+    """Return a context without gradients for a pipeline.
+
+    optimum-quanto's 4-bit layers are functions of autograd, which torch's inference mode refuses; the values
+    are the same in both.
+    """
+    import torch
+
+    parts = getattr(pipe, "components", {}).values()
+    of_quanto = any(getattr(part, _LIBRARY, "") == "quanto" for part in parts)
+    return torch.no_grad() if of_quanto else torch.inference_mode()
 
 
 def weighted(network: Any) -> Iterator[Any]:
@@ -92,9 +108,17 @@ def value(module: Any) -> Any:
     if found == "bitsandbytes int8":
         return _of_int8(module)
     if found.startswith("bitsandbytes"):
-        functional: Any = importlib.import_module("bitsandbytes.functional")
-        return functional.dequantize_4bit(module.weight.data, module.weight.quant_state).detach()
+        return _of_4bit(module)
     return weight.dequantize()
+
+
+def _of_4bit(module: Any) -> Any:
+    """Dequantise by bitsandbytes, which packs a weight anew when it first computes on a CPU."""
+    functional: Any = importlib.import_module("bitsandbytes.functional")
+    packed, state = module.weight.data, module.weight.quant_state
+    if getattr(state, "packing_format_for_cpu", False):
+        packed, state = functional._convert_weight_packed_for_cpu_inverse(packed, copy.deepcopy(state))
+    return functional.dequantize_4bit(packed, state).detach()
 
 
 def _of_int8(module: Any) -> Any:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lora_checks.core.errors import GenerationError
 from lora_checks.core.records import Sampler
 from lora_checks.diffusion.device_memory import out_of_memory
+from lora_checks.diffusion.quantised.weights import without_gradients
 from lora_checks.diffusion.sampling import images_of
 
 SMALL = 64  # pixels; a multiple of what any known base rounds to
@@ -88,7 +89,7 @@ def _run(pipe: Any, text: str, sampler: Sampler) -> NDArray[np.float32]:
     import torch
 
     generator = [torch.Generator("cpu").manual_seed(0)]
-    with torch.inference_mode():
+    with without_gradients(pipe):
         return images_of(pipe, [text], generator, sampler)
 
 
