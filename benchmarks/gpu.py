@@ -227,7 +227,9 @@ def networks(bench: Bench) -> Iterator[tuple[str, Results]]:
 
 
 def _lpips(network: Any, pixels: list[Any]) -> None:
-    network._kept.held.clear()
+    from lora_checks.networks.kept import Kept
+
+    network._kept = Kept()
     network.paired(pixels, pixels[::-1])
 
 

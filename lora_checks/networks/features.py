@@ -26,6 +26,7 @@ from lora_checks.networks.runtime import no_search
 
 Floats = NDArray[np.floating[Any]]  # float32 from a network, float64 from a metric of pixels
 BATCH = 8  # images decoded at a time: peak memory does not grow with their number
+ROWS = 16  # images compared with all others at a time, so that those are read less often
 
 
 def image_features(
@@ -87,7 +88,7 @@ def all_distances(
             rows = network.distances(Decoded([x[i] for i in indices]), Decoded(y))
         return _rows(network, rows, len(indices))
 
-    return np.stack(store.arrays(paths, make, BATCH, progress))
+    return np.stack(store.arrays(paths, make, ROWS, progress))
 
 
 def paired_distances(

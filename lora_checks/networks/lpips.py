@@ -11,7 +11,6 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,12 +20,11 @@ import numpy as np
 
 from lora_checks.core.contents import Contents
 from lora_checks.core.errors import ConfigError, MeasureError, PrerequisiteError
-from lora_checks.images.decoded import Decoded
 from lora_checks.images.decoding import Pixels
-from lora_checks.networks import Floats
+from lora_checks.networks import Floats, pairs
 from lora_checks.networks.convolution import speed_up
-from lora_checks.networks.kept import Kept, key_of
-from lora_checks.networks.resize import resized
+from lora_checks.networks.kept import Kept
+from lora_checks.networks.pairs import Batch, Side, Size
 from lora_checks.networks.weights import check_keys, identity, known_digests, local_file, torch_hub_file
 
 if TYPE_CHECKING:
@@ -40,72 +38,7 @@ TRUNKS = {  # torchvision's names; the digits are the first of the file's SHA-25
 URL = "https://download.pytorch.org/models/"
 VERSIONS = ("0.1",)
 SMALLEST = 32  # pixels: below it the deepest layers have nothing left to look at
-BATCH_BYTES = 128 << 20  # vectors multiplied at a time
 ROUNDING = 1e-13  # of double precision sums, relative to their terms
-CHUNK = 1 << 14  # columns converted to double precision at a time: they stay in the cache
-
-Size = tuple[int, int]  # height and width
-
-
-class Side:
-    """The pictures on one side of a call; a file is decoded only to make its vector.
-
-    Args:
-        pictures: What to compare.
-        sizes: The size of each file that was decoded before, by its digest.
-    """
-
-    def __init__(self, pictures: Sequence[Pixels], sizes: dict[str, Size]) -> None:
-        self._pictures, self._sizes = pictures, sizes
-        self._keys: dict[tuple[int, Size], str] = {}
-        self._last: tuple[int, Pixels] | None = None
-
-    def __len__(self) -> int:
-        return len(self._pictures)
-
-    def size(self, i: int) -> Size:
-        """Return the height and width of a picture."""
-        digest = self._digest(i)
-        if digest in self._sizes:
-            return self._sizes[digest]
-        height, width = self._decoded(i).shape[:2]
-        if digest:
-            self._sizes[digest] = height, width
-        return height, width
-
-    def key(self, i: int, size: Size) -> str:
-        """Return what identifies the pixels of a picture at a size."""
-        if (i, size) not in self._keys:
-            digest = self._digest(i)
-            known = f"{digest} {size[0]}x{size[1]}" if digest else key_of(self.pixels(i, size))
-            self._keys[i, size] = known
-        return self._keys[i, size]
-
-    def pixels(self, i: int, size: Size) -> Pixels:
-        """Decode a picture and scale it to a size."""
-        return resized(self._decoded(i), size)
-
-    def _digest(self, i: int) -> str:
-        return self._pictures.digest(i) if isinstance(self._pictures, Decoded) else ""
-
-    def _decoded(self, i: int) -> Pixels:
-        if self._last is None or self._last[0] != i:
-            self._last = i, self._pictures[i]
-        return self._last[1]
-
-
-@dataclass
-class Batch:
-    """Vectors that are multiplied together."""
-
-    places: list[int] = field(default_factory=list)  # of their pictures
-    keys: list[str] = field(default_factory=list)
-    vectors: list[Tensor] = field(default_factory=list)  # (D,) each
-
-    def full(self) -> bool:
-        """Return whether one more vector would exceed `BATCH_BYTES`."""
-        one = self.vectors[0] if self.vectors else None
-        return one is not None and (len(self.vectors) + 1) * one.numel() * one.element_size() > BATCH_BYTES
 
 
 class PerceptualDistance:
@@ -116,6 +49,7 @@ class PerceptualDistance:
         self._load = load
         self._kept = Kept()
         self._sizes: dict[str, Size] = {}  # by the digest of a picture's file
+        self._mirrored: dict[tuple[str, str], float] = {}  # distances of files that are on both sides
         self._norms: dict[str, float] = {}  # squared lengths, by the key of the vector
 
     def distances(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> Floats:
@@ -127,8 +61,11 @@ class PerceptualDistance:
         out = np.empty((len(x), len(y)), np.float32)
         others = self._side(y)
         for size, rows in self._batches(self._side(x)):
-            for columns in self._others(others, size):
-                out[np.ix_(rows.places, columns.places)] = self._squared_distances(rows, columns)
+            fresh = self._fill_mirrored(out, rows, others, size)
+            for columns in self._others(others, fresh, size):
+                found = self._squared_distances(rows, columns)
+                out[np.ix_(rows.places, columns.places)] = found
+                self._remember(rows, columns, found, others, size)
         return out
 
     def paired(self, x: Sequence[Pixels], y: Sequence[Pixels]) -> Floats:
@@ -161,10 +98,29 @@ class PerceptualDistance:
         if batch.places:
             yield last, batch
 
-    def _others(self, y: Side, size: Size) -> Iterator[Batch]:
-        """Yield all pictures at one size, as many at a time as `BATCH_BYTES` hold."""
-        batch = Batch()
+    def _fill_mirrored(self, out: Floats, rows: Batch, y: Side, size: Size) -> list[int]:
+        """Fill in the columns whose distances were computed as rows before; return the other columns."""
+        fresh = []
         for j in range(len(y)):
+            file = y.of_file(j, size)
+            known = [self._mirrored.get((file, key)) for key in rows.keys] if file else [None]
+            if None in known:
+                fresh.append(j)
+            else:
+                out[rows.places, j] = known
+        return fresh
+
+    def _remember(self, rows: Batch, columns: Batch, found: Floats, y: Side, size: Size) -> None:
+        """Keep the distances of files that are on both sides, such as references to each other."""
+        files = {y.of_file(j, size) for j in range(len(y))}
+        for key, distances in zip(rows.keys, found, strict=True):
+            if key in files:
+                self._mirrored |= {(key, other): d for other, d in zip(columns.keys, distances, strict=True)}
+
+    def _others(self, y: Side, columns: Sequence[int], size: Size) -> Iterator[Batch]:
+        """Yield pictures at one size, as many at a time as `BATCH_BYTES` hold."""
+        batch = Batch()
+        for j in columns:
             if batch.full():
                 yield batch
                 batch = Batch()
@@ -183,7 +139,7 @@ class PerceptualDistance:
 
         x_norms, y_norms = (torch.tensor(self._norms_of(batch), dtype=torch.float64) for batch in (x, y))
         norms = x_norms[:, None] + y_norms
-        distances = norms - 2 * products(x.vectors, y.vectors, self.device)
+        distances = norms - 2 * pairs.products(x.vectors, y.vectors, self.device)
         distances[distances < ROUNDING * norms] = 0  # equal images have distance 0, not 4e-16
         result: Floats = distances.float().numpy()
         return result
@@ -192,7 +148,7 @@ class PerceptualDistance:
         """Return the squared length of each vector, summed in double precision once for each."""
         for key, vector in zip(batch.keys, batch.vectors, strict=True):
             if key not in self._norms:
-                self._norms[key] = float(products([vector], [vector], "cpu"))
+                self._norms[key] = float(pairs.products([vector], [vector], "cpu"))
         return [self._norms[key] for key in batch.keys]
 
     def _vector(self, side: Side, i: int, size: Size) -> Tensor:
@@ -220,8 +176,14 @@ class PerceptualDistance:
 
         with torch.inference_mode():
             layers = self._layers(image)
-            parts = [_scaled(layer, root) for layer, root in zip(layers, self._roots, strict=True)]
-            return torch.cat([*parts, layers[-1].mean(dim=(0, 2, 3))]).cpu()
+            last = layers[-1].mean(dim=(0, 2, 3))
+            made = last.new_empty(sum(layer.numel() for layer in layers) + len(last))
+            start = 0
+            for layer, root in zip(layers, self._roots, strict=True):
+                _scale(layer, root, made[start : start + layer.numel()].view(layer.shape))
+                start += layer.numel()
+            made[start:] = last
+            return made.cpu()
 
     @property
     def _width(self) -> int:
@@ -325,44 +287,10 @@ def lpips_module(net: str) -> Any:
     return module
 
 
-def _scaled(layer: Tensor, root: Tensor) -> Tensor:
-    """Scale (1, C, H, W) to unit length over channels, (C*H*W,); lpips adds epsilon outside the root."""
+def _scale(layer: Tensor, root: Tensor, out: Tensor) -> None:
+    """Scale (1, C, H, W) to unit length over channels; lpips adds epsilon outside the root."""
+    import torch
+
     length = layer.square().sum(dim=1, keepdim=True).sqrt_().add_(1e-10)
     positions = layer.shape[2] * layer.shape[3]
-    return (layer / length).mul_((root / positions**0.5).view(-1, 1, 1)).flatten()
-
-
-def products(x: Sequence[Tensor], y: Sequence[Tensor], device: str) -> Tensor:
-    """Return the dot product of each x and each y, (N, M) float64 on the CPU.
-
-    The vectors are on the CPU. On a GPU they are multiplied there, in pieces that fit into its free memory.
-    """
-    import torch
-
-    place = device if device.startswith("cuda") else "cpu"  # MPS has no double precision
-    length, rows = len(x[0]), len(x) + len(y)
-    piece = CHUNK if place == "cpu" else piece_of(rows, length, _free(place))
-    total = torch.zeros(len(x), len(y), dtype=torch.float64, device=place)
-    a, b = total.new_empty(len(x), piece), total.new_empty(len(y), piece)
-    for start in range(0, length, piece):
-        width = min(piece, length - start)
-        for sums, vectors in ((a, x), (b, y)):
-            for row, vector in zip(sums, vectors, strict=True):
-                row[:width].copy_(vector[start : start + width])
-        total.addmm_(a[:, :width], b[:, :width].T)
-    return total.cpu()
-
-
-def piece_of(rows: int, length: int, free: int) -> int:
-    """Return how many columns of ``rows`` vectors fit into a quarter of the free memory, in double precision.
-
-    At least `CHUNK`: where not even that fits, the device says that its memory ran out.
-    """
-    return max(CHUNK, min(length, free // (4 * 8 * rows)))
-
-
-def _free(device: str) -> int:
-    import torch
-
-    free: int = torch.cuda.mem_get_info(device)[0]
-    return free
+    torch.div(layer, length, out=out).mul_((root / positions**0.5).view(-1, 1, 1))

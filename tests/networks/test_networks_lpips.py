@@ -15,8 +15,7 @@ from lora_checks.core.records import ImageFile
 from lora_checks.images import decoded
 from lora_checks.images.decoding import Pixels, pixels_of
 from lora_checks.images.sets import image_set
-from lora_checks.networks import PairExtractor, kept
-from lora_checks.networks import lpips as module
+from lora_checks.networks import PairExtractor, kept, pairs
 from lora_checks.networks.lpips import Lpips
 from lora_checks.networks.trunk import Trunk
 
@@ -103,6 +102,24 @@ def test_references_are_decoded_once_for_all_calls(
     assert sorted(asked) == [image.name for image in images]
 
 
+def test_references_are_multiplied_with_each_other_once(
+    trunk: Trunk, photos: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i, photo in enumerate(photos):
+        Image.fromarray(photo).save(tmp_path / f"{i}.png")
+    images = image_set("x", tmp_path).images
+    multiplied: list[tuple[int, int]] = []
+    run = pairs.products
+    monkeypatch.setattr(
+        pairs, "products", lambda x, y, device: (multiplied.append((len(x), len(y))), run(x, y, device))[1]
+    )
+    rows = [trunk.distances(decoded.Decoded(images[i : i + 2]), decoded.Decoded(images)) for i in (0, 2, 4)]
+    assert [shape for shape in multiplied if shape != (1, 1)] == [(2, 6), (2, 4), (2, 2)]
+    plain = trunk.distances(photos, photos)
+    np.testing.assert_array_equal(np.concatenate(rows), plain)
+    np.testing.assert_array_equal(plain, plain.T)
+
+
 def test_vectors_fill_an_eighth_of_the_free_memory_within_bounds() -> None:
     assert kept.held_bytes(None) == kept.held_bytes(1 << 30) == 512 << 20
     assert kept.held_bytes(8 << 30) == 1 << 30
@@ -118,11 +135,11 @@ def test_pieces_of_a_device_fit_into_its_free_memory(
 
     generator = torch.Generator().manual_seed(0)
     vectors = list(torch.randn(5, 100_000, generator=generator))
-    piece = module.piece_of(5, 100_000, free)
+    piece = pairs.piece_of(5, 100_000, free)
     assert -(-100_000 // piece) == pieces
-    monkeypatch.setattr(module, "CHUNK", piece)
+    monkeypatch.setattr(pairs, "CHUNK", piece)
     expected = torch.stack(vectors[:2]).double() @ torch.stack(vectors[2:]).double().T
-    torch.testing.assert_close(module.products(vectors[:2], vectors[2:], "cpu"), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(pairs.products(vectors[:2], vectors[2:], "cpu"), expected, rtol=0, atol=1e-10)
 
 
 def test_results_do_not_depend_on_how_much_is_held(
@@ -133,7 +150,7 @@ def test_results_do_not_depend_on_how_much_is_held(
     features = trunk.images(photos)
     one = trunk._made(photos[0]).numel() * 4
     monkeypatch.setattr(kept, "held_bytes", lambda _: int(1.5 * one))
-    monkeypatch.setattr(module, "BATCH_BYTES", int(2.5 * one))
+    monkeypatch.setattr(pairs, "BATCH_BYTES", int(2.5 * one))
     for spilled, least in ((8, 6), (0, 10)):
         trunk._kept = kept.Kept()
         passes.clear()
