@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lora_checks.core.errors import LoraChecksError, LoraFileError, ReleaseError
+from lora_checks.core.errors import ConfigError, LoraChecksError, LoraFileError, ReleaseError
 from lora_checks.core.records import Base, Policy
 from lora_checks.core.records.labels import labels_id
 from lora_checks.diffusion import base as bases
+from lora_checks.diffusion.base.additions import as_asked
 from lora_checks.images.sets import image_set
 from lora_checks.lora.bundles import lora_sha256
 from lora_checks.metrics import BUILTIN
@@ -131,7 +132,18 @@ def base_difference(claimed: str, policy: Base, override: str = "") -> str:
         return f"base {claimed}, not {asked.model}"
     if asked.revision and _is_commit(asked.revision) and commit != asked.revision:
         return f"base {claimed}, not {asked.model}@{asked.revision}"
-    return ""
+    return _addition_difference(claimed, asked)
+
+
+def _addition_difference(claimed: str, asked: Base) -> str:
+    """Return how quantised networks or the VAE of a hub base differ from the policy's, or ""."""
+    try:
+        same = as_asked(claimed, asked)
+    except ConfigError as error:
+        return f"the base cannot be compared here ({error}); pass its identity with --base"
+    return (
+        "" if same else f"base {claimed}, whose quantised networks or VAE are not those that the policy names"
+    )
 
 
 def _is_commit(revision: str) -> bool:
