@@ -41,8 +41,8 @@ from pytorch_fid import fid_score
 from lora_checks import metrics, networks
 from lora_checks.core.records import Base, PromptSet, Sampler
 from lora_checks.core.store import Store
-from lora_checks.images.decoding import decode
-from lora_checks.images.sets import image_set, list_images
+from lora_checks.images.decoding import decode, list_images
+from lora_checks.images.sets import image_set
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task
 

@@ -56,7 +56,8 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from lora_checks import metrics, networks
 from lora_checks.core.records import Base, ImageSet, Prompt, PromptSet, Sampler
 from lora_checks.core.store import Store
-from lora_checks.images.sets import image_file, image_set, list_images
+from lora_checks.images.decoding import image_file, list_images
+from lora_checks.images.sets import image_set
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task
 

@@ -127,7 +127,9 @@ def _whole(file: Path) -> bytes | None:
 
 def _unit_range(image: Pixels | Floats) -> Floats:
     """Convert (H, W, 3) in 0..255 to (1, 3, H, W) float32 in [0, 1], as torchvision's ``to_tensor`` does."""
-    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+    scaled: Floats = np.array(image.transpose(2, 0, 1)[None], np.float32, order="C")
+    scaled /= np.float32(255)
+    return scaled
 
 
 def _start(network: bytes) -> Any:
