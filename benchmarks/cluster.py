@@ -1,15 +1,23 @@
-"""Simulate what a cluster does on machines that are not here, from unit times.
+"""Measure what two workers gain on this machine, and simulate a cluster of machines that are not here.
 
     python benchmarks/cluster.py                      # simulated, in seconds
     python benchmarks/cluster.py --units FOLDER       # measures the unit times of the miniature first
+    python benchmarks/cluster.py --measure FOLDER     # real gates with one and two processes, minutes
 
-`--units` measures here what the simulation is made of.
+`--units` measures here what the simulation is made of. `--measure` gates six LoRAs x 32 prompts of the
+miniature, with one core for each process; it needs two quiet cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -109,11 +117,76 @@ def claimed(store: Any, entries: Sequence[int]) -> None:
             store.claim(store.array("x", f"{i:064x}"), claims)
 
 
+# Real gates, here
+
+
+def gate(folder: Path, loras: Sequence[Path], prompts: int, steps: int, *more: str) -> dict[str, float]:
+    """Gate LoRAs with nothing stored; return the seconds to the first image, and from there to the end."""
+    shutil.rmtree(folder, ignore_errors=True)
+    policy = small(folder / "policy", prompts, steps)
+    options = {"policy": policy, "store": folder / "store", "report": folder / "report", "device": "cpu"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+    command += [f"--lora={path}" for path in loras]
+    command += [f"--lora-{name}={value}" for name, value in options.items()]
+    began, before = time.time(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, *more], cwd=folder, env=environment, capture_output=True, text=True)
+    ended, after = time.time(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode not in (0, 1):
+        sys.exit(f"the gate ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    images = [path.stat().st_mtime for path in (folder / "store" / "images").rglob("*.png")]
+    if len(images) != (len(loras) + 1) * prompts:
+        sys.exit(f"{len(images)} images were made:\n{done.stdout}{done.stderr}")
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"images": len(images), "start": min(images) - began, "work": ended - min(images), "cpu": cpu}
+
+
+def small(folder: Path, prompts: int, steps: int) -> Path:
+    """Write the miniature's policy with fewer prompts and steps."""
+    shutil.copytree(MINIATURE, folder, ignore=shutil.ignore_patterns("loras", "training", "sheets"))
+    text = (MINIATURE / "prompts.yaml").read_text()
+    head, *entries = re.split(r"(?m)^(?=  - id: )", text)
+    head = head.replace("steps: 20", f"steps: {steps}")
+    (folder / "prompts.yaml").write_text(head + "".join(entries[:prompts]))
+    if prompts < len(entries):  # too few for an interval
+        rows = (MINIATURE / "thresholds.yaml").read_text().replace("rule: bound", "rule: estimate")
+        (folder / "thresholds.yaml").write_text(rows)
+    return folder
+
+
+def measured(folder: Path, prompts: int = 32, steps: int = 20, loras: int = 6) -> dict[str, Any]:
+    """Gate LoRAs in one process and with `-n 2`, and with one and two workers of Ray where the gate has it.
+
+    An efficiency is the seconds from the first image on, against twice those of two processes.
+    """
+    from lora_checks.gate.options import OPTIONS
+
+    files = sorted((MINIATURE / "loras" / "run").glob("*.safetensors"))[:loras]
+    pairs = {"-n 2": (files, (), ("-n", "2"))}
+    if "--lora-cluster" in OPTIONS:
+        ray = ("--lora-cluster", "local", "--lora-cluster-workers")
+        pairs["two workers"] = (files, (*ray, "1"), (*ray, "2"))
+        pairs["two workers, one LoRA"] = (files[:1], (*ray, "1"), (*ray, "2"))
+    found: dict[str, Any] = {"load": os.getloadavg()}
+    for name, (given, *ways) in pairs.items():
+        one, two = (gate(folder / f"{i}", given, prompts, steps, *way) for i, way in enumerate(ways, 1))
+        found[name] = {"one": one, "two": two, "efficiency": one["work"] / (2 * two["work"])}
+        print(f"{name}: {found[name]}", flush=True)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--units", type=Path, metavar="FOLDER", help="measure the unit times here")
+    parser.add_argument("--measure", type=Path, metavar="FOLDER", help="run real gates here")
     parser.add_argument("--tiny", action="store_true", help="smallest sizes, to see that it works")
     options = parser.parse_args()
+    if options.measure is not None:
+        sizes = {"prompts": 2, "steps": 1, "loras": 2} if options.tiny else {}
+        options.measure.mkdir(parents=True, exist_ok=True)
+        result = measured(options.measure.absolute(), **sizes)
+        (options.measure / "cluster.json").write_text(json.dumps(result, indent=1))
+        return
     units = FLUX
     if options.units is not None:
         units = measured_units(options.units, **({"images": 2, "steps": 1} if options.tiny else {}))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import benchmarks
+from lora_checks.policy.reading import load_policy
 
 cluster = benchmarks.load("cluster")
 model = benchmarks.load("cluster_model")
@@ -53,6 +54,14 @@ def test_staying_with_a_lora_saves_putting_it_on() -> None:
 
 def test_it_is_simulated_the_same_twice() -> None:
     assert model.line(run(16)) == model.line(run(16))
+
+
+@pytest.mark.parametrize(("prompts", "judged_by"), [(2, "estimate"), (32, "bound")])
+def test_a_small_policy_is_a_policy(tmp_path: Path, prompts: int, judged_by: str) -> None:
+    policy = load_policy(cluster.small(tmp_path / "policy", prompts, steps=1))
+    assert len(policy.prompts.prompts) == prompts
+    assert policy.prompts.sampler.steps == 1
+    assert {row.rule for row in policy.thresholds} == {judged_by}
 
 
 def tables(text: Sequence[str]) -> list[str]:
