@@ -18,7 +18,7 @@ from lora_checks.core.filling import silent
 from lora_checks.core.records import Metric, Policy, Threshold
 from lora_checks.core.words import count
 from lora_checks.diffusion import base as bases
-from lora_checks.diffusion.base import remote
+from lora_checks.diffusion.base import gguf, remote
 from lora_checks.diffusion.generated import GeneratedImages
 from lora_checks.gate import work
 from lora_checks.gate.run import GateRun, open_generating
@@ -123,7 +123,7 @@ def _questions(run: GateRun, loras: int) -> list[tuple[str, str]]:
 def _base(source: GeneratedImages, resolved: bases.ResolvedBase | None) -> Iterator[Finding]:
     base = source.policy.prompts.base
     if resolved is None:
-        text = f"{base.model} is not on this machine; {remote.described(base)}"
+        text = gguf.absent(base) or f"{base.model} is not on this machine; {remote.described(base)}"
         yield Finding("base", text, wrong=True)
         return
     yield Finding("base", resolved.label)

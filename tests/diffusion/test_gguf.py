@@ -16,6 +16,7 @@ from lora_checks.core.errors import ConfigError, GenerationError
 from lora_checks.core.records import Base, Lora, NetworkFile
 from lora_checks.diffusion import apply
 from lora_checks.diffusion.base import ResolvedBase, present, resolve
+from lora_checks.diffusion.base.gguf import absent
 from lora_checks.diffusion.base.memory import Memory
 from lora_checks.diffusion.base.room import Room
 from lora_checks.diffusion.proof import prove
@@ -251,3 +252,4 @@ def test_sequential_offload_is_refused(folder: Path, files: dict[str, Path]) -> 
 def test_a_file_of_the_hub_is_looked_for_in_the_cache_alone(folder: Path) -> None:
     far = Base(str(folder), gguf={"transformer": NetworkFile("nobody/nothing/flux-Q4_0.gguf")})
     assert present(far) is None
+    assert absent(far).endswith("fetch it with `hf download nobody/nothing flux-Q4_0.gguf`")

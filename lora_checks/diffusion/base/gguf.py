@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lora_checks.core.contents import Contents
 from lora_checks.core.known_digests import KnownDigests
-from lora_checks.core.records import NetworkFile
+from lora_checks.core.records import Base, NetworkFile
 from lora_checks.diffusion.base import hub
 from lora_checks.diffusion.quantised import networks
 
@@ -48,6 +48,17 @@ def is_here(asked: NetworkFile) -> bool:
     model, file = _on_hub(asked.file)
     name, _, revision = model.partition("@")
     return isinstance(try_to_load_from_cache(name, file, revision=revision or None), str)
+
+
+def absent(base: Base) -> str:
+    """Return which .gguf file of the hub is not here and the command that fetches it; "" if all are here."""
+    for asked in base.gguf.values():
+        if not is_here(asked):
+            model, file = _on_hub(asked.file)
+            name, _, revision = model.partition("@")
+            at = f" --revision {revision}" if revision else ""
+            return f"{asked.file} is not on this machine; fetch it with `hf download {name} {file}{at}`"
+    return ""
 
 
 def _on_hub(text: str) -> tuple[str, str]:
