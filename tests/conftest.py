@@ -21,6 +21,7 @@ from lora_checks.networks.inception import Inception
 MINIATURE = Path(__file__).parent.parent / "examples" / "miniature"
 ROOMS_OF_LANE = {
     "gate": {"gate", "options", "docs"},
+    "cluster": {"cluster"},
     "torch": {"diffusion", "networks", "reference"},
 }
 FIXTURES_OF_LANE = {"gate": {"gate", "first_run"}, "browser": {"browser"}}

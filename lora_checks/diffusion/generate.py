@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,11 @@ from lora_checks.core.errors import GenerationError, NoRoomError
 from lora_checks.core.known_digests import KnownDigests
 from lora_checks.core.records import ImageSpec, Lora, PromptSet, Proof, Sampler
 from lora_checks.diffusion import apply, proof, tried
-from lora_checks.diffusion.apply import Adapter
+from lora_checks.diffusion.apply import Adapter, seat
 from lora_checks.diffusion.base import ResolvedBase, room, scheduler
 from lora_checks.diffusion.base.memory import Memory, empty, fetch_back, place, settle
 from lora_checks.diffusion.base.pipeline import load_pipeline
+from lora_checks.diffusion.compiling import Compiled
 from lora_checks.diffusion.decoder import Limits, Say
 from lora_checks.diffusion.device_memory import free, out_of_memory
 from lora_checks.diffusion.encoded import Encoded
@@ -65,7 +66,10 @@ class Studio:
         unused_tensors: Sequence[str] = (),
         say: Say = lambda _: None,
         known: KnownDigests | None = None,
+        compiled: bool = False,
     ) -> None:
+        self._compile = compiled
+        self._compiled: Compiled | None = None
         self._base, self._prompts, self._device, self._dtype = base, prompts, device, dtype
         self.memory, self._say, self._limits, self._known = memory, say, Limits(), known
         self._companions, self._unused_tensors = tuple(companions), tuple(unused_tensors)
@@ -91,11 +95,15 @@ class Studio:
             loras = [*self._companions, *([lora] if lora else [])]
             self._activate(loras)
             scheduler.use(self._pipe, arm_of(self._prompts, specs[0].sampler))
-            with self._encoded.on(self._pipe, self._readers_state(loras)):
+            blocks = self._compiled.on() if self._compiled else nullcontext()
+            with blocks, self._encoded.on(self._pipe, self._readers_state(loras)):
                 samples = list(sample(self._pipe, specs, self._limits, self._say))
         for image in samples:
             how = {"batch": image.batch, "asked_batch": len(specs), "vae_dtype": image.vae}
             yield Rendered(image, self._dtype, how)
+
+    def prepare(self, *_: object) -> None:
+        """Do nothing: one device makes one block after the other, as they are asked for."""
 
     def prove(self, lora: Lora, others: Sequence[Lora]) -> Proof:
         """Prove that ``lora`` does on the base what its file says, with ``others`` active too."""
@@ -103,7 +111,8 @@ class Studio:
             strengths = self._activate([*others, lora])
             adapter = self._adapter(lora)
             del strengths[adapter.name]
-            return proof.prove(self._pipe, adapter, lora.scale, strengths)
+            compiled = self._compiled.on if self._compiled else None
+            return proof.prove(self._pipe, adapter, lora.scale, strengths, compiled)
 
     def try_settings(self) -> None:
         """Prove that the base alone does what the policy's settings say; see `tried`.
@@ -175,6 +184,7 @@ class Studio:
         if self._files is None:
             self._files = self._base.contents(self._known)
         self._pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype, self.memory)
+        self._compiled = Compiled(self._pipe) if self._compile else None
         refuse_changed(self._base, self._files, loaded=True)
 
     def _activate(self, loras: Sequence[Lora]) -> dict[str, float]:
@@ -195,6 +205,8 @@ class Studio:
     def _adapter(self, lora: Lora) -> Adapter:
         """Return the LoRA's adapter; load it if needed, replacing the least recently used one."""
         adapter = self._adapters.pop(lora.sha256, None) or self._load(lora)
+        if adapter.name == seat.NAME:  # it took the place of the LoRA before it
+            self._adapters = {key: one for key, one in self._adapters.items() if one.name != seat.NAME}
         self._adapters[lora.sha256] = adapter
         return adapter
 
@@ -202,9 +214,11 @@ class Studio:
         fetch_back(self._pipe, self.memory)
         companions = {companion.sha256 for companion in self._companions}
         others = [sha256 for sha256 in self._adapters if sha256 not in companions]
-        if len(others) >= RESIDENT:
+        if len(others) >= RESIDENT:  # in a seat there is never more than one
             apply.remove(self._pipe, self._adapters.pop(others[0]).name)
-        adapter = apply.load(self._pipe, lora, f"lora_{lora.sha256[:16]}", self._unused_tensors)
+        swapped = self._compile and lora.sha256 not in companions
+        name = seat.NAME if swapped else f"lora_{lora.sha256[:16]}"
+        adapter = apply.load(self._pipe, lora, name, self._unused_tensors)
         place(self._pipe, self._device, self.memory)
         return adapter
 
@@ -212,6 +226,7 @@ class Studio:
         if self._pipe is not None:
             empty(self._pipe.components.values())
         self._pipe, self._adapters, self._away, self._encoded = None, {}, False, Encoded()
+        self._compiled = None
         free(self._device)
 
 

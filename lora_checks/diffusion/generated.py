@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -22,19 +22,23 @@ from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import ImageFile, ImageSet, ImageSpec, Lora, Policy, PromptSet, Proof, digest
 from lora_checks.core.store import Progress, Store
 from lora_checks.core.words import proven
-from lora_checks.diffusion import base, generate, loader, painted
+from lora_checks.diffusion import base, compiling, generate, loader, painted
 from lora_checks.diffusion.base import ResolvedBase
 from lora_checks.diffusion.base.family import classes_of, family_of
 from lora_checks.diffusion.base.memory import Memory
 from lora_checks.diffusion.base.pipeline import preflight
 from lora_checks.diffusion.proven import Proofs
 from lora_checks.diffusion.quantised import networks
+from lora_checks.diffusion.renderer import ManyRenderers, Renderer
 from lora_checks.diffusion.settled import Settled
 from lora_checks.images import decoding, gallery, plan, png
 from lora_checks.images.source import Evidence, Shown
 from lora_checks.lora.candidates import Candidate
 from lora_checks.lora.made_for import doubts
+from lora_checks.policy.arms import arm
 
+BLOCKS = "the denoiser's repeated blocks"  # in the record
+FIRST, LATER = 0, 1  # order of submitted images: what every LoRA shares, what one LoRA needs
 NO_EFFECT = 2  # grey levels; batches of another size move a pixel by one
 
 
@@ -50,10 +54,13 @@ class GeneratedImages:
     progress: Callable[[str], Progress]
     companions: tuple[Lora, ...] = ()
     memory: Memory = field(default_factory=Memory)
+    compiled: bool = False  # asked for; `why_plain` may say that it is not
+    to_gate: Callable[[], Iterable[Lora]] = tuple  # all LoRAs of the run, whichever process judges them
     say: Callable[[str], None] = lambda _: None
     check: str = "applied"
     caveat: str = ""
     generates: bool = True
+    elsewhere: Callable[[], Renderer] | None = None  # the workers of a cluster, once they have started
     _interim: tuple[tuple[str, ...], ...] = ()
     _ahead: Callable[[], Iterable[Lora]] = tuple
     _with_base: bool = False
@@ -77,11 +84,13 @@ class GeneratedImages:
                 *([plan.AS_WRITTEN] if family_of(self.base.folder).obeys else []),
             ),
             companions=self.companions,
-            memory=self.memory.pixels,
+            memory=(*self.memory.pixels, *([plan.COMPILED] if self._compiles else [])),
         )
 
     @cached_property
-    def studio(self) -> generate.Studio:
+    def studio(self) -> Renderer:
+        if self.elsewhere is not None:
+            return self.elsewhere()
         return generate.Studio(
             self.base,
             self.policy.prompts,
@@ -92,7 +101,18 @@ class GeneratedImages:
             unused_tensors=tuple(self.policy.unused_tensors),
             say=self.say,
             known=self.store.known_digests,
+            compiled=self._compiles,
         )
+
+    @cached_property
+    def why_plain(self) -> str:
+        """Return why this run is not compiled though it was asked for; "" if it is."""
+        loras = (*self.companions, *self.to_gate())
+        return compiling.why_plain(loras, self.base.folder, self.memory.offload, bool(self.base.quantised))
+
+    @property
+    def _compiles(self) -> bool:
+        return self.compiled and not self.why_plain
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -109,6 +129,7 @@ class GeneratedImages:
             "offload": (self.studio if "studio" in vars(self) else self).memory.offload,
             "save_memory": list(self.memory.save),
             "companions": [_companion(lora) for lora in self.companions],
+            **({"compiled": f"no: {self.why_plain}" if self.why_plain else BLOCKS} if self.compiled else {}),
         }
 
     @property
@@ -119,7 +140,9 @@ class GeneratedImages:
 
     def preflight(self) -> Sequence[str]:
         networks.check(self.base.quantised, self.base.folder, self.device, self.memory.offload)
-        return (*_preflight(self.store, self.base, self.policy.prompts, self.memory), *_unpaired(self.policy))
+        found = _preflight(self.store, self.base, self.policy.prompts, self.memory)
+        plain = f"--lora-compile: this run is not compiled: {self.why_plain}" if self.compiled else ""
+        return (*found, *_unpaired(self.policy), *([plain] if plain and self.why_plain else []))
 
     def interim(self, sets: Sequence[Sequence[str]]) -> None:
         self._interim = tuple(map(tuple, sets))
@@ -155,6 +178,8 @@ class GeneratedImages:
 
     def candidate(self, lora: Lora, prompts: PromptSet) -> ImageSet:
         """Return the images with the LoRA, proven to be applied; generate those that the store lacks."""
+        if isinstance(self.studio, ManyRenderers):
+            self.studio.ahead(lambda: self._submitted(prompts))
         images, specs = self._with_lora(lora, prompts)
         without = plan.without_lora(prompts, self.machine)[:1]  # by the LoRA's own sampler
         first = self._images(BASELINE, without, plan.names(prompts)[:1], None, "base")
@@ -184,6 +209,27 @@ class GeneratedImages:
         if self._with_base:
             specs = plan.baseline(prompts, self.machine)
             self._images(BASELINE, specs, plan.names(prompts), None, "base")
+
+    def _submitted(self, prompts: PromptSet) -> Iterator[None]:
+        """Submit what this process will ask for: the base's images, which all LoRAs share, then each LoRA's.
+
+        Blocks are those of `_images`, in the order of the rows, so that each image is made in the same batch.
+        Whatever fails here is told when it is asked for.
+        """
+        assert isinstance(self.studio, ManyRenderers)
+        self._settled.refuse_ignored(self.machine)
+        first = plan.without_lora(prompts, self.machine)[:1]
+        self.studio.submit(first, None, [[0]], FIRST)
+        for asked in _asked_of_base(self.policy, prompts) if self._with_base else ():
+            specs = plan.counterparts(self.policy.prompts, self.machine, asked)
+            self.studio.submit(specs, None, painted.blocks(asked, self.batch_size, self._interim), FIRST)
+        names = plan.names(prompts)
+        for lora in self._ahead():
+            with suppress(Exception):
+                self.prove(lora)
+                specs = plan.candidate(prompts, self.machine, lora)
+                self.studio.submit(specs, lora, painted.blocks(names, self.batch_size, self._interim), LATER)
+            yield
 
     def counterparts(self, images: ImageSet) -> ImageSet:
         names = [image.name for image in images.images]
@@ -228,6 +274,16 @@ class GeneratedImages:
             return
         gallery.show(folder, images, _record(images, specs))
         self._shown[folder] = images
+
+
+def _asked_of_base(policy: Policy, prompts: PromptSet) -> list[list[str]]:
+    """Return the names of the base's images that the rows ask for, row by row, then all of them."""
+    seeds, asked = prompts.seeds, list[list[str]]()
+    for row in policy.thresholds:
+        if row.gain or row.against == BASELINE:
+            chosen = [p for p in prompts.prompts if (row.on in p.tags if row.on else not arm(p))]
+            asked.append([f"{prompt.id}/{seed}" for prompt in chosen for seed in seeds])
+    return [names for names in (*asked, list(plan.names(prompts))) if names]
 
 
 def _preflight(store: Store, base: ResolvedBase, prompts: PromptSet, memory: Memory) -> tuple[str, ...]:

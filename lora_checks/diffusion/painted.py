@@ -8,7 +8,7 @@ from typing import Any
 
 from lora_checks.core.records import ImageFile, ImageSpec, Lora
 from lora_checks.core.store import Progress, Store
-from lora_checks.diffusion.generate import Studio
+from lora_checks.diffusion.renderer import Renderer
 from lora_checks.images import made, png
 
 Blocks = Sequence[Sequence[int]]
@@ -16,7 +16,7 @@ Blocks = Sequence[Sequence[int]]
 
 def painted(
     store: Store,
-    studio: Studio,
+    studio: Renderer,
     specs: Sequence[ImageSpec],
     names: Sequence[str],
     lora: Lora | None,
@@ -45,6 +45,7 @@ def painted(
         # noted after storing: a kill in between costs a line, but never generates an image twice
         made.note(store, specs[i], how[i], before.get(specs[i].digest, ()))
 
+    studio.prepare(specs, lora, blocks, progress)
     if before:
         store.say(made.upgrade(before, specs[0].versions))
     return tuple(

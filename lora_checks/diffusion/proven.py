@@ -8,15 +8,15 @@ from pathlib import Path
 from lora_checks.core.errors import LoraChecksError, StoreError
 from lora_checks.core.records import Lora, Proof
 from lora_checks.core.store import Store
-from lora_checks.diffusion.generate import Studio
 from lora_checks.diffusion.proof import kept
+from lora_checks.diffusion.renderer import Renderer
 from lora_checks.images.plan import Machine
 
 
 class Proofs:
     """Proves each LoRA once; every row of a LoRA asks."""
 
-    def __init__(self, store: Store, studio: Studio, unused_tensors: tuple[str, ...]) -> None:
+    def __init__(self, store: Store, studio: Renderer, unused_tensors: tuple[str, ...]) -> None:
         self._store, self._studio, self._unused_tensors = store, studio, unused_tensors
         self._refused: dict[Path, LoraChecksError] = {}  # by the place of the proof
 

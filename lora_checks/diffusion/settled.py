@@ -8,7 +8,7 @@ from lora_checks.core.errors import LoraChecksError, StoreError
 from lora_checks.core.records import PromptSet, digest
 from lora_checks.core.store import Store
 from lora_checks.diffusion import tried
-from lora_checks.diffusion.generate import Studio
+from lora_checks.diffusion.renderer import Renderer
 from lora_checks.images.plan import Machine
 
 FOLDER = "settings"  # of the store
@@ -17,7 +17,7 @@ FOLDER = "settings"  # of the store
 class Settled:
     """Tries the settings of a run once; every image that is made asks."""
 
-    def __init__(self, store: Store, studio: Studio, prompts: PromptSet) -> None:
+    def __init__(self, store: Store, studio: Renderer, prompts: PromptSet) -> None:
         self._store, self._studio, self._prompts = store, studio, prompts
         self._done = False
         self._refused: LoraChecksError | None = None

@@ -91,6 +91,8 @@ def line(config: pytest.Config, run: GateRun) -> str:
     if (offload := facts.get("offload", "none")) not in ("none", "auto"):
         parts.append(f"--lora-offload {offload}")
     parts += facts.get("save_memory", [])
+    if facts.get("compiled"):
+        parts.append("compiled" if not facts["compiled"].startswith("no") else "not compiled")
     if workers > 1:
         parts.append(f"{workers} workers")
     return f"lora_checks: {', '.join(filter(None, parts))}"

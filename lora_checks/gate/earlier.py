@@ -47,7 +47,7 @@ class _Parser(argparse.ArgumentParser):
 def withdraw(config: pytest.Config) -> None:
     """Remove the earlier verdict before the command line is parsed; print what cannot be removed."""
     targets = _targets(config)
-    if targets is None or _is_worker():
+    if targets is None or is_worker():
         return
     known = _is_report(targets.report)
     if not (targets.certain or known):
@@ -157,7 +157,7 @@ def _from_file(config: pytest.Config) -> list[str]:
         return []
 
 
-def _is_worker() -> bool:
+def is_worker() -> bool:
     """Tell whether this is a pytest-xdist worker itself, and not a run that such a worker has started."""
     return "PYTEST_XDIST_WORKER" in os.environ and sys.argv[:1] == ["-c"]
 

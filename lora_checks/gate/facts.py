@@ -118,6 +118,7 @@ def of_run(policy: Policy, run: GateRun) -> Facts:
         "until_decided": run.most,
         "device": run.device,
         "hardware": hardware(run.device),
+        **({"cluster": run.cluster.facts} if run.cluster is not None else {}),
         "warnings": list(run.warnings),
         "versions": list(library_versions()),
         "networks": {name: _network(name, settings, run) for name, settings in policy.networks.items()},

@@ -83,7 +83,11 @@ def run_gate(
     dtype: str = "auto",
     batch_size: int | None = None,
     offload: str = "auto",
+    compile: bool = False,
     save_memory: str | Iterable[str] = (),
+    cluster: str | None = None,
+    cluster_workers: int | None = None,
+    cluster_timeout: float | None = None,
     say: Say | None = None,
 ) -> Result:
     """Gate LoRAs: generate their images, measure them, judge them, and write the report.
@@ -116,7 +120,11 @@ def run_gate(
         dtype: number format of the pipeline: "auto", "float32", "float16" or "bfloat16".
         batch_size: images generated at a time.
         offload: "auto", "none", "model" or "sequential".
+        compile: compile the denoiser's repeated blocks and swap the LoRAs into them.
         save_memory: one or more of "vae-slicing", "vae-tiling", "attention-slicing".
+        cluster: a Ray cluster that makes the images: "auto", "HOST:PORT", "ray://HOST:PORT" or "local".
+        cluster_workers: its workers; one for each GPU, or for each node without GPUs, if left out.
+        cluster_timeout: seconds after which a busy worker is replaced; derived from earlier jobs if left out.
         say: called with each line of progress and each warning; silent if left out.
 
     Returns:
@@ -159,7 +167,11 @@ def run_gate(
         lora_dtype=dtype,
         lora_batch_size=batch_size,
         lora_offload=offload,
+        lora_compile=compile,
         lora_save_memory=_joined(save_memory),
+        lora_cluster=cluster,
+        lora_cluster_workers=cluster_workers,
+        lora_cluster_timeout=cluster_timeout,
     )
     option = _parsed(arguments)
     with ExitStack() as at_end:

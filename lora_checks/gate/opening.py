@@ -19,6 +19,7 @@ from lora_checks.core.errors import (
 )
 from lora_checks.core.records import Policy
 from lora_checks.core.store import Progress, explained
+from lora_checks.diffusion.cluster import Asked
 from lora_checks.gate import axis, earlier, ledger
 from lora_checks.gate.facts import RunFacts
 from lora_checks.gate.ledger import FILE_CHECK, OWN_CHECKS
@@ -119,6 +120,8 @@ def check(opened: Opened, voice: Voice, judges: bool = True) -> None:
         run.refuse_out_of_reach()
     except (ConfigError, PrerequisiteError) as error:
         raise _with_the_rest(error, run) from error
+    if run.cluster is not None and judges:
+        run.cluster.open()
     if judges and any(map(_is_readable, opened.loras.values())):
         run.measurer.test_networks()
     for warning in run.warnings:
@@ -152,6 +155,8 @@ def enter_store(run: GateRun, at_end: Callable[[Callable[[], None]], object]) ->
     with explained(run.store.root):
         run.store.locks.enter()
     at_end(run.store.locks.leave)
+    if run.cluster is not None:
+        at_end(run.cluster.close)
 
 
 def report_folder(option: Any, here: Path) -> Path:
@@ -213,8 +218,21 @@ def _run(option: Any, here: Path, policy: Policy, voice: Voice, loras: Mapping[s
         most=option.lora_until_decided,
         offload=option.lora_offload,
         save_memory=option.lora_save_memory,
+        compiled=option.lora_compile,
+        loras=list(loras.values()),
         say=voice.say,
+        cluster=_cluster(option),
+        offline=_path(here, option.lora_offline),
     )
+
+
+def _cluster(option: Any) -> Asked | None:
+    if option.lora_cluster is None:
+        return None
+    if option.lora_compile:
+        raise ConfigError("--lora-cluster: its workers do not compile; leave out --lora-compile")
+    workers, timeout = option.lora_cluster_workers, option.lora_cluster_timeout
+    return Asked(option.lora_cluster, workers, timeout, option.lora_device)
 
 
 def _store(option: Any, here: Path) -> Path:

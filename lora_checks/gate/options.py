@@ -104,6 +104,20 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "NAME",
         "help": "auto, cpu, cuda, cuda:1 or mps (default: auto)",
     },
+    "--lora-cluster": {
+        "metavar": "ADDRESS",
+        "help": "make the images on a Ray cluster: auto (this machine's), HOST:PORT, ray://HOST:PORT, local",
+    },
+    "--lora-cluster-workers": {
+        "type": int,
+        "metavar": "N",
+        "help": "workers on the cluster (default: one for each GPU, or each node without GPUs)",
+    },
+    "--lora-cluster-timeout": {
+        "type": float,
+        "metavar": "SECONDS",
+        "help": "replace a worker that is busy longer (default: 10 times the longest job, from 120)",
+    },
     "--lora-dtype": {
         "default": "auto",
         "choices": ("auto", "float32", "float16", "bfloat16"),
@@ -123,6 +137,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "move idle weights off the accelerator: auto (model where they do not fit), none, model or "
         "sequential (default: auto)",
     },
+    "--lora-compile": {
+        "action": "store_true",
+        "help": "compile the denoiser's repeated blocks and swap LoRAs into them; changes pixels a little",
+    },
     "--lora-save-memory": {
         "metavar": "WAYS",
         "help": "one or more of vae-slicing,vae-tiling,attention-slicing; "
@@ -138,8 +156,9 @@ _BARE = (
 )
 NEEDS_LORA = (  # options that mean nothing unless the gate runs
     *("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds", "scale"),
-    *("until_decided", "baseline", "log", "source", "axis"),
+    *("until_decided", "baseline", "log", "source", "axis", "cluster"),
 )
+NEEDS_CLUSTER = ("cluster_workers", "cluster_timeout")
 NEEDS_IMAGES = ("images_from", "images_made_with", "baseline_images")
 BARE = {"--with-lora": "--lora-with", **{f"--{name}": f"--lora-{name}" for name in _BARE}}
 
@@ -150,6 +169,10 @@ def out_of_place(option: Any) -> str:
         for name in NEEDS_IMAGES:
             if getattr(option, f"lora_{name}") is not None:
                 return f"--lora-{name.replace('_', '-')} is for --lora-images DIR: say which pictures"
+    if option.lora_cluster is None:
+        for name in NEEDS_CLUSTER:
+            if getattr(option, f"lora_{name}") is not None:
+                return f"--lora-{name.replace('_', '-')} is for --lora-cluster: say which cluster"
     if not gates(option):
         for name in NEEDS_LORA:
             if getattr(option, f"lora_{name}") is not None:

@@ -32,6 +32,7 @@ GENERATING = {
     "with": "--lora-with",
     "base": "--lora-base",
     "until_decided": "--lora-until-decided",
+    "cluster": "--lora-cluster",
 }
 
 

@@ -59,9 +59,12 @@ def asked(config: pytest.Config) -> list[str]:
 
 
 def needed(config: pytest.Config, parser: pytest.Parser, arguments: Sequence[str]) -> bool:
-    """Tell whether the configuration may be another project's; if so, `Restart` repeats the run."""
+    """Tell whether the configuration may be another project's; if so, `Restart` repeats the run.
+
+    A worker of xdist is never asked: its run was, and has made folders since that would change the answer.
+    """
     names = OPTIONS.keys() | bare_names(parser, arguments)
-    if not misled(arguments, names, config.invocation_params.dir):
+    if earlier.is_worker() or not misled(arguments, names, config.invocation_params.dir):
         return False
     config.pluginmanager.register(Restart(config, names), "lora_checks.restart")
     config.known_args_namespace.noconftest = True  # nor its conftest.py

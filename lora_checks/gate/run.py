@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from lora_checks.core.records import ImageSet, Lora, Measurement, Policy, Prompt
 from lora_checks.core.store import Progress, Store
 from lora_checks.diffusion.base.family import has, index_of
 from lora_checks.diffusion.base.memory import choose_memory
+from lora_checks.diffusion.cluster import Asked, Cluster
 from lora_checks.diffusion.generated import GeneratedImages
 from lora_checks.images import made, plan
 from lora_checks.images.source import ImageSource
@@ -39,6 +40,7 @@ class GateRun:
     device: str
     most: int | None = None  # images of a LoRA, with --lora-until-decided
     warnings: tuple[str, ...] = ()  # of the preflight, for people
+    cluster: Cluster | None = None  # of --lora-cluster
     _decided: dict[str, until_decided.Decided] = field(default_factory=dict)  # by the LoRA's name
     _journal: int = 0  # bytes of `made.FILE` when the run began
 
@@ -73,13 +75,9 @@ class GateRun:
 
     def announce(self, candidates: Sequence[Candidate]) -> None:
         """Tell the source of images which LoRAs this process will judge."""
-
-        def readable() -> Iterator[Lora]:
-            for candidate in candidates:
-                with suppress(LoraFileError):  # a verdict of its own
-                    yield candidate.read()
-
-        self.source.ahead(readable, any(needs_base(row) for row in self.policy.thresholds))
+        self.source.ahead(
+            partial(_readable, candidates), any(needs_base(row) for row in self.policy.thresholds)
+        )
 
     def candidate(self, lora: Lora, prompts: PromptSet | None = None) -> ImageSet:
         """Return the LoRA's images for the policy's prompts and seeds, or for others."""
@@ -120,6 +118,12 @@ class GateRun:
         return made.summary(self.store, self._journal)
 
 
+def _readable(candidates: Sequence[Candidate]) -> Iterator[Lora]:
+    for candidate in candidates:
+        with suppress(LoraFileError):  # a verdict of its own
+            yield candidate.read()
+
+
 def open_generating(
     policy: Policy,
     store: Path,
@@ -132,7 +136,11 @@ def open_generating(
     most: int | None = None,
     offload: str = "none",
     save_memory: str | None = None,
+    compiled: bool = False,
+    loras: Sequence[Candidate] = (),
     say: Callable[[str], None] = lambda _: None,
+    cluster: Asked | None = None,
+    offline: Path | None = None,
 ) -> GateRun:
     """Open a run that generates its images. Raises `ConfigError` and `PrerequisiteError`."""
     device, opened = choose_device(device), Store(store, say)
@@ -145,10 +153,14 @@ def open_generating(
         progress,
         companions=companions,
         memory=choose_memory(offload, save_memory, device),
+        compiled=compiled,
+        to_gate=partial(_readable, loras),
         say=say,
     )
     source.dtype = choose_dtype(dtype, device, lambda: has(index_of(source.base.folder), "transformer"))
-    return join(policy, opened, source, device, progress, most)
+    run = join(policy, opened, source, device, progress, most)
+    run.cluster = None if cluster is None else Cluster(cluster, source, offline)
+    return run
 
 
 def join(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lora_checks.core import packages, project
-from lora_checks.core.errors import LoraChecksError
+from lora_checks.core.errors import ConfigError, LoraChecksError
 from lora_checks.gate import cards, earlier, opening
 from lora_checks.gate.console import Console
 from lora_checks.gate.session import SESSION, Session
@@ -43,6 +43,8 @@ def start(config: pytest.Config) -> Session:
 
 def _opened(config: pytest.Config, folder: Path) -> Session:
     option, here, console = config.option, config.invocation_params.dir, Console(config)
+    if option.lora_cluster is not None and cards.count(config):
+        raise ConfigError("--lora-cluster has workers of its own: leave out -n, which is for one machine")
     option.lora_device = cards.own(config)
     opened = opening.open_run(option, here, _policy_folder(config), console)
     console.number(opened.loras)

@@ -14,6 +14,7 @@ from lora_checks.core.records import ImageSpec, Lora, Prompt, PromptSet
 OWN_CODE = "lora_checks.pixels 1"
 # Belongs to it for a base that makes what the policy asks for only since it is told to.
 AS_WRITTEN = "lora_checks.as_written 1"
+COMPILED = "compile"  # in `Machine.memory`: the denoiser's blocks are compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Machine:
     dtype: str
     versions: tuple[str, ...]
     companions: tuple[Lora, ...] = ()
-    memory: tuple[str, ...] = ()  # `Memory.pixels`
+    memory: tuple[str, ...] = ()  # `Memory.pixels`, and `COMPILED`
 
 
 def candidate(prompts: PromptSet, machine: Machine, lora: Lora) -> tuple[ImageSpec, ...]:

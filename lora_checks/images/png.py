@@ -16,6 +16,7 @@ from lora_checks.core.errors import DamagedError, GenerationError
 from lora_checks.core.records import ImageFile, ImageSpec
 from lora_checks.core.store import read_bytes
 from lora_checks.images import png_chunks
+from lora_checks.images.plan import COMPILED
 
 METADATA_KEY = "lora_checks"  # PNG text chunk with the image's recipe
 
@@ -110,7 +111,8 @@ def recipe(spec: ImageSpec) -> dict[str, Any]:
         "scheduler_settings": dict(sampler.scheduler_settings),
         "max_sequence_length": sampler.max_sequence_length,
         "true_cfg_scale": sampler.true_cfg_scale,
-        "save_memory": list(spec.memory),
+        "save_memory": [name for name in spec.memory if name != COMPILED],
+        **({"compiled": True} if COMPILED in spec.memory else {}),
         "base": spec.base,
         "lora_sha256": spec.lora,
         "lora_scale": spec.lora_scale,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from report_world import document, verdicts
 from world import Gate
 
 from lora_checks.core.records import Outcome
@@ -15,7 +16,6 @@ from lora_checks.gate.ledger import Ledger
 from lora_checks.gate.sweep import Sweep
 from lora_checks.judge.verdict import error
 from lora_checks.report.terminal import lines
-from tests.report_world import document, verdicts
 
 NAMES = [f"step-{i}00" for i in range(1, 10)]
 CTRL_C = """

@@ -57,3 +57,13 @@ def test_stored_work_is_shared_too(gate: Gate) -> None:
     run = gate("--lora", gate.world.good, "-n", "2")
     assert run.code == 0, run.out + run.err
     assert made(gate.world.store) == before
+
+
+def test_folders_elsewhere_that_the_run_makes_itself(
+    gate: Gate, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    new = tmp_path_factory.mktemp("elsewhere")
+    paths = ("--lora-store", new / "store", "--lora-report", new / "report")
+    run = gate("--lora", gate.world.good, "-n", "2", "-k", "file", *paths)
+    assert "is writing its report" not in run.out + run.err
+    assert "1 passed" in run.out, run.out + run.err

@@ -30,9 +30,13 @@ OPTIONS = [
     "--lora-baseline",
     "--lora-axis",
     "--lora-device",
+    "--lora-cluster",
+    "--lora-cluster-workers",
+    "--lora-cluster-timeout",
     "--lora-dtype",
     "--lora-batch-size",
     "--lora-offload",
+    "--lora-compile",
     "--lora-save-memory",
 ]
 
@@ -60,4 +64,5 @@ def test_each_has_one_line(group: str) -> None:
 
 def test_a_value_has_a_name(group: str) -> None:
     for line in group.splitlines():
-        assert re.match(r" +--[a-z-]+=([A-Z]+|\{[a-z0-9,]+\})", line), line
+        value = r"(=([A-Z]+|\{[a-z0-9,]+\})|  )"  # two blanks: a switch, which has none
+        assert re.match(r" +--[a-z-]+" + value, line), line

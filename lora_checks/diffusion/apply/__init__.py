@@ -18,7 +18,7 @@ from typing import Any
 
 from lora_checks.core.errors import LoraFileError
 from lora_checks.core.records import Lora
-from lora_checks.diffusion.apply import injection
+from lora_checks.diffusion.apply import injection, seat
 from lora_checks.diffusion.apply.carriers import MAGNITUDES, Carrier, carriers
 from lora_checks.diffusion.apply.injection import Slot
 from lora_checks.diffusion.apply.networks import components, core, denoisers
@@ -47,7 +47,7 @@ class Adapter:
     unused: tuple[str, ...]  # tensor names that the policy allowed to be left out
 
 
-def load(pipe: Any, lora: Lora, name: str, allowed: Sequence[str] = ()) -> Adapter:
+def load(pipe: Any, lora: Lora, name: str = seat.NAME, allowed: Sequence[str] = ()) -> Adapter:
     """Put a LoRA on the pipeline; it has no effect until `activate` sets its strength.
 
     After an exception the pipeline must not be used any more.
@@ -55,20 +55,24 @@ def load(pipe: Any, lora: Lora, name: str, allowed: Sequence[str] = ()) -> Adapt
     Args:
         pipe: The pipeline; its weights must be real, so call `memory.fetch_back` first.
         lora: The inspected file.
-        name: A new adapter name.
+        name: A new adapter name; that of the seat replaces the LoRA that is there.
         allowed: fnmatch patterns of tensor names that may have no place on the base.
 
     Raises:
         LoraFileError: The file changed since it was inspected, or cannot be applied.
         GenerationError: The file is for another base.
     """
-    if name in slots(pipe):
+    if name != seat.NAME and name in slots(pipe):
         raise ValueError(f"there is an adapter '{name}' on the pipeline")
     tensors = read(lora)
     placed, unused = place(pipe, lora, tensors, allowed)
     with injection.quiet():
         parameters = _carriers(pipe, lora, placed, tensors)
-        slots(pipe)[name] = injection.inject(components(pipe), name, parameters, lora)
+        if name == seat.NAME:
+            held = slots(pipe).pop(name, [])
+            slots(pipe)[name] = seat.put(components(pipe), parameters, lora, held)
+        else:
+            slots(pipe)[name] = injection.inject(components(pipe), name, parameters, lora)
     return Adapter(name, lora, placed, tensors, unused)
 
 
@@ -136,12 +140,13 @@ def activate(pipe: Any, strengths: Mapping[str, float]) -> None:
     wanted: dict[int, list[Slot]] = defaultdict(list)
     for name, mine in loaded.items():
         for slot in mine:
-            wanted[id(slot.tuner)] += [slot] if strengths.get(name, 0.0) else []
+            on = strengths.get(name, 0.0) or slot.strength is not None  # a seat is on, with a strength of 0
+            wanted[id(slot.tuner)] += [slot] if on else []
     for together in wanted.values():
         injection.check(together)
     for name, mine in loaded.items():
         for slot in mine:
-            slot.tuner.scaling[slot.adapter] = slot.scaling * strengths.get(name, 1.0)
+            slot.act(strengths.get(name, 1.0 if slot.strength is None else 0.0))
     for tuner in {id(slot.tuner): slot.tuner for mine in loaded.values() for slot in mine}.values():
         injection.set_active(tuner, wanted[id(tuner)])
 

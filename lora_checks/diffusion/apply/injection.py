@@ -31,6 +31,14 @@ class Slot:
     tuner: Any  # the PEFT layer around the module
     scaling: float  # at strength 1
     file: str  # for messages
+    strength: Any = None  # float32 tensor of one, in a seat: scaling times the LoRA's strength
+
+    def act(self, strength: float) -> None:
+        """Set the strength of the adapter on this module."""
+        if self.strength is None:
+            self.tuner.scaling[self.adapter] = self.scaling * strength
+        else:
+            self.strength.fill_(self.scaling * strength)
 
 
 @contextmanager
@@ -146,7 +154,7 @@ def _fill(component: Any, adapter: str, carrier: Carrier, lora: Lora) -> Slot:
     base = core(module)
     dtype = torch.float32 if carrier.exact else weights.dtype(base)
     parameters = {
-        name: torch.nn.Parameter(_cast(value, dtype, base.weight.device, carrier, lora), requires_grad=False)
+        name: torch.nn.Parameter(cast(value, dtype, base.weight.device, carrier, lora), requires_grad=False)
         for name, value in carrier.parameters.items()
     }
     if carrier.kind in ("loha", "lokr"):
@@ -164,7 +172,7 @@ def _fill(component: Any, adapter: str, carrier: Carrier, lora: Lora) -> Slot:
     )
 
 
-def _cast(value: Any, dtype: Any, device: Any, carrier: Carrier, lora: Lora) -> Any:
+def cast(value: Any, dtype: Any, device: Any, carrier: Carrier, lora: Lora) -> Any:
     """Cast to the base's dtype as diffusers does, but raise an error if a value becomes NaN or infinite.
 
     Tensors that may be as large as the base's weight keep the file's dtype unless it is wider.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
@@ -16,15 +16,28 @@ from lora_checks.diffusion import apply
 from lora_checks.diffusion.apply.carriers import Kind
 from lora_checks.diffusion.base.memory import settle
 from lora_checks.diffusion.proof import arithmetic
-from lora_checks.diffusion.proof.effect import FLOOR, distance, numbers, rounding, same
+from lora_checks.diffusion.proof.effect import FLOOR, distance, numbers, rounding, same, share
 from lora_checks.diffusion.proof.inputs import Inputs, capture
 from lora_checks.diffusion.proof.layers import Inspector, Spot, rows
-from lora_checks.diffusion.proof.module import adapter_values, holds, is_finite, tuner_layers
+from lora_checks.diffusion.proof.module import acts, adapter_values, holds, is_finite, strengths, tuner_layers
 from lora_checks.diffusion.quantised import weights
+
+# How far a compiled network's output may be from the plain one's, of itself, in float32 and half precision:
+# kernels sum in another order, and fused ones round less often.
+COMPILED, COMPILED_HALF = 1e-4, 2.0**-5
+AWAY = (
+    0.5  # how far the LoRA's effect may be from once itself there: 0 would be that of no LoRA, or an old one
+)
+
+Compiled = Callable[[], AbstractContextManager[None]]
 
 
 def prove(
-    pipe: Any, adapter: apply.Adapter, strength: float, others: Mapping[str, float] | None = None
+    pipe: Any,
+    adapter: apply.Adapter,
+    strength: float,
+    others: Mapping[str, float] | None = None,
+    compiled: Compiled | None = None,
 ) -> Proof:
     """Prove an active adapter in the pipeline's present state, which is restored afterwards.
 
@@ -35,12 +48,13 @@ def prove(
         adapter: The adapter to prove.
         strength: The strength at which it is active.
         others: Names and strengths of the companions that are active too.
+        compiled: Runs the pipeline compiled; that it has the same effect then is proven as well.
 
     Raises:
         GenerationError: The proof failed; the message names the layer or the network.
     """
     with _quiet(pipe), _restored(apply.components(pipe)):
-        return _Case(pipe, adapter, strength, others or {}).proof()
+        return _Case(pipe, adapter, strength, others or {}, compiled).proof()
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,7 @@ class _Case:
     adapter: apply.Adapter
     strength: float
     others: Mapping[str, float]
+    compiled: Compiled | None = None
 
     def proof(self) -> Proof:
         modules = apply.components(self.pipe)
@@ -61,7 +76,8 @@ class _Case:
         used = [name for name in modules if any(spot.component == name for row in spots for spot in row)]
         real: dict[Spot, Any] = {}
         passes: dict[Spot, arithmetic.Pass] = {}
-        outputs = {}
+        outputs: dict[str, list[Any]] = {}
+        again: dict[str, list[Any]] = {}
         for name in used:
             if name not in inputs:
                 raise self._error(
@@ -71,9 +87,13 @@ class _Case:
             settle(self.pipe)  # else it would come beside the network before it
             with _recording([spot for row in spots for spot in row if spot.component == name], real, passes):
                 outputs[name] = numbers(inputs[name].run(modules[name]))
+            if self.compiled is not None:
+                with self.compiled():
+                    again[name] = numbers(inputs[name].run(modules[name]))
         worst = self._check_layers(spots, real, passes)
         effect = {
-            name: self._effect(modules[name], name, inputs[name], outputs[name], spots) for name in used
+            name: self._effect(modules[name], name, inputs[name], outputs[name], spots, again.get(name))
+            for name in used
         }
         return self._record(modules, effect, worst)
 
@@ -107,7 +127,7 @@ class _Case:
     def _check_alone(self, modules: Mapping[str, Any]) -> None:
         wanted = {name for adapter in (self.adapter.name, *self.others) for name in peft_names(adapter)}
         for layer in (layer for module in modules.values() for layer in tuner_layers(module)):
-            stray = set(holds(layer, layer.active_adapters)) - wanted
+            stray = {name for name in holds(layer, layer.active_adapters) if acts(layer, name)} - wanted
             if stray and not layer.disable_adapters:
                 raise self._error(f"is not alone on the base: adapter {min(stray)} is active as well")
 
@@ -127,7 +147,13 @@ class _Case:
         return inspector.worst
 
     def _effect(
-        self, module: Any, name: str, inputs: Inputs, found: list[Any], spots: Sequence[Sequence[Spot]]
+        self,
+        module: Any,
+        name: str,
+        inputs: Inputs,
+        found: list[Any],
+        spots: Sequence[Sequence[Spot]],
+        again: list[Any] | None,
     ) -> float:
         """Return |output with - output without| / |output without|, and whether it exceeds rounding."""
         settle(self.pipe)
@@ -143,7 +169,19 @@ class _Case:
             )
         with rounding([spot.module for row in spots for spot in row if spot.component == name]):
             noise = distance(numbers(inputs.run(module)), base)
+        if again is not None:
+            self._compare_compiled(name, again, found, base)
         return self._judge(name, distance(found, base), max(noise, FLOOR))
+
+    def _compare_compiled(self, name: str, again: list[Any], found: list[Any], base: list[Any]) -> None:
+        modules = apply.components(self.pipe)
+        exact = str(modules[name].dtype) == "torch.float32"
+        apart = distance(again, found)
+        if not apart <= (COMPILED if exact else COMPILED_HALF):
+            raise self._error(f"gives another {name} when compiled: its output is {apart:.1e} of itself away")
+        times = share(again, found, base)
+        if times is not None and abs(times - 1) > AWAY:
+            raise self._error(f"acts at {times:.2g} times its strength on the compiled {name}")
 
     def _judge(self, name: str, effect: float, limit: float) -> float:
         if not math.isfinite(effect):
@@ -212,6 +250,7 @@ def _restored(modules: Mapping[str, Any]) -> Iterator[None]:
     """Restore the active adapters and strengths of every PEFT layer afterwards."""
     layers = [layer for module in modules.values() for layer in tuner_layers(module)]
     before = [(layer._active_adapter, layer._disable_adapters, dict(layer.scaling)) for layer in layers]
+    held = [(value, value.clone()) for layer in layers for value in strengths(layer).values()]
     try:
         yield
     finally:
@@ -219,6 +258,8 @@ def _restored(modules: Mapping[str, Any]) -> Iterator[None]:
             layer._active_adapter, layer._disable_adapters = active, disabled
             layer.scaling.clear()
             layer.scaling.update(scaling)
+        for value, was in held:
+            value.copy_(was)
 
 
 @contextmanager

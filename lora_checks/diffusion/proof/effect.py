@@ -30,6 +30,14 @@ def distance(found: Sequence[Any], base: Sequence[Any]) -> float:
     return float((apart / size) ** 0.5) if size else float("inf" if apart else "nan")
 
 
+def share(found: Sequence[Any], wanted: Sequence[Any], base: Sequence[Any]) -> float | None:
+    """Return how many times the way from ``base`` to ``wanted`` ``found`` went; None if there is no way."""
+    way = [there - here for there, here in zip(wanted, base, strict=True)]
+    size = sum(float(step.square().sum()) for step in way)
+    went = sum(float(((to - of) * step).sum()) for to, of, step in zip(found, base, way, strict=True))
+    return went / size if size else None
+
+
 def same(found: Sequence[Any], base: Sequence[Any]) -> bool:
     """Return whether outputs are equal bit for bit, except for the sign of zero."""
     import torch

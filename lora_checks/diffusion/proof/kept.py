@@ -9,6 +9,7 @@ from typing import Any
 
 from lora_checks.core.records import Lora, Proof, digest
 from lora_checks.core.store import Store
+from lora_checks.images import plan
 from lora_checks.images.plan import Machine
 
 VERSION = 1  # of the proof's method; bump to redo the stored proofs
@@ -17,6 +18,8 @@ VERSION = 1  # of the proof's method; bump to redo the stored proofs
 def place(store: Store, machine: Machine, lora: Lora, allowed: Sequence[str]) -> Path:
     companions = [(companion.sha256, companion.scale) for companion in machine.companions]
     where = [machine.base, machine.device, machine.dtype, machine.versions, companions]
+    if plan.COMPILED in machine.memory:
+        where.append(plan.COMPILED)
     name = digest([VERSION, lora.sha256, lora.scale, where, sorted(allowed)])
     return store.root / "proofs" / f"{name}.json"
 

@@ -26,6 +26,18 @@ def holds(layer: Any, names: Collection[str]) -> list[str]:
     return [name for name in names if name in kept]
 
 
+def strengths(layer: Any) -> dict[str, Any]:
+    """Return the tensors that hold the strength of the adapters in a seat, by adapter name."""
+    ups = getattr(layer, "lora_B", {}).items()
+    return {name: up.strength for name, up in ups if hasattr(up, "strength")}
+
+
+def acts(layer: Any, name: str) -> bool:
+    """Return whether an active adapter adds anything: in a seat it may have a strength of 0."""
+    strength = strengths(layer).get(name)
+    return strength is None or bool(strength)
+
+
 def values(module: Any) -> dict[str, Any]:
     """Return every parameter and buffer by name, including those that accelerate has offloaded."""
     found = {}

@@ -27,7 +27,7 @@ TELLING = (  # options that decide a verdict; the others are local paths
         "--lora-baseline-images",
         "--lora-dtype",
     ),
-    *("--lora-offload", "--lora-save-memory"),
+    *("--lora-offload", "--lora-compile", "--lora-save-memory"),
 )
 _PATH = re.compile(r"(?<![\w./:])(?:/|~/|[A-Za-z]:\\)(?:[^\s/\\;,'\"]+[/\\])*([^\s/\\;,'\"]+)")
 

@@ -111,6 +111,10 @@ def _memory(run: Run) -> str:
     return ", ".join(sorted(set(run.get("save_memory") or ()) - SAME_PIXELS)) or "none"
 
 
+def _compiled(run: Run) -> str:
+    return "no" if (run.get("compiled") or "no").startswith("no") else "yes"
+
+
 _FACTS: Mapping[str, Callable[[Run], str]] = {
     "format": lambda run: _plain(run.get("dtype")),
     "hardware": lambda run: _plain(run.get("hardware")),
@@ -118,6 +122,7 @@ _FACTS: Mapping[str, Callable[[Run], str]] = {
     "trigger": lambda run: _plain(run.get("trigger")),
     "class words": lambda run: _plain(run.get("class_words")),
     "other LoRAs on every image": _companions,
+    "compiled": _compiled,
     "saving memory at the price of pixels": _memory,
 }
 

@@ -50,6 +50,21 @@ class Companion(TypedDict):
     sha256: str
 
 
+class Worked(TypedDict):
+    """A node of a cluster."""
+
+    name: str
+    hardware: str
+    workers: int
+
+
+class Cluster(TypedDict):
+    """Where the images were made, with --lora-cluster."""
+
+    address: str
+    nodes: list[Worked]
+
+
 class Made(TypedDict, total=False):
     images: int
     batch_sizes: list[int]
@@ -88,6 +103,7 @@ class Run(TypedDict):
     batch_size: NotRequired[int]
     offload: NotRequired[str]
     save_memory: NotRequired[list[str]]
+    compiled: NotRequired[str]  # what is, or "no: " and why; absent if it was not asked for
     policy: Policy
     prompts: list[Prompt]
     seeds: list[int]
@@ -98,6 +114,7 @@ class Run(TypedDict):
     until_decided: NotRequired[int | None]
     device: str
     hardware: str
+    cluster: NotRequired[Cluster]
     warnings: NotRequired[list[str]]
     versions: list[str]
     networks: dict[str, dict[str, Any]]

@@ -9,7 +9,7 @@ from lora_checks.core.words import count, printable
 from lora_checks.record.shapes import Document, Lora, Run
 
 TIMES = ("started", "finished", "seconds", "command")
-MACHINE = ("device", "hardware", "dtype", "batch_size", "offload", "save_memory")
+MACHINE = ("device", "hardware", "dtype", "batch_size", "offload", "save_memory", "compiled")
 MADE = ("until_decided", "made", "store", "report")
 WORDS = {  # names of the document that are not plain words
     "batch size": "images at a time", "class words": "class of the subject", "det size": "detection size",

@@ -1,0 +1,108 @@
+"""Workers that die, hang or run out of memory: the images are the same, none is lost, none made twice."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import cluster_world
+import pytest
+from cluster_world import PROMPTS, clustered, digests, harmed, lora, opened
+from world import made
+
+from lora_checks.core.errors import GenerationError
+from lora_checks.diffusion.cluster.worker import Painted, Worker
+
+FIVE = [random.Random(seed).uniform(0.0, 1.2) for seed in range(5)]  # seconds after the first image
+
+
+class Forgetful(Worker):
+    """Runs out of memory at its first block, unless a file says that another did before."""
+
+    def paint(self, specs, lora, wanted):  # type: ignore[no-untyped-def]
+        marker = self._setup.store / "forgetful"
+        if not marker.exists():
+            marker.touch()
+            raise MemoryError("no memory for this test")
+        return super().paint(specs, lora, wanted)
+
+
+class Useless(Worker):
+    def paint(self, *_: object) -> Painted:  # type: ignore[no-untyped-def]
+        raise OSError(5, "the disk of this node is broken")
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path) -> list[str]:
+    """Digests of the images that a single process makes."""
+    return digests(opened(folder / "plain", folder / "plain" / "store"), lora())
+
+
+def whole(store: Path) -> bool:
+    counts = made(store)
+    return set(counts.values()) == {1} and len(counts) == PROMPTS + 1  # and the base's first
+
+
+@pytest.mark.parametrize("after", FIVE)
+def test_a_killed_worker_costs_nothing_but_time(
+    after: float, address: str, tmp_path: Path, plain: list[str]
+) -> None:
+    store = tmp_path / "store"
+    with clustered(tmp_path, store, address) as (run, cluster):
+        began: list[float] = []
+
+        def due() -> bool:
+            if not began and any(store.glob("images/*/*.png")):
+                began.append(time.monotonic())
+            return bool(began) and time.monotonic() - began[0] > after
+
+        with harmed(cluster, signal.SIGKILL, due) as killed:
+            assert digests(run, lora()) == plain
+        assert killed
+    assert whole(store)
+    assert not list(store.glob("locks/*"))
+
+
+def test_a_hung_worker_is_replaced(address: str, tmp_path: Path, plain: list[str]) -> None:
+    store = tmp_path / "store"
+    with clustered(tmp_path, store, address, timeout=20) as (run, cluster):
+        with harmed(cluster, signal.SIGSTOP, lambda: any(store.glob("images/*/*.png"))) as stopped:
+            assert digests(run, lora()) == plain
+        assert stopped[0] not in [one.process for one in cluster.crew.nodes]  # type: ignore[union-attr]
+    assert whole(store)
+
+
+@pytest.mark.usefixtures("by_value")
+def test_a_worker_without_memory_is_replaced(address: str, tmp_path: Path, plain: list[str]) -> None:
+    store = tmp_path / "store"
+    with clustered(tmp_path, store, address, Forgetful) as (run, _):
+        assert digests(run, lora()) == plain
+    assert whole(store)
+
+
+@pytest.mark.usefixtures("by_value")
+def test_after_three_tries_the_error_names_node_item_and_cause(
+    address: str, tmp_path: Path, node: str
+) -> None:
+    with (
+        clustered(tmp_path, tmp_path / "store", address, Useless) as (run, _),
+        pytest.raises(GenerationError) as raised,
+    ):
+        digests(run, lora())
+    text = str(raised.value)
+    assert "good, 2 images from prompt 'red'" in text
+    assert "given up after 3 tries" in text
+    assert text.count(f"on {node} (process ") == 3
+    assert "the disk of this node is broken" in text
+
+
+@pytest.fixture
+def by_value() -> None:
+    """Let workers have the classes of this file, which they cannot import."""
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    cloudpickle.register_pickle_by_value(cluster_world)
