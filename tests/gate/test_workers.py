@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,9 @@ def test_folders_elsewhere_that_the_run_makes_itself(
     gate: Gate, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     new = tmp_path_factory.mktemp("elsewhere")
-    paths = ("--lora-store", new / "store", "--lora-report", new / "report")
-    run = gate("--lora", gate.world.good, "-n", "2", "-k", "file", *paths)
+    shutil.copytree(gate.world.policy, gate.folder / "policy")
+    shutil.copy(gate.world.good, gate.folder)  # nothing that exists before the run lies elsewhere
+    given = ("--lora", "good.safetensors", "--lora-policy", "policy", "-k", "file")
+    run = gate(*given, "-n", "2", "--lora-store", new / "store", "--lora-report", new / "report")
     assert "is writing its report" not in run.out + run.err
     assert "1 passed" in run.out, run.out + run.err
