@@ -102,6 +102,7 @@ class GeneratedImages:
             say=self.say,
             known=self.store.known_digests,
             compiled=self._compiles,
+            first=lambda: next(iter(self.to_gate()), None),
         )
 
     @cached_property

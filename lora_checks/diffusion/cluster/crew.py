@@ -132,6 +132,7 @@ class Crew:
         trouble = refusal(self._here, node)
         if trouble is None:
             member.node, member.call = node, None
+            self._failed_starts.clear()
         return trouble
 
     def _work(self) -> None:
@@ -256,7 +257,7 @@ class Crew:
         self._members.remove(member)
         if len(self._failed_starts) < TRIES:
             self._hire()
-        elif not any(one.node for one in self._members):
+        elif not self._members:
             self.queue.close(GenerationError(f"--lora-cluster: no worker is left: {why}"))
 
     def _watch(self, member: Member) -> None:
