@@ -132,7 +132,6 @@ class Crew:
         trouble = refusal(self._here, node)
         if trouble is None:
             member.node, member.call = node, None
-            self._failed_starts.clear()
         return trouble
 
     def _work(self) -> None:
@@ -257,7 +256,7 @@ class Crew:
         self._members.remove(member)
         if len(self._failed_starts) < TRIES:
             self._hire()
-        elif not self._members:
+        elif not any(one.node for one in self._members):
             self.queue.close(GenerationError(f"--lora-cluster: no worker is left: {why}"))
 
     def _watch(self, member: Member) -> None:
