@@ -9,10 +9,10 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+from ranking_world import PROMPTS, document, even, lora, of_set, spread
 
 from lora_checks.record.ranking import rank
 from lora_checks.report import leaderboard
-from tests.ranking_world import PROMPTS, document, even, lora, of_set, spread
 
 FIRST = [{"check": "identity", "weight": 1.0, "from": 0.0, "to": 1.0}]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from ranking_world import PROMPTS, document, even, lora, measured, of_set, spread
 
 from lora_checks.record.ranking import rank
-from tests.ranking_world import PROMPTS, document, even, lora, measured, of_set, spread
 
 STEPS = (100, 200, 300, 600, 1200)
 Curve = tuple[float, ...]

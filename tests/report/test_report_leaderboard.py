@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from ranking_world import document, even, lora, of_set, spread
 
 from lora_checks.record.ranking import rank
 from lora_checks.report import leaderboard, markdown
 from lora_checks.report.terminal import lines
-from tests.ranking_world import document, even, lora, of_set, spread
 
 HOSTILE = "a|b`c`<script>\x1b[31m\x00\u202e\n](http://evil.example)"
 SAID = [{"check": "identity", "weight": 1.0, "from": 0.0, "to": 1.0}]
