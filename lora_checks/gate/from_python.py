@@ -280,11 +280,14 @@ class _Voice:
 
 
 def _arguments(**options_: object) -> list[str]:
-    """Return the options as a command line, without those that are None or empty."""
+    """Return the options as a command line, without those that are None, False or empty; True is a switch."""
     arguments: list[str] = []
     for destination, value in options_.items():
         name = f"--{destination.replace('_', '-')}"
-        if value is None:
+        if value is None or value is False:
+            continue
+        if value is True:
+            arguments.append(name)
             continue
         values = [value] if isinstance(value, str | os.PathLike | int | float) else value
         assert isinstance(values, Iterable)
