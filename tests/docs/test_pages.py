@@ -114,6 +114,7 @@ def rows(text: str) -> list[str]:
 
 def test_the_example_from_python(miniature_store: Path, clone: Path) -> None:
     (code,) = [fence.text for fence in doc_pages.fences() if "import run_gate\n" in fence.text]
+    miniature_store.mkdir(exist_ok=True)  # alone, no test has made it
     (clone / ".lora_checks").symlink_to(miniature_store)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=clone, capture_output=True, text=True, timeout=900, check=False

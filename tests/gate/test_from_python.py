@@ -17,6 +17,7 @@ from world import Gate, row
 import lora_checks
 from lora_checks import ConfigError, LoraChecksError, Outcome, StoreError, metrics, run_gate
 from lora_checks.core import seals
+from lora_checks.gate.from_python import _arguments, _parsed
 from lora_checks.record import document as documents
 from lora_checks.record.lock import ReportLock
 
@@ -184,3 +185,9 @@ def test_a_metric_that_breaks_is_an_error_and_ctrl_c_leaves_no_verdict(
         run_gate(gate.world.good, **arguments(gate, policy=policy))
     assert not (elsewhere / "python" / "report.json").exists()
     assert not (elsewhere / "python" / ".lock").exists()  # the next run is not held up
+
+
+def test_a_switch_is_given_without_a_value_or_not_at_all() -> None:
+    assert _arguments(lora=["a"], lora_compile=False, lora_seeds=0) == ["--lora=a", "--lora-seeds=0"]
+    assert _arguments(lora=["a"], lora_compile=True) == ["--lora=a", "--lora-compile"]
+    assert _parsed(["--lora=a", "--lora-compile"]).lora_compile is True
