@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_checks.gate.options import BARE
+from lora_checks.gate.options import BARE, SWITCHES
 
 GATING = {"--lora", "--lora-images"}
 
@@ -86,7 +86,7 @@ def values_of(arguments: Sequence[str], names: Collection[str]) -> Iterator[tupl
     """Yield the index and the value of each of the names that is followed by a value."""
     options = options_of(arguments)
     for i, (name, value) in enumerate(pairwise(options)):
-        if name in names and not value.startswith("-"):
+        if name in names and name not in SWITCHES and not value.startswith("-"):
             yield i, value
 
 

@@ -160,6 +160,7 @@ NEEDS_LORA = (  # options that mean nothing unless the gate runs
 )
 NEEDS_CLUSTER = ("cluster_workers", "cluster_timeout")
 NEEDS_IMAGES = ("images_from", "images_made_with", "baseline_images")
+SWITCHES = {name for name, option in OPTIONS.items() if option.get("action") == "store_true"}  # have no value
 BARE = {"--with-lora": "--lora-with", **{f"--{name}": f"--lora-{name}" for name in _BARE}}
 
 

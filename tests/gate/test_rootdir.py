@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from world import Gate, environment
 
+from lora_checks.gate.command_line import joined
+from lora_checks.gate.options import OPTIONS
+
 PROJECT = "[pytest]\naddopts = -p no:doctest\n"
 OTHERS = {
     "pytest.ini": "[pytest]\naddopts = --maxfail=1\npythonpath = .\nenv = x\n",
@@ -109,3 +112,8 @@ def test_pytest_main_returns_the_status(gate: Gate, elsewhere: Path) -> None:
         check=True,
     )
     assert done.stdout.endswith("status 1\n"), done.stdout + done.stderr
+
+
+def test_what_follows_a_switch_is_not_its_value() -> None:
+    given = ["--lora-compile", "tests/mine", "--lora", "x.safetensors"]
+    assert joined(given, OPTIONS) == ["--lora-compile", "tests/mine", "--lora=x.safetensors"]

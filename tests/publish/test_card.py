@@ -16,8 +16,9 @@ from tracker_world import PROMPTS, pictured, written
 
 from lora_checks.__main__ import main
 from lora_checks.core.errors import CardError
+from lora_checks.gate import options
 from lora_checks.publish import card
-from lora_checks.publish.card.reproduction import command, placeless
+from lora_checks.publish.card.reproduction import SWITCHES, TELLING, command, placeless
 from lora_checks.publish.card.section import BEGIN, END, put
 
 THEIRS = """\
@@ -145,6 +146,13 @@ def test_the_command_has_what_decides_and_no_place_of_this_machine() -> None:
     assert placeless("see /home/alice/x/y.png; ~/b.md, train/07.png and https://host/a/b") == (
         "see y.png; b.md, train/07.png and https://host/a/b"
     )
+
+
+def test_a_switch_of_the_command_has_no_value() -> None:
+    run = {"command": "pytest --lora-compile --lora x.safetensors --lora-seeds 4"}
+    lora = {"path": "x.safetensors", "name": "x"}
+    assert command(run, lora) == "pytest --lora-compile --lora-seeds 4 --lora x.safetensors"
+    assert options.SWITCHES & set(TELLING) == SWITCHES
 
 
 def test_pictures_stand_beside_those_without_the_lora(tmp_path: Path) -> None:

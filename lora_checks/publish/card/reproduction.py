@@ -29,6 +29,7 @@ TELLING = (  # options that decide a verdict; the others are local paths
     ),
     *("--lora-offload", "--lora-compile", "--lora-save-memory"),
 )
+SWITCHES = {"--lora-compile"}  # of these, the options that have no value
 _PATH = re.compile(r"(?<![\w./:])(?:/|~/|[A-Za-z]:\\)(?:[^\s/\\;,'\"]+[/\\])*([^\s/\\;,'\"]+)")
 
 
@@ -42,7 +43,9 @@ def command(run: Run, lora: Lora) -> str:
         option = _full_name(name)
         if option in TELLING and (name == option or option not in names):
             following = words[at + 1] if at + 1 < len(words) else ""
-            options += [option, placeless(value if equals else following)]
+            options.append(option)
+            if option not in SWITCHES:
+                options.append(placeless(value if equals else following))
     file = PurePath(lora["path"]).name or lora["name"]
     text = shlex.join(["pytest", *options, *(["--lora", file] if lora["path"] else [])])
     return printable(text).replace("```", "'''")
