@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from lora_checks.commands import shared
 from lora_checks.core.device import choose_device
 from lora_checks.core.errors import ConfigError
+from lora_checks.core.progress import on_stderr
 from lora_checks.core.words import count
 
 if TYPE_CHECKING:
     from lora_checks.core.records import ImageSet
-    from lora_checks.core.store import Advance, Progress
     from lora_checks.networks import ImageExtractor
 
 HELP = "measure reference pictures once; use the file with --lora-references"
@@ -53,9 +50,8 @@ def run(options: argparse.Namespace) -> int:
     store = Store(options.store, say=lambda text: print(text, file=sys.stderr))
     network = _network(options, store.root / "models")
     pictures = image_set("references", options.source, store.known_digests.folder)
-    stats = write_statistics(
-        pictures.images, options.out, network, store, _progress(network.label), options.workers
-    )
+    progress = on_stderr(f"measuring with {network.label}")
+    stats = write_statistics(pictures.images, options.out, network, store, progress, options.workers)
     seen = f"{count(stats.n or 0, 'picture')} as {network.label} sees them"
     print(f"wrote {options.out}: {seen}{_twice(pictures)}")
     return 0
@@ -80,22 +76,6 @@ def _network(options: argparse.Namespace, cache: Path) -> ImageExtractor:
     if not isinstance(network, networks.ImageExtractor):
         raise ConfigError(f"--network: {options.network} compares pairs; name one that gives features")
     return network
-
-
-def _progress(label: str) -> Progress:
-    from lora_checks.core import progress
-
-    def write(text: str) -> None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-
-    @contextmanager
-    def shown(total: int) -> Iterator[Advance]:
-        interactive = sys.stderr.isatty() and "CI" not in os.environ
-        with progress.Progress(total, f"measuring with {label}", write, interactive) as bar:
-            yield bar.advance
-
-    return shown
 
 
 def _twice(pictures: ImageSet) -> str:

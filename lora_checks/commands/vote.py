@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,6 +103,7 @@ def _same(
 def _ask_model(options: argparse.Namespace, ballot: Ballot, folder: Path, files: Mapping[str, Path]) -> int:
     """Append the votes of a vision model, each pair asked about in both orders."""
     from lora_checks.core.device import choose_device
+    from lora_checks.core.progress import on_stderr
     from lora_checks.core.store import Store
     from lora_checks.core.words import count
     from lora_checks.judge.controls import refuse_blind
@@ -122,24 +121,13 @@ def _ask_model(options: argparse.Namespace, ballot: Ballot, folder: Path, files:
         raise ConfigError(f"--judge: '{options.judge}' is not a vision model; name one of kind: judge")
     store = Store(folder / "answers")
     refuse_blind(model, store)
-    given = by_model.votes(ballot, files, model, store, _progress)
+    given = by_model.votes(ballot, files, model, store, on_stderr("asking", "questions"))
     for vote in given:
         book.append(vote, folder)
     ties = by_model.decided_by_place(given)
     print(f"{by_model.name_of(model)}: {count(len(given), 'vote')}, {ties:.0%} of them ties")
     print(f"lora-checks votes {options.reports[0]} {folder}")
     return 0
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    from lora_checks.core.progress import Progress
-
-    def write(text: str) -> None:
-        sys.stderr.write(text)
-
-    with Progress(total, "asking", write, sys.stderr.isatty(), unit="questions") as progress:
-        yield progress.advance
 
 
 def _serve(options: argparse.Namespace, ballot: Ballot, folder: Path, files: Mapping[str, Path]) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -72,6 +74,23 @@ class Progress:
         left = self.total - self._done
         time_left = f"{duration(left / rate)} left" if left > 0 and rate else f"took {duration(spent)}"
         return f"{self.what}: {self._done} of {self.total} {self.unit}, {rate:.1f}/s, {time_left}"
+
+
+def on_stderr(
+    what: str, unit: str = "images"
+) -> Callable[[int], AbstractContextManager[Callable[[int], None]]]:
+    """Return a `filling.Progress` that writes to stderr: stdout is for a command's result."""
+
+    def write(text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+    @contextmanager
+    def opened(total: int) -> Iterator[Callable[[int], None]]:
+        with Progress(total, what, write, sys.stderr.isatty(), unit=unit) as progress:
+            yield progress.advance
+
+    return opened
 
 
 def duration(seconds: float) -> str:

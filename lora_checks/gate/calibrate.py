@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lora_checks.core.errors import ConfigError, LoraChecksError
 from lora_checks.core.extensions import load_file
-from lora_checks.core.progress import Progress
+from lora_checks.core.progress import on_stderr
 from lora_checks.core.records import ImageSet, Lora, Policy, PromptSet, Threshold
-from lora_checks.core.store import Advance
 from lora_checks.core.words import count
 from lora_checks.gate import calibration_text
 from lora_checks.gate.run import GateRun, open_generating
@@ -58,7 +56,7 @@ def run(
     praised, blamed = labelled(good, bad, Path())
     if (conftest := Path("conftest.py")).is_file():  # a gating run finds its metrics through pytest
         load_file(conftest)
-    gate_run = open_generating(policy, store, device, "auto", None, _bar)
+    gate_run = open_generating(policy, store, device, "auto", None, on_stderr)
     gate_run.preflight()
     gate_run.measurer.test_networks()
     for lora in (*praised, *blamed):  # prove all of them before the first image
@@ -168,19 +166,3 @@ def _heading(policy: Policy, good: Sequence[Sample], bad: Sequence[Sample]) -> l
         RULE,
         *alone,
     ]
-
-
-def _bar(what: str) -> Callable[[int], AbstractContextManager[Advance]]:
-    """Show progress on stderr: stdout is for the YAML alone."""
-
-    @contextmanager
-    def opened(total: int) -> Iterator[Advance]:
-        with Progress(total, what, _write, sys.stderr.isatty()) as progress:
-            yield progress.advance
-
-    return opened
-
-
-def _write(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
