@@ -84,10 +84,15 @@ os.register_at_fork(after_in_child=_RECENT.forget)
 
 
 class Decoded(Sequence[Pixels]):
-    """Pictures that are decoded at access, so a thousand take no more memory than `KEPT_BYTES`."""
+    """Pictures that are decoded at access, so a thousand take no more memory than `KEPT_BYTES`.
 
-    def __init__(self, images: Sequence[ImageFile]) -> None:
-        self._images = images
+    Args:
+        images: Their files.
+        keep: False for a large set, which is looked at once: nothing is kept or decoded ahead.
+    """
+
+    def __init__(self, images: Sequence[ImageFile], keep: bool = True) -> None:
+        self._images, self._keep = images, keep
 
     def __len__(self) -> int:
         return len(self._images)
@@ -98,7 +103,9 @@ class Decoded(Sequence[Pixels]):
     def __getitem__(self, index: slice) -> Decoded: ...
     def __getitem__(self, index: int | slice) -> Pixels | Decoded:
         if isinstance(index, slice):
-            return Decoded(self._images[index])
+            return Decoded(self._images[index], self._keep)
+        if not self._keep:
+            return pixels_of(self._images[index])
         place = range(len(self._images))[index]
         return _RECENT.get(self._images[place], self._images[place + 1 : place + 1 + AHEAD])
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,8 @@ from lora_checks.core import parallel
 from lora_checks.core.errors import DamagedError, MeasureError, StoreError
 from lora_checks.core.records import ImageFile, digest
 from lora_checks.core.store import Progress, Store, explained, read_array, to_npy
-from lora_checks.images.decoding import Pixels, pixels_of
+from lora_checks.images.decoded import Decoded
+from lora_checks.images.decoding import Pixels
 from lora_checks.networks import (
     Extractor,
     ImageExtractor,
@@ -75,7 +76,7 @@ class Blocks:
         with _OneThread(self.network) as one, no_search():
 
             def make(i: int) -> bytes:
-                one.limit(Once(blocks[i][:1]))
+                one.limit(Decoded(blocks[i][:1], keep=False))
                 return to_npy(self._made(blocks[i]))
 
             parallel.make_missing(self.store, paths, sizes, make, workers, progress)
@@ -116,7 +117,7 @@ class Blocks:
         return f"block {self.network.id}{where}", digest([image.sha256 for image in block])
 
     def _made(self, block: Sequence[ImageFile]) -> Floats:
-        network, pixels = self.network, Once(block)
+        network, pixels = self.network, Decoded(block, keep=False)
         streaming = network.streamed if isinstance(network, Streaming) else network.images
         compute: Any = network.rows if isinstance(network, ManyParts) else streaming
         return checked(network, compute(pixels), len(block))
@@ -144,24 +145,6 @@ def _blocks(images: Sequence[ImageFile]) -> Iterator[Sequence[ImageFile]]:
         part = list(group)
         for start in range(0, len(part), BLOCK):
             yield part[start : start + BLOCK]
-
-
-class Once(Sequence[Pixels]):
-    """Pictures that are decoded at each access and not kept: a large set is looked at once."""
-
-    def __init__(self, images: Sequence[ImageFile]) -> None:
-        self._images = images
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    @overload
-    def __getitem__(self, index: int) -> Pixels: ...
-    @overload
-    def __getitem__(self, index: slice) -> Once: ...
-    def __getitem__(self, index: int | slice) -> Pixels | Once:
-        chosen = self._images[index]
-        return pixels_of(chosen) if isinstance(chosen, ImageFile) else Once(chosen)
 
 
 class _OneThread:
