@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,21 @@ def test_a_missing_package_is_named_with_its_extra() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "PrerequisiteError --lora-cluster needs the package ray" in done.stdout
     assert "pip install 'lora-checks[ray]'" in done.stdout
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs the package ray: pip install 'lora-checks[ray]'")
+def test_a_cluster_of_this_machine_alone_listens_here_alone_and_leaves_nothing() -> None:
+    code = (
+        "import os\n"
+        "from lora_checks.diffusion.cluster.ray_client import OURS, Ray\n"
+        "before = dict(os.environ)\n"
+        "ray = Ray('local')\n"
+        "print(*{node['NodeManagerAddress'] for node in ray._ray.nodes()}, os.environ['RAY_AUTH_MODE'])\n"
+        "ray.close()\n"
+        "print({name: os.environ.get(name) for name in OURS} == {name: before.get(name) for name in OURS})"
+    )
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120, env=clean
+    )
+    assert done.stdout.split("\n")[:2] == ["127.0.0.1 token", "True"], done.stdout + done.stderr

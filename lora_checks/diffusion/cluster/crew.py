@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,6 +133,7 @@ class Crew:
         trouble = refusal(self._here, node)
         if trouble is None:
             member.node, member.call = node, None
+            self._failed_starts.clear()
         return trouble
 
     def _work(self) -> None:
@@ -256,7 +258,7 @@ class Crew:
         self._members.remove(member)
         if len(self._failed_starts) < TRIES:
             self._hire()
-        elif not any(one.node for one in self._members):
+        elif not self._members:
             self.queue.close(GenerationError(f"--lora-cluster: no worker is left: {why}"))
 
     def _watch(self, member: Member) -> None:
@@ -289,12 +291,6 @@ def told(crew: Crew) -> Iterator[str]:
         yield crew.said.pop(0)
 
 
-def wait(jobs: Sequence[Job], seconds: float) -> int:
-    """Wait for one more of the jobs, at most so long; return how many have ended."""
-    from concurrent.futures import FIRST_COMPLETED
-    from concurrent.futures import wait as waited
-
-    open_ = [job.future for job in jobs if not job.future.done()]
-    if open_:
-        waited(open_, timeout=seconds, return_when=FIRST_COMPLETED)
-    return sum(job.future.done() for job in jobs)
+def wait(jobs: Sequence[Job], seconds: float) -> None:
+    """Wait for one more of the jobs, at most so long."""
+    futures.wait([job.future for job in jobs if not job.future.done()], seconds, futures.FIRST_COMPLETED)

@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's name for: listen on 127.0.0.1 only
     "RAY_AUTH_MODE": "token",
 }
+OURS = (*ENVIRONMENT, "RAY_AUTH_TOKEN")  # variables that a run may set
 NO_SPACES = re.compile(r"(ray://)?[^\s/]+:[0-9]+")
 
 
@@ -52,6 +53,7 @@ class Ray:
             ConfigError: This process is connected to another cluster.
         """
         check_address(address)
+        self._before = {name: os.environ.get(name) for name in OURS}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         if address == LOCAL:
             os.environ.update(ENVIRONMENT)
@@ -107,6 +109,10 @@ class Ray:
     def close(self) -> None:
         """Disconnect; a cluster that was started here ends."""
         self._ray.shutdown()
+        for name, value in self._before.items():  # the next cluster of this process has another token
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def fetched(value: Any) -> bytes:
@@ -128,8 +134,10 @@ def cause(error: BaseException) -> str:
 
 def _refuse_silence(address: str) -> None:
     """Raise `PrerequisiteError` if nobody listens at HOST:PORT: Ray itself would try for many minutes."""
-    if address in (LOCAL, AUTO):
-        return
+    if address == AUTO:
+        address = os.environ.get("RAY_ADDRESS", "")
+    if not NO_SPACES.fullmatch(address):
+        return  # started here, or found by Ray on this machine
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host, int(port)), CONNECT_SECONDS).close()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from lora_checks.core import kit
 from lora_checks.core.errors import (
@@ -33,8 +33,6 @@ from lora_checks.diffusion.generated import GeneratedImages
 from lora_checks.images import png
 
 Files = Mapping[Path, Any]  # of LoRAs that a node may not have: what `ray_client.fetched` takes
-
-L = TypeVar("L", Lora, Lora | None)
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ class Worker:
         if all(paths[i].exists() for i in wanted):
             return Painted({i: _how(paths[i]) for i in wanted})
         start, seconds = time.monotonic(), 0.0
-        for i, image in enumerate(self._source.studio.render(specs, self._placed(lora))):
+        for i, image in enumerate(self._source.studio.render(specs, lora and placed(lora, self._files))):
             seconds = seconds or (time.monotonic() - start) / len(specs)
             if i not in wanted:
                 continue
@@ -124,14 +122,12 @@ class Worker:
 
     def prove(self, lora: Lora, others: Sequence[Lora]) -> Proof:
         """Prove that the LoRA is on the base with ``others``; see `Studio.prove`."""
-        return self._source.studio.prove(self._placed(lora), [self._placed(one) for one in others])
+        first, *rest = (placed(one, self._files) for one in (lora, *others))
+        return self._source.studio.prove(first, rest)
 
     def try_settings(self) -> None:
         """Prove that the base does what the policy's settings say; see `Studio.try_settings`."""
         self._source.studio.try_settings()
-
-    def _placed(self, lora: L) -> L:
-        return lora if lora is None else placed(lora, self._files)
 
     @cached_property
     def _source(self) -> GeneratedImages:
