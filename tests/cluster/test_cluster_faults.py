@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import sys
 import time
@@ -93,7 +94,8 @@ def test_after_three_tries_the_error_names_node_item_and_cause(
     ):
         digests(run, lora())
     text = str(raised.value)
-    assert "good, 2 images from prompt 'red'" in text
+    # Every block fails; which of them fails three times first depends on the workers' pace.
+    assert re.match(r"good, 2 images from prompt '(red|green|purple)' \(noise seed \d+\) on: ", text)
     assert "given up after 3 tries" in text
     assert text.count(f"on {node} (process ") == 3
     assert "the disk of this node is broken" in text
