@@ -42,10 +42,11 @@ def clustered(
     worker: type = Worker,
     timeout: float | None = None,
     prompts: int = PROMPTS,
+    workers: int = 2,
 ) -> Iterator[tuple[GateRun, Cluster]]:
-    """The same run, with two workers on the cluster."""
+    """The same run, with workers on the cluster."""
     run = opened(folder, store, prompts)
-    cluster = Cluster(Asked(address, 2, timeout), run.source, worker=worker)  # type: ignore[arg-type]
+    cluster = Cluster(Asked(address, workers, timeout), run.source, worker=worker)  # type: ignore[arg-type]
     cluster.open()
     try:
         yield run, cluster

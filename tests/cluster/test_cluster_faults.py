@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import signal
@@ -28,6 +29,18 @@ class Forgetful(Worker):
         if not marker.exists():
             marker.touch()
             raise MemoryError("no memory for this test")
+        return super().paint(specs, lora, wanted)
+
+
+class Stopped(Worker):
+    """Hangs in the middle of its first block of a LoRA, unless a file says that another did before."""
+
+    def paint(self, specs, lora, wanted):  # type: ignore[no-untyped-def]
+        marker = self._setup.store / "stopped"
+        if lora is not None and not marker.exists():
+            super().paint(specs, lora, wanted[:1])
+            marker.write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGSTOP)
         return super().paint(specs, lora, wanted)
 
 
@@ -67,19 +80,24 @@ def test_a_killed_worker_costs_nothing_but_time(
     assert not list(store.glob("locks/*"))
 
 
-def test_a_hung_worker_is_replaced(address: str, tmp_path: Path, plain: list[str]) -> None:
+@pytest.mark.usefixtures("by_value")
+def test_the_only_worker_hangs_and_is_replaced(address: str, tmp_path: Path, plain: list[str]) -> None:
     store = tmp_path / "store"
-    with clustered(tmp_path, store, address, timeout=20) as (run, cluster):
-        with harmed(cluster, signal.SIGSTOP, lambda: any(store.glob("images/*/*.png"))) as stopped:
-            assert digests(run, lora()) == plain
-        assert stopped[0] not in [one.process for one in cluster.crew.nodes]  # type: ignore[union-attr]
+    with clustered(tmp_path, store, address, Stopped, timeout=20, workers=1) as (run, cluster):
+        assert digests(run, lora()) == plain
+        assert cluster.crew is not None
+        processes = [one.process for one in cluster.crew.nodes]
+    assert int((store / "stopped").read_text()) not in processes
     assert whole(store)
 
 
 @pytest.mark.usefixtures("by_value")
-def test_a_worker_without_memory_is_replaced(address: str, tmp_path: Path, plain: list[str]) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_without_memory_is_replaced(
+    workers: int, address: str, tmp_path: Path, plain: list[str]
+) -> None:
     store = tmp_path / "store"
-    with clustered(tmp_path, store, address, Forgetful) as (run, _):
+    with clustered(tmp_path, store, address, Forgetful, workers=workers) as (run, _):
         assert digests(run, lora()) == plain
     assert whole(store)
 

@@ -6,14 +6,13 @@ import os
 import socket
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lora_checks.core.errors import ConfigError
-from lora_checks.core.store import Store, explained
+from lora_checks.core.store import Store
 from lora_checks.diffusion.cluster.crew import Crew
 from lora_checks.diffusion.cluster.ray_client import LOCAL, Place, Ray, check_address
 from lora_checks.diffusion.cluster.setup import Node, Setup, this_node
@@ -21,7 +20,7 @@ from lora_checks.diffusion.cluster.studio import ClusterStudio, files_of
 from lora_checks.diffusion.cluster.worker import Worker
 from lora_checks.diffusion.generated import GeneratedImages
 
-PROBE = "probe-{}.txt"  # in the store, while the nodes are asked whether they see it
+PROBE = "cluster.txt"  # in the store: by its text a node tells that it sees this store and no other
 
 
 @dataclass(frozen=True)
@@ -86,17 +85,16 @@ class Cluster:
         self._ray = Ray(self._asked.address)
         try:
             workers, place = self._places(self._ray)
-            with _probe(source.store) as probe:
-                crew = Crew(
-                    self._ray,
-                    self._worker,
-                    self._setup(self._ray, probe),
-                    here,
-                    source.store,
-                    self._asked.timeout,
-                )
-                self.crew = crew
-                self._nodes = crew.start(workers, place)
+            crew = Crew(
+                self._ray,
+                self._worker,
+                self._setup(self._ray),
+                here,
+                source.store,
+                self._asked.timeout,
+            )
+            self.crew = crew
+            self._nodes = crew.start(workers, place)
         except BaseException:
             self.close()
             raise
@@ -114,7 +112,7 @@ class Cluster:
             self._ray.close()
         self._ray = self.crew = None
 
-    def _setup(self, ray: Ray, probe: Any) -> Setup:
+    def _setup(self, ray: Ray) -> Setup:
         source = self._source
         return Setup(
             source.policy,
@@ -126,7 +124,7 @@ class Cluster:
             source.companions,
             self._shipped(ray),
             self._offline,
-            probe,
+            _probe(source.store),
         )
 
     def _shipped(self, ray: Ray) -> dict[Path, Any]:
@@ -158,15 +156,8 @@ class Cluster:
         return asked, Place(each, 0)
 
 
-@contextmanager
-def _probe(store: Store) -> Iterator[Any]:
-    """Put a file into the store for which each worker looks."""
-    name = uuid.uuid4().hex
-    path = store.root.absolute() / PROBE.format(name)
-    with explained(path):
-        path.write_text(name)
-    try:
-        yield path, name
-    finally:
-        with suppress(OSError):
-            path.unlink()
+def _probe(store: Store) -> tuple[Path, str]:
+    """Return a file of the store and its text. It stays: workers that replace others look for it, too."""
+    path = store.root.absolute() / PROBE
+    store.put(path, uuid.uuid4().hex.encode())
+    return path, path.read_text()
