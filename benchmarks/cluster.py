@@ -37,10 +37,10 @@ FLUX = Units(
 REQUEST = 0.03  # seconds of one to a bucket; a claim is two of them, where a folder takes a lock
 SIZES = (8, 64, 128, 256, 1000)
 RULES: dict[str, dict[str, Any]] = {
-    "the first in line": {},
-    "a worker stays with its LoRA": {"stay": True},
-    "and a block is claimed at once": {"stay": True, "at_once": True},
-    "and 32 LoRAs are judged side by side": {"stay": True, "at_once": True, "judges": 32},
+    "as it is": {},
+    "without staying with a LoRA": {"stay": False},
+    "a block is claimed at once": {"at_once": True},
+    "and 32 LoRAs are judged side by side": {"at_once": True, "judges": 32},
 }
 
 

@@ -1,9 +1,10 @@
 """A gate on a cluster as a discrete-event simulation: workers, the queue, the driver and the store.
 
 What is simulated is what the product does. Blocks of images wait in one line, most urgent first; a worker
-that becomes free gets the first of them from the driver, which hands out one at a time and claims the files
-before. Base images come first, then one LoRA after the other: its proof, its blocks, the features of its
-images, and the driver's own measuring. While fewer than four blocks for each worker wait, more are put in.
+that becomes free gets one from the driver, of the LoRA that it has where there is one; the driver hands out
+one at a time and claims the files before. Base images come first, then one LoRA after the other: its proof,
+its blocks, the features of its images, and the driver's own measuring. While fewer than four blocks for each
+worker wait, more are put in.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-WAITING = 4  # blocks in the line for each worker; `lora_checks.cluster.studio.WAITING`
+WAITING = 4  # blocks in the line for each worker; `lora_checks.diffusion.cluster.studio.WAITING`
 BASE = -1  # the group of base images
 
 
@@ -107,13 +108,14 @@ class Simulation:
     """One run.
 
     Args:
-        stay: A worker prefers blocks of the LoRA that it has.
+        stay: A worker prefers blocks of the LoRA that it has, as `lora_checks.diffusion.cluster.jobs` has it;
+            else it gets the first in line.
         at_once: The driver claims the files of a block together, not one after the other.
         judges: How many LoRAs the driver waits for and measures side by side.
     """
 
     def __init__(
-        self, task: Task, units: Units, stay: bool = False, judges: int = 1, at_once: bool = False
+        self, task: Task, units: Units, stay: bool = True, judges: int = 1, at_once: bool = False
     ) -> None:
         self.task, self.units, self.stay, self.judges, self.at_once = task, units, stay, judges, at_once
         self.now, self._events, self._numbers = 0.0, [], itertools.count()
@@ -173,8 +175,8 @@ class Simulation:
         held = Counter(other.lora for other in self._workers)
         firsts: dict[int, Job] = {}
         for job in line:
-            if job.kind == "features":
-                return job
+            if job.kind == "features" or job.group == BASE:
+                return job  # needs no LoRA
             firsts.setdefault(job.group, job)
         if worker.lora in firsts:
             return firsts[worker.lora]
@@ -267,7 +269,7 @@ class Simulation:
             seconds += units.lora
             self.out.swaps += 1
             self._store("LoRAs read", 1, units.lora_mb)
-        worker.lora = job.group
+            worker.lora = job.group
         if job.kind == "proof":
             return seconds + units.proof
         self._store("images written", job.images, units.image_mb)

@@ -24,7 +24,7 @@ def run(gpus: int, loras: int = 12, images: int = 16, units: object = PLAIN, **r
 def test_one_worker_takes_the_sum_of_its_work() -> None:
     """All is known in closed form: one LoRA after the other, each put on once, and nothing to wait for."""
     units = replace(PLAIN, feature=0.0, get=0.0, networks=0.0)
-    assert run(1, units=units, stay=True).makespan == pytest.approx(model.bound(model.Task(1, 12, 16), units))
+    assert run(1, units=units).makespan == pytest.approx(model.bound(model.Task(1, 12, 16), units))
 
 
 @pytest.mark.parametrize("rule", cluster.RULES.values(), ids=lambda rule: " ".join(rule) or "plain")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -29,6 +30,7 @@ class Job:
     arguments: tuple[Any, ...]
     what: str  # for people: "good, 8 images from red/1 on"
     group: str = ""  # what fails as one: the rest of it is not begun
+    lora: str = ""  # what has to be on the worker's base; "" for a job that any worker can begin at once
     order: int = ASKED
     images: int = 0
     paths: Sequence[Path] = ()  # the files that it makes, claimed while it is at work
@@ -53,6 +55,7 @@ class Queue:
         self._lock = threading.Condition()
         self._known: dict[Hashable, Job] = {}
         self._waiting: list[tuple[int, int, Job]] = []
+        self._on: dict[int, str] = {}  # by worker, the LoRA of its last job that needed one
         self._numbers = itertools.count()
         self._closed: LoraChecksError | None = None
 
@@ -78,15 +81,33 @@ class Queue:
     def take(self, worker: int, others: Collection[int]) -> Job | None:
         """Return the most urgent job for a worker; None if there is none.
 
+        Of several that are equally urgent, it gets one that needs no LoRA, else one of the LoRA that it has,
+        else one of the LoRA that the fewest workers have: putting one on takes time, and its file is fetched.
         A job that failed on it is left to the ``others`` that it has not failed on.
         """
         with self._lock:
-            for i, (_, _, job) in enumerate(self._waiting):
-                if worker not in job.avoid or not set(others) - job.avoid:
-                    del self._waiting[i]
-                    self._lock.notify_all()
-                    return job
-            return None
+            fit = [
+                entry
+                for entry in self._waiting
+                if worker not in entry[2].avoid or not set(others) - entry[2].avoid
+            ]
+            if not fit:
+                return None
+            again = fit[0][1] < 0
+            held = Counter(self._on[one] for one in others if one in self._on)
+            entry = fit[0] if again else min(fit, key=lambda one: (one[0], *self._swap(worker, one[2], held)))
+            job = entry[2]
+            self._waiting.remove(entry)
+            if job.lora:
+                self._on[worker] = job.lora
+            self._lock.notify_all()
+            return job
+
+    def _swap(self, worker: int, job: Job, held: Counter[str]) -> tuple[int, int]:
+        """Return what speaks against giving the job to the worker: a LoRA to put on, which others have."""
+        if not job.lora:
+            return 0, 0
+        return (1, 0) if self._on.get(worker) == job.lora else (2, held[job.lora])
 
     def again(self, job: Job) -> None:
         """Put a job back, before all others."""

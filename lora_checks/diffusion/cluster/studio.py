@@ -44,7 +44,12 @@ class ClusterStudio:
         key = ("prove", lora.sha256, lora.scale, *((other.sha256, other.scale) for other in others))
         proof: Proof = self._done(
             Job(
-                key, "prove", (lora, list(others)), f"the proof of {lora.name}", files=files_of(lora, *others)
+                key,
+                "prove",
+                (lora, list(others)),
+                f"the proof of {lora.name}",
+                lora=lora.sha256,
+                files=files_of(lora, *others),
             )
         )
         return proof
@@ -118,6 +123,7 @@ class ClusterStudio:
             (together, lora, wanted),
             _what(together, lora),
             group="base" if lora is None else f"{lora.sha256} {lora.scale}",
+            lora="" if lora is None else lora.sha256,
             order=order,
             images=len(wanted),
             paths=[self._store.image(together[i].digest) for i in wanted],
