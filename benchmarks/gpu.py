@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -163,7 +164,7 @@ def proof(bench: Bench) -> Iterator[tuple[str, Results]]:
 
 
 def offload(bench: Bench) -> Iterator[tuple[str, Results]]:
-    """An image of two steps with the whole pipeline on the device, by networks, and by layers."""
+    """An image of two steps with the whole pipeline on the device, by networks, by blocks, and by layers."""
     from lora_checks.diffusion.base.memory import Memory, fetch_back, place
 
     pipe = _miniature(bench) if bench.tiny else sd15(bench.dtype)
@@ -172,11 +173,33 @@ def offload(bench: Bench) -> Iterator[tuple[str, Results]]:
     def image() -> None:
         pipe("a person", num_inference_steps=2, height=side, width=side, output_type="np")
 
-    for how in ("none", "model", "sequential") if bench.on_gpu else ("none",):
+    for how in ("none", "model", "group", "sequential") if bench.on_gpu else ("none", "group"):
         memory = Memory(how)
         place(pipe, bench.device, memory)
         yield how, {"seconds": bench.seconds(image), "gib": bench.peak(image)}
         fetch_back(pipe, memory)
+
+
+def blocks(bench: Bench) -> Iterator[tuple[str, Results]]:
+    """One forward pass of each denoiser with a LoRA, its blocks coming from main memory one after another."""
+    from lora_checks.diffusion.base import groups
+
+    for base in BASES:
+        module = true_size.with_lora(base.on("cpu", bench.dtype, bench.tiny))
+        pipe = SimpleNamespace(components={"transformer": module})
+        inputs = base.inputs(module, 1, bench.side(base))
+        groups.attach(pipe, bench.device)
+        moved = {name: _on(bench.device, value) for name, value in inputs.items()}
+        assumed = groups.share(module) * sum(weight.nbytes for weight in module.parameters()) / GIB
+        yield base.name, {**_forward(bench, module, moved), "gib_of_weights_assumed": assumed}
+        del module, pipe
+        bench.free()
+
+
+def _on(device: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _on(device, part) for name, part in value.items()}
+    return value.to(device) if isinstance(value, torch.Tensor) else value
 
 
 def compiled(bench: Bench) -> Iterator[tuple[str, Results]]:
@@ -286,6 +309,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "trips": trips,
     "vae": vae,
     "offload": offload,
+    "blocks": blocks,
     "equality": equality,
     "networks": networks,
     "compile": compiled,

@@ -1,7 +1,7 @@
 """A card with little memory, on a machine without one: ``cpu:1``, which torch computes on as on the CPU.
 
 What moves there is counted, weight by weight, and a weight too many raises as CUDA does, midway. Weights
-on the card say that they are, so that accelerate's own hooks move them to and fro.
+on the card say that they are, so that accelerate's own hooks move them to and fro; diffusers' do, too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from diffusers.hooks.group_offloading import ModuleGroup
 
 from lora_checks.diffusion.base import room
 
@@ -87,7 +88,22 @@ def card(size: float) -> Iterator[Card]:
     def to(module: Any, *args: Any, **kwargs: Any) -> Any:
         return there.move(module, *args, **kwargs)
 
-    with patch.object(torch.nn.Module, "to", to), patch.object(room, "device_room", ask):
+    def onload(group: Any, tensor: Any, _source: Any, _stream: Any) -> None:
+        if isinstance(tensor, torch.nn.Parameter):
+            there._move_one(tensor, group.onload_device)
+
+    def offload(group: ModuleGroup) -> None:
+        leave(group)
+        for weight in group.parameters:
+            there._move_one(weight, group.offload_device)
+
+    leave = ModuleGroup._offload_to_memory
+    with (
+        patch.object(torch.nn.Module, "to", to),
+        patch.object(ModuleGroup, "_transfer_tensor_to_device", onload),
+        patch.object(ModuleGroup, "_offload_to_memory", offload),
+        patch.object(room, "device_room", ask),
+    ):
         yield there
 
 

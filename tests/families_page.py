@@ -30,8 +30,9 @@ MEMORY = """\
 ## Memory
 
 Computed, not measured: two bytes a parameter, and 3 GB for an image of 1024 x 1024. A card's column is the
-least `--lora-offload` with which the weights fit; the VAE, about 0.2 GB, is left out. With `sequential` one
-layer at a time is on the card, and the weights need main memory. Before it loads anything the gate adds up
+least `--lora-offload` with which the weights fit; the VAE, about 0.2 GB, is left out. With `group` two blocks
+of a network are on the card at a time, at most 1.5 GB of those that were counted (SD, SDXL, SD 3.5, FLUX.1,
+Qwen-Image, T5, Qwen 3), and the weights need main memory. Before it loads anything the gate adds up
 the weights that are really there."""
 
 
@@ -68,7 +69,7 @@ def way(parts: Mapping[str, float], card: int) -> str:
     """The least offload with which the weights leave room: two bytes a parameter."""
     if 2 * sum(parts.values()) + WORK <= card:
         return "none"
-    return "model" if 2 * max(parts.values()) + WORK <= card else "sequential"
+    return "model" if 2 * max(parts.values()) + WORK <= card else "group"
 
 
 def _memory() -> str:

@@ -21,7 +21,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     shared.add_base(parser)
     shared.add_device(parser)
     add("--dtype", "--lora-dtype", default="auto", help="number format of the pipeline (default: auto)")
-    add("--offload", "--lora-offload", default="auto", help="auto, none, model or sequential (default: auto)")
+    ways = "auto, none, model, group or sequential (default: auto)"
+    add("--offload", "--lora-offload", default="auto", help=ways)
     shared.add_store(parser)
     add("--json", action="store_true", help="print a JSON list instead of text")
 

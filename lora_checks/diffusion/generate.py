@@ -183,7 +183,8 @@ class Studio:
             raise
 
     def _load_base(self) -> None:
-        self.memory = room.Room(self._base, self._device, self._dtype, self.memory).settled(self._say)
+        asked = room.Room(self._base, self._device, self._dtype, self.memory)
+        self.memory = asked.settled(self._say, self._compile)
         if self._files is None:
             self._files = self._base.contents(self._known)
         self._pipe = load_pipeline(self._base, self._prompts, self._device, self._dtype, self.memory)

@@ -119,7 +119,7 @@ def run_gate(
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         dtype: number format of the pipeline: "auto", "float32", "float16" or "bfloat16".
         batch_size: images generated at a time.
-        offload: "auto", "none", "model" or "sequential".
+        offload: "auto", "none", "model", "group" or "sequential".
         compile: compile the denoiser's repeated blocks and swap the LoRAs into them.
         save_memory: one or more of "vae-slicing", "vae-tiling", "attention-slicing".
         cluster: a Ray cluster that makes the images: "auto", "HOST:PORT", "ray://HOST:PORT" or "local".

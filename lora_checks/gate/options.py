@@ -132,10 +132,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--lora-offload": {
         "default": "auto",
-        "choices": ("auto", "none", "model", "sequential"),
+        "choices": ("auto", "none", "model", "group", "sequential"),
         "metavar": "HOW",
-        "help": "move idle weights off the accelerator: auto (model where they do not fit), none, model or "
-        "sequential (default: auto)",
+        "help": "move idle weights off the accelerator: none, model, group or sequential, or auto: as far as "
+        "is needed, not sequential (default: auto)",
     },
     "--lora-compile": {
         "action": "store_true",

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import benchmarks
+from lora_checks.diffusion.base import groups
 
 BATCHES = [f"batch {batch}{lora}" for lora in ("", ", with a LoRA") for batch in (1, 2, 4)]
 
@@ -27,7 +28,7 @@ def run(gpu: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 
 def test_each_measurement_gives_figures(gpu: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "gpu.json"
-    names = "steps,trips,vae,proof,offload,equality"
+    names = "steps,trips,vae,proof,offload,blocks,equality"
     run(gpu, monkeypatch, "--tiny", "--only", names, "--out", str(out))
     found = json.loads(out.read_text())
     assert found["machine"]["tiny"] is True
@@ -37,7 +38,8 @@ def test_each_measurement_gives_figures(gpu: Any, tmp_path: Path, monkeypatch: p
     bases = ("SD 1.5", "SDXL", "FLUX.1", "Qwen-Image")
     assert list(results["steps"]) == [f"{base}, {batch}" for base in bases for batch in BATCHES]
     assert all(result["seconds"] > 0 for result in results["steps"].values())
-    assert set(results["trips"]) == set(bases)
+    assert set(results["trips"]) == set(results["blocks"]) == set(bases)
+    assert set(results["offload"]) == {"none", "group"}
     assert results["proof"]["LoRA"]["worst_layer_error"] < 1e-3
     assert results["equality"]["float32"]["grey_levels"] < 1
 
@@ -77,10 +79,18 @@ def test_a_wrong_command_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "billions"), [("SD 1.5", 0.8595), ("SDXL", 2.5675), ("FLUX.1", 11.9014), ("Qwen-Image", 20.4304)]
+    ("name", "billions", "streamed"),
+    [
+        ("SD 1.5", 0.8595, 0.09),
+        ("SDXL", 2.5675, 0.14),
+        ("FLUX.1", 11.9014, 1.39),
+        ("Qwen-Image", 20.4304, 1.34),
+    ],
 )
-def test_bases_have_their_true_size(name: str, billions: float) -> None:
+def test_bases_have_their_true_size(name: str, billions: float, streamed: float) -> None:
+    """``streamed``: GiB in half precision that are on a card at once with --lora-offload group."""
     base = next(base for base in benchmarks.load("true_size").BASES if base.name == name)
     with torch.device("meta"):
         module = base.build(False)
     assert sum(weight.numel() for weight in module.parameters()) / 1e9 == pytest.approx(billions, abs=1e-4)
+    assert groups.share(module) * billions * 2e9 / 2**30 == pytest.approx(streamed, abs=5e-3)

@@ -202,6 +202,10 @@ def test_the_largest_part_does_not_fit_either(folder: Path, sizes: dict[str, int
     with card(sizes["unet"] / 2):
         for offload in ("none", "model"):
             error = refused(lambda o=offload: studio(folder, o, "float32").prove(loras[0], ()))
+            assert "--lora-offload group" in str(error)
+    with card(sizes["unet"] / 20):
+        for offload in ("none", "model", "group"):
+            error = refused(lambda o=offload: studio(folder, o, "float32").prove(loras[0], ()))
             assert "--lora-offload sequential" in str(error)
         base = resolve(Base(str(folder)))
         room.Room(base, DEVICE, "float32", Memory("sequential")).refuse()  # holds a layer at a time

@@ -6,7 +6,7 @@ import pytest
 from world import Gate
 
 
-@pytest.mark.parametrize("how", ["model", "sequential"])
+@pytest.mark.parametrize("how", ["model", "group", "sequential"])
 def test_on_a_cpu_it_has_no_use(gate: Gate, how: str) -> None:
     run = gate("--lora", gate.world.good, "--lora-device", "cpu", "--lora-offload", how)
     assert run.code == 4

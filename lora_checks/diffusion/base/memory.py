@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.core.errors import ConfigError, GenerationError
+from lora_checks.diffusion.base import groups
 from lora_checks.diffusion.base.family import has, index_of
 from lora_checks.policy.strict_yaml import suggestion
 
-AUTO = "auto"  # "none" where the weights fit, else "model"
-OFFLOADS = (AUTO, "none", "model", "sequential")
+AUTO = "auto"  # "none" where the weights fit, "model" where the largest network does, "group" for its blocks
+OFFLOADS = (AUTO, "none", "model", "group", "sequential")
 SAVINGS = ("vae-slicing", "vae-tiling", "attention-slicing")
 # Tiles are blended at their edges, and sliced attention is another kernel. Slices of the VAE are batches
 # of one, no different from another --lora-batch-size; where weights are kept changes no value.
@@ -79,20 +80,21 @@ def save_memory(pipe: Any, memory: Memory, device: str) -> None:
 
 
 def place(pipe: Any, device: str, memory: Memory) -> None:
-    """Put the pipeline where it computes: whole, component by component, or layer by layer.
+    """Put the pipeline where it computes: whole, by components, by blocks, or by layers.
 
     If that breaks off midway, all of it is in main memory again.
     """
     try:
         if memory.offload == "model":
             pipe.enable_model_cpu_offload(device=device)
+        elif memory.offload == "group":
+            groups.attach(pipe, device)
         elif memory.offload == "sequential":
             pipe.enable_sequential_cpu_offload(device=device)
         else:
             pipe.to(device)
     except BaseException:
-        pipe.remove_all_hooks()
-        pipe.to("cpu")
+        _go_home(pipe)
         raise
 
 
@@ -102,17 +104,23 @@ def fetch_back(pipe: Any, memory: Memory) -> None:
     Layers can be added to a pipeline (a LoRA) only in this state.
     """
     if memory.offload != "none":
-        pipe.remove_all_hooks()
-        pipe.to("cpu")
+        _go_home(pipe)
+
+
+def _go_home(pipe: Any) -> None:
+    groups.detach(pipe)
+    pipe.remove_all_hooks()
+    pipe.to("cpu")
 
 
 def settle(pipe: Any) -> None:
-    """Send the networks home that ``--lora-offload model`` has left on the device.
+    """Send home what ``--lora-offload model`` or ``group`` has left on the device.
 
     Its hooks send a network home when the next one of the pipeline begins, and the last one when the pipeline
     ends. A network that was called by itself stays, and so does one that ran out of memory; the next one
-    would come beside it.
+    would come beside it. Blocks stay where a call broke off.
     """
+    groups.go_home(pipe)
     if getattr(pipe, "_all_hooks", None):
         pipe.maybe_free_model_hooks()
 
@@ -128,6 +136,7 @@ def empty(modules: Iterable[Any]) -> None:
         if isinstance(module, torch.nn.Module):
             for part in module.modules():
                 vars(part).pop("_hf_hook", None)  # holds the weights of an offloaded layer
+                groups.forget(part)
             for weight in module.parameters():
                 with suppress(RuntimeError):  # of a kind that does not let itself be emptied
                     weight.data = weight.data.new_empty(0)

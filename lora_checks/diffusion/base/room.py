@@ -13,18 +13,20 @@ from typing import Any
 from lora_checks.core import memory as host
 from lora_checks.core.errors import NoRoomError
 from lora_checks.core.memory import gib
-from lora_checks.diffusion.base import ResolvedBase
+from lora_checks.diffusion.apply.networks import denoisers
+from lora_checks.diffusion.base import ResolvedBase, groups
 from lora_checks.diffusion.base.as_written import REWRITERS
 from lora_checks.diffusion.base.family import has, index_of
 from lora_checks.diffusion.base.memory import AUTO, Memory
 from lora_checks.diffusion.quantised import gguf_file
 from lora_checks.diffusion.quantised.formats import LIBRARIES
-from lora_checks.diffusion.quantised.networks import Network
+from lora_checks.diffusion.quantised.networks import Network, exchanged_whole
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 STORED = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 BESIDE = 0.9  # of a device, which the largest part may fill so that its numbers fit beside it
-_OTHER_PARTS = ("first_stage_model", "cond_stage_model", "conditioner", "text_encoders", "vae")  # in one file
+_ENCODERS = ("cond_stage_model", "conditioner", "text_encoders")
+_OTHER_PARTS = (*_ENCODERS, "first_stage_model", "vae")  # in one file
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +66,25 @@ class Room:
             parts[network.name] = _of_quantised(network, self.base.folder, self.dtype)
         return {name: part for name, part in parts.items() if part.size}
 
-    def settled(self, say: Callable[[str], None]) -> Memory:
-        """Return the memory savings with ``auto`` decided: networks that do not fit together take turns."""
+    def settled(self, say: Callable[[str], None], compiled: bool = False) -> Memory:
+        """Return the memory savings with ``auto`` decided.
+
+        Networks that do not fit together take turns; if the largest does not fit, its blocks do. Blocks that
+        are ``compiled`` are not exchanged.
+        """
         if self.memory.offload != AUTO:
             return self.memory
         room = device_room(self.device)
         if room is None or self._total < BESIDE * room[0]:
             return replace(self.memory, offload="none")
+        there, way = "one network at a time is there", "model"
+        if self._largest >= BESIDE * room[0] and not compiled and self._streams(room[0]):
+            there, way = "blocks of a network are brought there one after another", "group"
         say(
-            f"the weights of {self.base.label} take {gib(self._total)} in {self.dtype}, and {gib(room[0])} "
-            f"of {self.device} are free: one network at a time is there (--lora-offload model)"
+            f"the weights of {self.base.label} take {gib(self._total)} in {self.dtype}{self._of_largest}, "
+            f"and {gib(room[0])} of {self.device} are free: {there} (--lora-offload {way})"
         )
-        return replace(self.memory, offload="model")
+        return replace(self.memory, offload=way)
 
     def refuse(self) -> None:
         """Raise `NoRoomError` for weights that cannot fit, before an hour of loading or the kernel's kill."""
@@ -117,7 +126,30 @@ class Room:
 
     @property
     def _on_device(self) -> int:
+        if self.memory.offload == "group":
+            return self._of_blocks
         return {"none": self._total, "model": self._largest}.get(self.memory.offload, 0)
+
+    @cached_property
+    def _of_blocks(self) -> int:
+        """Return what is on the device at most if blocks take turns: a part of one network, and the others.
+
+        A single checkpoint names its networks otherwise; its text encoders count whole.
+        """
+        from lora_checks.diffusion.loader import weightless
+
+        pipe = weightless.pipeline(self.base.folder)
+        shares = {name: groups.share(network) for name, network in pipe.components.items()}
+        if self.base.file is not None:
+            shares["denoiser"] = max(groups.share(pipe.components[name]) for name in denoisers(pipe))
+            shares |= dict.fromkeys(_ENCODERS, 1.0)
+        sizes = {name: part.size for name, part in self.parts.items()}
+        stay = sum(size for name, size in sizes.items() if name not in shares)
+        return stay + max(math.ceil(size * shares[name]) for name, size in sizes.items() if name in shares)
+
+    def _streams(self, size: int) -> bool:
+        """Return whether blocks can take turns in so many bytes."""
+        return not exchanged_whole(self.base.quantised) and self._of_blocks < BESIDE * size
 
     @property
     def _on_host(self) -> int:
@@ -132,10 +164,11 @@ class Room:
         ways = []
         if self.device == "cpu":
             ways += ["close what else uses it"]
-        elif self.memory.offload == "none":
-            fits = room is None or self._largest < BESIDE * room[1]
-            ways += [f"--lora-offload {'model' if fits else 'sequential, which is slow'}"]
-        elif self.memory.offload == "model":
+        elif self.memory.offload == "none" and (room is None or self._largest < BESIDE * room[1]):
+            ways += ["--lora-offload model"]
+        elif self.memory.offload in ("none", "model") and room is not None and self._streams(room[1]):
+            ways += ["--lora-offload group"]
+        elif self.memory.offload != "sequential" and not self.base.quantised:
             ways += ["--lora-offload sequential, which is slow"]
         return _listed([*ways, *self._halved(), "a device with more memory"])
 

@@ -177,13 +177,22 @@ def only(module: Any, names: Collection[str]) -> Iterator[None]:
 
 @contextmanager
 def unhooked(module: Any) -> Iterator[None]:
-    """Suspend accelerate's hooks, which would undo the weights that `contribution` replaced."""
+    """Suspend hooks of accelerate and diffusers: they would undo the weights that `contribution` replaced."""
     with ExitStack() as stack:
         for part in module.modules():
-            if "_old_forward" in vars(part) and "forward" in vars(part):
+            forward = _without_hooks(part)
+            if forward is not None and "forward" in vars(part):
                 stack.callback(setattr, part, "forward", part.forward)
-                part.forward = part._old_forward
+                part.forward = forward
         yield
+
+
+def _without_hooks(part: Any) -> Any:
+    """Return a module's own forward pass, below all hooks; None if it has none."""
+    if "_old_forward" in vars(part):
+        return part._old_forward
+    hooks = getattr(vars(part).get("_diffusers_hook"), "_fn_refs", None)
+    return hooks[0].original_forward or hooks[0].forward if hooks else None
 
 
 def operate(base: Any, weight: Any, x: Any) -> Any:

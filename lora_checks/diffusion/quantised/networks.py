@@ -140,13 +140,18 @@ def check(networks: tuple[Network, ...], folder: Path, device: str, offload: str
                 f"{network.place}: {network.library} {network.format} does not run on {kind} (it runs on "
                 f"{', '.join(able)}); {_instead(kind)}"
             )
-        if offload == "sequential":
+        if offload in ("group", "sequential"):
             raise ConfigError(
-                f"{network.place}: --lora-offload sequential cannot take a quantised network apart; use "
+                f"{network.place}: --lora-offload {offload} cannot take a quantised network apart; use "
                 "--lora-offload model"
             )
         if network.file is not None:
             gguf_file.refuse_unknown(network.file, gguf_file.read(network.file))
+
+
+def exchanged_whole(networks: tuple[Network, ...]) -> bool:
+    """Return whether a network has a format whose layers cannot leave a device one by one."""
+    return bool(networks)
 
 
 def versions(networks: tuple[Network, ...]) -> tuple[str, ...]:
