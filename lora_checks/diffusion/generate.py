@@ -71,6 +71,7 @@ class Studio:
     ) -> None:
         self._compile, self._first = compiled, first
         self._compiled: Compiled | None = None
+        self._seat_of_base: seat.Shapes | None = None
         self._base, self._prompts, self._device, self._dtype = base, prompts, device, dtype
         self.memory, self._say, self._limits, self._known = memory, say, Limits(), known
         self._companions, self._unused_tensors = tuple(companions), tuple(unused_tensors)
@@ -198,13 +199,17 @@ class Studio:
         return strengths
 
     def _take_seat(self) -> None:
-        """Let the base's images come through the code that a LoRA's come through, whichever is made first.
+        """Let the base's images come through the code of the run's first LoRA, whichever is made first.
 
-        Compiled without a seat, a block rounds otherwise: in bfloat16 by up to two grey levels.
+        Compiled without a seat, or around other layers, a block rounds otherwise.
         """
-        seated = any(adapter.name == seat.NAME for adapter in self._adapters.values())
-        if self._compiled and not seated and (lora := self._first()):
-            self._adapter(lora)
+        if self._compiled is None or self._seat_of_base == self._seat_now() or not (lora := self._first()):
+            return
+        self._adapter(lora)
+        self._seat_of_base = self._seat_now()
+
+    def _seat_now(self) -> seat.Shapes:
+        return seat.shapes(apply.slots(self._pipe).get(seat.NAME, []))
 
     def _readers_state(self, loras: Sequence[Lora]) -> list[tuple[str, float]]:
         """Return the active LoRAs that change how a prompt is read, with their strengths."""

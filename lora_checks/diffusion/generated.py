@@ -22,7 +22,7 @@ from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import ImageFile, ImageSet, ImageSpec, Lora, Policy, PromptSet, Proof, digest
 from lora_checks.core.store import Progress, Store
 from lora_checks.core.words import proven
-from lora_checks.diffusion import base, compiling, generate, loader, painted
+from lora_checks.diffusion import base, generate, loader, painted, seating
 from lora_checks.diffusion.base import ResolvedBase
 from lora_checks.diffusion.base.family import classes_of, family_of
 from lora_checks.diffusion.base.memory import Memory
@@ -85,6 +85,7 @@ class GeneratedImages:
             ),
             companions=self.companions,
             memory=(*self.memory.pixels, *([plan.COMPILED] if self._compiles else [])),
+            seat=f"{plan.SEAT}{self._seating.name}" if self._compiles else "",
         )
 
     @cached_property
@@ -102,14 +103,24 @@ class GeneratedImages:
             say=self.say,
             known=self.store.known_digests,
             compiled=self._compiles,
-            first=lambda: next(iter(self.to_gate()), None),
+            first=lambda: self._seating.first,
         )
 
     @cached_property
+    def _seating(self) -> seating.Seating:
+        return seating.decide(
+            tuple(self.to_gate()),
+            self.companions,
+            self.base.folder,
+            self.memory.offload,
+            bool(self.base.quantised),
+            tuple(self.policy.unused_tensors),
+        )
+
+    @property
     def why_plain(self) -> str:
         """Return why this run is not compiled though it was asked for; "" if it is."""
-        loras = (*self.companions, *self.to_gate())
-        return compiling.why_plain(loras, self.base.folder, self.memory.offload, bool(self.base.quantised))
+        return self._seating.why_plain
 
     @property
     def _compiles(self) -> bool:
@@ -255,7 +266,8 @@ class GeneratedImages:
         sampler = self.policy.prompts.sampler
         shown: list[Shown] = []
         for name, without in zip(names, bare, strict=True):
-            spec = replace(without, sampler=sampler, lora=sha256, lora_scale=candidate.scale)
+            alone = replace(without, sampler=sampler)
+            spec = plan.with_lora(alone, self.machine, sha256, candidate.scale)
             image = _stored(self.store, spec, name)
             if image is not None:
                 shown.append(Shown(image, _stored(self.store, without, name), png.recipe(spec)["digest"]))

@@ -15,6 +15,7 @@ from typing import Any
 from lora_checks.core.records import ImageSpec, digest
 from lora_checks.core.store import Store, read_lines
 from lora_checks.core.words import count
+from lora_checks.images.plan import SEAT
 
 FILE = "made.jsonl"
 RUN = "LORA_CHECKS_RUN"  # environment variable that the processes of a run share
@@ -47,7 +48,8 @@ def note(store: Store, spec: ImageSpec, how: Mapping[str, Any], before: Sequence
 
 def cost_class(spec: ImageSpec) -> str:
     """Return the same text for images that take the same time on one machine."""
-    return digest([spec.base, spec.device, spec.dtype, spec.sampler, spec.memory])[:16]
+    memory = tuple(name for name in spec.memory if not name.startswith(SEAT))
+    return digest([spec.base, spec.device, spec.dtype, spec.sampler, memory])[:16]
 
 
 def seconds(store: Store, spec: ImageSpec) -> float | None:

@@ -15,6 +15,7 @@ OWN_CODE = "lora_checks.pixels 1"
 # Belongs to it for a base that makes what the policy asks for only since it is told to.
 AS_WRITTEN = "lora_checks.as_written 1"
 COMPILED = "compile"  # in `Machine.memory`: the denoiser's blocks are compiled
+SEAT = "compile around "  # in `Machine.seat`: and where LoRAs take turns in them
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,17 @@ class Machine:
     versions: tuple[str, ...]
     companions: tuple[Lora, ...] = ()
     memory: tuple[str, ...] = ()  # `Memory.pixels`, and `COMPILED`
+    seat: str = ""  # decides pixels of the base alone; a LoRA decides its own
 
 
 def candidate(prompts: PromptSet, machine: Machine, lora: Lora) -> tuple[ImageSpec, ...]:
     """Return a spec for each prompt and seed, prompts outermost, with the LoRA at its scale."""
-    return tuple(
-        replace(spec, lora=lora.sha256, lora_scale=lora.scale) for spec in without_lora(prompts, machine)
-    )
+    return tuple(with_lora(spec, machine, lora.sha256, lora.scale) for spec in without_lora(prompts, machine))
+
+
+def with_lora(spec: ImageSpec, machine: Machine, sha256: str, scale: float) -> ImageSpec:
+    """Return the spec of the same image with a LoRA."""
+    return replace(spec, lora=sha256, lora_scale=scale, memory=machine.memory)
 
 
 def baseline(prompts: PromptSet, machine: Machine) -> tuple[ImageSpec, ...]:
@@ -58,7 +63,7 @@ def without_lora(prompts: PromptSet, machine: Machine) -> tuple[ImageSpec, ...]:
             device=machine.device.partition(":")[0],
             versions=machine.versions,
             companions=tuple((lora.sha256, lora.scale) for lora in machine.companions),
-            memory=machine.memory,
+            memory=(*machine.memory, *([machine.seat] if machine.seat else [])),
         )
         for prompt in prompts.prompts
         for seed in prompts.seeds

@@ -16,7 +16,7 @@ from lora_checks.core.errors import DamagedError, GenerationError
 from lora_checks.core.records import ImageFile, ImageSpec
 from lora_checks.core.store import read_bytes
 from lora_checks.images import png_chunks
-from lora_checks.images.plan import COMPILED
+from lora_checks.images.plan import COMPILED, SEAT
 
 METADATA_KEY = "lora_checks"  # PNG text chunk with the image's recipe
 
@@ -111,8 +111,8 @@ def recipe(spec: ImageSpec) -> dict[str, Any]:
         "scheduler_settings": dict(sampler.scheduler_settings),
         "max_sequence_length": sampler.max_sequence_length,
         "true_cfg_scale": sampler.true_cfg_scale,
-        "save_memory": [name for name in spec.memory if name != COMPILED],
-        **({"compiled": True} if COMPILED in spec.memory else {}),
+        "save_memory": [name for name in spec.memory if name != COMPILED and not name.startswith(SEAT)],
+        **_compiled(spec),
         "base": spec.base,
         "lora_sha256": spec.lora,
         "lora_scale": spec.lora_scale,
@@ -120,4 +120,13 @@ def recipe(spec: ImageSpec) -> dict[str, Any]:
         "dtype": spec.dtype,
         "device": spec.device,
         "versions": list(spec.versions),
+    }
+
+
+def _compiled(spec: ImageSpec) -> dict[str, Any]:
+    """Return whether the denoiser was compiled, and for the base's images around which layers."""
+    around = next((name.removeprefix(SEAT) for name in spec.memory if name.startswith(SEAT)), "")
+    return {
+        **({"compiled": True} if COMPILED in spec.memory else {}),
+        **({"compiled_around": around} if around else {}),
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import bare_lora
 import kinds
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from sampled import FolderOf, prompts, specs
 
 from lora_checks.core.errors import GenerationError
 from lora_checks.core.records import Base, Lora
-from lora_checks.diffusion import apply, compiling
+from lora_checks.diffusion import apply, compiling, seating
 from lora_checks.diffusion.apply import seat
 from lora_checks.diffusion.base import resolve
 from lora_checks.diffusion.generate import Studio
@@ -102,6 +103,22 @@ def test_what_is_no_plain_lora_is_said(folder: Path, loras: list[Lora], tmp_path
     assert "quantised" in compiling.why_plain(loras, folder, "none", quantised=True)
     with pytest.raises(GenerationError, match="cannot be swapped into compiled layers"):
         studio(folder, True).prove(loha, ())
+
+
+def test_the_base_s_seat_is_the_first_that_fits(folder: Path, loras: list[Lora], tmp_path: Path) -> None:
+    change = bare_lora.drawn(load(folder), "transformer")
+    wrong = {spot: (down[:, :-1], up) for spot, (down, up) in change.items()}
+    unfit = inspect(bare_lora.write(wrong, tmp_path / "unfit.safetensors"), "unfit")
+    every = inspect(bare_lora.write(change, tmp_path / "every.safetensors"), "every")
+    found = seating.decide([unfit, *loras], (), folder, "none")
+    assert (found.why_plain, found.first) == ("", loras[0])
+    assert found.name == seating.decide(loras[1:], (), folder, "none").name
+    assert found.name != seating.decide([every], (), folder, "none").name
+    assert seating.decide([unfit], (), folder, "none") == seating.Seating()
+    assert (
+        "every.safetensors changes other layers than lora0"
+        in seating.decide([*loras, every], (), folder, "none").why_plain
+    )
 
 
 def test_numbers_of_the_lora_before_are_found(folder: Path, loras: list[Lora]) -> None:

@@ -28,7 +28,7 @@ from lora_checks.lora.bundles import joined, read_config
 from lora_checks.lora.header import Header, Tensor, read_header, shown
 from lora_checks.lora.opening import open_regular
 
-__all__ = ["Adapter", "Placed", "activate", "components", "denoisers", "load", "remove", "slots"]
+__all__ = ["Adapter", "Placed", "activate", "components", "denoisers", "load", "place", "remove", "slots"]
 
 _DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",

@@ -35,7 +35,7 @@ def put(modules: Mapping[str, Any], carriers: Sequence[Carrier], lora: Lora, hel
                 "layers; gate it without --lora-compile"
             )
     filled = [_filled(one) for one in carriers]
-    if held and _shapes(held) == _wanted(filled):
+    if held and shapes(held) == _wanted(filled):
         return _copy(held, filled, lora)
     if held:
         injection.eject(modules, held)
@@ -62,7 +62,8 @@ def _filled(carrier: Carrier) -> Carrier:
 Shapes = dict[tuple[str, str], tuple[tuple[int, ...], ...]]  # of both matrices, by component and module
 
 
-def _shapes(slots: Sequence[Slot]) -> Shapes:
+def shapes(slots: Sequence[Slot]) -> Shapes:
+    """Return what compiled code depends on: where a seat is, and how large."""
     return {
         (slot.component, slot.path): tuple(tuple(weight.shape) for weight in _weights(slot)) for slot in slots
     }
