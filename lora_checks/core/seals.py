@@ -24,8 +24,9 @@ def seal(content: bytes, name: str = "") -> bytes:
 
 def unseal(sealed: bytes, name: str = "") -> bytes | None:
     """Return the content without its seal; None if the bytes are not those sealed under ``name``."""
-    content, stored_seal = sealed[:-LENGTH], sealed[-LENGTH:]
-    return content if len(sealed) >= LENGTH and stored_seal == _of(name, content) else None
+    if len(sealed) < LENGTH or sealed[-LENGTH:] != _of(name, memoryview(sealed)[:-LENGTH]):
+        return None
+    return sealed[:-LENGTH]
 
 
 def seal_json(record: Mapping[str, Any], name: str = "") -> dict[str, Any]:
@@ -41,8 +42,10 @@ def unseal_json(record: object, name: str = "") -> dict[str, Any] | None:
     return content if record[KEY] == digest([name, content]) else None
 
 
-def _of(name: str, content: bytes) -> bytes:
-    return hashlib.sha256(f"{len(name)} {name}".encode(errors="surrogateescape") + content).digest()
+def _of(name: str, content: bytes | memoryview) -> bytes:
+    hashed = hashlib.sha256(f"{len(name)} {name}".encode(errors="surrogateescape"))
+    hashed.update(content)
+    return hashed.digest()
 
 
 def _plain(record: Mapping[str, Any]) -> Any:

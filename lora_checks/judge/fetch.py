@@ -171,7 +171,9 @@ def _others(task: Task, network: Extractor | None, arguments: Arguments, store: 
         Features (M, D) or, of a network of pairs, distances of some of the pictures to all: NaN to itself.
     """
     others = task.other.images if task.other and not task.against_baseline and not task.baseline else ()
-    if task.metric.against != "reference" or len(others) < floors.LEAST or task.paired_by == "named":
+    if task.metric.against != "reference" or len(others) < floors.LEAST:
+        return None
+    if task.paired_by in ("sorted", "named"):  # no other picture is a picture's own partner
         return None
     if network is None or task.metric.per == "set" or task.stat == "missing":
         return None

@@ -79,11 +79,8 @@ class PerceptualDistance:
         return Side(pictures, self._sizes)
 
     def _pair(self, x: Side, y: Side, i: int) -> float:
-        import torch
-
         size = x.size(i)
-        difference = self._vector(x, i, size) - self._vector(y, i, size)
-        return float(difference.square_().sum(dtype=torch.float64))
+        return pairs.squared_distance(self._vector(x, i, size), self._vector(y, i, size))
 
     def _batches(self, x: Side) -> Iterator[tuple[Size, Batch]]:
         """Yield runs of images of one size, as many at a time as `BATCH_BYTES` hold."""
@@ -196,8 +193,9 @@ class PerceptualDistance:
         if min(image.shape[:2]) < SMALLEST:
             height, width = image.shape[:2]
             raise MeasureError(f"an image of {width} x {height} pixels is too small; use at least {SMALLEST}")
-        x = torch.tensor(image, device=self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
-        layers: Sequence[Tensor] = self._module.net(self._module.scaling_layer(x))
+        x = torch.tensor(image, device=self.device).permute(2, 0, 1)[None].float().div_(127.5).sub_(1)
+        scaling = self._module.scaling_layer  # what it does, without two copies of the picture
+        layers: Sequence[Tensor] = self._module.net(x.sub_(scaling.shift).div_(scaling.scale))
         return layers
 
     @cached_property
@@ -291,6 +289,8 @@ def _scale(layer: Tensor, root: Tensor, out: Tensor) -> None:
     """Scale (1, C, H, W) to unit length over channels; lpips adds epsilon outside the root."""
     import torch
 
-    length = layer.square().sum(dim=1, keepdim=True).sqrt_().add_(1e-10)
+    # The squares go where the result will be, in the order of the layer, on which the last digit depends.
+    squares = torch.mul(layer, layer, out=out.as_strided(layer.shape, layer.stride()))
+    length = squares.sum(dim=1, keepdim=True).sqrt_().add_(1e-10)
     positions = layer.shape[2] * layer.shape[3]
     torch.div(layer, length, out=out).mul_((root / positions**0.5).view(-1, 1, 1))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 256 << 20  # vectors multiplied at a time
 CHUNK = 1 << 14  # columns converted to double precision at a time: they stay in the cache
+DIFFERENCES = 1 << 16  # numbers subtracted at a time, for the same reason
 Size = tuple[int, int]  # height and width
 
 
@@ -91,21 +92,46 @@ def products(x: Sequence[Tensor], y: Sequence[Tensor], device: str) -> Tensor:
     """Return the dot product of each x and each y, (N, M) float64 on the CPU.
 
     The vectors are on the CPU. On a GPU they are multiplied there, in pieces that fit into its free memory.
+    Where x is a part of y, as of references and references, each vector is converted once.
     """
     import torch
 
     place = device if device.startswith("cuda") else "cpu"  # MPS has no double precision
-    length, rows = len(x[0]), len(x) + len(y)
-    piece = CHUNK if place == "cpu" else piece_of(rows, length, _free(place))
+    first = _first(x, y)
+    vectors = y if first is not None else [*y, *x]
+    length, begin = len(x[0]), len(y) if first is None else first
+    piece = CHUNK if place == "cpu" else piece_of(len(vectors), length, _free(place))
     total = torch.zeros(len(x), len(y), dtype=torch.float64, device=place)
-    a, b = total.new_empty(len(x), piece), total.new_empty(len(y), piece)
+    both = total.new_empty(len(vectors), piece)
+    a, b = both[begin : begin + len(x)], both[: len(y)]
     for start in range(0, length, piece):
         width = min(piece, length - start)
-        for sums, vectors in ((a, x), (b, y)):
-            for row, vector in zip(sums, vectors, strict=True):
-                row[:width].copy_(vector[start : start + width])
+        for row, vector in zip(both, vectors, strict=True):
+            row[:width].copy_(vector[start : start + width])
         total.addmm_(a[:, :width], b[:, :width].T)
     return total.cpu()
+
+
+def squared_distance(x: Tensor, y: Tensor) -> float:
+    """Return the squared distance of two vectors on the CPU, summed in double precision.
+
+    In pieces, so that the difference and its squares, which are not needed, stay in the cache.
+    """
+    import torch
+
+    total, difference = 0.0, torch.empty(DIFFERENCES)
+    for start in range(0, len(x), DIFFERENCES):
+        a, b = x[start : start + DIFFERENCES], y[start : start + DIFFERENCES]
+        piece = torch.sub(a, b, out=difference[: len(a)])
+        total += float(piece.square_().sum(dtype=torch.float64))
+    return total
+
+
+def _first(x: Sequence[Tensor], y: Sequence[Tensor]) -> int | None:
+    """Return where x stands in y, if all its vectors stand there in order; else None."""
+    ours, theirs = ([vector.data_ptr() for vector in side] for side in (x, y))
+    first = theirs.index(ours[0]) if ours[0] in theirs else 0
+    return first if ours == theirs[first : first + len(ours)] else None
 
 
 def piece_of(rows: int, length: int, free: int) -> int:

@@ -9,6 +9,7 @@ import csv
 import importlib.util
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -140,13 +141,28 @@ def _write_parquet(document: Document, path: Path) -> Path:
     keys = keys_of(document)
     more = [(key, whole if key == "rank" else text) for key in keys]
     schema = pa.schema([*zip(COLUMNS, kinds, strict=True), *more])
-    values = pa.Table.from_pylist(
-        [_of_text(line, printable) for line in lines(document["loras"], _texts(document), keys)],
-        schema=schema,
-    )
+    rows = [_of_text(line, printable) for line in lines(document["loras"], _texts(document), keys)]
+    columns = [_column([row[field.name] for row in rows], field.type) for field in schema]
     sink = pa.BufferOutputStream()
-    parquet.write_table(values, sink, compression="zstd")
+    parquet.write_table(pa.Table.from_arrays(columns, schema=schema), sink, compression="zstd")
     return write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def _column(values: Sequence[Any], kind: Any) -> Any:
+    """Return a pyarrow array of texts or numbers; None is null. `pyarrow.array` would import pandas."""
+    import numpy as np
+    import pyarrow as pa
+
+    there = np.packbits(np.array([value is not None for value in values], bool), bitorder="little")
+    parts: tuple[Any, ...]
+    if kind == pa.string():
+        texts = [(value or "").encode() for value in values]
+        ends = np.array([0, *accumulate(map(len, texts))], np.int32)  # raises above 2 GB
+        parts = (ends, b"".join(texts))
+    else:
+        numbers = [0 if value is None else value for value in values]
+        parts = (np.array(numbers, np.int64 if kind == pa.int64() else np.float64),)
+    return pa.Array.from_buffers(kind, len(values), [pa.py_buffer(part) for part in (there, *parts)])
 
 
 def _of_text(line: Line, made: Callable[[str], str]) -> Line:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from lora_checks.core.errors import ConfigError, MeasureError
 from lora_checks.core.records import ImageFile, ImageSet, Prompt
+from lora_checks.core.records.policies import Pairing
 from lora_checks.core.store import Store
 from lora_checks.images.decoding import image_file
 from lora_checks.judge.measure import measure
@@ -293,9 +294,13 @@ def test_features_are_held_against_the_others_and_a_share_of_missing_ones_is_not
         assert found.themselves == (expected if expected is None else pytest.approx(expected, abs=1e-6))
 
 
-def test_pictures_compared_by_name_have_no_such_yardstick(picture: Draw, store: Store) -> None:
+@pytest.mark.parametrize("pairing", ["named", "sorted"])
+def test_pictures_with_one_partner_each_have_no_such_yardstick(
+    picture: Draw, store: Store, pairing: Pairing
+) -> None:
+    """The nearest of the others is no measure for the distance to the one partner, and is not computed."""
     table = Table({i: [float(i)] for i in range(20, 30)})
     references = a_set("references", [picture(20 + i, name=f"p{i}") for i in range(8)])
     images = a_set("candidate", [picture(20 + i, f"p{i}", 1) for i in range(8)])
-    found = measure(Task(get("lpips"), images, references, pairing="named"), table, PROMPTS, store)
+    found = measure(Task(get("lpips"), images, references, pairing=pairing), table, PROMPTS, store)
     assert (found.value, found.themselves) == (0, None)

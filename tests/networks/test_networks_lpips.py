@@ -142,6 +142,31 @@ def test_pieces_of_a_device_fit_into_its_free_memory(
     torch.testing.assert_close(pairs.products(vectors[:2], vectors[2:], "cpu"), expected, rtol=0, atol=1e-10)
 
 
+def test_vectors_on_both_sides_are_converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of references and references; the products are those of two sides that share nothing."""
+    import torch
+
+    y = list(torch.randn(6, 40_000, generator=torch.Generator().manual_seed(0)))
+    copies = [vector.clone() for vector in y]
+    copied: list[int] = []
+    copy = torch.Tensor.copy_
+    monkeypatch.setattr(torch.Tensor, "copy_", lambda to, of: copied.append(len(of)) or copy(to, of))
+    for chosen, converted in (([2, 3, 4], 6), ([4, 5], 6), ([0, 2], 8)):
+        copied.clear()
+        found = pairs.products([y[i] for i in chosen], y, "cpu")
+        assert sum(copied) == converted * 40_000
+        assert torch.equal(found, pairs.products([copies[i] for i in chosen], y, "cpu"))
+
+
+def test_the_distance_of_a_pair_is_summed_in_double_precision() -> None:
+    import torch
+
+    x, y = torch.randn(2, 3 * pairs.DIFFERENCES + 5, generator=torch.Generator().manual_seed(0))
+    expected = (x - y).square().double().sum()
+    assert pairs.squared_distance(x, y) == pytest.approx(float(expected), rel=1e-14)
+    assert pairs.squared_distance(x, x.clone()) == 0
+
+
 def test_results_do_not_depend_on_how_much_is_held(
     trunk: Trunk, photos: list[np.ndarray], passes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
