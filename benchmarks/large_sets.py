@@ -5,8 +5,13 @@ python benchmarks/large_sets.py [--images 5000] [--folder /tmp/sets] [--kill]
 The pictures are the miniature's references, scaled to 256 x 256 and changed by noise: 500 pictures over and
 over, each file with bytes of its own behind the picture, so that each is read, hashed, decoded and measured.
 The network is the miniature's trunk. Each run is a process of its own. "busy" counts the processors on which
-its threads ran, on average after the first 1,000 images, and "wanted" adds the threads that waited for one:
-on a machine that others use, the second says whether the program would keep the processors at work.
+its threads ran, on average after the first 1,000 images, and "wanted" adds the threads that waited for one.
+
+"own" is, for each thread, its CPU time over its CPU time and the time in which it waited for anything but a
+processor: a lock, a file, work. What other programs take is in neither, so this needs no machine of its own.
+"at_work" is the mean of the busiest, one for each worker: from 0.9 on, the program would have kept so many
+processors busy, had they been its own. If anything it is too low, since a lock is held longer where its owner
+waits for a processor.
 """
 
 from __future__ import annotations
@@ -67,13 +72,30 @@ def _jpeg(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def scheduled() -> tuple[float, float]:
-    """Return for how many seconds this process's threads have run, and waited for a processor."""
-    ran = waited = 0
+Scheduled = dict[str, tuple[float, float]]
+
+
+def scheduled() -> Scheduled:
+    """Return for how many seconds each thread of this process has run, and waited for a processor."""
+    found = {}
     for task in Path("/proc/self/task").iterdir():
-        numbers = (task / "schedstat").read_text(encoding="ascii").split()
-        ran, waited = ran + int(numbers[0]), waited + int(numbers[1])
-    return ran / 1e9, waited / 1e9
+        ran, waited, _ = map(int, (task / "schedstat").read_text(encoding="ascii").split())
+        found[task.name] = ran / 1e9, waited / 1e9
+    return found
+
+
+def at_work(before: Scheduled, after: Scheduled, passed: float, workers: int) -> dict[str, object]:
+    """Return what the threads did in ``passed`` seconds; a thread that ended in them is left out."""
+    spent = {name: np.subtract(after[name], before.get(name, (0.0, 0.0))) for name in after}
+    busiest = sorted(spent.values(), key=lambda times: -times[0])
+    own = [float(ran / max(passed - waited, ran, 1e-9)) for ran, waited in busiest]
+    ran, waited = sum(busiest)
+    return {
+        "busy": float(ran / passed),
+        "wanted": float((ran + waited) / passed),
+        "own": [round(share, 3) for share in own if share >= 0.001],
+        "at_work": sum(own[:workers]) / workers,
+    }
 
 
 def resident(kind: str = "VmRSS") -> float:
@@ -91,7 +113,7 @@ def child(pattern: Path, store: Path, out: Path, workers: int | None) -> None:
     pictures = image_set("references", pattern, kept.known_digests.folder)
     listing = time.monotonic() - listing
     began, spent = time.monotonic(), time.process_time()
-    steady: list[tuple[float, ...]] = []
+    steady: list[tuple[float, Scheduled]] = []
 
     @contextmanager
     def progress(_total: int) -> Iterator[Advance]:
@@ -101,18 +123,18 @@ def child(pattern: Path, store: Path, out: Path, workers: int | None) -> None:
             if done >= 1000 and 1000 not in at:  # the libraries are loaded, and every buffer was used
                 at[1000] = resident()
             if done >= 1000:
-                steady[1 if steady else 0 :] = [(time.monotonic(), *scheduled())]
+                steady[1 if steady else 0 :] = [(time.monotonic(), scheduled())]
             at[-1] = max(at.get(-1, 0.0), resident())
 
         yield advance
 
     stats = write_statistics(pictures.images, out, trunk, kept, progress, workers)
     wall, cpu = time.monotonic() - began, time.process_time() - spent
-    found = {"images": stats.n, "made": done, "listing": listing, "wall": wall, "cpu": cpu}
+    found: dict[str, object] = {"images": stats.n, "made": done, "listing": listing, "wall": wall, "cpu": cpu}
     found |= {"rss_1000": at.get(1000), "rss_most": max(at.get(-1, 0.0), resident()), "threads": workers}
     if len(steady) == 2:
-        passed, ran, waited = np.subtract(steady[1], steady[0])
-        found |= {"busy": ran / passed, "wanted": (ran + waited) / passed}
+        (began, before), (ended, after) = steady
+        found |= at_work(before, after, ended - began, workers or os.cpu_count() or 1)
     print(json.dumps(found), flush=True)
 
 

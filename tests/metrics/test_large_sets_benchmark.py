@@ -20,6 +20,16 @@ def test_measures_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert (found["images"], found["made"], found["threads"]) == (40, 40, 2)
     assert found["rss_most"] > 0
     assert bench.stored(tmp_path / "store") == 2
-    ran, waited = bench.scheduled()
-    assert ran > 0
-    assert waited >= 0
+
+
+def test_a_thread_that_waits_for_others_is_not_at_work() -> None:
+    bench = load("large_sets")
+    before = {"1": (5.0, 1.0), "2": (1.0, 0.0), "3": (0.0, 0.0)}
+    after = {"1": (9.0, 2.0), "2": (1.5, 3.5), "3": (1.0, 0.0), "4": (0.0, 0.0)}  # in 5 seconds
+    found = bench.at_work(before, after, 5.0, 2)
+    assert found["own"] == [1.0, 0.2, 0.333]
+    assert (found["busy"], found["wanted"]) == pytest.approx((1.1, 2.0))
+    assert found["at_work"] == pytest.approx(0.6)
+    now = bench.scheduled()
+    assert sum(ran for ran, _ in now.values()) > 0
+    assert all(waited >= 0 for _, waited in now.values())
