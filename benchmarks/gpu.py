@@ -196,6 +196,18 @@ def blocks(bench: Bench) -> Iterator[tuple[str, Results]]:
         bench.free()
 
 
+def casting(bench: Bench) -> Iterator[tuple[str, Results]]:
+    """One forward pass of each denoiser with a LoRA, its weights kept in float8 and cast by each layer."""
+    for base in BASES:
+        module = true_size.with_lora(base.on(bench.device, bench.dtype, bench.tiny))
+        inputs = base.inputs(module, 1, bench.side(base))
+        module.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=bench.dtype)
+        size = sum(weight.nbytes for weight in module.parameters()) / GIB
+        yield base.name, {**_forward(bench, module, inputs), "gib_of_weights": size}
+        del module
+        bench.free()
+
+
 def _on(device: str, value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _on(device, part) for name, part in value.items()}
@@ -310,6 +322,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "vae": vae,
     "offload": offload,
     "blocks": blocks,
+    "casting": casting,
     "equality": equality,
     "networks": networks,
     "compile": compiled,

@@ -13,4 +13,5 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     # Its 4-bit formats are not here: PEFT applies no LoRA to them.
     "torchao": ("int8wo", "int8dq", "fp8wo", "fp8dq"),
     "quanto": ("int8", "fp8", "int4", "int2"),
+    "diffusers": ("fp8",),  # layerwise casting: kept in float8_e4m3fn, cast while a layer computes
 }

@@ -28,7 +28,7 @@ def run(gpu: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 
 def test_each_measurement_gives_figures(gpu: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "gpu.json"
-    names = "steps,trips,vae,proof,offload,blocks,equality"
+    names = "steps,trips,vae,proof,offload,blocks,casting,equality"
     run(gpu, monkeypatch, "--tiny", "--only", names, "--out", str(out))
     found = json.loads(out.read_text())
     assert found["machine"]["tiny"] is True
@@ -38,7 +38,7 @@ def test_each_measurement_gives_figures(gpu: Any, tmp_path: Path, monkeypatch: p
     bases = ("SD 1.5", "SDXL", "FLUX.1", "Qwen-Image")
     assert list(results["steps"]) == [f"{base}, {batch}" for base in bases for batch in BATCHES]
     assert all(result["seconds"] > 0 for result in results["steps"].values())
-    assert set(results["trips"]) == set(results["blocks"]) == set(bases)
+    assert set(results["trips"]) == set(results["blocks"]) == set(results["casting"]) == set(bases)
     assert set(results["offload"]) == {"none", "group"}
     assert results["proof"]["LoRA"]["worst_layer_error"] < 1e-3
     assert results["equality"]["float32"]["grey_levels"] < 1

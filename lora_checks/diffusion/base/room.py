@@ -19,7 +19,7 @@ from lora_checks.diffusion.base.as_written import REWRITERS
 from lora_checks.diffusion.base.family import has, index_of
 from lora_checks.diffusion.base.memory import AUTO, Memory
 from lora_checks.diffusion.quantised import gguf_file
-from lora_checks.diffusion.quantised.formats import LIBRARIES
+from lora_checks.diffusion.quantised.formats import CASTING, LIBRARIES
 from lora_checks.diffusion.quantised.networks import Network, exchanged_whole
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -237,8 +237,9 @@ def _of_quantised(network: Network, folder: Path, dtype: str) -> Part:
         size = sum(tensor["data_offsets"][1] - tensor["data_offsets"][0] for tensor in tensors)
         return Part(size, size)
     bits = LIBRARIES[network.library].formats[network.format].bits
-    # Of a network's matrices all but a few are linear layers', which are quantised.
-    each = (bits / 8 if len(tensor["shape"]) == 2 else BYTES[dtype] for tensor in tensors)
+    # Of a network's matrices all but a few are linear layers', which are quantised; convolutions are cast.
+    most = 5 if network.library == CASTING else 2
+    each = (bits / 8 if 2 <= len(tensor["shape"]) <= most else BYTES[dtype] for tensor in tensors)
     sizes = [math.prod(tensor["shape"]) * size for tensor, size in zip(tensors, each, strict=True)]
     return Part(math.ceil(sum(sizes)), math.ceil(sum(sizes)))
 

@@ -239,10 +239,15 @@ def _recording(
     with ExitStack() as stack:
         for spot in spots:
             stack.callback(spot.module.register_forward_pre_hook(hook(spot), with_kwargs=True).remove)
-            if weights.format_of(spot.module.get_base_layer()):
+            if _is_watched(spot.module.get_base_layer()):
                 passes[spot] = arithmetic.watched(spot.module, partial(rows, spot.module))
                 stack.callback(arithmetic.unwatch, passes[spot])
         yield
+
+
+def _is_watched(base: Any) -> bool:
+    """Return whether a library computes a layer; diffusers casts convolutions, too, which torch computes."""
+    return bool(weights.format_of(base)) and len(weights.shape(base)) == 2
 
 
 @contextmanager

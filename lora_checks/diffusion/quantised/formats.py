@@ -53,7 +53,10 @@ LIBRARIES: Mapping[str, Library] = {
         "quantized",
         {"int8": Format(8), "fp8": Format(8), "int4": Format(4.25), "int2": Format(2.25)},
     ),
+    # No scales: a weight is rounded to its nearest float8_e4m3fn, which a layer casts while it computes.
+    "diffusers": Library("diffusers", "quantized", {"fp8": Format(8, devices=("cpu", "cuda", "xpu"))}),
 }
+CASTING = "diffusers"
 GGUF = "GGUF"
 GGUF_PACKAGE = Library("gguf", "gguf", {})
 # diffusers refuses bitsandbytes where it sees no GPU (quantizers/bitsandbytes/bnb_quantizer.py); transformers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -43,6 +44,8 @@ def load(network: Network, kind: Any, folder: Path, device: str, given: Mapping[
     else:
         with _on(device):
             found = kind.from_pretrained(folder / network.name, **settings)
+        if network.library == formats.CASTING:
+            _cast(found, network, given["torch_dtype"])
     tell(found, given["torch_dtype"], network.library, network.format)
     if network.file is None:  # a .gguf file may have plain weights alone
         refuse_plain(found, network)
@@ -99,7 +102,7 @@ def refuse_plain(network: Any, asked: Network) -> None:
 
 def _configuration(network: Network, kind: Any, dtype: Any) -> dict[str, Any]:
     """Return the keyword with the configuration; nothing for what its folder has quantised."""
-    if network.saved:
+    if network.saved or network.library == formats.CASTING:
         return {}
     library: Any = importlib.import_module(kind.__module__.partition(".")[0])
     if network.library == formats.GGUF:
@@ -113,6 +116,28 @@ def _configuration(network: Network, kind: Any, dtype: Any) -> dict[str, Any]:
         return {"quantization_config": library.TorchAoConfig(chosen, **skip)}
     name = "weights" if library.__name__ == "transformers" else "weights_dtype"
     return {"quantization_config": library.QuantoConfig(**{name: _QUANTO[network.format]}, **skip)}
+
+
+def _cast(found: Any, network: Network, dtype: Any) -> None:
+    """Have diffusers keep the layers of a denoiser in float8, as its `enable_layerwise_casting` does.
+
+    Raises:
+        GenerationError: A weight is beyond float8's 448.
+    """
+    import torch
+
+    hooks: Any = importlib.import_module("diffusers.hooks.layerwise_casting")
+    names = tuple(re.escape(name) for name in network.skip)
+    skip = {"skip_modules_pattern": (*hooks.DEFAULT_SKIP_MODULES_PATTERN, *names)} if names else {}
+    most = torch.finfo(torch.float8_e4m3fn).max
+    large = [name for name, weight in found.named_parameters() if weight.abs().max() > most]
+    found.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype, **skip)
+    for name in large:  # which torch would clip, or older versions make NaN
+        if found.get_parameter(name).dtype == torch.float8_e4m3fn:
+            raise GenerationError(
+                f"{network.place}: {name} has numbers beyond 448, which float8 does not hold; write "
+                f"`skip: [{name.rpartition('.')[0]}]` there, or take torchao fp8wo, which scales them"
+            )
 
 
 def _bitsandbytes(network: Network, dtype: Any) -> dict[str, Any]:

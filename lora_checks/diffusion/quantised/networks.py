@@ -59,6 +59,10 @@ def asked(base: Base, folder: Path) -> tuple[Network, ...]:
     found = []
     for name, one in base.quantization.items():
         refuse_absent(folder, name, one.place)
+        if one.library == formats.CASTING and (name.startswith("vae") or not _of_diffusers(folder, name)):
+            raise ConfigError(
+                f"{one.place}: diffusers casts its own denoisers alone, and no {name}; take torchao or quanto"
+            )
         if name in saved_already:
             raise ConfigError(f"{one.place}: this base was saved with its {name} quantised; remove the key")
         version = installed(formats.LIBRARIES[one.library], one.place)
@@ -140,7 +144,7 @@ def check(networks: tuple[Network, ...], folder: Path, device: str, offload: str
                 f"{network.place}: {network.library} {network.format} does not run on {kind} (it runs on "
                 f"{', '.join(able)}); {_instead(kind)}"
             )
-        if offload in ("group", "sequential"):
+        if offload == "sequential" or (offload == "group" and exchanged_whole((network,))):
             raise ConfigError(
                 f"{network.place}: --lora-offload {offload} cannot take a quantised network apart; use "
                 "--lora-offload model"
@@ -151,12 +155,12 @@ def check(networks: tuple[Network, ...], folder: Path, device: str, offload: str
 
 def exchanged_whole(networks: tuple[Network, ...]) -> bool:
     """Return whether a network has a format whose layers cannot leave a device one by one."""
-    return bool(networks)
+    return any(network.library != formats.CASTING for network in networks)
 
 
 def versions(networks: tuple[Network, ...]) -> tuple[str, ...]:
     """Return the versions of the libraries that a base's quantised layers compute with."""
-    found = {network.library for network in networks if network.library in formats.LIBRARIES}
+    found = {network.library for network in networks} & formats.LIBRARIES.keys() - {formats.CASTING}
     packages = sorted(formats.LIBRARIES[library].package for library in found)
     return tuple(f"{package} {metadata.version(package)}" for package in packages)
 

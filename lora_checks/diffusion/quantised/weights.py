@@ -10,8 +10,9 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-from lora_checks.diffusion.quantised.formats import GGUF
+from lora_checks.diffusion.quantised.formats import CASTING, GGUF
 
+CAST = f"{CASTING} fp8"  # by hooks of diffusers, in layers of torch
 # Attributes of a quantised layer, set when it is loaded.
 _DTYPE = "_lora_checks_dtype"  # the number format of its inputs and outputs
 _LIBRARY = "_lora_checks_library"  # of a network: what quantised it
@@ -34,14 +35,14 @@ def format_of(module: Any) -> str:
     for library, package in (("torchao", "torchao."), ("quanto", "optimum.quanto.")):
         if kind.__module__.startswith(package):
             return f"{library} {kind.__name__}"
-    return ""
+    return CAST if str(getattr(weight, "dtype", "")) == "torch.float8_e4m3fn" else ""
 
 
 def shape(module: Any) -> tuple[int, ...]:
     """Return the shape of a layer's weight as a plain one would have it."""
     if type(module.weight).__name__ == "GGUFParameter":
         return tuple(module.weight.quant_shape)
-    if format_of(module):
+    if format_of(module) not in ("", CAST):
         return (module.out_features, module.in_features)
     return tuple(module.weight.shape)
 
@@ -102,6 +103,8 @@ def value(module: Any) -> Any:
     found = format_of(module)
     if not found:
         return weight
+    if found == CAST:
+        return weight.to(dtype(module))
     if found.startswith("GGUF"):
         utils: Any = importlib.import_module("diffusers.quantizers.gguf.utils")
         return utils.dequantize_gguf_tensor(module.weight).detach()
