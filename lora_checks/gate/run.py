@@ -22,6 +22,8 @@ from lora_checks.diffusion.base.family import has, index_of
 from lora_checks.diffusion.base.memory import choose_memory
 from lora_checks.diffusion.cluster import Asked, Cluster
 from lora_checks.diffusion.generated import GeneratedImages
+from lora_checks.gate.spread import Spread
+from lora_checks.gate.workers import GateWorker
 from lora_checks.images import made, plan
 from lora_checks.images.source import ImageSource
 from lora_checks.judge import cost, reach, until_decided
@@ -159,7 +161,9 @@ def open_generating(
     )
     source.dtype = choose_dtype(dtype, device, lambda: has(index_of(source.base.folder), "transformer"))
     run = join(policy, opened, source, device, progress, most)
-    run.cluster = None if cluster is None else Cluster(cluster, source, offline)
+    if cluster is not None:
+        run.cluster = Cluster(cluster, source, offline, GateWorker)
+        run.measurer.elsewhere = Spread(run.cluster, opened, progress, say)
     return run
 
 

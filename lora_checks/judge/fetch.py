@@ -5,14 +5,15 @@ This is the first of the three steps of `measure`, and the only one that reads o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lora_checks.core.errors import ConfigError, MeasureError
-from lora_checks.core.records import ImageSet, PromptSet
+from lora_checks.core.records import ImageFile, ImageSet, PromptSet
 from lora_checks.core.records.labels import labels_id
 from lora_checks.core.store import Progress, Store
 from lora_checks.images.decoded import Decoded
@@ -112,16 +113,21 @@ def _part(task: Task, network: ImageExtractor) -> str:
 
 
 def _distances(task: Task, network: PairExtractor, store: Store, progress: Progress | None) -> Floats:
-    images = task.images.images
+    kind, pictures = compared(task)
+    fetched = features.all_distances if kind == "all" else features.paired_distances
+    return fetched(task.images.images, pictures, network, store, progress)
+
+
+def compared(task: Task) -> tuple[Literal["all", "pairs"], Sequence[ImageFile]]:
+    """Return with which pictures the images are compared: each with all of them, or with its own."""
     if task.metric.against in ("nothing", "siblings"):
-        return features.all_distances(images, images, network, store, progress)
+        return "all", task.images.images
     other = task.pictures.images
     if task.metric.against == "baseline":
-        return features.paired_distances(images, other, network, store, progress)
+        return "pairs", other
     if task.paired_by in ("sorted", "named"):
-        chosen = [other[i] for i in partners(task, other)]
-        return features.paired_distances(images, chosen, network, store, progress)
-    return features.all_distances(images, other, network, store, progress)
+        return "pairs", [other[i] for i in partners(task, other)]
+    return "all", other
 
 
 def _prompt_texts(task: Task, prompts: PromptSet) -> list[str]:

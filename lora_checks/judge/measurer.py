@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
 from lora_checks import metrics, networks
-from lora_checks.core.errors import ConfigError, MeasureError
+from lora_checks.core.errors import ConfigError, LoraChecksError, MeasureError
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import ImageSet, Measurement, Metric, Pairing, Policy, Stat, Threshold
 from lora_checks.core.records.questions import Question
 from lora_checks.core.store import Progress, Store
 from lora_checks.images.sets import image_set
-from lora_checks.judge import cost, labels, large, overlap, row_fit
+from lora_checks.judge import cost, labels, large, overlap, row_fit, wanted
 from lora_checks.judge.controls import Controls
 from lora_checks.judge.measure import measure
 from lora_checks.judge.task import Task, task_of
+from lora_checks.judge.wanted import Elsewhere
 from lora_checks.networks import Extractor, ImageExtractor, self_test
 from lora_checks.networks.features import image_features
 from lora_checks.networks.vlm.model import VisionModel
@@ -33,9 +35,11 @@ class Measurer:
     device: str
     progress: Callable[[str], Progress]
     counterparts: Callable[[ImageSet], ImageSet]  # the same images without the LoRA
+    elsewhere: Elsewhere | None = None  # what computes for this process, if anything does
     _controls: Controls = field(init=False)
     _networks: dict[str, Extractor] = field(default_factory=dict)  # by slot
     _pictures: dict[str, ImageSet] = field(default_factory=dict)  # by the policy's name of the folder
+    _begun: ImageSet | None = None  # about which all rows have asked elsewhere
 
     def __post_init__(self) -> None:
         self._controls = Controls(self.policy, self.store, self.pictures, self.counterparts)
@@ -192,11 +196,30 @@ class Measurer:
             confidence: Level of this interval, above 95 % if it belongs to one of several interim analyses.
             waiting: Why these images may not be judged; "" if they may.
         """
+        self._begin(on)
+        task = replace(self._task(row, on), confidence=confidence)
+        return replace(self._measure(task, row.network), waiting=waiting)
+
+    def _task(self, row: Threshold, on: ImageSet) -> Task:
         metric, images = metrics.of_row(row), arms.chosen(on, row.on)
         other = self._other(metric, images, row.against)
-        task = task_of(row, metric, images, other, self.counterparts(images) if row.gain else None)
-        task = replace(task, confidence=confidence)
-        return replace(self._measure(task, row.network), waiting=waiting)
+        return task_of(row, metric, images, other, self.counterparts(images) if row.gain else None)
+
+    def _begin(self, on: ImageSet) -> None:
+        """Ask elsewhere for what all rows need of these images: no row then waits for the one before it."""
+        if self.elsewhere is None or self._begun == on:
+            return
+        self._begun = on
+        for row in self.policy.thresholds:
+            with suppress(LoraChecksError):  # which the row itself will raise
+                task = self._task(row, on)
+                if (network := self.network(task.metric, row.network)) is not None:
+                    self.elsewhere.begin(
+                        wanted.of_task(task, self._slot(task, row.network), network), network
+                    )
+
+    def _slot(self, task: Task, asked: str) -> str:
+        return networks.slot_of(task.metric, asked, self.policy.networks)
 
     def _measure(self, task: Task, slot: str) -> Measurement:
         progress = self.progress(f"measuring {task.metric.name}")
@@ -208,6 +231,8 @@ class Measurer:
             note = self._controls.of_images(network, task.question, task.images)
         if task.metric.takes == "labelled" and task.other is not None:
             task = replace(task, labels=labels.listed(self.policy, task.other.name))
+        if self.elsewhere is not None and network is not None:
+            self.elsewhere.finish(wanted.of_task(task, self._slot(task, slot), network), network)
         measurement = measure(task, network, self.policy.prompts, self.store, progress)
         if task.other is not None and task.other.name == "train":
             self._refuse_overlap(task, network)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +47,10 @@ def image_features(
         part: Which part of a row to return, for a network of `ManyParts`.
     """
     if len(images) >= LARGE:
-        rows = Blocks(images, network, store).whole(progress)
-        return rows[:, network.parts[part]] if isinstance(network, ManyParts) else rows
-    paths = [_address(store, network, image.sha256) for image in images]
-    compute = network.rows if isinstance(network, ManyParts) else network.images
-
-    def make(indices: Sequence[int]) -> list[Floats]:
-        with no_search():
-            rows = compute(Decoded([images[i] for i in indices]))
-        return _rows(network, rows, len(indices))
-
-    rows = np.stack(store.arrays(paths, make, BATCH, progress))
-    return rows[:, network.parts[part]] if isinstance(network, ManyParts) else rows
+        found = Blocks(images, network, store).whole(progress)
+    else:
+        found = np.stack(of_images(images, network, store).read(store, progress))
+    return found[:, network.parts[part]] if isinstance(network, ManyParts) else found
 
 
 def text_features(texts: Sequence[str], network: TextExtractor, store: Store) -> Floats:
@@ -80,15 +73,7 @@ def all_distances(
     progress: Progress | None = None,
 ) -> Floats:
     """Return the distance of every x to every y, (N, M)."""
-    others = [image.sha256 for image in y]
-    paths = [_address(store, network, image.sha256, others) for image in x]
-
-    def make(indices: Sequence[int]) -> list[Floats]:
-        with no_search():
-            rows = network.distances(Decoded([x[i] for i in indices]), Decoded(y))
-        return _rows(network, rows, len(indices))
-
-    return np.stack(store.arrays(paths, make, ROWS, progress))
+    return np.stack(of_all(x, y, network, store).read(store, progress))
 
 
 def paired_distances(
@@ -99,6 +84,48 @@ def paired_distances(
     progress: Progress | None = None,
 ) -> Floats:
     """Return the distance of x[i] to y[i], (N,)."""
+    return np.concatenate(of_pairs(x, y, network, store).read(store, progress))
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a network says about pictures, one array of the store for each row."""
+
+    paths: Sequence[Path]
+    make: Callable[[Sequence[int]], list[Floats]]  # gets indices into ``paths``
+    at_once: int  # rows made at a time
+
+    def read(self, store: Store, progress: Progress | None) -> list[Floats]:
+        """Return the rows; make those that the store lacks."""
+        return store.arrays(self.paths, self.make, self.at_once, progress)
+
+
+def of_images(images: Sequence[ImageFile], network: ImageExtractor, store: Store) -> Rows:
+    """Return the rows of fewer than `LARGE` images, each with all parts of a network of `ManyParts`."""
+    compute = network.rows if isinstance(network, ManyParts) else network.images
+
+    def make(indices: Sequence[int]) -> list[Floats]:
+        with no_search():
+            rows = compute(Decoded([images[i] for i in indices]))
+        return _rows(network, rows, len(indices))
+
+    return Rows([_address(store, network, image.sha256) for image in images], make, BATCH)
+
+
+def of_all(x: Sequence[ImageFile], y: Sequence[ImageFile], network: PairExtractor, store: Store) -> Rows:
+    """Return the rows of distances of each x to every y."""
+    others = [image.sha256 for image in y]
+
+    def make(indices: Sequence[int]) -> list[Floats]:
+        with no_search():
+            rows = network.distances(Decoded([x[i] for i in indices]), Decoded(y))
+        return _rows(network, rows, len(indices))
+
+    return Rows([_address(store, network, image.sha256, others) for image in x], make, ROWS)
+
+
+def of_pairs(x: Sequence[ImageFile], y: Sequence[ImageFile], network: PairExtractor, store: Store) -> Rows:
+    """Return the rows of one distance each, of x[i] to y[i]."""
     paths = [_address(store, network, a.sha256, b.sha256) for a, b in zip(x, y, strict=True)]
 
     def make(indices: Sequence[int]) -> list[Floats]:
@@ -106,7 +133,7 @@ def paired_distances(
             distances = network.paired(Decoded([x[i] for i in indices]), Decoded([y[i] for i in indices]))
         return _rows(network, distances.reshape(-1, 1), len(indices))
 
-    return np.concatenate(store.arrays(paths, make, BATCH, progress))
+    return Rows(paths, make, BATCH)
 
 
 def _address(store: Store, network: Extractor, *inputs: object) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from world import MINIATURE, write_policy
 
 from lora_checks.core.filling import silent
-from lora_checks.core.records import Lora
+from lora_checks.core.records import ImageFile, Lora
 from lora_checks.diffusion.cluster import Asked, Cluster
 from lora_checks.diffusion.cluster.worker import Worker
 from lora_checks.gate.run import GateRun, open_generating
@@ -52,6 +52,10 @@ def clustered(
         yield run, cluster
     finally:
         cluster.close()
+
+
+def picture(path: Path) -> ImageFile:
+    return ImageFile(path, "0" * 64, path.name)
 
 
 def digests(run: GateRun, one: Lora) -> list[str]:

@@ -86,7 +86,7 @@ class ClusterStudio:
         jobs = self.submit(specs, lora, blocks, ASKED)
         with progress(sum(job.images for job in jobs)) as advance:
             while jobs:
-                self._wait(jobs, advance)
+                self.wait(jobs, advance)
                 others = [job for job in jobs if job.future.result() is None]
                 if others:  # another process of this store makes them
                     time.sleep(POLL_SECONDS)
@@ -185,10 +185,14 @@ class ClusterStudio:
         found = self._crew.queue.submit(job)
         if threading.current_thread() is self._ahead:
             return found.future.result()
-        self._wait([found], lambda _: None)
+        self.wait([found], lambda _: None)
         return found.future.result()
 
-    def _wait(self, jobs: Sequence[Job], advance: Callable[[int], None]) -> None:
+    def submit_job(self, job: Job) -> None:
+        """Queue a job of another kind than this class knows."""
+        self._crew.queue.submit(job)
+
+    def wait(self, jobs: Sequence[Job], advance: Callable[[int], None]) -> None:
         """Wait until the jobs have ended, and tell people what the workers do."""
         seen = {job for job in jobs if job.future.done()}
         while len(seen) < len(jobs):
