@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import glob
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lora_checks.core import shards
 from lora_checks.core.device import choose_device
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import Lora, Policy, PromptSet
 from lora_checks.core.store import Progress, Store
 from lora_checks.gate.run import GateRun, join
+from lora_checks.images import tables
 from lora_checks.images.decoding import SUFFIXES
 from lora_checks.images.elsewhere import OPTION as SOURCE
 from lora_checks.images.elsewhere import open_source
@@ -173,6 +176,7 @@ def _folders(option: Any, here: Path) -> list[Path]:
 
 def _matching(text: str, here: Path) -> list[Path]:
     """Return the folder, or those that a pattern such as ``exp_e*/`` matches, in natural order."""
+    _refuse_collection(OPTION, here / text)
     if not glob.has_magic(text) or (here / text).is_dir():
         return [_folder(OPTION, text, here)]
     paths = [Path(name) for name in glob.glob(str(here / text), recursive=True)]  # noqa: PTH207
@@ -182,10 +186,29 @@ def _matching(text: str, here: Path) -> list[Path]:
     return folders
 
 
+def _refuse_collection(option: str, path: Path) -> None:
+    """Raise `ConfigError` for what references may be: files that hold many pictures (decision 69)."""
+    if path.is_file() and path.name.endswith((".tar", *shards.COMPRESSED)):
+        way_out = (
+            f"unpack it and name the folder: mkdir samples && tar -xf {shlex.quote(str(path))} -C samples"
+        )
+    elif shards.holds_pictures(path) and ".tar" in path.name:
+        way_out = "unpack the tars, and name the folder with their pictures"
+    elif shards.holds_pictures(path) or tables.is_saved(path):
+        way_out = (
+            "rows of a table have no file names, and its pictures often no metadata; name the folder of "
+            "the files that it was made from"
+        )
+    else:
+        return
+    raise ConfigError(f"{option}: {path}: pictures made elsewhere are read from folders; {way_out}")
+
+
 def _folder(option: str, text: str, here: Path) -> Path:
     if not text.strip():
         raise ConfigError(f"{option}: the argument is empty (an unset variable?); name a folder")
     folder = here / text
+    _refuse_collection(option, folder)
     if not folder.is_dir():
         raise ConfigError(f"{option}: {folder} is not a folder; name the folder that holds the pictures")
     deeper = [path for path in sorted(folder.iterdir(), key=natural) if path.is_dir() and _pictures(path)]

@@ -43,4 +43,5 @@ def picture(image: ImageFile, base: ImageFile | None, recipe: str) -> Picture:
 
 
 def _file(image: ImageFile) -> File:
-    return {"sha256": image.sha256, "file": str(image.path.resolve())}
+    """Name the picture's own file; "" if it is inside a tar or a table, which is no picture to show."""
+    return {"sha256": image.sha256, "file": "" if image.member else str(image.path.resolve())}

@@ -150,6 +150,13 @@ def test_the_record_does_not_list_a_large_set(shards: str, monkeypatch: pytest.M
     assert recorded.folder(references) == {"digest": listed["digest"], "images": []}
 
 
+def test_the_record_names_no_tar_as_the_file_of_a_picture(shards: str, images: ImageSet) -> None:
+    """The page would read the whole tar for each of its pictures, to find that it has another digest."""
+    (first, *_) = recorded.folder(image_set("references", Path(shards)))["images"]
+    assert (first["name"], first["file"], len(first["sha256"])) == ("0/0.png", "", 64)
+    assert recorded.picture(images.images[0], None, "")["file"] == str(images.images[0].path.resolve())
+
+
 def test_a_missing_shard_is_told_with_the_policy(shards: str, tmp_path: Path) -> None:
     missing = shards.replace("{0..1}", "{0..2}")
     policy = small_policy(tmp_path, f"folders: {{references: '{missing}'}}\n{NETWORK}{CHECKS}")

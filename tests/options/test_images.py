@@ -349,6 +349,30 @@ def test_arguments_that_cannot_be_meant(gate: Gate, arguments: tuple[str, ...], 
     assert "Traceback" not in run.out + run.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a.tar",), "unpack it and name the folder: mkdir samples && tar -xf"),
+        (("a.tar.gz",), "unpack it and name the folder"),
+        (("{a,b}.tar",), "unpack the tars, and name the folder"),
+        (("*.tar",), "unpack the tars, and name the folder"),
+        (("a.parquet",), "rows of a table have no file names"),
+        (("saved",), "rows of a table have no file names"),
+        ((".", "--lora-baseline-images", "a.tar"), "--lora-baseline-images: "),
+    ],
+)
+def test_files_that_hold_many_pictures_are_refused_with_the_way_out(
+    gate: Gate, arguments: tuple[str, ...], message: str
+) -> None:
+    for name in ("a.tar", "b.tar", "a.tar.gz", "a.parquet", "saved/state.json"):
+        (gate.folder / name).parent.mkdir(exist_ok=True)
+        (gate.folder / name).write_bytes(b"x")
+    run = gate("--lora-images", *arguments)
+    assert run.code == 4
+    assert message in run.err
+    assert "pictures made elsewhere are read from folders" in run.err
+
+
 @pytest.mark.parametrize("name", ["file", "applied", "images"])
 def test_a_row_may_not_have_the_name_of_one_of_the_gate_s_own(gate: Gate, name: str) -> None:
     """It would be taken for the gate's row, which has passed already."""

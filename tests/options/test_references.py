@@ -6,7 +6,8 @@ import shutil
 
 import numpy as np
 from PIL import Image
-from world import MINIATURE, Gate, row
+from shards_made import write_tar
+from world import MINIATURE, Gate, Run, row
 
 FACES = row("identity", "arcface", "min: -1, max_missing: 0.5")
 
@@ -19,6 +20,19 @@ def test_a_folder(gate: Gate) -> None:
     run = gate("--lora", gate.world.good, "--lora-references", "photos", "--lora-policy", faces)
     assert run.code == 0, run.out + run.err
     assert run.row("identity")["measurement"]["against"] == "references (3)"
+
+
+def test_a_tar_is_measured_as_its_folder_is(gate: Gate, first_run: Run) -> None:
+    pictures = sorted((MINIATURE / "references").glob("*.png"))
+    write_tar(gate.folder / "photos.tar", {path.name: path.read_bytes() for path in pictures})
+    run = gate("--lora", gate.world.good, "--lora-references", "photos.tar")
+    assert run.code == 0, run.out + run.err
+    assert run.values == {key: value for key, value in first_run.values.items() if key[0] == "good"}
+    listed = run.report["run"]["folders"]["references"]["images"]
+    assert [(image["name"], image["file"]) for image in listed] == [
+        (f"photos/{p.name}", "") for p in pictures
+    ]
+    assert (run.report_folder / "report.html").is_file()
 
 
 def test_a_folder_without_pictures(gate: Gate) -> None:

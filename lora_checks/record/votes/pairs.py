@@ -217,9 +217,11 @@ def _real(
 ) -> None:
     """Ask which of a LoRA's and a real picture is real, each LoRA about equally often."""
     folders = [document["run"]["folders"].get(REFERENCES) for _, document in documents]
-    real = [image for folder in folders if folder for image in folder["images"]]
+    real = [image for folder in folders if folder for image in folder["images"] if image["file"]]
     if not real:
-        raise ConfigError(f"--real needs real pictures, and no report has a folder '{REFERENCES}'")
+        raise ConfigError(
+            f"--real needs files of real pictures, and no report has a folder '{REFERENCES}' of files"
+        )
     rng = drawing.rng
     queues = {
         label: rng.sample(keys, len(keys))
