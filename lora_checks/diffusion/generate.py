@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lora_checks.core.contents import Contents
 from lora_checks.core.errors import GenerationError, NoRoomError
 from lora_checks.core.known_digests import KnownDigests
 from lora_checks.core.records import ImageSpec, Lora, PromptSet, Proof, Sampler
+from lora_checks.core.words import count
 from lora_checks.diffusion import apply, proof, tried
 from lora_checks.diffusion.apply import Adapter, seat
 from lora_checks.diffusion.base import ResolvedBase, room, scheduler
@@ -81,6 +83,7 @@ class Studio:
         self._away = False  # the weights wait in main memory
         self._no_room = ""  # why no LoRA of this run can have an image
         self._adapters: dict[str, Adapter] = {}  # by sha256, the most recently used last
+        self._resident = RESIDENT
 
     def render(self, specs: Sequence[ImageSpec], lora: Lora | None) -> Iterator[Rendered]:
         """Generate an image for each spec, in one batch if memory allows.
@@ -101,9 +104,12 @@ class Studio:
             scheduler.use(self._pipe, arm_of(self._prompts, specs[0].sampler))
             blocks = self._compiled.on() if self._compiled else nullcontext()
             with blocks, self._encoded.on(self._pipe, self._readers_state(loras)):
-                samples = list(sample(self._pipe, specs, self._limits, self._say))
+                used = {one.sha256 for one in loras}
+                make_room = partial(self._drop_idle, used)
+                samples = list(sample(self._pipe, specs, self._limits, self._say, make_room))
+        fewer = {"resident_loras": self._resident} if self._resident < RESIDENT else {}
         for image in samples:
-            how = {"batch": image.batch, "asked_batch": len(specs), "vae_dtype": image.vae}
+            how = {"batch": image.batch, "asked_batch": len(specs), "vae_dtype": image.vae, **fewer}
             yield Rendered(image, self._dtype, how)
 
     def prepare(self, *_: object) -> None:
@@ -232,13 +238,35 @@ class Studio:
         fetch_back(self._pipe, self.memory)
         companions = {companion.sha256 for companion in self._companions}
         others = [sha256 for sha256 in self._adapters if sha256 not in companions]
-        if len(others) >= RESIDENT:  # in a seat there is never more than one
+        if len(others) >= self._resident:  # in a seat there is never more than one
             apply.remove(self._pipe, self._adapters.pop(others[0]).name)
         swapped = self._compile and lora.sha256 not in companions
         name = seat.NAME if swapped else f"lora_{lora.sha256[:16]}"
         adapter = apply.load(self._pipe, lora, name, self._unused_tensors)
         place(self._pipe, self._device, self.memory)
         return adapter
+
+    def _drop_idle(self, used: Collection[str]) -> bool:
+        """Remove the LoRA that was not used for longest, and keep as few from here on; False if all are used.
+
+        ``used``: by sha256. A seat stays: images of the base come through its code.
+        """
+        companions = {companion.sha256 for companion in self._companions}
+        others = [sha256 for sha256 in self._adapters if sha256 not in companions]
+        idle = [sha for sha in others if sha not in used and self._adapters[sha].name != seat.NAME]
+        if not idle:
+            return False
+        dropped, fewer = self._adapters.pop(idle[0]), max(1, len(others) - 1)
+        if fewer < self._resident:
+            self._resident = fewer
+            self._say(
+                f"memory ran out: no more than {count(fewer, 'LoRA')} at a time on the base from here on"
+            )
+        fetch_back(self._pipe, self.memory)
+        apply.remove(self._pipe, dropped.name)
+        place(self._pipe, self._device, self.memory)
+        free(self._device)
+        return True
 
     def _discard(self) -> None:
         if self._pipe is not None:

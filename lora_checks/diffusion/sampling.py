@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -32,8 +32,21 @@ class Sampled:
     vae: str  # dtype of the decoding, such as "float32"
 
 
-def sample(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) -> Iterator[Sampled]:
+def sample(
+    pipe: Any,
+    specs: Sequence[ImageSpec],
+    limits: Limits,
+    say: Say,
+    make_room: Callable[[], bool] = lambda: False,
+) -> Iterator[Sampled]:
     """Yield the pixels of each spec, in order, in as few batches as memory allows. Pixels may be NaN.
+
+    Args:
+        pipe: The pipeline.
+        specs: The images.
+        limits: What was found out about this machine.
+        say: Tells the user.
+        make_room: Called when memory ran out, before a batch is halved: frees some, or returns False.
 
     Raises:
         NoRoomError: Memory does not hold a single image.
@@ -41,10 +54,16 @@ def sample(pipe: Any, specs: Sequence[ImageSpec], limits: Limits, say: Say) -> I
     left = list(specs)
     while left:
         size = min(_together(pipe, left), limits.batch or len(left))
-        pixels = _attempt(pipe, left[:size], limits, say)
+        try:
+            pixels = _attempt(pipe, left[:size], limits, say)
+        except NoRoomError:  # to decode: a smaller batch is of no use
+            if not make_room():
+                raise
+            continue
         if pixels is None:
             settle(pipe)
-            _halve(left[0], size, limits, say)
+            if not make_room():
+                _halve(left[0], size, limits, say)
             continue
         vae = vae_format(pipe)
         for spec, image in zip(left[:size], pixels, strict=True):

@@ -72,12 +72,14 @@ def size(store: Store) -> int:
 def summary(store: Store, start: int) -> dict[str, Any]:
     """Return what this run made since the file had ``start`` bytes."""
     lines = [line for line in read_lines(store.root / FILE, start) if line.get("run") == this_run()]
+    fewer = {line["resident_loras"] for line in lines if "resident_loras" in line}  # memory was short
     upgraded = [line for line in lines if "before" in line]
     before = Counter(", ".join(_differing(line["before"], line["versions"])) for line in upgraded)
     return {
         "images": len(lines),
         "batch_sizes": sorted({line["batch"] for line in lines if "batch" in line}),
         "vae_dtypes": sorted({line["vae_dtype"] for line in lines if "vae_dtype" in line}),
+        **({"resident_loras": min(fewer)} if fewer else {}),
         **({"made_before_with": dict(before)} if before else {}),
     }
 

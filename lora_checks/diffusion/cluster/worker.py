@@ -152,9 +152,12 @@ def _reads(path: Path, text: str) -> bool:
         return False
 
 
+_HOW = ("batch", "asked_batch", "vae_dtype", "resident_loras")  # of a recipe
+
+
 def _how(path: Path) -> dict[str, Any]:
     _, recipe = png.read(path)
-    return {name: recipe[name] for name in ("batch", "asked_batch", "vae_dtype") if name in recipe} | _here()
+    return {name: recipe[name] for name in _HOW if name in recipe} | _here()
 
 
 def _here() -> dict[str, Any]:

@@ -77,16 +77,24 @@ def tell(network: Any, dtype: Any, library: str, format: str) -> None:
 
 
 def without_gradients(pipe: Any) -> Any:
-    """Return a context without gradients for a pipeline.
+    """Return a context without gradients for a pipeline; values are the same in both that torch has.
 
-    optimum-quanto's 4-bit layers are functions of autograd, which torch's inference mode refuses; the values
-    are the same in both.
+    optimum-quanto's 4-bit layers are functions of autograd, which torch's inference mode refuses. What moves
+    there, by the hooks of an offload, is a tensor of inference for ever, beside which PEFT adds no layer.
     """
     import torch
 
-    parts = getattr(pipe, "components", {}).values()
+    parts = list(getattr(pipe, "components", {}).values())
     of_quanto = any(getattr(part, _LIBRARY, "") == "quanto" for part in parts)
-    return torch.no_grad() if of_quanto else torch.inference_mode()
+    networks = (part for part in parts if isinstance(part, torch.nn.Module))
+    hooked = any(_is_hooked(module) for part in networks for module in part.modules())
+    return torch.no_grad() if of_quanto or hooked else torch.inference_mode()
+
+
+def _is_hooked(module: Any) -> bool:
+    """Return whether accelerate or diffusers has hooks on a module; a registry without any moves nothing."""
+    registry = vars(module).get("_diffusers_hook")
+    return "_hf_hook" in vars(module) or bool(getattr(registry, "hooks", None))
 
 
 def weighted(network: Any) -> Iterator[Any]:

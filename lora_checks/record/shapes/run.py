@@ -69,6 +69,7 @@ class Made(TypedDict, total=False):
     images: int
     batch_sizes: list[int]
     vae_dtypes: list[str]
+    resident_loras: int  # at most on the pipeline together, where memory ran out with more
 
 
 class Judge(TypedDict):

@@ -16,6 +16,7 @@ WORDS = {  # names of the document that are not plain words
     "digest": "version (digest)", "directory": "folder", "dtype": "precision", "guidance": "guidance scale",
     "net": "network",
     "made batch sizes": "made in batches of", "made images": "images made in this run",
+    "made resident loras": "LoRAs kept on the base, as memory was short",
     "made vae dtypes": "precision of the VAE", "offload": "moved off the GPU", "report": "report folder",
     "save memory": "to save memory", "scale": "strength", "seconds": "took", "sha256": "SHA-256",
     "self test": "gave in its self-test", "store": "images are kept in", "trigger": "trigger word",
