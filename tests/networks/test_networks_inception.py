@@ -40,6 +40,20 @@ def test_sizes_may_differ(inception: Inception, photos: list[np.ndarray]) -> Non
     assert features.dtype == np.float32
 
 
+def test_a_device_looks_at_eight_pictures_at_a_time(inception: Inception, photos: list[np.ndarray]) -> None:
+    """torch's name for the same processor stands for a card; on "cpu" ONNX Runtime computes."""
+    device = Inception({"file": str(inception.file)}, "cpu:0")
+    passes: list[int] = []
+    device._module.register_forward_hook(lambda _, inputs, __: passes.append(len(inputs[0])))
+    sizes = ((70, 50), (64, 64), (50, 70))
+    pictures = [photos[i % 2][: sizes[i % 3][0], : sizes[i % 3][1]] for i in range(11)]
+    found = device.images(pictures)
+    assert passes == [8, 8]  # always full, so that no value depends on how many are asked for
+    np.testing.assert_array_equal(device.images(pictures[8:]), found[8:])
+    np.testing.assert_allclose(found, inception.images(pictures), rtol=1e-3, atol=1e-4)
+    assert device.images([]).shape == (0, 2048)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
 def test_a_wrong_file_is_named(content: bytes, photos: list[np.ndarray], tmp_path: Path) -> None:
     (tmp_path / "w.pth").write_bytes(content)
