@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from browser_world import browser  # noqa: F401  # fixture
 from page_fixtures import document, page, page_folder, parts, run_of_steps  # noqa: F401  # fixtures
+from s3_world import s3  # noqa: F401  # fixture
 from stand_in import python  # noqa: F401  # fixture
 from vlm_world import table  # noqa: F401  # fixture
 from world import first_run, gate, miniature_store, world  # noqa: F401  # fixtures

@@ -193,6 +193,20 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     return clean | {"HF_HUB_OFFLINE": "1", "COLUMNS": "100"} | dict(changes or {})
 
 
+def judged(found: Run) -> list[Any]:
+    """Everything that was measured and judged, by LoRA and row."""
+    return [
+        [lora["name"], lora["sha256"], row["check"], row["outcome"], row["measurement"]]
+        for lora in found.report["loras"]
+        for row in sorted(lora["rows"], key=lambda row: row["check"])
+    ]
+
+
+def images(store: Path) -> dict[str, bytes]:
+    """The bytes of all images of a store, by file name."""
+    return {path.name: path.read_bytes() for path in store.glob("images/*/*.png")}
+
+
 def made(store: Path) -> Counter[str]:
     """How often each image was generated into a store."""
     journal = store / "made.jsonl"

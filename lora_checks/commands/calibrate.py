@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     from lora_checks.gate import calibrate
 
     good, bad = _labels(options)
-    proposal = calibrate.run(options.policy, good, bad, options.store, options.device, options.seeds)
+    proposal = calibrate.run(options.policy, good, bad, shared.place(options), options.device, options.seeds)
     print(proposal.text)
     return int(not proposal.sound)
 

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         load_file(conftest)
     policy = load_policy(options.policy, base=options.base)
     loras = candidates(options.lora, None, Path.cwd()) if options.lora else {}
-    run = open_unloaded(policy, options.store, options.device, options.dtype, options.offload)
+    run = open_unloaded(policy, shared.place(options), options.device, options.dtype, options.offload)
     seen = list(findings(run, loras))
     wrong = [finding for finding in seen if finding.wrong]
     if options.json:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lora_checks.core import project
 
+if TYPE_CHECKING:
+    from lora_checks.core.remote.place import Place
+
 OF_PROJECT = object()  # stands for the value of pyproject.toml, or the default
-DEFAULTS: dict[str, Path | None] = {"policy": Path(), "store": Path(".lora_checks"), "base": None}
+DEFAULTS: dict[str, Path | str | None] = {"policy": Path(), "store": project.STORE, "base": None}
+TEXTS = ("store", "base")  # options that may be no paths
 POLICY = "folder with thresholds.yaml and prompts.yaml"
 
 
@@ -19,8 +24,8 @@ def add_policy(parser: argparse.ArgumentParser) -> None:
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Add ``--store``, also under the name that a gating run gives it."""
-    kept = "where images and measurements are kept (default: .lora_checks)"
-    parser.add_argument("--store", "--lora-store", type=Path, default=OF_PROJECT, help=kept)
+    kept = "where images and measurements are kept, a folder or a URL (default: .lora_checks)"
+    parser.add_argument("--store", "--lora-store", default=OF_PROJECT, help=kept)
 
 
 def add_base(parser: argparse.ArgumentParser) -> None:
@@ -36,10 +41,17 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def place(options: argparse.Namespace) -> Place:
+    """Return where the store of ``--store`` is. Raises `ConfigError`."""
+    from lora_checks.core.remote.place import place_of
+
+    return place_of(str(options.store), Path())
+
+
 def complete(options: argparse.Namespace) -> None:
     """Give options that were left out the project's values, or their defaults. Raises `ConfigError`."""
     left_out = [name for name in DEFAULTS if getattr(options, name, None) is OF_PROJECT]
     mine = project.find(Path.cwd()) if left_out else None
     for name in left_out:
         text = getattr(mine, name)
-        setattr(options, name, DEFAULTS[name] if text is None else text if name == "base" else Path(text))
+        setattr(options, name, DEFAULTS[name] if text is None else text if name in TEXTS else Path(text))

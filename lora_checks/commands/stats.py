@@ -39,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lora_checks.core.store import Store
+    from lora_checks.core.remote.place import open_store
     from lora_checks.images.sets import image_set
     from lora_checks.metrics.statistics_file import write_statistics
 
@@ -47,20 +47,24 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"{options.out}: name a file that ends in .npz")
     if options.workers is not None and options.workers < 1:
         raise ConfigError(f"--workers {options.workers}: at least one thread is needed")
-    store = Store(options.store, say=lambda text: print(text, file=sys.stderr))
-    network = _network(options, store.root / "models")
+    place, device = shared.place(options), choose_device(options.device)
+    store = open_store(place, device, say=lambda text: print(text, file=sys.stderr))
+    network = _network(options, device, store.root / "models")
     pictures = image_set("references", options.source, store.known_digests.folder)
     progress = on_stderr(f"measuring with {network.label}")
-    stats = write_statistics(pictures.images, options.out, network, store, progress, options.workers)
+    store.enter()
+    try:
+        stats = write_statistics(pictures.images, options.out, network, store, progress, options.workers)
+    finally:
+        store.leave()
     seen = f"{count(stats.n or 0, 'picture')} as {network.label} sees them"
     print(f"wrote {options.out}: {seen}{_twice(pictures)}")
     return 0
 
 
-def _network(options: argparse.Namespace, cache: Path) -> ImageExtractor:
+def _network(options: argparse.Namespace, device: str, cache: Path) -> ImageExtractor:
     from lora_checks import networks
 
-    device = choose_device(options.device)
     if not options.network:
         settings = {"file": str(options.weights.resolve())} if options.weights else {}
         return cast(networks.ImageExtractor, networks.build("inception", settings, device, cache=cache))

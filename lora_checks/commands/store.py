@@ -7,7 +7,6 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lora_checks.commands import shared
@@ -16,6 +15,7 @@ from lora_checks.core.words import count, printable
 
 if TYPE_CHECKING:
     from lora_checks.commands.inventory import Inventory, Item
+    from lora_checks.commands.shelves import Shelf
 
 HELP = "show the size of a store, or remove old, useless or a LoRA's files"
 UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
@@ -29,11 +29,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     for verb in (size, gc):
         verb.add_argument(
             "store",
-            type=Path,
             nargs="?",
             default=shared.OF_PROJECT,
-            help="the --lora-store of runs (default: .lora_checks)",
+            help="the --lora-store of runs, a folder or a URL (default: .lora_checks)",
         )
+    size.add_argument(
+        "--by-lora",
+        action="store_true",
+        help="of a store at a URL, too: reads every image there (of a folder this is always shown)",
+    )
     add = gc.add_argument
     add(
         "--older-than",
@@ -52,32 +56,37 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from lora_checks.commands.shelves import shelves
+
+    do = _size if options.verb == "size" else _collect
+    for number, shelf in enumerate(shelves(shared.place(options))):
+        if number:
+            print()
+        do(shelf, options)
+    return 0
+
+
+def _size(shelf: Shelf, options: argparse.Namespace) -> None:
+    from lora_checks.commands import inventory
+    from lora_checks.commands.shelves import FolderShelf
+
+    deep = options.by_lora or isinstance(shelf, FolderShelf)
+    print("\n".join(sizes(shelf.where, inventory.take(shelf, deep), deep)))
+
+
+def _collect(shelf: Shelf, options: argparse.Namespace) -> None:
     from lora_checks.commands import inventory
 
-    if not options.store.is_dir():
-        raise ConfigError(f"{options.store} is not a folder; name the --lora-store of a run")
-    if options.verb == "size":
-        print("\n".join(sizes(options.store, inventory.take(options.store))))
-        return 0
-    return _collect(options)
-
-
-def _collect(options: argparse.Namespace) -> int:
-    from lora_checks.commands import inventory
-    from lora_checks.core.store import Store
-
-    store = Store(options.store)
-    with store.locks.alone():
-        contents = inventory.take(options.store)
+    with shelf.alone():
+        contents = inventory.take(shelf)
         chosen = choose(contents, options.older_than, options.lora or (), options.unmatched, time.time())
-        print("\n".join(listed(options.store, contents, chosen)))
+        print("\n".join(listed(contents, chosen)))
         if options.yes:
-            store.remove([item.path for item in chosen])
+            shelf.remove([item.name for item in chosen])
     total = f"{count(len(chosen), 'file')}, {size_of(chosen)}"
     print(
         f"removed {total}" if options.yes else f"{total}; nothing was removed; run again with --yes to remove"
     )
-    return 0
 
 
 def choose(
@@ -116,7 +125,7 @@ def label(inventory: Inventory, lora: str) -> str:
     return printable(name if name == lora else " ".join(part for part in (name, lora[:DIGITS]) if part))
 
 
-def sizes(store: Path, inventory: Inventory) -> list[str]:
+def sizes(store: str, inventory: Inventory, by_lora: bool = True) -> list[str]:
     """Return the lines of ``store size``."""
     kinds, loras = Counter[str](), Counter[str]()
     files, images = Counter[str](), Counter[str]()
@@ -130,6 +139,8 @@ def sizes(store: Path, inventory: Inventory) -> list[str]:
         f"{size:>10}  {what}"
         for size, what in _table(kinds, lambda kind: f"{kind}, {count(files[kind], 'file')}")
     ]
+    if not by_lora:
+        return [*lines, "", "--by-lora reads every image, to say which LoRA takes how much"]
     lines.append("")
     lines += [
         f"{size:>10}  {what}"
@@ -150,7 +161,7 @@ def _table(totals: Counter[str], words: Callable[[str], str]) -> list[tuple[str,
     return [(human(size), words(name)) for name, size in totals.most_common()]
 
 
-def listed(store: Path, inventory: Inventory, chosen: Sequence[Item]) -> list[str]:
+def listed(inventory: Inventory, chosen: Sequence[Item]) -> list[str]:
     """Return the lines of ``store gc``: each group of files with its size and an example."""
     groups = Counter((item.kind, item.lora, item.useless) for item in chosen)
     lines = []
@@ -162,7 +173,7 @@ def listed(store: Path, inventory: Inventory, chosen: Sequence[Item]) -> list[st
         lines.append(
             f"{size_of(group):>10}  {kind}, {count(number, 'file')}" + (f" ({about})" if about else "")
         )
-        lines += [f"{'':>10}    {printable(str(item.path.relative_to(store)))}" for item in group[:1]]
+        lines += [f"{'':>10}    {printable(item.name)}" for item in group[:1]]
     return lines
 
 

@@ -28,6 +28,10 @@ class Shelf(Protocol):
     def put(self, path: Path, content: bytes, durable: bool = True) -> bool: ...
     def claim(self, path: Path, claims: contextlib.ExitStack) -> bool: ...
     def remove_damaged(self, path: Path) -> None: ...
+    def restore(self, path: Path) -> bool: ...
+    def settle(self) -> None: ...
+    def bring(self, paths: Sequence[Path], fresh: bool = True) -> None: ...
+    def lease(self, paths: Sequence[Path], claims: contextlib.ExitStack) -> bool: ...
     def say(self, text: str) -> None: ...
 
 
@@ -48,12 +52,13 @@ class Filling(Generic[T]):
 
     def run(self, make: Make, batch: int, progress: Progress) -> list[T]:
         """Make what is missing, ``batch`` entries at a time; each is stored as soon as ``make`` yields it."""
-        missing = self._look(range(len(self.paths)))
+        missing = self._first_look()
         with progress(len(missing)) as advance:
             while missing:
                 made = self._work(missing, make, batch, advance)
                 if not made:
                     time.sleep(POLL_SECONDS)
+                    self._bring(missing, fresh=False)
                 still = self._look(missing)
                 advance(len(missing) - len(still) - made)  # what other processes finished meanwhile
                 missing = still
@@ -65,16 +70,17 @@ class Filling(Generic[T]):
         ``make`` yields functions that return the contents; they are called in another thread, in order. An
         error there ends the run like one in ``make``, and what was stored before it stays.
         """
-        missing = self._look(range(len(self.paths)))
+        missing = self._first_look()
         with progress(len(missing)) as advance, _Writer() as writer:
             while missing or writer.busy:
                 begun = self._begin(missing, make, blocks, writer)
                 advance(len(begun))  # made, if not yet stored: a bar belongs to one thread
+                rest = [i for i in missing if i not in begun]
                 if not begun and not writer.busy:
                     time.sleep(POLL_SECONDS)
+                    self._bring(rest, fresh=False)
                 elif not begun:
                     writer.finish()
-                rest = [i for i in missing if i not in begun]
                 still = self._look(rest)
                 advance(len(rest) - len(still))
                 missing = [*still, *self._look(writer.take_stored())]
@@ -84,9 +90,12 @@ class Filling(Generic[T]):
         """Claim a batch and make it; return the number of new entries."""
         with contextlib.ExitStack() as claims:
             claimed = self._claimed(missing, batch, claims)
-            for i, content in zip(claimed, make(claimed) if claimed else (), strict=True):
-                self._put(i, content)
-                advance(1)
+            try:
+                for i, content in zip(claimed, make(claimed) if claimed else (), strict=True):
+                    self._put(i, content)
+                    advance(1)
+            finally:
+                self.store.settle()  # before the claims end
         return len(claimed)
 
     def _begin(
@@ -104,9 +113,12 @@ class Filling(Generic[T]):
             contents = list(make(block))
 
             def store() -> None:
-                for i, content in zip(block, contents, strict=True):
-                    if i in claimed:
-                        self._put(i, content())
+                try:
+                    for i, content in zip(block, contents, strict=True):
+                        if i in claimed:
+                            self._put(i, content())
+                finally:
+                    self.store.settle()
 
             writer.begin(store, claimed, claims.pop_all())
             return claimed
@@ -122,9 +134,14 @@ class Filling(Generic[T]):
         """Return the first block with something to make, and the part of it to store."""
         absent = set(missing)
         for block in blocks:
-            claimed = self._claimed([i for i in block if i in absent], len(block), claims)
-            if claimed:
-                return block, set(claimed)
+            with contextlib.ExitStack() as until_next:
+                claimed = self._claimed([i for i in block if i in absent], len(block), until_next)
+                if claimed and self.store.lease([self.paths[i] for i in block], until_next):
+                    self._bring(claimed)  # another machine may have finished it before the lease
+                    claimed = self._look(claimed)
+                    if claimed:
+                        claims.push(until_next.pop_all())
+                        return block, set(claimed)
         return (), ()
 
     def _claimed(self, wanted: Sequence[int], most: int, claims: contextlib.ExitStack) -> list[int]:
@@ -143,12 +160,30 @@ class Filling(Generic[T]):
                 break
         return claimed
 
+    def _first_look(self) -> list[int]:
+        """Fetch what the store has on a server; return the indices that are missing or damaged."""
+        everything = range(len(self.paths))
+        self._bring(everything, fresh=False)
+        return self._look(everything)
+
+    def _bring(self, indices: Iterable[int], fresh: bool = True) -> None:
+        self.store.bring([self.paths[i] for i in indices], fresh)
+
+    def _read(self, i: int) -> T:
+        """Read an entry, from another copy if this one is damaged."""
+        try:
+            return self.read(i)
+        except DamagedError:
+            if not self.store.restore(self.paths[i]):
+                raise
+        return self.read(i)
+
     def _look(self, indices: Iterable[int]) -> list[int]:
         """Return the indices that are missing or damaged; read the others into ``found``."""
         missing, damaged = [], []
         for i in indices:
             try:
-                self.found[i] = self.read(i)
+                self.found[i] = self._read(i)
                 continue
             except FileNotFoundError:
                 pass

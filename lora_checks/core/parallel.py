@@ -41,6 +41,7 @@ def make_missing(
         workers: The number of threads; each has one entry in work, which is all that a kill loses.
         progress: Gets the missing total, and then each entry done by any process.
     """
+    store.bring(paths)
     missing = [i for i, path in enumerate(paths) if not path.exists()]
     with (
         (progress or silent)(sum(sizes[i] for i in missing)) as advance,
@@ -51,7 +52,7 @@ def make_missing(
             missing = _done(missing, paths, sizes, work, advance)
             _begin(missing, work, pool, workers)
             if missing:
-                work.wait()
+                work.wait(missing)
 
 
 def _done(
@@ -83,19 +84,25 @@ class _Work:
         self.running: dict[int, tuple[Future[None], contextlib.ExitStack]] = {}
 
     def begin(self, i: int, pool: ThreadPoolExecutor) -> None:
-        """Begin an entry, unless another process has it."""
+        """Begin an entry, unless another process or another machine has it."""
+        path = self.paths[i]
         with contextlib.ExitStack() as claims:
-            if not self.store.claim(self.paths[i], claims) or self.paths[i].exists():
+            if not self.store.claim(path, claims) or path.exists() or not self.store.lease([path], claims):
+                return
+            self.store.bring([path])  # another machine may have finished it before the lease
+            if path.exists():
                 return
             self.running[i] = pool.submit(self._put, i), claims.pop_all()
 
     def _put(self, i: int) -> None:
         self.store.put(self.paths[i], self.make(i))
+        self.store.settle()
 
-    def wait(self) -> None:
-        """Wait until an entry is done, here or elsewhere. Raises what making it raised."""
+    def wait(self, missing: Sequence[int]) -> None:
+        """Wait until one of ``missing`` is done, here or elsewhere. Raises what making it raised."""
         if not self.running:
             time.sleep(POLL_SECONDS)
+            self.store.bring([self.paths[i] for i in missing], fresh=False)
             return
         wait([future for future, _ in self.running.values()], return_when=FIRST_COMPLETED)
         for i, (future, claim) in list(self.running.items()):

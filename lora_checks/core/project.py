@@ -10,6 +10,12 @@ from typing import Any
 from lora_checks.core.errors import ConfigError
 
 FILE, TABLE = "pyproject.toml", "lora_checks"
+STORE = ".lora_checks"  # the default store, and where reports go when the store is at a URL
+
+
+def is_url(text: str) -> bool:
+    """Tell whether a store's name is a URL and not a path."""
+    return "://" in text
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +23,7 @@ class Project:
     """What a project says for all of its runs; None for what it does not say."""
 
     policy: str | None = None  # absolute path
-    store: str | None = None  # absolute path
+    store: str | None = None  # absolute path, or a URL
     base: str | None = None  # absolute path, or a hub id
 
     def complete(self, options: Any, prefix: str = "") -> None:
@@ -61,9 +67,13 @@ def _project(folder: Path, table: Any) -> Project:
     base = table.get("base")
     return Project(
         policy=_path(folder, table.get("policy")),
-        store=_path(folder, table.get("store")),
+        store=_store(folder, table.get("store")),
         base=_path(folder, base) if base and (folder / base).exists() else base,
     )
+
+
+def _store(folder: Path, text: str | None) -> str | None:
+    return text if text is not None and is_url(text) else _path(folder, text)
 
 
 def _path(folder: Path, text: str | None) -> str | None:

@@ -42,6 +42,7 @@ class Store:
 
     def __init__(self, root: Path, say: Callable[[str], None] = lambda _: None) -> None:
         self.root, self.say = root, say
+        self.shown, self.url = root, ""  # where folders for people go; on which server the entries are, too
         self.locks = Locks(root)
         self.known_digests = KnownDigests(root / known_digests.FOLDER)
         with explained(root):
@@ -61,6 +62,38 @@ class Store:
         """Write ``path`` atomically unless it exists; return whether this call wrote it."""
         with explained(path):
             return write_if_absent(path, content, durable)
+
+    def settle(self) -> None:
+        """Wait until everything that was put is stored where it belongs."""
+
+    def bring(self, paths: Iterable[Path], fresh: bool = True) -> None:
+        """Make sure that ``paths`` are in the folder if the store has them at all.
+
+        Args:
+            paths: Entries about to be read.
+            fresh: False to leave out those for which a server was asked a moment ago.
+        """
+
+    def have(self, paths: Sequence[Path]) -> list[bool]:
+        """Return whether the store has each entry."""
+        return [path.exists() for path in paths]
+
+    def restore(self, path: Path) -> bool:  # noqa: ARG002
+        """Replace a damaged entry by another copy; return whether there was one."""
+        return False
+
+    def lease(self, paths: Sequence[Path], claims: contextlib.ExitStack) -> bool:  # noqa: ARG002
+        """Keep other machines from making ``paths`` until ``claims`` closes; False if one is at it."""
+        return True
+
+    def enter(self) -> None:
+        """Mark the store as in use until `leave`, which blocks garbage collection."""
+        with explained(self.root):
+            self.locks.enter()
+
+    def leave(self) -> None:
+        """End what `enter` began."""
+        self.locks.leave()
 
     def append(self, path: Path, record: Mapping[str, Any]) -> None:
         """Append one sealed JSON line; it is durable when this returns."""
@@ -268,7 +301,12 @@ def read_array(path: Path) -> NDArray[np.floating[Any]]:
 
 def read_record(path: Path) -> dict[str, Any]:
     """Read a JSON record of the store. Raises `FileNotFoundError` or `DamagedError`."""
-    record = seals.unseal_json(_parsed(read_bytes(path)), path.name)
+    return known_record(path, read_bytes(path))
+
+
+def known_record(path: Path, content: bytes) -> dict[str, Any]:
+    """Return a JSON record of the store from its content. Raises `DamagedError`."""
+    record = seals.unseal_json(_parsed(content), path.name)
     if record is None:
         raise DamagedError(path, CHANGED)
     return record

@@ -255,11 +255,11 @@ class GeneratedImages:
         specs = plan.baseline(self.policy.prompts, self.machine)
         images = self._images(BASELINE, specs, plan.names(self.policy.prompts), None, "base")
         self.studio.rest()
-        self._show(self.store.root / gallery.folder_name("base", specs[0].digest), images, specs)
+        self._show(self.store.shown / gallery.folder_name("base", specs[0].digest), images, specs)
         return images
 
     def folder(self, lora: Lora) -> Path:
-        return self.store.root / gallery.folder_name(lora.name, lora.sha256)
+        return self.store.shown / gallery.folder_name(lora.name, lora.sha256)
 
     def shown(self, candidate: Candidate, sha256: str, names: Sequence[str]) -> Sequence[Shown]:
         bare = plan.counterparts(self.policy.prompts, self.machine, names)

@@ -12,6 +12,7 @@ from lora_checks.core.errors import ConfigError, LoraChecksError
 from lora_checks.core.extensions import load_file
 from lora_checks.core.progress import on_stderr
 from lora_checks.core.records import ImageSet, Lora, Policy, PromptSet, Threshold
+from lora_checks.core.remote.place import Place
 from lora_checks.core.words import count
 from lora_checks.gate import calibration_text
 from lora_checks.gate.run import GateRun, open_generating
@@ -45,7 +46,7 @@ class Sample:
 
 
 def run(
-    folder: Path, good: Sequence[str], bad: Sequence[str], store: Path, device: str, seeds: int | None
+    folder: Path, good: Sequence[str], bad: Sequence[str], store: Path | Place, device: str, seeds: int | None
 ) -> Report:
     """Calibrate the policy in ``folder``.
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from lora_checks.record.lock import ReportLock
 
 LOCK: pytest.StashKey[ReportLock] = pytest.StashKey()
-STORE = ".lora_checks"  # the default of --lora-store
 REPORT = "report"  # in the store: the default of --lora-report
 
 
@@ -118,11 +117,34 @@ def read(arguments: Sequence[str], here: Path) -> Targets | None:
     certain = bool(options["lora"] or options["lora-images"])
     if not (certain or options["images"]):
         return None
-    store = here / (options["store"] or _of_project(here) or STORE)
-    report = here / options["report"] if options["report"] else store / REPORT
+    if _refused(options["store"] or ""):  # before the command line, which may hold a password, is written
+        return None
+    report = here / options["report"] if options["report"] else _folder(options["store"], here) / REPORT
     junit = junit_path(options["junit"], here) if options["junit"] else None
     bare = {argument.partition("=")[0] for argument in arguments} & {"--report", "--store"}
     return Targets(report, junit, options["approved"] or "", certain, ours=not bare)
+
+
+def _refused(store: str) -> bool:
+    from lora_checks.core.errors import ConfigError
+    from lora_checks.core.project import is_url
+
+    if is_url(store):
+        from lora_checks.core.remote.place import refuse
+
+        try:
+            refuse(store)
+        except ConfigError:
+            return True
+    return False
+
+
+def _folder(store: str | None, here: Path) -> Path:
+    """Return the folder in which a report goes by default."""
+    from lora_checks.core.project import STORE, is_url
+
+    store = store or _of_project(here) or STORE
+    return here / (STORE if is_url(store) else store)
 
 
 def _of_project(here: Path) -> str | None:

@@ -124,6 +124,7 @@ def of_run(policy: Policy, run: GateRun) -> Facts:
         "networks": {name: _network(name, settings, run) for name, settings in policy.networks.items()},
         "folders": {name: pictures_of.folder(run.measurer.pictures(name)) for name in policy.folders},
         "store": str(run.store.root.absolute()),
+        **({"store_url": run.store.url} if run.store.url else {}),
     }
 
 

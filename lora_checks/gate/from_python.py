@@ -62,6 +62,8 @@ def run_gate(
     *,
     policy: PathLike | None = None,
     store: PathLike | None = None,
+    store_cache: PathLike | None = None,
+    store_cache_size: str | None = None,
     report: PathLike | None = None,
     images: PathLike | Iterable[PathLike] = (),
     images_from: PathLike | None = None,
@@ -98,8 +100,10 @@ def run_gate(
     Args:
         lora: LoRA files, folders of them, or patterns.
         policy: folder with thresholds.yaml and prompts.yaml; the current folder if left out.
-        store: where images and measurements are kept; ".lora_checks" if left out.
-        report: folder of the report; "report" in the store if left out.
+        store: where images and measurements are kept, a folder or a URL; ".lora_checks" if left out.
+        store_cache: local folder in front of a store at a URL; in the user's cache folder if left out.
+        store_cache_size: what that folder may keep after the run, such as "50GB"; no limit if left out.
+        report: folder of the report; "report" in the store if left out, or in ".lora_checks" for a URL.
         images: folders of pictures made elsewhere; nothing is generated then.
         images_from: their prompts and seeds: a pattern such as "{prompt}_{seed}.png", or a CSV file.
         images_made_with: what the pictures call the LoRA.
@@ -146,6 +150,8 @@ def run_gate(
         lora=lora,
         lora_policy=policy,
         lora_store=store,
+        lora_store_cache=store_cache,
+        lora_store_cache_size=store_cache_size,
         lora_report=report,
         lora_images=images,
         lora_images_from=images_from,

@@ -18,7 +18,8 @@ from lora_checks.core.errors import (
     StoreError,
 )
 from lora_checks.core.records import Policy
-from lora_checks.core.store import Progress, explained
+from lora_checks.core.remote.place import Place, place_of
+from lora_checks.core.store import Progress
 from lora_checks.diffusion.cluster import Asked
 from lora_checks.gate import axis, earlier, ledger
 from lora_checks.gate.facts import RunFacts
@@ -152,15 +153,15 @@ def warn_of_another_setting(record: RunRecord, voice: Voice) -> None:
 def enter_store(run: GateRun, at_end: Callable[[Callable[[], None]], object]) -> None:
     """Remove what killed runs left in the store, and block garbage collection during this one."""
     run.store.sweep()
-    with explained(run.store.root):
-        run.store.locks.enter()
-    at_end(run.store.locks.leave)
+    at_end(run.store.leave)
+    run.store.enter()
     if run.cluster is not None:
         at_end(run.cluster.close)
 
 
 def report_folder(option: Any, here: Path) -> Path:
-    return _path(here, option.lora_report) or _store(option, here) / earlier.REPORT
+    place = store_place(option, here)
+    return _path(here, option.lora_report) or (place.people or place.root) / earlier.REPORT
 
 
 def clear(folder: Path, option: Any, here: Path, more: Iterable[Path] = ()) -> None:
@@ -200,7 +201,7 @@ def _refuse_own_names(policy: Policy) -> None:
 
 
 def _run(option: Any, here: Path, policy: Policy, voice: Voice, loras: Mapping[str, Candidate]) -> GateRun:
-    store = _store(option, here)
+    store = store_place(option, here)
     if option.lora_batch_size is not None and option.lora_batch_size < 1:
         raise ConfigError("--lora-batch-size must be 1 or more")
     if option.lora_images is not None and option.lora_source is None:
@@ -235,8 +236,9 @@ def _cluster(option: Any) -> Asked | None:
     return Asked(option.lora_cluster, workers, timeout, option.lora_device)
 
 
-def _store(option: Any, here: Path) -> Path:
-    return _path(here, option.lora_store) or here / earlier.STORE
+def store_place(option: Any, here: Path) -> Place:
+    """Return where the options say that the store is. Raises `ConfigError`."""
+    return place_of(option.lora_store, here, option.lora_store_cache, option.lora_store_cache_size)
 
 
 def _path(here: Path, text: str | None) -> Path | None:

@@ -74,7 +74,16 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--lora-store": {
         "metavar": "DIR",
-        "help": "where images and measurements are kept (default: .lora_checks)",
+        "help": "where images and measurements are kept: a folder, or a URL such as s3://bucket/folder that "
+        "machines share (default: .lora_checks)",
+    },
+    "--lora-store-cache": {
+        "metavar": "DIR",
+        "help": "local folder in front of a store at a URL (default: in the user's cache folder)",
+    },
+    "--lora-store-cache-size": {
+        "metavar": "SIZE",
+        "help": "what that folder may keep after the run, such as 50GB (default: no limit)",
     },
     "--lora-report": {
         "metavar": "DIR",
@@ -156,7 +165,7 @@ _BARE = (
 )
 NEEDS_LORA = (  # options that mean nothing unless the gate runs
     *("policy", "thresholds", "prompts", "references", "base", "store", "report", "seeds", "scale"),
-    *("until_decided", "baseline", "log", "source", "axis", "cluster"),
+    *("store_cache", "store_cache_size", "until_decided", "baseline", "log", "source", "axis", "cluster"),
 )
 NEEDS_CLUSTER = ("cluster_workers", "cluster_timeout")
 NEEDS_IMAGES = ("images_from", "images_made_with", "baseline_images")

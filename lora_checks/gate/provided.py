@@ -13,7 +13,8 @@ from lora_checks.core import shards
 from lora_checks.core.device import choose_device
 from lora_checks.core.errors import ConfigError
 from lora_checks.core.records import Lora, Policy, PromptSet
-from lora_checks.core.store import Progress, Store
+from lora_checks.core.remote.place import Place, open_store
+from lora_checks.core.store import Progress
 from lora_checks.gate.run import GateRun, join
 from lora_checks.images import tables
 from lora_checks.images.decoding import SUFFIXES
@@ -112,7 +113,7 @@ def open_provided(
     option: Any,
     here: Path,
     policy: Policy,
-    store: Path,
+    store: Path | Place,
     progress: Callable[[str], Progress],
     loras: Mapping[str, Candidate],
 ) -> GateRun:
@@ -137,7 +138,7 @@ def open_provided(
             lora.group if isinstance(lora, Folder) else None,
         )
     device = choose_device(option.lora_device)
-    return join(policy, Store(store), ProvidedImages(given), device, progress)
+    return join(policy, open_store(store, device), ProvidedImages(given), device, progress)
 
 
 def _names(option: Any, here: Path, prompts: PromptSet) -> Names | None:
@@ -146,7 +147,7 @@ def _names(option: Any, here: Path, prompts: PromptSet) -> Names | None:
 
 
 def open_custom(
-    option: Any, here: Path, policy: Policy, store: Path, progress: Callable[[str], Progress]
+    option: Any, here: Path, policy: Policy, store: Path | Place, progress: Callable[[str], Progress]
 ) -> GateRun:
     """Open a run on the images of a source that a package adds. Raises `ConfigError`."""
     if option.lora_images is not None:
@@ -154,9 +155,10 @@ def open_custom(
     for name, spelling in GENERATING.items():
         if getattr(option, f"lora_{name}", None):
             raise ConfigError(f"{spelling} is for images that the gate generates; leave it out with {SOURCE}")
-    opened = Store(store)
+    device = choose_device(option.lora_device)
+    opened = open_store(store, device)
     source = open_source(option.lora_source, here, policy.prompts, opened.root)
-    return join(policy, opened, source, choose_device(option.lora_device), progress)
+    return join(policy, opened, source, device, progress)
 
 
 def _only(option: str, values: list[str] | None) -> str | None:

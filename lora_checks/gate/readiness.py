@@ -16,6 +16,7 @@ from lora_checks.core.device import choose_device
 from lora_checks.core.errors import ALSO, LoraChecksError, LoraFileError
 from lora_checks.core.filling import silent
 from lora_checks.core.records import Metric, Policy, Threshold
+from lora_checks.core.remote.place import Place
 from lora_checks.core.words import count
 from lora_checks.diffusion import base as bases
 from lora_checks.diffusion.base import gguf, remote
@@ -37,7 +38,7 @@ class Finding:
     wrong: bool = False  # it would end a run
 
 
-def open_unloaded(policy: Policy, store: Path, device: str, dtype: str, offload: str) -> GateRun:
+def open_unloaded(policy: Policy, store: Path | Place, device: str, dtype: str, offload: str) -> GateRun:
     """Open a run as it would be, without downloading a base that is not here."""
     device = choose_device(device)
     if dtype == "auto" and bases.present(policy.prompts.base) is None:  # its kind decides the number format

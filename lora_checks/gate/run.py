@@ -17,6 +17,7 @@ from lora_checks.core.device import choose_device, choose_dtype
 from lora_checks.core.errors import LoraFileError
 from lora_checks.core.quantity import BASELINE
 from lora_checks.core.records import ImageSet, Lora, Measurement, Policy, PromptSet, Threshold
+from lora_checks.core.remote.place import Place, open_store
 from lora_checks.core.store import Progress, Store
 from lora_checks.diffusion.base.family import has, index_of
 from lora_checks.diffusion.base.memory import choose_memory
@@ -128,7 +129,7 @@ def _readable(candidates: Sequence[Candidate]) -> Iterator[Lora]:
 
 def open_generating(
     policy: Policy,
-    store: Path,
+    store: Path | Place,
     device: str,
     dtype: str,
     batch_size: int | None,
@@ -145,7 +146,8 @@ def open_generating(
     offline: Path | None = None,
 ) -> GateRun:
     """Open a run that generates its images. Raises `ConfigError` and `PrerequisiteError`."""
-    device, opened = choose_device(device), Store(store, say)
+    device = choose_device(device)
+    opened = open_store(store, device, say)
     source = GeneratedImages(
         policy,
         opened,

@@ -49,6 +49,7 @@ class Spread:
         if waiting:
             with self._progress(f"asking {network.label}")(sum(job.images for job in waiting)) as advance:
                 self._cluster.studio().wait(waiting, advance)
+        self._store.bring(path for job in jobs for path in job.paths)
         for job in jobs:
             self._heed(job, network)
 
@@ -67,6 +68,7 @@ class Spread:
     def _jobs(self, wanted: Wanted, network: Extractor) -> list[Job]:
         wanted = replace(wanted, x=_absolute(wanted.x), y=_absolute(wanted.y))
         rows = wanted.rows(network, self._store)
+        self._store.bring(rows.paths, fresh=False)
         absent = {path: i for i, path in enumerate(rows.paths) if not path.exists()}
         free = [i for path, i in absent.items() if path not in self._owners]
         for start in range(0, len(free), rows.at_once):

@@ -91,7 +91,7 @@ def _planned(run: GateRun, source: GeneratedImages, loras: Sequence[Candidate]) 
 
 
 def _stored(run: GateRun, specs: Sequence[ImageSpec]) -> int:
-    return sum(run.store.image(spec.digest).exists() for spec in specs)
+    return sum(run.store.have([run.store.image(spec.digest) for spec in specs]))
 
 
 def _tried_on_base(rows: Sequence[Threshold]) -> int:

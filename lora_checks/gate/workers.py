@@ -65,15 +65,19 @@ class GateWorker(Worker):
             wanted = replace(
                 wanted, x=placed(wanted.x, root, store.root), y=placed(wanted.y, root, store.root)
             )
-            for image in (*wanted.x, *wanted.y):
+            images = (*wanted.x, *wanted.y)
+            store.bring(image.path for image in images)
+            for image in images:
                 if not image.path.exists():
                     return Lacking(f"there is no {image.path}")
             if "studio" in vars(source):
                 source.studio.rest()  # the networks may need the room of the base
             rows = wanted.rows(network, store)
+            store.bring(rows.paths[i] for i in places)
             absent = [i for i in places if not rows.paths[i].exists()]
             for i, row in zip(absent, rows.make(absent) if absent else (), strict=True):
                 store.put(rows.paths[i], to_npy(row), durable=False)
+            store.settle()
         except (PrerequisiteError, ConfigError, ImportError) as error:
             return Lacking(first_line(error))
         return None

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lora_checks.core import png_chunks
 from lora_checks.core.errors import ConfigError, MeasureError
 from lora_checks.core.records import ImageFile, Member, Prompt
-from lora_checks.images import png_chunks, tables
+from lora_checks.images import tables
 
 Pixels = NDArray[np.uint8]  # (H, W, 3) RGB, 0..255
 

@@ -86,6 +86,7 @@ def summary(store: Store, start: int) -> dict[str, Any]:
 
 def of_other_versions(store: Store, specs: Sequence[ImageSpec]) -> dict[str, tuple[str, ...]]:
     """Return, for each spec that the store lacks, other versions with which it has the same picture."""
+    store.bring([store.image(spec.digest) for spec in specs], fresh=False)
     absent = {_unversioned(spec): spec for spec in specs if not store.image(spec.digest).exists()}
     found: dict[str, tuple[str, ...]] = {}
     for line in read_lines(store.root / FILE) if absent else ():

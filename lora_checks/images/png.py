@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lora_checks.core import png_chunks
 from lora_checks.core.errors import DamagedError, GenerationError
 from lora_checks.core.records import ImageFile, ImageSpec
 from lora_checks.core.store import read_bytes
-from lora_checks.images import png_chunks
 from lora_checks.images.plan import COMPILED, SEAT
 
 METADATA_KEY = "lora_checks"  # PNG text chunk with the image's recipe
@@ -67,7 +67,11 @@ def stored(path: Path, spec: ImageSpec, name: str) -> ImageFile:
 
 def read(path: Path) -> tuple[str, dict[str, Any]]:
     """Return a stored picture's SHA-256 and recipe; raise `FileNotFoundError` or `DamagedError`."""
-    content = read_bytes(path)
+    return known(path, read_bytes(path))
+
+
+def known(path: Path, content: bytes) -> tuple[str, dict[str, Any]]:
+    """Return SHA-256 and recipe of a stored picture's content; raise `DamagedError`."""
     sha256 = png_chunks.sealed_sha256(content)
     if sha256 is None:
         raise DamagedError(path, "it is not the picture that was made, or was made by an earlier version")

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from world import MINIATURE, write_policy
 
+from lora_checks.core.errors import MeasureError
 from lora_checks.core.filling import silent
 from lora_checks.core.records import ImageFile, Lora
+from lora_checks.core.remote.place import Place
 from lora_checks.diffusion.cluster import Asked, Cluster
 from lora_checks.diffusion.cluster.worker import Worker
 from lora_checks.gate.run import GateRun, open_generating
+from lora_checks.gate.spread import Spread
+from lora_checks.gate.workers import GateWorker
+from lora_checks.images.decoded import Decoded
 from lora_checks.lora.candidates import candidates
 from lora_checks.policy.reading import load_policy
 
@@ -28,7 +35,7 @@ def lora(name: str = "good") -> Lora:
     return next(iter(candidates([str(path)], None, path.parent).values())).read()
 
 
-def opened(folder: Path, store: Path, prompts: int = PROMPTS) -> GateRun:
+def opened(folder: Path, store: Path | Place, prompts: int = PROMPTS) -> GateRun:
     """A run in this process on the real miniature."""
     policy = load_policy(write_policy(folder / "policy", MINIATURE / "pipeline", prompts=prompts))
     return open_generating(policy, store, "cpu", "auto", BATCH, lambda _: silent, say=lambda _: None)
@@ -37,7 +44,7 @@ def opened(folder: Path, store: Path, prompts: int = PROMPTS) -> GateRun:
 @contextmanager
 def clustered(
     folder: Path,
-    store: Path,
+    store: Path | Place,
     address: str,
     worker: type = Worker,
     timeout: float | None = None,
@@ -47,11 +54,43 @@ def clustered(
     """The same run, with workers on the cluster."""
     run = opened(folder, store, prompts)
     cluster = Cluster(Asked(address, workers, timeout), run.source, worker=worker)  # type: ignore[arg-type]
+    run.store.enter()
     cluster.open()
     try:
         yield run, cluster
     finally:
         cluster.close()
+        run.store.leave()
+
+
+@contextmanager
+def measuring(
+    folder: Path, store: Path | Place, address: str, worker: type = GateWorker
+) -> Iterator[tuple[GateRun, list[str]]]:
+    """The same, and the workers are asked what networks say; what is said to people."""
+    said: list[str] = []
+    with clustered(folder, store, address, worker) as (run, cluster):
+        run.measurer.elsewhere = Spread(cluster, run.store, lambda _: silent, said.append)
+        yield run, said
+
+
+def values(run: GateRun) -> dict[str, Any]:
+    """Every row's measurement, field by field; of a row that cannot be measured, why."""
+    images, found = run.images_of(lora()), dict[str, Any]()
+    for row in run.policy.thresholds:
+        try:
+            found[row.name] = dataclasses.asdict(run.measurement(row, lora(), images))
+        except MeasureError as error:
+            found[row.name] = str(error)
+    return found
+
+
+class OfReferences(Decoded):
+    """Refuses to decode an image that was generated."""
+
+    def __init__(self, images: Sequence[ImageFile], keep: bool = True) -> None:
+        assert not any(image.prompt for image in images), "this process looked at a generated image"
+        super().__init__(images, keep)
 
 
 def picture(path: Path) -> ImageFile:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from s3_world import S3, Proxy, proxied
 
 from lora_checks.diffusion.cluster.ray_client import ENVIRONMENT
 
@@ -24,14 +25,28 @@ sys.stdin.read()
 
 
 @pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    """HOST:PORT of the cluster. A process of its own holds it, which ends it with its standard input."""
+def proxy(s3: S3) -> Iterator[Proxy]:
+    """Between the cluster's nodes and the bucket."""
+    with proxied(s3.port) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def address(s3: S3, proxy: Proxy) -> Iterator[str]:
+    """HOST:PORT of the cluster. A process of its own holds it, which ends it with its standard input.
+
+    Its nodes have credentials for the bucket, as nodes of a cluster have them: not from the driver.
+    """
     if find_spec("ray") is None:
         pytest.skip("needs the package ray: pip install 'lora-checks[ray]'")
     os.environ.update(ENVIRONMENT)  # before Ray is imported, which reads it then
     os.environ["RAY_AUTH_TOKEN"] = "of-these-tests" * 3
     holder = subprocess.Popen(
-        [sys.executable, "-c", START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", START],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | s3.environment(proxy.port),
     )
     assert holder.stdout is not None
     yield holder.stdout.readline().strip()

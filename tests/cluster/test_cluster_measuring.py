@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cluster_world
 import pytest
-from cluster_world import clustered, lora, opened
+from cluster_world import OfReferences, lora, measuring, opened, values
 
 from lora_checks import metrics
 from lora_checks.core.errors import MeasureError, PrerequisiteError
-from lora_checks.core.filling import silent
-from lora_checks.core.records import ImageFile
+from lora_checks.core.remote.place import Place
 from lora_checks.diffusion.cluster.setup import Setup
 from lora_checks.gate.run import GateRun
-from lora_checks.gate.spread import Spread
 from lora_checks.gate.workers import GateWorker, Identity, Lacking, identity_of, placed
-from lora_checks.images.decoded import Decoded
 from lora_checks.judge.wanted import Wanted
 from lora_checks.networks import features
 
@@ -56,39 +51,10 @@ class Mortal(GateWorker):
         return super().measure(*arguments)
 
 
-@contextmanager
-def measuring(
-    folder: Path, store: Path, address: str, worker: type = GateWorker
-) -> Iterator[tuple[GateRun, list[str]]]:
-    said: list[str] = []
-    with clustered(folder, store, address, worker) as (run, cluster):
-        run.measurer.elsewhere = Spread(cluster, run.store, lambda _: silent, said.append)
-        yield run, said
-
-
-def values(run: GateRun) -> dict[str, Any]:
-    """Every row's measurement, field by field; of a row that cannot be measured, why."""
-    images, found = run.images_of(lora()), dict[str, Any]()
-    for row in run.policy.thresholds:
-        try:
-            found[row.name] = dataclasses.asdict(run.measurement(row, lora(), images))
-        except MeasureError as error:
-            found[row.name] = str(error)
-    return found
-
-
 @pytest.fixture(scope="module")
 def plain(folder: Path) -> dict[str, Any]:
     """What a single process measures."""
     return values(opened(folder / "plain-values", folder / "plain-values" / "store"))
-
-
-class OfReferences(Decoded):
-    """Refuses to decode an image that was generated."""
-
-    def __init__(self, images: Sequence[ImageFile], keep: bool = True) -> None:
-        assert not any(image.prompt for image in images), "this process looked at a generated image"
-        super().__init__(images, keep)
 
 
 def test_the_workers_measure_what_one_process_would(
@@ -159,7 +125,7 @@ class Crowded:
 def here(tmp_path: Path) -> tuple[GateRun, GateWorker, Wanted]:
     """A run, a worker in this process, and what the run wants: what ArcFace sees in two references."""
     run = opened(tmp_path, tmp_path / "store")
-    setup = Setup(run.policy, run.store.root, "cpu", "float32", 2, run.source.memory)  # type: ignore[attr-defined]
+    setup = Setup(run.policy, Place(run.store.root), "cpu", "float32", 2, run.source.memory)  # type: ignore[attr-defined]
     images = run.measurer.pictures("references").images[:2]
     return run, GateWorker(setup), Wanted("arcface", "images", images)
 

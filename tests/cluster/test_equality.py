@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
-from world import Gate, Run, World, made
+from s3_world import S3, Proxy, one_in
+from world import Gate, Run, World, images, judged, made
 
 BATCH = ("--lora-batch-size", "2")
 
@@ -24,22 +22,10 @@ def spread(world: World, tmp_path_factory: pytest.TempPathFactory) -> Gate:
 def run(gate: Gate, store: str, *more: object, **env: str) -> Run:
     world = gate.world
     return gate(
-        *("--lora", world.good, "--lora", world.bad, "--lora-store", gate.folder / store, *BATCH, *more),
+        *("--lora", world.good, "--lora", world.bad, *BATCH, *more),
+        *(("--lora-store", gate.folder / store) if store else ()),
         **env,
     )
-
-
-def judged(found: Run) -> list[Any]:
-    """Everything that was measured and judged, by LoRA and row."""
-    return [
-        [lora["name"], lora["sha256"], row["check"], row["outcome"], row["measurement"]]
-        for lora in found.report["loras"]
-        for row in sorted(lora["rows"], key=lambda row: row["check"])
-    ]
-
-
-def images(store: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in store.glob("images/*/*.png")}
 
 
 def test_the_sweep_equals_the_plain_run(address: str, alone: Gate, spread: Gate) -> None:
@@ -52,6 +38,22 @@ def test_the_sweep_equals_the_plain_run(address: str, alone: Gate, spread: Gate)
     assert set(made(spread.folder / "store").values()) == {1}
     assert images(spread.folder / "store") == images(alone.folder / "store")
     assert not list(spread.folder.glob("store/locks/*"))
+
+
+def test_the_sweep_on_a_bucket_that_fails_one_request_in_ten(
+    address: str, alone: Gate, spread: Gate, s3: S3, proxy: Proxy
+) -> None:
+    plain = run(alone, "store")
+    proxy.fault = one_in(10)
+    where = ("--lora-store", s3.empty(), "--lora-store-cache", spread.folder / "cache")
+    found = run(spread, "", *where, *on(address), RAY_AUTH_TOKEN=TOKEN, **s3.environment(proxy.port))
+    proxy.fault = lambda _method, _path: ""
+    assert plain.code == found.code == 1, found.out + found.err
+    assert judged(found) == judged(plain)
+    (store,) = spread.folder.glob("cache/*/*")
+    assert images(store) == images(alone.folder / "store")
+    assert set(made(store).values()) == {1}
+    assert proxy.faults.total() > 20
 
 
 def test_a_lora_that_is_decided_early_gets_no_more(address: str, alone: Gate, spread: Gate) -> None:

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from s3_world import S3
 from shards_made import encoded, write_tar
 from world import MINIATURE
 
 from lora_checks.__main__ import main
+from lora_checks.core.remote import open_remote
+from lora_checks.core.remote.leases import living
 from lora_checks.images.decoding import pixels_of
 from lora_checks.images.sets import image_set
 from lora_checks.metrics.statistics_file import read_statistics
@@ -55,6 +58,21 @@ def test_the_number_of_workers_changes_no_byte(shards: str, tmp_path: Path) -> N
         assert main(_command(shards, folder, "--workers", workers)) == 0
         contents.add((folder / "s.npz").read_bytes())
     assert len(contents) == 1
+
+
+def test_two_machines_share_a_bucket(
+    shards: str, tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, contents = s3.url(monkeypatch), set()
+    for machine in ("one", "two"):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / machine))
+        assert main([*_command(shards, tmp_path), "--store", url]) == 0
+        contents.add((tmp_path / "s.npz").read_bytes())
+        (tmp_path / "s.npz").unlink()
+        measured = capsys.readouterr().err
+        assert ("80 of 80 images" in measured) == (machine == "one")
+    assert len(contents) == 1
+    assert not list(living(open_remote(f"{url}/cpu")))
 
 
 def test_a_killed_run_goes_on(shards: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -179,6 +179,11 @@ class Crew:
             for i, path in zip(wanted, job.paths, strict=True)
             if self._store.claim(path, job.claims) and not path.exists()
         ]
+        if free and self._store.lease(job.paths, job.claims):
+            self._store.bring(job.paths)  # another machine may have finished it before the lease
+            free = [i for i, path in zip(wanted, job.paths, strict=True) if i in free and not path.exists()]
+        else:
+            free = []
         job.arguments = (*others, free)
         if not free:
             job.claims.close()

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.core.errors import ConfigError
+from lora_checks.core.remote import place as places
+from lora_checks.core.remote.shared import SharedStore
 from lora_checks.core.store import Store
 from lora_checks.diffusion.cluster.crew import Crew
 from lora_checks.diffusion.cluster.ray_client import LOCAL, Place, Ray, check_address
@@ -116,7 +118,7 @@ class Cluster:
         source = self._source
         return Setup(
             source.policy,
-            source.store.root.absolute(),
+            _place(source.store),
             source.machine.device,
             source.dtype,
             source.batch_size,
@@ -156,8 +158,17 @@ class Cluster:
         return asked, Place(each, 0)
 
 
-def _probe(store: Store) -> tuple[Path, str]:
-    """Return a file of the store and its text. It stays: workers that replace others look for it, too."""
+def _place(store: Store) -> places.Place:
+    return store.place if isinstance(store, SharedStore) else places.Place(store.root.absolute())
+
+
+def _probe(store: Store) -> tuple[Path, str] | None:
+    """Return a file of the store and its text. It stays: workers that replace others look for it, too.
+
+    None for a store at a URL, which each worker asks itself.
+    """
+    if isinstance(store, SharedStore):
+        return None
     path = store.root.absolute() / PROBE
     store.put(path, uuid.uuid4().hex.encode())
     return path, path.read_text()

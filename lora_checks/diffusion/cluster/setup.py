@@ -13,6 +13,7 @@ from lora_checks.core.device import hardware, library_versions
 from lora_checks.core.errors import ConfigError, LoraChecksError, PrerequisiteError
 from lora_checks.core.packages import version
 from lora_checks.core.records import Lora, Policy
+from lora_checks.core.remote.place import Place
 from lora_checks.diffusion.base.memory import Memory
 from lora_checks.images.plan import Machine
 
@@ -22,7 +23,7 @@ class Setup:
     """Everything that a worker needs to make images as this process would."""
 
     policy: Policy
-    store: Path
+    store: Place
     device: str  # "cpu" or "cuda": a worker sees one GPU only
     dtype: str
     batch_size: int

@@ -97,6 +97,7 @@ class ClusterStudio:
     ) -> list[Job]:
         """Queue the blocks of which the store lacks something; return their jobs, in order, at once."""
         before = made.of_other_versions(self._store, specs)
+        self._store.bring([self._store.image(spec.digest) for spec in specs], fresh=False)
         with self._lock:
             jobs = [self._job(specs, lora, block, order, before) for block in blocks]
         return list(dict.fromkeys(job for found in jobs for job in found))
@@ -155,7 +156,8 @@ class ClusterStudio:
     def _enter(
         self, painted: Painted, specs: Sequence[ImageSpec], before: dict[str, tuple[str, ...]]
     ) -> None:
-        """Note each image that a worker has stored."""
+        """Note each image that a worker has stored; a store at a URL gets it into its cache."""
+        self._store.bring([self._store.image(specs[i].digest) for i in painted.how])
         for i, how in painted.how.items():
             made.note(self._store, specs[i], how, before.get(specs[i].digest, ()))
 

@@ -24,7 +24,7 @@ from lora_checks.core.errors import (
 from lora_checks.core.files import write_if_absent
 from lora_checks.core.filling import silent
 from lora_checks.core.records import ImageSpec, Lora, Proof
-from lora_checks.core.store import Store
+from lora_checks.core.remote.shared import SharedStore
 from lora_checks.diffusion.base.memory import Memory
 from lora_checks.diffusion.cluster.ray_client import fetched
 from lora_checks.diffusion.cluster.setup import Node, Setup, code_digest, this_node
@@ -72,6 +72,8 @@ class Worker:
         if setup.probe is not None and not _reads(*setup.probe):
             return replace(bare, sees_store=False)
         try:
+            if isinstance(self._source.store, SharedStore) and not self._source.store.is_begun():
+                return replace(bare, sees_store=False)
             node = this_node(name, process, setup.device, self._source.machine)
         except Exception as error:
             return replace(bare, trouble=f"{type(error).__name__}: {first_line(error)}")
@@ -106,6 +108,7 @@ class Worker:
         """
         store, how = self._source.store, dict[int, dict[str, Any]]()
         paths = [store.image(spec.digest) for spec in specs]
+        store.bring(paths)
         if all(paths[i].exists() for i in wanted):
             return Painted({i: _how(paths[i]) for i in wanted})
         start, seconds = time.monotonic(), 0.0
@@ -118,6 +121,7 @@ class Worker:
             except GenerationError as error:  # black, or not finite; what was stored before it stays
                 return Painted(how, _portable(error))
             how[i] = {**image.how, "seconds": round(seconds, 3), **_here()}
+        store.settle()  # where the store is on a server, only now has it all of them
         return Painted(how)
 
     def prove(self, lora: Lora, others: Sequence[Lora]) -> Proof:
@@ -134,7 +138,7 @@ class Worker:
         setup = self._setup
         return GeneratedImages(
             setup.policy,
-            Store(setup.store, self._said.append),
+            setup.store.open(self._said.append, leases=False),  # the driver holds them
             setup.device,
             setup.dtype,
             setup.batch_size,

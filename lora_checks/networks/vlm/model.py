@@ -83,6 +83,7 @@ class VisionModel:
         unique = dict(zip(places, asked, strict=True))
         paths, questions_asked = list(unique), list(unique.values())
         account = self.account(store)
+        store.bring(paths)
         account.refuse_beyond(sum(not path.exists() for path in paths))
 
         def make(indices: Sequence[int]) -> Iterator[bytes]:

@@ -121,6 +121,7 @@ class Run(TypedDict):
     networks: dict[str, dict[str, Any]]
     folders: dict[str, Folder]
     store: str
+    store_url: NotRequired[str]
     report: str
     companions: list[Companion]
     started: str
