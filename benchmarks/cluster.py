@@ -34,13 +34,14 @@ FLUX = Units(
     base=60.0, networks=10.0, lora=2.0, proof=5.0, image=5.3, feature=0.1, put=0.04, get=0.03,
     hand_out=0.002, claim=0.0005, judge=0.5, image_mb=1.5, lora_mb=300.0,
 )  # fmt: skip
-REQUEST = 0.03  # seconds of one to a bucket; a claim is two of them, where a folder takes a lock
+REQUEST = (
+    0.03  # seconds of one to a bucket; a claim of a block is two of them, where a folder locks each file
+)
 SIZES = (8, 64, 128, 256, 1000)
 RULES: dict[str, dict[str, Any]] = {
     "as it is": {},
     "without staying with a LoRA": {"stay": False},
-    "a block is claimed at once": {"at_once": True},
-    "and 32 LoRAs are judged side by side": {"at_once": True, "judges": 32},
+    "if 32 LoRAs were judged side by side": {"judges": 32},
 }
 
 
@@ -49,12 +50,13 @@ RULES: dict[str, dict[str, Any]] = {
 
 def simulated(units: Units, sizes: Sequence[int], loras: int, images: int) -> Iterator[str]:
     """Yield a table for each rule: a shared folder first, then a bucket."""
-    for place, claim in (("a shared folder", units.claim), ("a bucket", 2 * REQUEST)):
+    places = (("a shared folder", units.claim, False), ("a bucket", 2 * REQUEST, True))
+    for place, claim, at_once in places:
         for name, rule in RULES.items():
             yield f"\n{place}: {name}\n\n{HEAD}"
             for gpus in sizes:
                 task = Task(gpus, loras, images)
-                yield line(Simulation(task, replace(units, claim=claim), **rule).run())
+                yield line(Simulation(task, replace(units, claim=claim), at_once=at_once, **rule).run())
 
 
 # Unit times of the miniature, here

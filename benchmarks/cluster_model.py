@@ -16,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+LOOKS = 8  # images of which a network's features are one job; `lora_checks.networks.features.BATCH`
 WAITING = 4  # blocks in the line for each worker; `lora_checks.diffusion.cluster.studio.WAITING`
 BASE = -1  # the group of base images
 
@@ -33,15 +34,12 @@ class Units:
     put: float  # store one entry
     get: float  # fetch one entry
     hand_out: float  # the driver's work for one job
-    claim: float  # the driver's claim on one file
+    claim: float  # the driver's claim on a file, or on all of a job
     judge: float  # the driver's work for one LoRA, after its features are there
     image_mb: float
     lora_mb: float
     features_mb: float = 0.01
     kinds: int = 3  # networks
-    file_requests: int = (
-        3  # to the store for a claim and a look: a lease is put, the image asked for, the lease removed
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,7 @@ class Job:
     kind: str  # "proof", "paint" or "features"
     group: int  # the LoRA
     images: int
+    network: int = 0  # of "features"
 
 
 @dataclass
@@ -69,7 +68,7 @@ class Worker:
 
     lora: int = BASE
     begun: bool = False
-    networks: bool = False
+    networks: set[int] = field(default_factory=set)  # that are loaded
     busy: float = 0.0
 
 
@@ -153,12 +152,12 @@ class Simulation:
                 self._expect("proof", group, 1)
                 self._ahead.append(Job("proof", group, 1))
             self._expect("paint", group, self.task.images)
-            self._ahead += self._blocks("paint", group)
+            self._ahead += self._blocks("paint", group, self.task.batch)
         self._hand_out()
 
-    def _blocks(self, kind: str, group: int) -> list[Job]:
-        full, rest = divmod(self.task.images, self.task.batch)
-        return [Job(kind, group, n) for n in [self.task.batch] * full + [rest] * bool(rest)]
+    def _blocks(self, kind: str, group: int, size: int, network: int = 0) -> list[Job]:
+        full, rest = divmod(self.task.images, size)
+        return [Job(kind, group, n, network) for n in [size] * full + [rest] * bool(rest)]
 
     def _expect(self, kind: str, group: int, count: int) -> None:
         self._waiting_for[kind, group] = count
@@ -188,12 +187,12 @@ class Simulation:
         while not self._handing and self._free and (self._asked or self._ahead):
             worker = self._free.popleft()
             job = self._take(worker)
-            files = job.images if job.kind == "paint" else 0
+            files = 0 if job.kind == "proof" else job.images
             claims = min(files, 1) if self.at_once else files
             seconds = self.units.hand_out + claims * self.units.claim
             self.out.driver_jobs += 1
             self.out.driver_busy += seconds
-            self.out.requests["claims and looks"] += files * self.units.file_requests
+            self.out.requests["claims and looks"] += files + 2 * claims
             self._handing += 1
             self._after(seconds, lambda w=worker, j=job: self._handed(w, j))
 
@@ -233,8 +232,9 @@ class Simulation:
         self._asked += asked
 
     def _features(self, group: int) -> None:
-        self._expect("features", group, self.task.images)
-        self._asked += self._blocks("features", group)
+        self._expect("features", group, self.task.images * self.units.kinds)
+        for network in range(self.units.kinds):
+            self._asked += self._blocks("features", group, LOOKS, network)
         self._when("features", group, lambda: self._measure(group))
         self._hand_out()
 
@@ -260,11 +260,12 @@ class Simulation:
         if not worker.begun:
             worker.begun, seconds = True, units.base
         if job.kind == "features":
-            if not worker.networks:
-                worker.networks, seconds = True, seconds + units.networks
+            if job.network not in worker.networks:
+                worker.networks.add(job.network)
+                seconds += units.networks / units.kinds
             self._store("images read", job.images, units.image_mb)
-            self._store("features written", job.images * units.kinds, units.features_mb)
-            return seconds + job.images * (units.feature + units.get)
+            self._store("features written", job.images, units.features_mb)
+            return seconds + job.images * (units.feature / units.kinds + units.get)
         if job.group not in (BASE, worker.lora):
             seconds += units.lora
             self.out.swaps += 1
