@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from lora_checks import networks
@@ -94,7 +95,12 @@ class GateWorker(Worker):
 
 def identity_of(network: Extractor) -> Identity:
     """Return the identity of a network in this process."""
-    return Identity(network.id, networks.device_of(network), self_test.libraries())
+    return Identity(network.id, networks.device_of(network), _packages())
+
+
+@cache
+def _packages() -> tuple[str, ...]:
+    return self_test.libraries()
 
 
 def placed(images: Sequence[ImageFile], root: Path, here: Path) -> tuple[ImageFile, ...]:
