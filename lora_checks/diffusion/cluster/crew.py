@@ -90,7 +90,7 @@ class Crew:
         deadline = time.monotonic() + FIRST
         while starting := [one for one in self._members if one.node is None]:
             for call in self._ray.ready([one.call for one in starting], 1.0):
-                member = next(one for one in starting if one.call is call)
+                member = next(one for one in starting if one.call == call)
                 if trouble := self._welcome(member):
                     raise trouble
             if time.monotonic() > deadline:

@@ -1,0 +1,118 @@
+"""A cluster of two nodes that loses one, and a cluster that is reached by Ray Client."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster_world import PROMPTS, clustered, digests, lora, opened
+from world import made
+
+from lora_checks.diffusion.cluster.ray_client import ENVIRONMENT
+
+TWO_NODES = """
+import sys
+from ray.cluster_utils import Cluster
+one = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
+cluster = Cluster(initialize_head=True, head_node_args=one)
+second = cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+print(cluster.address, flush=True)
+sys.stdin.readline()
+cluster.remove_node(second, allow_graceful=False)
+print("lost", flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+TOKEN = "of-these-tests" * 3
+
+
+@pytest.fixture(autouse=True)
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**ENVIRONMENT, "RAY_AUTH_TOKEN": TOKEN}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path) -> list[str]:
+    """Digests of the images that a single process makes."""
+    return digests(opened(folder / "plain-of-nodes", folder / "plain-of-nodes" / "store"), lora())
+
+
+def whole(store: Path) -> bool:
+    counts = made(store)
+    return set(counts.values()) == {1} and len(counts) == PROMPTS + 1  # and the base's first
+
+
+@pytest.fixture
+def holder() -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the two nodes, and kills one of them when it reads a line."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", TWO_NODES],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ,
+    )
+    yield holder
+    holder.communicate("")
+
+
+def _line(holder: subprocess.Popen[str], start: str) -> str:
+    """Return the holder's next line that begins so."""
+    assert holder.stdout is not None
+    return next(line for line in map(str.strip, holder.stdout) if line.startswith(start))
+
+
+def test_the_work_of_a_lost_node_is_done_by_the_other(
+    holder: subprocess.Popen[str], tmp_path: Path, plain: list[str]
+) -> None:
+    store = tmp_path / "store"
+
+    with clustered(tmp_path, store, _line(holder, "127.0.0.1:")) as (run, cluster):
+        assert cluster.crew is not None
+        assert holder.stdin is not None
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        assert _line(holder, "lost")
+        assert digests(run, lora()) == plain
+        assert len(cluster.crew.nodes) == 1  # the other place waits for a node
+    assert whole(store)
+
+
+@pytest.fixture
+def client() -> Iterator[str]:
+    """The address of a cluster for Ray Client."""
+    gcs, port = _free(), _free()
+    options = {"port": gcs, "ray-client-server-port": port, "num-cpus": 2, "include-dashboard": "false"}
+    start = (sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block")
+    given = (f"--{name}={value}" for name, value in options.items())
+    with subprocess.Popen([*start, *given], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as node:
+        while node.poll() is None and not _listens(port):
+            time.sleep(0.1)
+        yield f"ray://127.0.0.1:{port}"
+        node.terminate()
+
+
+def _free() -> int:
+    """Return a port that nobody listens on, above those that Ray gives to its workers."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_images_are_the_same_by_ray_client(client: str, tmp_path: Path, plain: list[str]) -> None:
+    with clustered(tmp_path, tmp_path / "store", client) as (run, _):
+        assert digests(run, lora()) == plain
+    assert whole(tmp_path / "store")
