@@ -25,7 +25,7 @@ class Forgetful(Worker):
     """Runs out of memory at its first block, unless a file says that another did before."""
 
     def paint(self, specs, lora, wanted):  # type: ignore[no-untyped-def]
-        marker = self._setup.store / "forgetful"
+        marker = self._setup.store.root / "forgetful"
         if not marker.exists():
             marker.touch()
             raise MemoryError("no memory for this test")
@@ -36,7 +36,7 @@ class Stopped(Worker):
     """Hangs in the middle of its first block of a LoRA, unless a file says that another did before."""
 
     def paint(self, specs, lora, wanted):  # type: ignore[no-untyped-def]
-        marker = self._setup.store / "stopped"
+        marker = self._setup.store.root / "stopped"
         if lora is not None and not marker.exists():
             super().paint(specs, lora, wanted[:1])
             marker.write_text(str(os.getpid()))

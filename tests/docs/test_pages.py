@@ -205,7 +205,8 @@ def helps() -> dict[str, str]:
 @pytest.mark.parametrize("command", commands("sh gpu"))
 def test_commands_for_a_gpu_name_real_options(command: str, helps: dict[str, str]) -> None:
     program, *rest = command.split()
-    asked = f"{program} {rest[0]} --help" if program == "lora-checks" else "pytest --help"
+    verbs = rest[: 2 if rest[0] == "store" else 1]
+    asked = f"{program} {' '.join(verbs)} --help" if program == "lora-checks" else "pytest --help"
     if asked not in helps:
         helps[asked] = run(asked).stdout + " --junitxml"  # pytest's own, which its help spells --junit-xml
     options = re.findall(r"--[a-z-]+", command)

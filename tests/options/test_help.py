@@ -23,6 +23,8 @@ OPTIONS = [
     "--lora-base",
     "--lora-offline",
     "--lora-store",
+    "--lora-store-cache",
+    "--lora-store-cache-size",
     "--lora-report",
     "--lora-log",
     "--lora-seeds",

@@ -103,10 +103,11 @@ def test_the_report_has_every_part_that_the_schema_declares(real: Path) -> None:
     assert [error.message for error in jsonschema.Draft202012Validator(SCHEMA).iter_errors(document)] == []
     there = {pattern(at) for at in places(document, most=1000)}
     # A run on pictures made elsewhere has no base; the base's own sampler is declared as `sampler` is; a
-    # cluster, compiling and a quantised base are optional.
-    absent = ("elsewhere", "base_sampler", "cluster", "compiled")
+    # cluster, a store at a URL, compiling and a quantised base are optional, and so are LoRAs that made room.
+    absent = ("elsewhere", "base_sampler", "cluster", "store_url", "compiled")
     others = {part for part in parts_of(SCHEMA) if part[:2] in {("run", name) for name in absent}}
-    others |= {part for part in parts_of(SCHEMA) if part[:3] == ("run", "base", "quantization")}
+    within = (("run", "base", "quantization"), ("run", "made", "resident_loras"))
+    others |= {part for part in parts_of(SCHEMA) if part[:3] in within}
     assert set(parts_of(SCHEMA)) - there - others == set()
 
 
