@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -51,7 +52,11 @@ class FolderShelf:
 
     def __init__(self, root: Path) -> None:
         self.root, self.where = root, str(root)
-        self._store = Store(root)
+
+    @cached_property
+    def _store(self) -> Store:
+        """Opened only to remove something: what is only looked at need not be writable."""
+        return Store(self.root)
 
     def entries(self) -> Sequence[Entry]:
         files = (path for path in sorted(self.root.rglob("*")) if path.is_symlink() or not path.is_dir())

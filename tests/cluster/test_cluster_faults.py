@@ -92,12 +92,11 @@ def test_the_only_worker_hangs_and_is_replaced(address: str, tmp_path: Path, pla
 
 
 @pytest.mark.usefixtures("by_value")
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_worker_without_memory_is_replaced(
-    workers: int, address: str, tmp_path: Path, plain: list[str]
+def test_the_only_worker_has_no_memory_and_is_replaced(
+    address: str, tmp_path: Path, plain: list[str]
 ) -> None:
     store = tmp_path / "store"
-    with clustered(tmp_path, store, address, Forgetful, workers=workers) as (run, _):
+    with clustered(tmp_path, store, address, Forgetful, workers=1) as (run, _):
         assert digests(run, lora()) == plain
     assert whole(store)
 

@@ -54,7 +54,7 @@ class Mortal(GateWorker):
 @pytest.fixture(scope="module")
 def plain(folder: Path) -> dict[str, Any]:
     """What a single process measures."""
-    return values(opened(folder / "plain-values", folder / "plain-values" / "store"))
+    return values(opened(folder / "plain", folder / "plain" / "store"))
 
 
 def test_the_workers_measure_what_one_process_would(

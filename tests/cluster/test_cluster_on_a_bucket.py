@@ -48,34 +48,26 @@ def place(s3: S3, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture(scope="module")
 def plain(folder: Path) -> list[str]:
     """Digests of the images that a single process makes."""
-    return digests(opened(folder / "plain-of-bucket", folder / "plain-of-bucket" / "store"), lora())
+    return digests(opened(folder / "plain", folder / "plain" / "store"), lora())
 
 
-def test_workers_on_another_machine_fill_a_bucket_that_fails_one_request_in_ten(
-    address: str, tmp_path: Path, place: Place, proxy: Proxy, plain: list[str]
+def test_workers_on_another_machine_and_a_bucket_that_fails_one_request_in_ten(
+    address: str, tmp_path: Path, place: Place, proxy: Proxy, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    plain = values(opened(folder / "plain", folder / "plain" / "store"))
     proxy.fault = one_in(10)
-    with clustered(tmp_path, place, address, Elsewhere) as (run, _):
-        assert digests(run, lora()) == plain
-        store = run.store
-    proxy.fault = lambda _method, _path: ""
-    counts = made(store.root)
-    assert set(counts.values()) == {1}
-    assert len(counts) == PROMPTS + 1  # and the base's first
-    assert len(list((tmp_path / "elsewhere").rglob("*.png"))) == PROMPTS + 1
-    remote = open_remote(store.url)
-    assert len(list(remote.entries("images"))) == PROMPTS + 1
-    assert not list(living(remote))
-
-
-def test_workers_on_another_machine_measure(
-    address: str, tmp_path: Path, place: Place, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain = values(opened(folder / "plain-of-bucket", folder / "plain-of-bucket" / "store"))
     with measuring(tmp_path, place, address, Elsewhere) as (run, said):
         monkeypatch.setattr(features, "Decoded", OfReferences)
         assert values(run) == plain
+        store = run.store
     assert said == []
+    proxy.fault = lambda _method, _path: ""
+    counts = made(store.root)
+    assert set(counts.values()) == {1}
+    assert len(list((tmp_path / "elsewhere").rglob("*.png"))) == len(counts)
+    remote = open_remote(store.url)
+    assert len(list(remote.entries("images"))) == len(counts)
+    assert not list(living(remote))
 
 
 def test_a_worker_that_is_killed_on_another_machine_costs_nothing(

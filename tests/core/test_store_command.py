@@ -53,6 +53,11 @@ def test_size_by_kind_and_by_lora(store: Store, capsys: pytest.CaptureFixture[st
     assert out.splitlines()[0] == f"{store.root}: {total / 1000:.1f} kB"
 
 
+def test_size_writes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "__init__", None)  # which finds out whether the folder can be written
+    assert main(["store", "size", str(store.root)]) == 0
+
+
 def test_gc_shows_first_and_changes_nothing(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*") if path.is_file()}
     assert main(["store", "gc", str(store.root)]) == 0

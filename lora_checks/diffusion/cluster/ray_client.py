@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -70,12 +70,22 @@ class Ray:
         if ray.is_initialized():
             raise ConfigError("--lora-cluster: this process is connected to a Ray cluster already")
         try:
-            ray.init(**_arguments(address))
+            self._connect(_arguments(address))
         except Exception as error:
             raise PrerequisiteError(
                 f"--lora-cluster {address}: cannot connect: {first_line(error)}; start Ray there, or use "
                 "`local` for this machine alone"
             ) from error
+
+    def _connect(self, arguments: Mapping[str, Any], tries: int = 3) -> None:
+        """Connect. Ray Client's server starts a process for each client, which does not always succeed."""
+        try:
+            self._ray.init(**arguments)
+        except ConnectionAbortedError:
+            self._ray.shutdown()
+            if tries == 1:
+                raise
+            self._connect(arguments, tries - 1)
 
     def resources(self) -> tuple[list[dict[str, float]], float]:
         """Return what each living node has, and the number of GPUs of all."""

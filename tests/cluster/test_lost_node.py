@@ -1,12 +1,10 @@
-"""A cluster of two nodes that loses one, and a cluster that is reached by Ray Client."""
+"""A cluster of two nodes loses one: what its worker was to make is made by the other."""
 
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +39,7 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def plain(folder: Path) -> list[str]:
     """Digests of the images that a single process makes."""
-    return digests(opened(folder / "plain-of-nodes", folder / "plain-of-nodes" / "store"), lora())
+    return digests(opened(folder / "plain", folder / "plain" / "store"), lora())
 
 
 def whole(store: Path) -> bool:
@@ -84,35 +82,3 @@ def test_the_work_of_a_lost_node_is_done_by_the_other(
         assert digests(run, lora()) == plain
         assert len(cluster.crew.nodes) == 1  # the other place waits for a node
     assert whole(store)
-
-
-@pytest.fixture
-def client() -> Iterator[str]:
-    """The address of a cluster for Ray Client."""
-    gcs, port = _free(), _free()
-    options = {"port": gcs, "ray-client-server-port": port, "num-cpus": 2, "include-dashboard": "false"}
-    start = (sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block")
-    given = (f"--{name}={value}" for name, value in options.items())
-    with subprocess.Popen([*start, *given], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as node:
-        while node.poll() is None and not _listens(port):
-            time.sleep(0.1)
-        yield f"ray://127.0.0.1:{port}"
-        node.terminate()
-
-
-def _free() -> int:
-    """Return a port that nobody listens on, above those that Ray gives to its workers."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
-
-
-def test_the_images_are_the_same_by_ray_client(client: str, tmp_path: Path, plain: list[str]) -> None:
-    with clustered(tmp_path, tmp_path / "store", client) as (run, _):
-        assert digests(run, lora()) == plain
-    assert whole(tmp_path / "store")
