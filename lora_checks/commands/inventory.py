@@ -22,7 +22,7 @@ from lora_checks.networks.vlm.budget import FILE as ASKED
 from lora_checks.report.html import cache
 
 if TYPE_CHECKING:
-    from lora_checks.commands.shelves import Shelf
+    from lora_checks.commands.holdings import Holdings
 
 BASE = "base"  # stands for a LoRA's digest: images of the base model
 KINDS = {  # folder of the store -> its contents in words
@@ -78,18 +78,18 @@ class Inventory:
     names: Mapping[str, str]  # SHA-256 of a LoRA -> its name, if there is a folder that shows its images
 
 
-def take(shelf: Shelf, deep: bool = True) -> Inventory:
+def take(held: Holdings, deep: bool = True) -> Inventory:
     """List a store's entries.
 
     Args:
-        shelf: The store.
+        held: The store.
         deep: False to read no entry: their LoRAs, and whether they are of use, stay unknown.
     """
-    entries = shelf.entries()
+    entries = held.entries()
     told = [entry.name for entry in entries if deep and _tells(entry.name)]
-    known = dict(zip(told, shelf.each(told, _known), strict=True))
+    known = dict(zip(told, held.each(told, _known), strict=True))
     owners = {facts.sha256: facts for facts in known.values() if facts.sha256}
-    folders = {name: _shown(content) for name, content in shelf.galleries().items()}
+    folders = {name: _shown(content) for name, content in held.galleries().items()}
     items = []
     for entry in entries:
         kind, facts = _about(entry.name, known, owners, folders)

@@ -14,8 +14,8 @@ from lora_checks.core.errors import ConfigError
 from lora_checks.core.words import count, printable
 
 if TYPE_CHECKING:
+    from lora_checks.commands.holdings import Holdings
     from lora_checks.commands.inventory import Inventory, Item
-    from lora_checks.commands.shelves import Shelf
 
 HELP = "show the size of a store, or remove old, useless or a LoRA's files"
 UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
@@ -56,33 +56,33 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from lora_checks.commands.shelves import shelves
+    from lora_checks.commands.holdings import holdings_of
 
     do = _size if options.verb == "size" else _collect
-    for number, shelf in enumerate(shelves(shared.place(options))):
+    for number, held in enumerate(holdings_of(shared.place(options))):
         if number:
             print()
-        do(shelf, options)
+        do(held, options)
     return 0
 
 
-def _size(shelf: Shelf, options: argparse.Namespace) -> None:
+def _size(held: Holdings, options: argparse.Namespace) -> None:
     from lora_checks.commands import inventory
-    from lora_checks.commands.shelves import FolderShelf
+    from lora_checks.commands.holdings import FolderHoldings
 
-    deep = options.by_lora or isinstance(shelf, FolderShelf)
-    print("\n".join(sizes(shelf.where, inventory.take(shelf, deep), deep)))
+    deep = options.by_lora or isinstance(held, FolderHoldings)
+    print("\n".join(sizes(held.where, inventory.take(held, deep), deep)))
 
 
-def _collect(shelf: Shelf, options: argparse.Namespace) -> None:
+def _collect(held: Holdings, options: argparse.Namespace) -> None:
     from lora_checks.commands import inventory
 
-    with shelf.alone():
-        contents = inventory.take(shelf)
+    with held.alone():
+        contents = inventory.take(held)
         chosen = choose(contents, options.older_than, options.lora or (), options.unmatched, time.time())
         print("\n".join(listed(contents, chosen)))
         if options.yes:
-            shelf.remove([item.name for item in chosen])
+            held.remove([item.name for item in chosen])
     total = f"{count(len(chosen), 'file')}, {size_of(chosen)}"
     print(
         f"removed {total}" if options.yes else f"{total}; nothing was removed; run again with --yes to remove"

@@ -16,7 +16,7 @@ from lora_checks.core.errors import GenerationError, LoraChecksError, Prerequisi
 from lora_checks.core.store import Store
 from lora_checks.diffusion.cluster.jobs import TRIES, Job, Queue
 from lora_checks.diffusion.cluster.limits import FIRST, Limits
-from lora_checks.diffusion.cluster.ray_client import Place, Ray, cause
+from lora_checks.diffusion.cluster.ray_client import Ray, Share, cause
 from lora_checks.diffusion.cluster.setup import Node, Setup, refusal
 from lora_checks.diffusion.cluster.worker import Answer, Painted
 
@@ -70,7 +70,7 @@ class Crew:
         self._limits, self._stated = Limits(timeout), timeout
         self._numbers = itertools.count(1)
         self._members: list[Member] = []
-        self._place = Place(1, 0)
+        self._share = Share(1, 0)
         self._failed_starts: list[str] = []
         self._ending = threading.Event()
         self._shipped: dict[Path, Any] = {}
@@ -78,13 +78,13 @@ class Crew:
         self.notify: Callable[[Answer], None] = lambda _: None
         self._thread = threading.Thread(target=copy_context().run, args=(self._work,), daemon=True)
 
-    def start(self, workers: int, place: Place) -> list[Node]:
+    def start(self, workers: int, share: Share) -> list[Node]:
         """Start the workers, wait until each has described its node, and begin to work.
 
         Raises:
             ConfigError, PrerequisiteError: A node is not like this one, or a worker does not start.
         """
-        self._place = place
+        self._share = share
         for _ in range(workers):
             self._hire()
         deadline = time.monotonic() + FIRST
@@ -120,7 +120,7 @@ class Crew:
             self._ray.kill(member.actor)
 
     def _hire(self) -> None:
-        member = Member(next(self._numbers), self._ray.start(self._worker, self._place, self._setup))
+        member = Member(next(self._numbers), self._ray.start(self._worker, self._share, self._setup))
         member.since, member.call = time.monotonic(), member.actor.describe.remote()
         self._members.append(member)
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from lora_checks.core.errors import ConfigError
-from lora_checks.core.remote import place as places
+from lora_checks.core.remote.place import Place
 from lora_checks.core.remote.shared import SharedStore
 from lora_checks.core.store import Store
 from lora_checks.diffusion.cluster.crew import Crew
-from lora_checks.diffusion.cluster.ray_client import LOCAL, Place, Ray, check_address
+from lora_checks.diffusion.cluster.ray_client import LOCAL, Ray, Share, check_address
 from lora_checks.diffusion.cluster.setup import Node, Setup, this_node
 from lora_checks.diffusion.cluster.studio import ClusterStudio, files_of
 from lora_checks.diffusion.cluster.worker import Worker
@@ -86,7 +86,7 @@ class Cluster:
         self._say(f"--lora-cluster {self._asked.address}: connects, and starts the workers")
         self._ray = Ray(self._asked.address)
         try:
-            workers, place = self._places(self._ray)
+            workers, share = self._shares(self._ray)
             crew = Crew(
                 self._ray,
                 self._worker,
@@ -96,7 +96,7 @@ class Cluster:
                 self._asked.timeout,
             )
             self.crew = crew
-            self._nodes = crew.start(workers, place)
+            self._nodes = crew.start(workers, share)
         except BaseException:
             self.close()
             raise
@@ -135,12 +135,12 @@ class Cluster:
             return {}
         return {path: ray.put(path.read_bytes()) for path in files_of(*self._source.companions)}
 
-    def _places(self, ray: Ray) -> tuple[int, Place]:
+    def _shares(self, ray: Ray) -> tuple[int, Share]:
         """Return how many workers there will be, and what each gets: a GPU, or its share of the cores."""
         nodes, gpus = ray.resources()
         device, asked = self._source.machine.device, self._asked.workers
         if gpus and device == "cuda":
-            return asked or int(gpus), Place(1, 1)
+            return asked or int(gpus), Share(1, 1)
         if device != "cpu":
             raise ConfigError(
                 f"--lora-cluster: none of its nodes has a GPU, and this process computes on {device}; say "
@@ -153,13 +153,13 @@ class Cluster:
             )
         cores = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU", 0) >= 1]
         if asked is None:
-            return len(cores), Place(min(cores, default=1), 0)
+            return len(cores), Share(min(cores, default=1), 0)
         each = max(1, min(max(cores, default=1), sum(cores) // asked))
-        return asked, Place(each, 0)
+        return asked, Share(each, 0)
 
 
-def _place(store: Store) -> places.Place:
-    return store.place if isinstance(store, SharedStore) else places.Place(store.root.absolute())
+def _place(store: Store) -> Place:
+    return store.place if isinstance(store, SharedStore) else Place(store.root.absolute())
 
 
 def _probe(store: Store) -> tuple[Path, str] | None:

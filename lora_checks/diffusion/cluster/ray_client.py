@@ -27,7 +27,7 @@ NO_SPACES = re.compile(r"(ray://)?[^\s/]+:[0-9]+")
 
 
 @dataclass(frozen=True)
-class Place:
+class Share:
     """What one worker gets of its node."""
 
     cpus: float
@@ -92,10 +92,10 @@ class Ray:
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         return nodes, sum(node.get("GPU", 0.0) for node in nodes)
 
-    def start(self, worker: type, place: Place, setup: object) -> Any:
+    def start(self, worker: type, share: Share, setup: object) -> Any:
         """Start a worker where there is room for it; it is not restarted by Ray."""
         actor = self._ray.remote(worker)
-        options = {"num_cpus": place.cpus, "num_gpus": place.gpus, "max_restarts": 0, "max_task_retries": 0}
+        options = {"num_cpus": share.cpus, "num_gpus": share.gpus, "max_restarts": 0, "max_task_retries": 0}
         return actor.options(**options).remote(setup)
 
     def ready(self, calls: Sequence[Any], seconds: float) -> list[Any]:

@@ -21,7 +21,7 @@ from lora_checks.images import gallery
 T = TypeVar("T")
 
 
-class Shelf(Protocol):
+class Holdings(Protocol):
     """The entries of a store, by their names relative to it. Methods raise `StoreError`."""
 
     where: str  # for people
@@ -47,7 +47,7 @@ class Shelf(Protocol):
         ...
 
 
-class FolderShelf:
+class FolderHoldings:
     """A store in a folder."""
 
     def __init__(self, root: Path) -> None:
@@ -79,7 +79,7 @@ class FolderShelf:
         self._store.remove([self.root / name for name in names])
 
 
-class ServerShelf:
+class ServerHoldings:
     """The part of a store on a server that one kind of device has filled."""
 
     def __init__(self, remote: Remote, cache: Path, people: Path | None, found: Sequence[Entry]) -> None:
@@ -119,8 +119,8 @@ class ServerShelf:
             (self._cache / name).unlink()
 
 
-def shelves(place: Place) -> list[Shelf]:
-    """Return the shelves of a store: one of a folder; on a server, one for each kind of device.
+def holdings_of(place: Place) -> list[Holdings]:
+    """Return the holdings_of of a store: one of a folder; on a server, one for each kind of device.
 
     Raises:
         ConfigError: There is no such store.
@@ -129,16 +129,16 @@ def shelves(place: Place) -> list[Shelf]:
     if not place.url:
         if not place.root.is_dir():
             raise ConfigError(f"{place.root} is not a folder; name the --lora-store of a run")
-        return [FolderShelf(place.root)]
+        return [FolderHoldings(place.root)]
     found = sorted(open_remote(place.url).entries(), key=lambda entry: entry.name)
     if not found:
         raise ConfigError(f"{place.url} is empty; name the --lora-store of a run")
     return [_of_part(place, part, list(group)) for part, group in groupby(found, key=_part)]
 
 
-def _of_part(place: Place, part: str, found: Sequence[Entry]) -> Shelf:
+def _of_part(place: Place, part: str, found: Sequence[Entry]) -> Holdings:
     own = [Entry(entry.name.removeprefix(f"{part}/"), entry.size, entry.written) for entry in found]
-    return ServerShelf(open_remote(f"{place.url}/{part}"), place.root / part, place.people, own)
+    return ServerHoldings(open_remote(f"{place.url}/{part}"), place.root / part, place.people, own)
 
 
 def _part(entry: Entry) -> str:
