@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
 
     if not options.folder.is_dir():
         raise ConfigError(f"{options.folder} is not a folder; name the one that the trainer writes to")
-    report = options.report or _folder(options) / "report"
+    report = options.report or shared.place(options).shown / "report"
 
     def gate(files: Sequence[Path]) -> int:
         if options.free is not None:
@@ -63,11 +63,6 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _say("ended; the same command continues")
     return 0 if watch.passed() else 1
-
-
-def _folder(options: argparse.Namespace) -> Path:
-    place = shared.place(options)
-    return place.people or place.root
 
 
 def _say(text: str) -> None:

@@ -160,8 +160,7 @@ def enter_store(run: GateRun, at_end: Callable[[Callable[[], None]], object]) ->
 
 
 def report_folder(option: Any, here: Path) -> Path:
-    place = store_place(option, here)
-    return _path(here, option.lora_report) or (place.people or place.root) / earlier.REPORT
+    return _path(here, option.lora_report) or store_place(option, here).shown / earlier.REPORT
 
 
 def clear(folder: Path, option: Any, here: Path, more: Iterable[Path] = ()) -> None:

@@ -63,9 +63,7 @@ class GateWorker(Worker):
             network = self._network(wanted.slot)
             if difference := identity_of(network).difference(identity):
                 return Lacking(difference)
-            wanted = replace(
-                wanted, x=placed(wanted.x, root, store.root), y=placed(wanted.y, root, store.root)
-            )
+            wanted = replace(wanted, x=moved(wanted.x, root, store.root), y=moved(wanted.y, root, store.root))
             images = (*wanted.x, *wanted.y)
             store.bring(image.path for image in images)
             for image in images:
@@ -103,7 +101,7 @@ def _packages() -> tuple[str, ...]:
     return self_test.libraries()
 
 
-def placed(images: Sequence[ImageFile], root: Path, here: Path) -> tuple[ImageFile, ...]:
+def moved(images: Sequence[ImageFile], root: Path, here: Path) -> tuple[ImageFile, ...]:
     """Return the images with those of the store ``root`` in the store ``here``."""
     return tuple(
         replace(image, path=here / image.path.relative_to(root)) if image.path.is_relative_to(root) else image

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from world import MINIATURE, write_policy
+from world import MINIATURE, made, write_policy
 
 from lora_checks.core.errors import MeasureError
 from lora_checks.core.filling import silent
@@ -100,6 +100,12 @@ def picture(path: Path) -> ImageFile:
 def digests(run: GateRun, one: Lora) -> list[str]:
     """Of all images of the LoRA, which are made if the store lacks them."""
     return [image.sha256 for image in run.images_of(one).images]
+
+
+def whole(store: Path) -> bool:
+    """Return whether each image of the LoRA, and the base's first, was made once."""
+    counts = made(store)
+    return set(counts.values()) == {1} and len(counts) == PROMPTS + 1
 
 
 @contextmanager

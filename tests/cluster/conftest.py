@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from cluster_world import digests, lora, opened
 from s3_world import S3, Proxy, proxied
 
 from lora_checks.diffusion.cluster.ray_client import ENVIRONMENT
@@ -62,3 +63,9 @@ def node() -> str:
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cluster")
+
+
+@pytest.fixture(scope="session")
+def plain(folder: Path) -> list[str]:
+    """Digests of the images that a single process makes."""
+    return digests(opened(folder / "plain", folder / "plain" / "store"), lora())

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import cluster_world
 import pytest
-from cluster_world import PROMPTS, clustered, digests, harmed, lora, opened
-from world import made
+from cluster_world import clustered, digests, harmed, lora, whole
 
 from lora_checks.core.errors import GenerationError
 from lora_checks.diffusion.cluster.worker import Painted, Worker
@@ -47,17 +46,6 @@ class Stopped(Worker):
 class Useless(Worker):
     def paint(self, *_: object) -> Painted:  # type: ignore[no-untyped-def]
         raise OSError(5, "the disk of this node is broken")
-
-
-@pytest.fixture(scope="module")
-def plain(folder: Path) -> list[str]:
-    """Digests of the images that a single process makes."""
-    return digests(opened(folder / "plain", folder / "plain" / "store"), lora())
-
-
-def whole(store: Path) -> bool:
-    counts = made(store)
-    return set(counts.values()) == {1} and len(counts) == PROMPTS + 1  # and the base's first
 
 
 @pytest.mark.parametrize("after", FIVE)

@@ -16,7 +16,7 @@ from lora_checks.core.errors import MeasureError, PrerequisiteError
 from lora_checks.core.remote.place import Place
 from lora_checks.diffusion.cluster.setup import Setup
 from lora_checks.gate.run import GateRun
-from lora_checks.gate.workers import GateWorker, Identity, Lacking, identity_of, placed
+from lora_checks.gate.workers import GateWorker, Identity, Lacking, identity_of, moved
 from lora_checks.judge.wanted import Wanted
 from lora_checks.networks import features
 
@@ -107,7 +107,7 @@ def test_after_three_tries_the_row_names_network_images_and_cause(
 def test_images_of_the_store_are_looked_for_in_the_workers_own(tmp_path: Path) -> None:
     picture = cluster_world.picture(tmp_path / "a" / "images" / "x.png")
     elsewhere = cluster_world.picture(tmp_path / "references" / "y.png")
-    found = placed((picture, elsewhere), tmp_path / "a", tmp_path / "b")
+    found = moved((picture, elsewhere), tmp_path / "a", tmp_path / "b")
     assert [one.path for one in found] == [tmp_path / "b" / "images" / "x.png", elsewhere.path]
 
 

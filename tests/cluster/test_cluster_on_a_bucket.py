@@ -45,12 +45,6 @@ def place(s3: S3, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     proxy.fault = lambda _method, _path: ""
 
 
-@pytest.fixture(scope="module")
-def plain(folder: Path) -> list[str]:
-    """Digests of the images that a single process makes."""
-    return digests(opened(folder / "plain", folder / "plain" / "store"), lora())
-
-
 def test_workers_on_another_machine_and_a_bucket_that_fails_one_request_in_ten(
     address: str, tmp_path: Path, place: Place, proxy: Proxy, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster_world import PROMPTS, clustered, digests, lora, opened
-from world import made
+from cluster_world import clustered, digests, lora, whole
 
 from lora_checks.diffusion.cluster.ray_client import ENVIRONMENT
 
@@ -34,17 +33,6 @@ TOKEN = "of-these-tests" * 3
 def token(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {**ENVIRONMENT, "RAY_AUTH_TOKEN": TOKEN}.items():
         monkeypatch.setenv(name, value)
-
-
-@pytest.fixture(scope="module")
-def plain(folder: Path) -> list[str]:
-    """Digests of the images that a single process makes."""
-    return digests(opened(folder / "plain", folder / "plain" / "store"), lora())
-
-
-def whole(store: Path) -> bool:
-    counts = made(store)
-    return set(counts.values()) == {1} and len(counts) == PROMPTS + 1  # and the base's first
 
 
 @pytest.fixture

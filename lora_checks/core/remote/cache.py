@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lora_checks.core.errors import StoreError
-from lora_checks.core.remote.mirror import KINDS
+from lora_checks.core.remote.mirror import SHARED
 
 if TYPE_CHECKING:
     from lora_checks.core.store import Store
@@ -47,7 +47,7 @@ def beyond(newest_first: list[Cached], limit: int) -> Iterator[Path]:
 
 def entries(root: Path) -> Iterator[Cached]:
     """Yield every file of the cache that can be fetched again."""
-    for kind in KINDS:
+    for kind in SHARED:
         for path in (root / kind).rglob("*"):
             if path.is_file() and path.name[0] != ".":
                 status = path.stat()

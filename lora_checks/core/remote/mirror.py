@@ -19,7 +19,7 @@ from lora_checks.core.remote import Remote
 from lora_checks.core.remote.sound import is_sound
 
 OUTBOX = "outbox"  # folder of the cache: entries that the server does not have yet
-KINDS = ("images", "arrays", "proofs", "loaders", "preflight", "settings", "self_test")  # what is shared
+SHARED = ("images", "arrays", "proofs", "loaders", "preflight", "settings", "self_test")  # what is shared
 AT_ONCE = 16  # requests of a process
 TORN = 3  # times that an entry is read before it is taken for damaged
 AGAIN_SECONDS = 2.0  # between two questions for an entry that another machine is making
@@ -38,7 +38,7 @@ class Mirror:
     def name(self, path: Path) -> str:
         """Return an entry's name on the server; "" if it stays on this machine."""
         parts = path.relative_to(self.root).parts if path.is_relative_to(self.root) else ()
-        return "/".join(parts) if parts and parts[0] in KINDS else ""
+        return "/".join(parts) if parts and parts[0] in SHARED else ""
 
     def bring(self, paths: Iterable[Path], fresh: bool = True) -> None:
         """Fetch those of ``paths`` that are missing here and exist there.

@@ -26,7 +26,12 @@ class Place:
     root: Path  # the store, or the local cache of the one at ``url``
     url: str = ""
     limit: int | None = None  # bytes that entries of the cache may take between runs
-    people: Path | None = None  # where folders of pictures for people go; ``root`` if None
+    people: Path | None = None  # see `shown`
+
+    @property
+    def shown(self) -> Path:
+        """Where reports and folders of pictures for people go: beside the store unless that is at a URL."""
+        return self.people or self.root
 
     def on(self, device: str) -> Place:
         """Return the part of a shared store for this kind of device; a local store has one part.

@@ -30,7 +30,7 @@ class SharedStore(Store):
     ) -> None:
         super().__init__(place.root, say)
         self.place, self.url = place, place.url
-        self.shown = place.people or place.root
+        self.shown = place.shown
         self.remote = open_remote(place.url)
         self.mirror = Mirror(self.root, self.remote, say)
         self._leases = Leases(self.remote) if leases else None

@@ -174,21 +174,21 @@ class Crew:
         if not job.paths or job.faults:
             return True
         *others, wanted = job.arguments
-        free = [
-            i
-            for i, path in zip(wanted, job.paths, strict=True)
-            if self._store.claim(path, job.claims) and not path.exists()
-        ]
-        if free and self._store.lease(job.paths, job.claims):
-            self._store.bring(job.paths)  # another machine may have finished it before the lease
-            free = [i for i, path in zip(wanted, job.paths, strict=True) if i in free and not path.exists()]
-        else:
-            free = []
+        free = self._free(job, wanted)
         job.arguments = (*others, free)
         if not free:
             job.claims.close()
             job.future.set_result(None)
         return bool(free)
+
+    def _free(self, job: Job, wanted: Sequence[int]) -> list[int]:
+        """Claim the files of a job; return those of ``wanted`` that nobody else makes or has made."""
+        paths = dict(zip(wanted, job.paths, strict=True))
+        free = [i for i in wanted if self._store.claim(paths[i], job.claims) and not paths[i].exists()]
+        if not free or not self._store.lease(job.paths, job.claims):
+            return []
+        self._store.bring(job.paths)  # another machine may have finished it before the lease
+        return [i for i in free if not paths[i].exists()]
 
     def _files_of(self, job: Job) -> dict[Path, Any]:
         """Return the files of the job's LoRAs, as the cluster has them, for nodes that do not see ours."""
